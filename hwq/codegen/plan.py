@@ -1,0 +1,49 @@
+"""BuildPlan: every generated file of one design for one board and clock, with a digest. It runs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwq.rundir import write_text
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What a tool needs to build a design.
+
+    Attributes:
+        top: name of the top function and module; `rtl/<top>.v` and `hls/<top>.cpp` hold it.
+        files: relative path (with `/`) -> text.
+        board: name of the board, a file of `boards/`.
+        part: the vendor's part name.
+        period_ns: clock target.
+        latency_cycles: pipeline depth of the Verilog.
+        design: digest of the graph it was generated from.
+    """
+
+    top: str
+    files: Mapping[str, str]
+    board: str
+    part: str
+    period_ns: float
+    latency_cycles: int
+    design: str
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits over the names and contents of all files."""
+        whole = hashlib.sha256()
+        for name in sorted(self.files):
+            content = self.files[name].encode()
+            whole.update(f"{name}\0{len(content)}\0".encode() + content)
+        return whole.hexdigest()[:16]
+
+    def write(self, folder: Path) -> None:
+        """Write the files below `folder`, leaving those alone that are already there with the same text."""
+        for name, content in self.files.items():
+            path = folder / name
+            if not (path.is_file() and path.read_text() == content):
+                write_text(path, content)

@@ -1,0 +1,17 @@
+"""Fixed-point types, and the only code in hwq that rounds, wraps or saturates."""
+
+from hwq.fixed.arithmetic import quantize_float, requantize, saturate, shift_round, to_float, wrap
+from hwq.fixed.types import FixedType, Overflow, Rounding, TypeArray
+
+__all__ = [
+    "FixedType",
+    "Overflow",
+    "Rounding",
+    "TypeArray",
+    "quantize_float",
+    "requantize",
+    "saturate",
+    "shift_round",
+    "to_float",
+    "wrap",
+]

@@ -1,0 +1,158 @@
+"""What a fixed-point number is: FixedType for one value, TypeArray for a tensor whose every element has its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Int8Array = npt.NDArray[np.int8]
+
+
+class Rounding(StrEnum):
+    """What happens to the bits below the last one kept."""
+
+    TRN = "TRN"  # toward minus infinity (AP_TRN)
+    RND = "RND"  # to nearest, ties toward plus infinity (AP_RND)
+    RND_CONV = "RND_CONV"  # to nearest, ties to even (AP_RND_CONV)
+
+
+class Overflow(StrEnum):
+    """What happens to a value outside the range."""
+
+    WRAP = "WRAP"  # modulo 2^width (AP_WRAP)
+    SAT = "SAT"  # to the nearest end of the range (AP_SAT)
+    SAT_SYM = "SAT_SYM"  # as SAT, with the range made symmetric: the lowest code is never used (AP_SAT_SYM)
+
+
+@dataclass(frozen=True, slots=True)
+class FixedType:
+    """One fixed-point type: value = mantissa * 2^-frac, the mantissa an integer of `width` bits.
+
+    Attributes:
+        signed: two's complement when true.
+        width: all bits, the sign included; 0 means "always zero".
+        frac: fractional bits; may be negative or greater than `width`.
+        rounding: how a value is brought to this step.
+        overflow: how a value is brought into this range.
+    """
+
+    signed: bool
+    width: int
+    frac: int
+    rounding: Rounding = Rounding.TRN
+    overflow: Overflow = Overflow.WRAP
+
+    @property
+    def integer(self) -> int:
+        """Integer bits with the sign bit, the I of `ap_fixed<W, I>`."""
+        return self.width - self.frac
+
+    @property
+    def lowest(self) -> int:
+        """The smallest mantissa."""
+        if self.width == 0 or not self.signed:
+            return 0
+        bottom = -(1 << (self.width - 1))
+        return bottom + 1 if self.overflow is Overflow.SAT_SYM and self.width > 1 else bottom
+
+    @property
+    def highest(self) -> int:
+        """The greatest mantissa."""
+        if self.width == 0:
+            return 0
+        return (1 << (self.width - 1)) - 1 if self.signed else (1 << self.width) - 1
+
+    def __str__(self) -> str:
+        return f"{'s' if self.signed else 'u'}{self.width}.{self.frac}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TypeArray:
+    """The types of a tensor, element by element: three int8 arrays of the tensor's shape, and one rounding and overflow mode."""
+
+    signed: Int8Array
+    width: Int8Array
+    frac: Int8Array
+    rounding: Rounding = Rounding.TRN
+    overflow: Overflow = Overflow.WRAP
+
+    @classmethod
+    def of(
+        cls,
+        signed: npt.ArrayLike,
+        width: npt.ArrayLike,
+        frac: npt.ArrayLike,
+        rounding: Rounding = Rounding.TRN,
+        overflow: Overflow = Overflow.WRAP,
+    ) -> TypeArray:
+        """Build from anything that broadcasts to one shape; elements of width 0 become the canonical u0.0.
+
+        Raises:
+            ValueError: a width below 0 or above 127, or a frac outside int8.
+        """
+        s, w, f = np.broadcast_arrays(np.asarray(signed, np.int64), np.asarray(width, np.int64), np.asarray(frac, np.int64))
+        f = np.where(w == 0, 0, f)
+        s = np.where(w == 0, 0, s)
+        if w.size and (w.min() < 0 or w.max() > 127 or f.min() < -128 or f.max() > 127):
+            raise ValueError(f"widths must be 0..127 and fractional bits -128..127, got widths {w.min()}..{w.max()}, frac {f.min()}..{f.max()}")
+        return cls(s.astype(np.int8), w.astype(np.int8), f.astype(np.int8), Rounding(rounding), Overflow(overflow))
+
+    @classmethod
+    def enclosing(cls, low: npt.ArrayLike, high: npt.ArrayLike, frac: npt.ArrayLike) -> TypeArray:
+        """The narrowest types that hold every mantissa in [low, high], element by element (arrays of one shape)."""
+        low, high = np.asarray(low), np.asarray(high)
+        frac = np.broadcast_to(np.asarray(frac), low.shape)
+        widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
+        return cls.of((low < 0).astype(np.int64), np.array(widths, np.int64).reshape(low.shape), frac)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.width.shape
+
+    @property
+    def size(self) -> int:
+        return int(self.width.size)
+
+    def __getitem__(self, index: int) -> FixedType:
+        """The type of the element with flat index `index`."""
+        return FixedType(
+            bool(self.signed.flat[index]), int(self.width.flat[index]), int(self.frac.flat[index]), self.rounding, self.overflow
+        )
+
+    def __iter__(self) -> Iterator[FixedType]:
+        return (self[i] for i in range(self.size))
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, TypeArray)
+            and self.shape == other.shape
+            and bool((self.signed == other.signed).all() and (self.width == other.width).all() and (self.frac == other.frac).all())
+            and self.rounding == other.rounding
+            and self.overflow == other.overflow
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def reshape(self, shape: tuple[int, ...]) -> TypeArray:
+        return TypeArray(self.signed.reshape(shape), self.width.reshape(shape), self.frac.reshape(shape), self.rounding, self.overflow)
+
+    @property
+    def lowest(self) -> npt.NDArray[np.object_]:
+        """The smallest mantissas, as Python integers in an object array."""
+        return np.array([t.lowest for t in self] or [], object).reshape(self.shape)
+
+    @property
+    def highest(self) -> npt.NDArray[np.object_]:
+        """The greatest mantissas, as Python integers in an object array."""
+        return np.array([t.highest for t in self] or [], object).reshape(self.shape)
+
+
+def bits_for(low: int, high: int) -> int:
+    """The width of the narrowest type that holds every integer in [low, high]: unsigned where low >= 0, else signed; 0 for [0, 0]."""
+    if low >= 0:
+        return high.bit_length()
+    return max((-low - 1).bit_length(), high.bit_length() if high > 0 else 0) + 1

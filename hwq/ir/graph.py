@@ -1,0 +1,110 @@
+"""Graph: a network as a list of tensor operations on integers, every element with its own fixed-point type.
+
+No batch axis: shapes are those of one sample. What each operation means is in `hwq.ir.ops`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Union
+
+import numpy as np
+
+from hwq.errors import GraphError
+from hwq.fixed import TypeArray
+from hwq.fixed.arithmetic import IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """A constant tensor: integer mantissas beside their types (a weight of width 0 is absent)."""
+
+    mantissas: IntArray
+    types: TypeArray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.types.shape
+
+    @property
+    def nonzero(self) -> int:
+        """How many elements are not zero."""
+        return int(np.count_nonzero(self.mantissas))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Constant) and self.types == other.types and bool((self.mantissas == other.mantissas).all())
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+Attr = Union[int, str, bool, tuple[int, ...], Constant]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation.
+
+    Attributes:
+        name: unique in its graph; letters, digits and underscores, so that it is a C++ and Verilog name as it stands.
+        op: a key of `hwq.ir.ops.OPS`.
+        inputs: names of the nodes it reads.
+        attrs: the operation's constants and options.
+        type: the types of its result, one per element.
+        source: the layer of the user's model that it came from.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    type: TypeArray
+    attrs: Mapping[str, Attr] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    def constant(self, name: str) -> Constant:
+        """The attribute `name`, which must be a Constant."""
+        value = self.attrs.get(name)
+        if not isinstance(value, Constant):
+            raise GraphError(f"node {self.name} ({self.op}) has no constant {name!r}")
+        return value
+
+    def with_(self, **changes: object) -> Node:
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Nodes in topological order, with the names of those that are the design's inputs and outputs."""
+
+    nodes: tuple[Node, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise GraphError(f"the graph has no node {name!r}")
+
+    def by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def users(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read `name`, in order."""
+        return tuple(node for node in self.nodes if name in node.inputs)
+
+    def with_nodes(self, nodes: Iterable[Node]) -> Graph:
+        return replace(self, nodes=tuple(nodes))
+
+    @property
+    def input_size(self) -> int:
+        """Elements of all inputs together."""
+        return sum(self[name].type.size for name in self.inputs)
+
+    @property
+    def output_size(self) -> int:
+        return sum(self[name].type.size for name in self.outputs)

@@ -1,0 +1,46 @@
+"""Physical units that users type and reports print: the clock period."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from hwq.errors import UsageError
+
+_CLOCK = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(ns|ps|us|khz|mhz|ghz|hz)\s*", re.IGNORECASE)
+_TO_NS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}
+_TO_MHZ = {"hz": 1e-6, "khz": 1e-3, "mhz": 1.0, "ghz": 1e3}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Period:
+    """A clock period in nanoseconds, greater than zero."""
+
+    ns: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.ns) and self.ns > 0):
+            raise UsageError(f"a clock period must be a positive number of ns, not {self.ns}")
+
+    @property
+    def mhz(self) -> float:
+        return 1e3 / self.ns
+
+    @classmethod
+    def parse(cls, text: str) -> Period:
+        """Read `200MHz`, `5ns`, `0.2 GHz` ...
+
+        Raises:
+            UsageError: no number with a unit of time or frequency.
+        """
+        match = _CLOCK.fullmatch(text)
+        if match is None:
+            raise UsageError(f"cannot read {text!r} as a clock", hint="give a frequency or a period with its unit: 200MHz, 5ns")
+        number, unit = float(match[1]), match[2].lower()
+        if number <= 0:
+            raise UsageError(f"the clock {text!r} must be greater than zero", hint="for example 200MHz or 5ns")
+        return cls(number * _TO_NS[unit]) if unit in _TO_NS else cls(1e3 / (number * _TO_MHZ[unit]))
+
+    def __str__(self) -> str:
+        return f"{self.ns:g} ns ({self.mhz:g} MHz)"
