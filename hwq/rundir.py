@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.errors import RunError
 
@@ -71,8 +72,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
 
-def write_npz(path: Path, **arrays: np.ndarray) -> None:
-    atomic_write(path, lambda stream: np.savez_compressed(stream, **arrays))
+def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    atomic_write(path, lambda stream: np.savez_compressed(stream, allow_pickle=False, **arrays))
 
 
 def _ignore(_: object) -> None:

@@ -37,16 +37,16 @@ def shift_round(mantissas: IntArray, shift: npt.ArrayLike, rounding: Rounding) -
     if mantissas.dtype != object:
         # NumPy leaves a shift by 64 or more undefined; by 63 every int64 has become its sign, and rounding sees it too
         down = np.minimum(down, 63)
-    floor = m >> down
+    floor: IntArray = m >> down
     if rounding is Rounding.TRN:
         return floor
     rest = m - (floor << down)  # 0 <= rest < 2^down
     half = np.where(down > 0, np.ones_like(down) << np.maximum(down - 1, 0), 1)
     if mantissas.dtype != object:
         far = np.broadcast_to(s > SAFE_BITS, np.broadcast_shapes(s.shape, m.shape))  # |m| < 2^62 <= half: rounds to zero
-        near = np.where(far, 0, floor + _round_up(rest, half, floor, rounding))
-        return near
-    return floor + _round_up(rest, half, floor, rounding)
+        return np.where(far, 0, floor + _round_up(rest, half, floor, rounding))
+    rounded: IntArray = floor + _round_up(rest, half, floor, rounding)
+    return rounded
 
 
 def _round_up(rest: IntArray, half: IntArray, floor: IntArray, rounding: Rounding) -> IntArray:
@@ -54,7 +54,8 @@ def _round_up(rest: IntArray, half: IntArray, floor: IntArray, rounding: Roundin
         up = rest >= half
     else:
         up = (rest > half) | ((rest == half) & ((floor & 1) == 1))
-    return up.astype(floor.dtype)
+    one_or_zero: IntArray = np.asarray(up).astype(floor.dtype)
+    return one_or_zero
 
 
 def wrap(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike) -> IntArray:

@@ -49,19 +49,31 @@ def shifted(values: Objects, shift: npt.NDArray[np.int64]) -> Objects:
     return out
 
 
-def requantized(source: Interval, types: TypeArray) -> Interval:
-    """Bounds after `requantize(source, types)`: rounding is monotonic, wrapping is not."""
+def rounded(source: Interval, types: TypeArray) -> Interval:
+    """Bounds after rounding to the step of `types`, before its overflow mode: rounding is monotonic."""
     shift = source.frac - types.frac.astype(np.int64)
     low = shift_round(source.low, shift, types.rounding)
     high = shift_round(source.high, shift, types.rounding)
+    return Interval(low, high, types.frac.astype(np.int64))
+
+
+def overflows(source: Interval, types: TypeArray) -> npt.NDArray[np.bool_]:
+    """Where a value of `source`, once rounded, can be outside `types`."""
+    bounds = rounded(source, types)
+    return np.asarray((bounds.low < types.lowest) | (bounds.high > types.highest), bool)
+
+
+def requantized(source: Interval, types: TypeArray) -> Interval:
+    """Bounds after `requantize(source, types)`."""
+    bounds = rounded(source, types)
     lowest, highest = types.lowest, types.highest
     if types.overflow is Overflow.WRAP:
-        inside = (low >= lowest) & (high <= highest)
-        low, high = np.where(inside, low, lowest), np.where(inside, high, highest)
+        out = overflows(source, types)
+        low, high = np.where(out, lowest, bounds.low), np.where(out, highest, bounds.high)
     else:
-        low = np.minimum(np.maximum(low, lowest), highest)
-        high = np.minimum(np.maximum(high, lowest), highest)
-    return Interval(low, high, types.frac.astype(np.int64))
+        low = np.minimum(np.maximum(bounds.low, lowest), highest)
+        high = np.minimum(np.maximum(bounds.high, lowest), highest)
+    return Interval(low, high, bounds.frac)
 
 
 def matmul_bounds(x: Interval, kernel: IntArray, kernel_frac: npt.NDArray[np.int64]) -> Interval:

@@ -1,0 +1,54 @@
+"""Cut a Circuit into pipeline stages: which stage computes each wire, so that no stage chains more than a given delay.
+
+Delays are counted in half adder levels: an adder or a two-sided clamp is one level, a ReLU half a level, wires nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from hwq.ir import Circuit, Opcode
+
+_DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2}
+
+
+def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
+    """The same circuit with `stage` filled in, as early as possible.
+
+    Args:
+        levels_per_stage: how many adders may follow one another between two registers, at least 1.
+    """
+    limit = 2 * max(1, levels_per_stage)
+    stage = np.zeros(len(circuit), np.int32)
+    arrival = np.zeros(len(circuit), np.int32)
+    for i in range(len(circuit)):
+        op = Opcode(int(circuit.opcode[i]))
+        operands = [int(w) for w in operands_of(circuit, i) if circuit.opcode[w] != Opcode.CONST]
+        if not operands:
+            continue
+        stage[i] = max(stage[w] for w in operands)
+        start = max(arrival[w] if stage[w] == stage[i] else 0 for w in operands)
+        delay = _DELAY.get(op, 0)
+        if op is Opcode.CLAMP and int(circuit.high[operands[0]]) == int(circuit.high[i]):
+            delay = 1
+        if start + delay > limit:
+            stage[i], start = stage[i] + 1, 0
+        arrival[i] = start + delay
+    return replace(circuit, stage=stage)
+
+
+def operands_of(circuit: Circuit, wire: int) -> tuple[int, ...]:
+    """The wires that `wire` reads."""
+    op = Opcode(int(circuit.opcode[wire]))
+    if op in (Opcode.INPUT, Opcode.CONST):
+        return ()
+    if op in (Opcode.ADD, Opcode.SUB):
+        return int(circuit.a[wire]), int(circuit.b[wire])
+    return (int(circuit.a[wire]),)
+
+
+def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> int:
+    """How many adder levels fit a clock period on a board (its [timing] table), at least one."""
+    return max(1, int((period_ns - overhead_ns) / adder_level_ns))

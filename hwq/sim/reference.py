@@ -1,0 +1,64 @@
+"""The integer reference: what a graph means, evaluated node by node with the catalogue's own `evaluate`.
+
+int64 where every number fits, Python integers otherwise; no floats after the inputs have been quantised.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.errors import DataError
+from hwq.fixed import quantize_float, to_float
+from hwq.fixed.arithmetic import IntArray
+from hwq.ir import OPS, Graph
+
+
+def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Floats (rows, ...) to input mantissas (rows, elements), as the graph's one input says.
+
+    Raises:
+        DataError: a shape that does not fit, NaN or infinity.
+    """
+    values = np.asarray(x)
+    types = [graph[name].type for name in graph.inputs]
+    size = sum(t.size for t in types)
+    if values.ndim < 1 or (values.size and values.reshape(len(values), -1).shape[1] != size):
+        raise DataError(f"rows of shape {values.shape[1:]} do not fit the design's {size} inputs")
+    flat, start = values.reshape(len(values), size), 0
+    columns = []
+    for t in types:
+        try:
+            columns.append(quantize_float(flat[:, start : start + t.size], t.reshape((t.size,))))
+        except ValueError as error:
+            raise DataError(str(error), hint="clean the rows first") from error
+        start += t.size
+    return np.concatenate(columns, axis=1)
+
+
+def evaluate_nodes(graph: Graph, mantissas: IntArray) -> dict[str, IntArray]:
+    """Every node's mantissas (rows, *shape) for input mantissas (rows, elements)."""
+    values: dict[str, IntArray] = {}
+    types = {node.name: node.type for node in graph.nodes}
+    start = 0
+    for name in graph.inputs:
+        size = types[name].size
+        values[name] = mantissas[:, start : start + size].reshape(-1, *types[name].shape)
+        start += size
+    for node in graph.nodes:
+        if node.op != "input":
+            operands = [values[name] for name in node.inputs]
+            values[node.name] = OPS[node.op].evaluate(node, [types[name] for name in node.inputs], operands)
+    return values
+
+
+def evaluate(graph: Graph, mantissas: IntArray) -> IntArray:
+    """Output mantissas (rows, output elements) for input mantissas (rows, input elements)."""
+    values = evaluate_nodes(graph, mantissas)
+    return np.concatenate([values[name].reshape(len(mantissas), -1) for name in graph.outputs], axis=1)
+
+
+def predict(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Floats in, floats out (rows, output elements): quantise, evaluate, scale."""
+    frac = np.concatenate([graph[name].type.frac.ravel() for name in graph.outputs])
+    return to_float(evaluate(graph, quantize_inputs(graph, x)), frac)
