@@ -31,7 +31,7 @@ def shift_round(mantissas: IntArray, shift: npt.ArrayLike, rounding: Rounding) -
         mantissas: integers of any shape.
         shift: integers that broadcast against `mantissas`.
     """
-    s = np.asarray(shift).astype(mantissas.dtype)
+    s = np.atleast_1d(np.asarray(shift)).astype(mantissas.dtype)  # 0-d object arrays decay to scalars of a NumPy dtype
     up, down = np.maximum(-s, 0), np.maximum(s, 0)
     m = mantissas << up
     if mantissas.dtype != object:
@@ -60,7 +60,7 @@ def _round_up(rest: IntArray, half: IntArray, floor: IntArray, rounding: Roundin
 
 def wrap(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike) -> IntArray:
     """The low `width` bits, read as two's complement where `signed`; 0 where the width is 0."""
-    w = np.asarray(width).astype(mantissas.dtype)
+    w = np.atleast_1d(np.asarray(width)).astype(mantissas.dtype)
     one = np.ones_like(w)
     fits = w <= SAFE_BITS if mantissas.dtype != object else np.ones(w.shape, bool)
     safe = np.where(fits, w, 0)  # an int64 mantissa is inside any type wider than 62 bits already

@@ -91,8 +91,10 @@ def parse(source: str) -> Graph:
         raise GraphError(f"line 1: not an hwq graph: expected {HEADER!r}")
     number = 0
     try:
-        number, inputs = 2, tuple(_after(lines[1], "inputs"))
-        number, outputs = 3, tuple(_after(lines[2], "outputs"))
+        number = 2
+        inputs = tuple(_after(lines[1], "inputs"))
+        number = 3
+        outputs = tuple(_after(lines[2], "outputs"))
         nodes: list[Node] = []
         attrs: dict[str, Attr] = {}
         head: re.Match[str] | None = None

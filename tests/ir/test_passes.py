@@ -1,0 +1,100 @@
+"""Every pass leaves the outputs as they were; a circuit computes what its graph does; ranges enclose what is observed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import random_network, random_rows
+
+from hwq.codegen.cpp import EMITTERS, EMITTERS_SPECIAL
+from hwq.fixed import Overflow, Rounding, to_float
+from hwq.ir import OPS, Graph, Opcode
+from hwq.passes import merge_rounding, narrow, optimise, prune
+from hwq.passes.lower import LOWER, csd, lower
+from hwq.passes.narrow import intervals
+from hwq.passes.pipeline import operands_of, pipeline
+from hwq.sim.compare import output_types
+from hwq.sim.reference import evaluate, evaluate_nodes
+
+MODES = [(r, o) for r in Rounding for o in Overflow]
+
+
+def outputs(graph: Graph, x: np.ndarray) -> np.ndarray:
+    return to_float(evaluate(graph, x), output_types(graph).frac)
+
+
+graphs = st.builds(
+    lambda seed, mode, skip: random_network(seed, rounding=mode[0], overflow=mode[1], skip=skip),
+    st.integers(0, 10**6),
+    st.sampled_from(MODES),
+    st.booleans(),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs)
+def test_passes_keep_the_outputs(graph: Graph) -> None:
+    x = random_rows(graph, 200)
+    want = outputs(graph, x)
+    for step in (narrow, prune, merge_rounding, optimise):
+        assert (outputs(step(graph), x) == want).all(), step.__name__
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs, st.integers(1, 4))
+def test_circuit_is_the_graph(graph: Graph, levels: int) -> None:
+    x = random_rows(graph, 200)
+    for g in (graph, optimise(graph)):
+        assert (pipeline(lower(g), levels).evaluate(x) == evaluate(g, x)).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs)
+def test_intervals_enclose_what_is_observed(graph: Graph) -> None:
+    bounds = intervals(graph)
+    for name, values in evaluate_nodes(graph, random_rows(graph, 300)).items():
+        # a node's own type may be coarser than its bounds where they are tighter: compare as values
+        got = to_float(values, graph[name].type.frac)
+        assert (got >= to_float(bounds[name].low, bounds[name].frac)).all()
+        assert (got <= to_float(bounds[name].high, bounds[name].frac)).all()
+
+
+@given(st.integers(-(1 << 30), 1 << 30))
+def test_csd(value: int) -> None:
+    digits = csd(value)
+    assert sum(sign << position for position, sign in digits) == value
+    positions = [p for p, _ in digits]
+    assert all(b - a >= 2 for a, b in zip(positions, positions[1:], strict=False))
+
+
+@pytest.mark.parametrize("levels", [1, 2, 5])
+def test_no_stage_chains_more_adders_than_asked(levels: int) -> None:
+    circuit = pipeline(lower(random_network(3, (16, 12, 8, 4))), levels)
+    chain = np.zeros(len(circuit), int)
+    for wire in range(len(circuit)):
+        operands = operands_of(circuit, wire)
+        assert all(circuit.stage[w] <= circuit.stage[wire] or circuit.opcode[w] == Opcode.CONST for w in operands)
+        here = [chain[w] for w in operands if circuit.stage[w] == circuit.stage[wire]]
+        adder = circuit.opcode[wire] in (Opcode.ADD, Opcode.SUB, Opcode.NEG)
+        chain[wire] = max(here, default=0) + int(adder)
+        assert chain[wire] <= levels
+
+
+def test_merge_rounding_takes_the_adder_away() -> None:
+    graph = optimise(random_network(5, rounding=Rounding.RND))
+    assert all(node.type.rounding is Rounding.TRN for node in graph.nodes if node.op == "quantize")
+
+
+def test_prune_drops_what_nothing_reads() -> None:
+    graph = random_network(7, (8, 20, 3))
+    before = sum(n.constant("kernel").nonzero for n in graph.nodes if n.op == "dense")
+    after = sum(n.constant("kernel").nonzero for n in optimise(graph).nodes if n.op == "dense")
+    assert after < before
+
+
+def test_every_op_has_every_form() -> None:
+    """An op without its C++ or its circuit cannot be added unnoticed."""
+    assert set(OPS) == set(EMITTERS) | set(EMITTERS_SPECIAL)
+    assert set(OPS) == set(LOWER) | {"input"}
