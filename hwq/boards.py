@@ -1,0 +1,160 @@
+"""Boards: what boards/*.toml say of a part, checked. Nothing here runs a tool."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwq.errors import BoardError, UsageError
+from hwq.resources import directory
+from hwq.units import Period
+
+TOOLS = ("vitis", "vivado", "yosys", "nextpnr-ecp5")
+YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board or bare part.
+
+    Attributes:
+        part: the vendor's full part name.
+        yosys_family: what Yosys calls the family; "" where it has no mapping for it.
+        lut, ff, dsp, bram36, uram: how many the part has.
+        tools: those that can take the part.
+        adder_level_ns: delay of one adder with the routing to it, for choosing pipeline stages.
+        overhead_ns: what a clock period loses to registers and uncertainty.
+    """
+
+    name: str
+    title: str
+    part: str
+    family: str
+    yosys_family: str
+    lut: int
+    ff: int
+    dsp: int
+    bram36: int
+    uram: int
+    default_clock: Period
+    tools: tuple[str, ...]
+    adder_level_ns: float
+    overhead_ns: float
+
+
+def names() -> list[str]:
+    """All boards, sorted."""
+    return sorted(path.stem for path in directory("boards").glob("*.toml"))
+
+
+def load_all() -> list[Board]:
+    return [load(name) for name in names()]
+
+
+def load(name: str) -> Board:
+    """The board `name`.
+
+    Raises:
+        BoardError: no such board (with the nearest names), or a file that breaks the schema.
+    """
+    known = names()
+    if name not in known:
+        near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known boards: {', '.join(known)}"
+        raise BoardError(f"there is no board {name!r}", hint=hint)
+    return read(directory("boards") / f"{name}.toml")
+
+
+def read(path: Path) -> Board:
+    """Read and check one board file.
+
+    Raises:
+        BoardError: names the file, the key, what was found and what was expected.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BoardError(f"{path.name}: {error}", hint="docs/adding-a-board.md shows a whole file") from error
+    top = _Table(path, content, "")
+    capacity, timing = top.table("capacity"), top.table("timing")
+    clock = top.text("default_clock")
+    try:
+        period = Period.parse(clock)
+    except UsageError as error:
+        raise BoardError(f"{path.name}: default_clock is {clock!r}", hint=error.hint) from error
+    board = Board(
+        name=path.stem,
+        title=top.text("title"),
+        part=top.text("part"),
+        family=top.text("family"),
+        yosys_family=top.text("yosys_family", one_of=YOSYS_FAMILIES),
+        lut=capacity.count("lut"),
+        ff=capacity.count("ff"),
+        dsp=capacity.count("dsp"),
+        bram36=capacity.count("bram36"),
+        uram=capacity.count("uram"),
+        default_clock=period,
+        tools=top.texts("tools", one_of=TOOLS),
+        adder_level_ns=timing.positive("adder_level_ns"),
+        overhead_ns=timing.positive("overhead_ns"),
+    )
+    for table in (capacity, timing, top):
+        table.no_more()
+    return board
+
+
+class _Table:
+    """A TOML table that is read key by key and complains by name."""
+
+    def __init__(self, path: Path, content: dict[str, Any], prefix: str) -> None:
+        self.path, self.content, self.prefix, self.seen = path, content, prefix, set[str]()
+
+    def _fail(self, key: str, expected: str) -> BoardError:
+        found = repr(self.content[key]) if key in self.content else "missing"
+        return BoardError(
+            f"{self.path.name}: {self.prefix}{key} is {found}, expected {expected}", hint="docs/adding-a-board.md shows a whole file"
+        )
+
+    def _get(self, key: str) -> Any:
+        self.seen.add(key)
+        return self.content.get(key)
+
+    def table(self, key: str) -> _Table:
+        value = self._get(key)
+        if not isinstance(value, dict):
+            raise self._fail(key, "a table")
+        return _Table(self.path, value, f"{self.prefix}{key}.")
+
+    def text(self, key: str, one_of: tuple[str, ...] | None = None) -> str:
+        value = self._get(key)
+        if not isinstance(value, str) or (one_of is None and not value) or (one_of and value not in one_of):
+            raise self._fail(key, f"one of {', '.join(map(repr, one_of))}" if one_of else "a text")
+        return value
+
+    def texts(self, key: str, one_of: tuple[str, ...]) -> tuple[str, ...]:
+        value = self._get(key)
+        if not isinstance(value, list) or not value or any(v not in one_of for v in value):
+            raise self._fail(key, f"a list of {', '.join(one_of)}")
+        return tuple(value)
+
+    def count(self, key: str) -> int:
+        value = self._get(key)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise self._fail(key, "a whole number, 0 or more")
+        return value
+
+    def positive(self, key: str) -> float:
+        value = self._get(key)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+            raise self._fail(key, "a number greater than 0")
+        return float(value)
+
+    def no_more(self) -> None:
+        extra = sorted(set(self.content) - self.seen)
+        if extra:
+            near = difflib.get_close_matches(extra[0], self.seen, n=1)
+            hint = f"did you mean {near[0]}?" if near else "docs/adding-a-board.md shows a whole file"
+            raise BoardError(f"{self.path.name}: unknown key {self.prefix}{extra[0]}", hint=hint)

@@ -1,0 +1,54 @@
+"""From a Graph to its BuildPlan for a board and clock: passes, circuit, C++, Verilog, scripts. No file is written here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwq.boards import Board
+from hwq.codegen.cpp import cpp_files
+from hwq.codegen.plan import BuildPlan
+from hwq.codegen.ports import Ports, ports_of
+from hwq.codegen.scripts import script_files
+from hwq.codegen.templates import render
+from hwq.codegen.verilog import verilog_files
+from hwq.ir import Circuit, Graph, digest, text
+from hwq.passes import optimise
+from hwq.passes.lower import lower
+from hwq.passes.pipeline import levels_for, pipeline
+from hwq.units import Period
+
+TOP = "hwq_top"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A plan with what it was made from: the optimised graph, the pipelined circuit, the port layout."""
+
+    plan: BuildPlan
+    graph: Graph
+    circuit: Circuit
+    ports: Ports
+
+
+def build(graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP) -> Build:
+    """Generate every file of `graph` for `board`.
+
+    Args:
+        period: the clock target; the board's default when None.
+
+    Raises:
+        GraphError: an operation or width that has no C++ or Verilog form.
+    """
+    period = period or board.default_clock
+    optimised = optimise(graph)
+    ports = ports_of(optimised)
+    circuit = pipeline(lower(optimised), levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
+    files = {
+        "graph.hwq": text(optimised),
+        **cpp_files(optimised, top),
+        **verilog_files(circuit, ports, top),
+        **script_files(top, board, period),
+        "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
+    }
+    plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph))
+    return Build(plan, optimised, circuit, ports)

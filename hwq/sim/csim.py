@@ -1,0 +1,47 @@
+"""C-simulation: the generated ap_fixed C++ itself, compiled with g++ against AMD's headers and run on integer vectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.codegen.build import Build
+from hwq.errors import ToolError
+from hwq.fixed.arithmetic import IntArray
+from hwq.sim.vectors import read_rows, write_rows
+from hwq.tools.gxx import ap_types, compile_program
+from hwq.tools.process import run
+
+FLAGS = ("-std=c++14", "-O0", "-w")
+
+
+def csim(build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+    """Outputs (rows, elements) of the C++ in `folder` (where the plan has been written) for `inputs` (rows, elements).
+
+    Raises:
+        ToolMissingError: no g++, or no ap_fixed headers.
+        ToolError: it does not compile, or the program fails.
+    """
+    top, program = build.plan.top, "sim/csim"
+    (folder / "sim").mkdir(parents=True, exist_ok=True)
+    sources = [f"hls/{top}.cpp", f"hls/{top}_tb.cpp"]
+    compile_program(sources, program, cwd=folder, flags=[*FLAGS, "-I", str(ap_types())], log=folder / "sim" / "csim_build.log")
+    return drive(program, "csim", build, folder, inputs)
+
+
+def drive(program: str, name: str, build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+    """Run a compiled test bench on `inputs` and read what it wrote."""
+    source, sink = f"sim/{name}_inputs.dat", f"sim/{name}_outputs.dat"
+    write_rows(folder / source, inputs)
+    argv = [str((folder / program).resolve()), source, sink]
+    if name == "csim":
+        argv.append("/dev/null")  # the comparison is made here, on integers, not by the test bench
+    done = run(argv, cwd=folder, log=folder / "sim" / f"{name}.log", tool=name)
+    if done.returncode:
+        raise ToolError(f"the {name} program failed ({done.ended})", hint=f"see {done.log}", log=done.log)
+    rows = read_rows(folder / sink, len(inputs), len(build.ports.outputs))
+    for path in (source, sink):
+        (folder / path).unlink()
+    return rows

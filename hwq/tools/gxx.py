@@ -1,0 +1,53 @@
+"""g++: compiling generated C++ against the ap_types headers that hls4ml ships, and CXXRTL models."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+from hwq.errors import ToolError, ToolMissingError
+from hwq.tools.find import Tool, require
+from hwq.tools.process import ToolRun, run
+
+
+def find_gxx() -> Tool:
+    """Raises ToolMissingError: no g++."""
+    return require("g++", purpose="to compile the simulations", install="apt-get install g++")
+
+
+def ap_types() -> Path:
+    """The folder with ap_fixed.h (AMD's open headers, in the hls4ml package).
+
+    Raises:
+        ToolMissingError: hls4ml is not installed.
+    """
+    spec = importlib.util.find_spec("hls4ml")
+    for root in spec.submodule_search_locations or () if spec else ():
+        folder = Path(root) / "templates" / "vivado" / "ap_types"
+        if (folder / "ap_fixed.h").is_file():
+            return folder
+    raise ToolMissingError("the ap_fixed headers are missing; the C-simulation needs them", hint="pip install hls4ml")
+
+
+def compile_program(sources: Sequence[str], output: str, *, cwd: Path, flags: Sequence[str], log: Path) -> ToolRun:
+    """Compile `sources` (relative to `cwd`) to the program `output`.
+
+    Raises:
+        ToolMissingError: no g++.
+        ToolError: g++ failed; the message holds its first error.
+    """
+    gxx = find_gxx()
+    done = run([*gxx.argv, *flags, *sources, "-o", output], cwd=cwd, log=log, tool="g++", version=gxx.version)
+    if done.returncode:
+        raise ToolError(f"g++ failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
+    return done
+
+
+def first_error(log: Path) -> str:
+    """The first line of a log that says "error", or its last line."""
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    for line in lines:
+        if "error" in line.lower():
+            return line.strip()
+    return lines[-1].strip() if lines else "it printed nothing"
