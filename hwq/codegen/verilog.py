@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from hwq.codegen.ports import Ports
 from hwq.codegen.templates import render
 from hwq.ir import Circuit, Opcode
@@ -168,14 +166,3 @@ def _registers(module: _Module) -> list[tuple[str, str, str]]:
             source = f"w{wire}_{k - 1}" if k > 1 else f"w{wire}"
             out.append((f"reg {mark}[{module.widths[wire] - 1}:0] w{wire}_{k};", f"w{wire}_{k}", source))
     return out
-
-
-def register_bits(circuit: Circuit) -> int:
-    """Flip-flops that the emitted module holds: each wire's width times the stages it is kept for."""
-    last = np.zeros(len(circuit), np.int64)
-    for wire in range(len(circuit)):
-        for operand in operands_of(circuit, wire):
-            last[operand] = max(last[operand], int(circuit.stage[wire]) - int(circuit.stage[operand]))
-    for wire in circuit.outputs:
-        last[wire] = max(last[wire], circuit.latency - int(circuit.stage[wire]))
-    return int((last * circuit.widths * (circuit.opcode != Opcode.CONST)).sum())

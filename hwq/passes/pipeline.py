@@ -52,3 +52,13 @@ def operands_of(circuit: Circuit, wire: int) -> tuple[int, ...]:
 def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> int:
     """How many adder levels fit a clock period on a board (its [timing] table), at least one."""
     return max(1, int((period_ns - overhead_ns) / adder_level_ns))
+
+def register_bits(circuit: Circuit) -> int:
+    """Flip-flops that the emitted module holds: each wire's width times the stages it is kept for."""
+    last = np.zeros(len(circuit), np.int64)
+    for wire in range(len(circuit)):
+        for operand in operands_of(circuit, wire):
+            last[operand] = max(last[operand], int(circuit.stage[wire]) - int(circuit.stage[operand]))
+    for wire in circuit.outputs:
+        last[wire] = max(last[wire], circuit.latency - int(circuit.stage[wire]))
+    return int((last * circuit.widths * (circuit.opcode != Opcode.CONST)).sum())

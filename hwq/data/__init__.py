@@ -1,0 +1,6 @@
+"""Data sets: named ones, files, the user's own functions; checked, split by seed, standardised by the training rows."""
+
+from hwq.data.dataset import Dataset
+from hwq.data.load import load
+
+__all__ = ["Dataset", "load"]

@@ -1,0 +1,43 @@
+"""The one place that loads Keras on TensorFlow: quietly, on the CPU's own threads, deterministic."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its fused kernels round differently from run to run
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide what TensorFlow's libraries write to standard error while they load, before any log level is heeded."""
+    saved, sink = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(sink)
+
+
+with _quiet():
+    import keras
+    import tensorflow as tf
+    from keras import ops
+
+    tf.config.list_physical_devices()  # the first look for devices is what complains
+
+tf.get_logger().setLevel("ERROR")
+
+__all__ = ["deterministic", "keras", "ops", "tf"]
+
+
+def deterministic(seed: int) -> None:
+    """Seed every generator and make TensorFlow's kernels deterministic: one seed, one result."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,84 @@
+"""TrainConfig: everything that decides what a training run computes. Imports no framework."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwq.errors import UsageError
+
+PRICES = ("ebops", "weight_bits", "activation_bits")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model: mlp:64,32 · a float .keras file · module:function returning a Keras model.
+        epochs: of the quantised training, in which beta rises from beta_start to beta_end.
+        float_epochs: at most so many for the float network that it starts from.
+        batch_size: rows a step.
+        learning_rate, bits_learning_rate: Adam's step for weights and for bitwidths (in bits).
+        beta_start, beta_end: price of one effective bit operation (EBOP) in units of the loss, first and last.
+        warmup: share of the epochs that stay at beta_start.
+        gamma: price of one bit of any weight or activation, as a multiple of beta.
+        l1: price of the absolute weights, in units of the loss.
+        initial_bits: bits of the largest weight of each layer, and of each activation, at the start.
+        range_margin: factor on the observed range of every activation before its integer bits are chosen.
+        overflow: WRAP or SAT, of hidden activations; the input saturates, since the host pays for that.
+        max_points: points of the Pareto front to finish.
+        random_rows: random rows at 4x the input range, beside the test rows, for the proofs.
+        costs: "ebops", or "measured" with `prices` (LUT for each unit of the features in PRICES).
+    """
+
+    model: str = "mlp:64,32"
+    seed: int = 0
+    epochs: int = 600
+    float_epochs: int = 150
+    batch_size: int = 128
+    learning_rate: float = 3e-3
+    bits_learning_rate: float = 1e-2
+    beta_start: float = 1e-6
+    beta_end: float = 3e-4
+    warmup: float = 0.1
+    gamma: float = 1.0
+    l1: float = 2e-5
+    initial_bits: int = 6
+    range_margin: float = 1.125
+    overflow: str = "WRAP"
+    max_points: int = 8
+    random_rows: int = 10_000
+    costs: str = "ebops"
+    prices: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "initial_bits", "max_points", "learning_rate", "bits_learning_rate", "beta_start", "beta_end"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} must be greater than 0, not {getattr(self, name)}")
+        for name in ("float_epochs", "gamma", "l1", "seed", "random_rows"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} must not be negative")
+        if not 0 <= self.warmup < 1 or self.range_margin < 1:
+            raise UsageError("warmup must be in [0, 1) and range_margin at least 1")
+        if self.overflow not in ("WRAP", "SAT") or self.costs not in ("ebops", "measured"):
+            raise UsageError("overflow is WRAP or SAT, costs is ebops or measured")
+        if self.beta_end < self.beta_start:
+            raise UsageError(f"beta rises: beta_end {self.beta_end} is below beta_start {self.beta_start}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+
+    def beta(self, epoch: int) -> float:
+        """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch."""
+        first = int(self.warmup * self.epochs)
+        if epoch < first or self.epochs - first < 2:
+            return self.beta_start
+        share = (epoch - first) / (self.epochs - 1 - first)
+        return float(self.beta_start * (self.beta_end / self.beta_start) ** share)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else value

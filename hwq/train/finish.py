@@ -1,0 +1,101 @@
+"""From the archive to finished points: freeze, read into integers, choose by validation, and only then look at the test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwq.cost.features import graph_features
+from hwq.data import Dataset
+from hwq.frontend.keras import from_keras
+from hwq.ir import Graph, text
+from hwq.rundir import RunDir, write_json, write_npz, write_text
+from hwq.train import checkpoint, convert, freeze, pareto
+from hwq.train.config import TrainConfig
+from hwq.train.loop import accuracy
+from hwq.train.progress import Candidate, Progress
+
+FLOAT32_BITS = 23  # widest accumulator that float32 sums exactly in any order
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    candidate: Candidate  # with the frozen network's accuracy and exact EBOPs
+    model: Any
+    graph: Graph
+    dtype: str
+
+
+def finish(
+    model: Any, archive: list[Candidate], dataset: Dataset, config: TrainConfig, run: RunDir, report: Callable[[Progress], None]
+) -> list[str]:
+    """Write the points of the front; the ids, cheapest first. Running it again writes the same files."""
+    chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
+    frozen: dict[int, _Frozen] = {}
+    front: list[Candidate] = []
+    chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
+    for number, candidate in enumerate(chosen, 1):
+        checkpoint.load_weights(run.checkpoint / f"epoch-{candidate.epoch}.npz", model)
+        one = _freeze(model, candidate, dataset, config)
+        frozen[candidate.epoch] = one
+        front = pareto.insert(front, one.candidate)
+        report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
+    ids = []
+    with np.load(run.vectors_path) as vectors:
+        x = vectors["x"]
+    for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
+        ids.append(f"{number:04d}")
+        _write(frozen[candidate.epoch], run, ids[-1], x, dataset)
+    return ids
+
+
+def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> _Frozen:
+    # ranges come from every row that selection may see; the test rows stay unseen
+    seen = np.concatenate([dataset.x_train, dataset.x_val])
+    dtype = "float32"
+    exact = freeze.freeze(model, seen, config.range_margin, dtype)
+    graph, _ = from_keras(exact)
+    if widest_accumulator(graph) > FLOAT32_BITS:
+        dtype = "float64"
+        exact = freeze.freeze(model, seen, config.range_margin, dtype)
+        graph, _ = from_keras(exact)
+    val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
+    return _Frozen(Candidate(candidate.epoch, val, graph_features(graph)["ebops"], candidate.beta), exact, graph, dtype)
+
+
+def widest_accumulator(graph: Graph) -> int:
+    """Bits of the widest dense result."""
+    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op == "dense"), default=0)
+
+
+def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset) -> None:
+    folder = run.point_folder(point)
+    outputs = freeze.logits(one.model, x)
+    write_text(folder / "graph.hwq", text(one.graph))
+    write_npz(folder / "keras.npz", logits=outputs)
+    checkpoint.save_weights(folder / "weights.npz", one.model)
+    write_json(
+        folder / "point.json",
+        {
+            "epoch": one.candidate.epoch,
+            "val_accuracy": one.candidate.val_accuracy,
+            "ebops": one.candidate.ebops,
+            "beta": one.candidate.beta,
+            "test_accuracy": accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
+            "features": graph_features(one.graph),
+            "widest_accumulator_bits": widest_accumulator(one.graph),
+            "keras_dtype": one.dtype,
+        },
+    )
+
+
+def uniform_ebops(float_model: Any, dataset: Dataset, bits: int) -> dict[str, float]:
+    """EBOPs of the float network with `bits` bits for every weight and activation: exact (enclosed bits), and as declared."""
+    twin, _ = convert.quantize_model(float_model, bits=bits)
+    freeze.initialise(twin, dataset.x_train)
+    graph, _ = from_keras(freeze.freeze(twin, dataset.x_train, 1.0))
+    declared = sum(bits * bits * node.constant("kernel").types.size for node in graph.nodes if node.op == "dense")
+    return {"ebops": graph_features(graph)["ebops"], "declared": float(declared)}

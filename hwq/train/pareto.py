@@ -1,0 +1,47 @@
+"""The Pareto archive: validation accuracy against cost, no dominated and no tied points, thinned evenly over the logarithm of cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hwq.train.progress import Candidate
+
+BINS_PER_OCTAVE = 6  # two points closer than 12 % in cost say the same; the more accurate one stays
+
+
+def admits(archive: Sequence[Candidate], new: Candidate) -> bool:
+    """Whether no point of the archive is at least as good in both."""
+    return not any(c.val_accuracy >= new.val_accuracy and c.ebops <= new.ebops for c in archive)
+
+
+def insert(archive: Sequence[Candidate], new: Candidate) -> list[Candidate]:
+    """The archive with `new` in it, where it belongs: without what it dominates, one point a bin of cost."""
+    if new.ebops <= 0 or not admits(archive, new):
+        return list(archive)
+    kept = [c for c in archive if not (new.val_accuracy >= c.val_accuracy and new.ebops <= c.ebops)]
+    rivals = [c for c in kept if _bin(c) == _bin(new)]
+    if any(c.val_accuracy >= new.val_accuracy for c in rivals):
+        return sorted(kept, key=lambda c: c.ebops)
+    kept = [c for c in kept if _bin(c) != _bin(new)]
+    return sorted([*kept, new], key=lambda c: c.ebops)
+
+
+def _bin(candidate: Candidate) -> int:
+    return math.floor(math.log2(candidate.ebops) * BINS_PER_OCTAVE)
+
+
+def thin(archive: Sequence[Candidate], count: int, *, chance: float) -> list[Candidate]:
+    """At most `count` points: the most accurate one, the cheapest one above `chance`, and between them evenly over log cost."""
+    useful = [c for c in archive if c.val_accuracy > chance] or list(archive)
+    if len(useful) <= count:
+        return useful
+    top = max(useful, key=lambda c: (c.val_accuracy, -c.ebops))
+    low, high = math.log(useful[0].ebops), math.log(top.ebops)
+    chosen = {top.epoch: top}
+    for step in range(count - 1):
+        aim = low + (high - low) * step / (count - 1)
+        rest = [c for c in useful if c.epoch not in chosen]
+        nearest = min(rest, key=lambda c: abs(math.log(c.ebops) - aim))
+        chosen[nearest.epoch] = nearest
+    return sorted(chosen.values(), key=lambda c: c.ebops)

@@ -1,0 +1,40 @@
+"""What training tells while it works, and a candidate of the Pareto archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report: phase is "float", "bits" or "finish"; `step` of `steps` epochs or points."""
+
+    phase: str
+    step: int
+    steps: int
+    val_accuracy: float | None = None
+    ebops: float | None = None
+    beta: float | None = None
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network seen while training: its weights are in the checkpoint folder under its epoch."""
+
+    epoch: int
+    val_accuracy: float
+    ebops: float
+    beta: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSummary:
+    """What a finished training run found."""
+
+    float_val_accuracy: float
+    float_test_accuracy: float
+    points: int
+    best: str
+    resumed: bool
+    seconds: float

@@ -1,0 +1,95 @@
+"""The HGQ quantiser: rounding in the forward pass, a surrogate gradient for the bitwidth in the backward pass.
+
+Sun et al., arXiv 2405.00645. Forward: q = floor(x 2^f + 1/2) 2^-f with f rounded half to even. Backward, with d = q - x:
+dL/dx = g, dL/df = -ln2 sum(g d) over everything that shares the f. 2^f is taken from a table of exact powers on the small tensor
+of bitwidths, never broadcast to the batch first; a computed power could be a unit in the last place off.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwq.train.backend import ops
+
+LN2 = float(np.log(2.0))
+LIMIT = 60  # fractional bits stay in -60 .. 60
+_POWERS = np.ldexp(1.0, np.arange(-2 * LIMIT, 2 * LIMIT + 1))
+
+
+def power_of_two(exponent: Any, dtype: str) -> Any:
+    """2^exponent, exact, for whole exponents in -120 .. 120."""
+    index = ops.cast(exponent, "int32") + 2 * LIMIT
+    return ops.take(ops.convert_to_tensor(_POWERS.astype(dtype)), index)
+
+
+def plain(value: Any) -> Any:
+    """A variable's value as a tensor: TensorFlow refuses variables inside a custom gradient."""
+    return ops.add(value, 0.0) if hasattr(value, "assign") else value
+
+
+def round_through(f: Any) -> Any:
+    """Round half to even; the gradient passes through."""
+    return _round_through(plain(f))
+
+
+@ops.custom_gradient
+def _round_through(f: Any) -> Any:
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        return upstream if upstream is not None else args[0]
+
+    return ops.round(f), gradient
+
+
+def fake_quantize(x: Any, f: Any) -> Any:
+    """x rounded to multiples of 2^-round(f); f has the shape of x, or of x without its batch axis."""
+    return _fake_quantize(plain(x), plain(f))
+
+
+@ops.custom_gradient
+def _fake_quantize(x: Any, f: Any) -> Any:
+    whole = ops.round(f)
+    dtype = _dtype(x)
+    up, down = power_of_two(whole, dtype), power_of_two(-whole, dtype)
+    q = ops.floor(x * up + 0.5) * down
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        g = upstream if upstream is not None else args[0]
+        extra = len(g.shape) - len(f.shape)
+        sensitivity = g * (q - x)
+        if extra:
+            sensitivity = ops.sum(sensitivity, axis=tuple(range(extra)))
+        return g, -LN2 * sensitivity
+
+    return q, gradient
+
+
+def exact_mantissas(x: Any, f: Any) -> Any:
+    """floor(x 2^f + 1/2) as hwq.fixed defines it: no addition that could itself be rounded."""
+    y = x * power_of_two(f, _dtype(x))
+    floor = ops.floor(y)
+    return floor + ops.cast(y - floor >= 0.5, floor.dtype)
+
+
+def exact_quantize(x: Any, f: Any, low: Any, high: Any, overflow: str) -> Any:
+    """What the design does: round, then wrap or saturate the mantissa into [low, high] (high - low + 1 a power of two)."""
+    m = exact_mantissas(x, f)
+    if overflow == "WRAP":
+        span = high - low + 1
+        m = m - span * ops.floor((m - low) / span)
+    else:
+        m = ops.minimum(ops.maximum(m, low), high)
+    return m * power_of_two(-f, _dtype(x))
+
+
+def weight_bits(q: Any, f: Any) -> Any:
+    """Bits between the first non-zero bit of a quantised weight and its last one, 0 for a pruned weight; dbits/df = 1 where not pruned."""
+    magnitude = ops.abs(q)
+    present = ops.cast(magnitude > 0, q.dtype)
+    integer = ops.floor(ops.log2(ops.maximum(magnitude, 1e-30)) + 1e-5) + 1
+    return present * (ops.stop_gradient(integer) + round_through(f))
+
+
+def _dtype(x: Any) -> str:
+    return str(x.dtype if isinstance(x.dtype, str) else x.dtype.name)

@@ -1,0 +1,173 @@
+"""One training run, from a float network to a finished Pareto front on disk; every stage resumes where a kill left it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwq.data import Dataset
+from hwq.errors import RunError, TrainingError
+from hwq.rundir import RunDir, best, write_npz
+from hwq.train import checkpoint, convert, freeze, models, pareto
+from hwq.train.backend import deterministic, keras, ops
+from hwq.train.config import PRICES, TrainConfig
+from hwq.train.finish import finish, uniform_ebops
+from hwq.train.loop import Loop, accuracy, batches, total_costs
+from hwq.train.progress import Candidate, Progress, TrainSummary
+
+Report = Callable[[Progress], None]
+SAVE_SECONDS = 10.0
+
+
+def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report | None = None) -> TrainSummary:
+    """Train `config.model` on `dataset` into the run directory `run`, or go on with what is there.
+
+    Raises:
+        RunError: the directory holds something else, or cannot be written.
+        ModelError, TrainingError: the model does not fit, or training went wrong.
+    """
+    started, report = time.monotonic(), progress or (lambda _: None)
+    directory, resumed = _open(dataset, config, run)
+    meta = directory.meta()
+    if meta["state"] != "trained":
+        deterministic(config.seed)
+        float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes))
+        meta["float"] = _train_float(float_model, dataset, config, directory, report)
+        twin, conversion = convert.quantize_model(float_model, bits=config.initial_bits, overflow=config.overflow)
+        meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
+        archive = _train_bits(twin, dataset, config, directory, report)
+        meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
+        meta["finished"] = finish(twin, archive, dataset, config, directory, report)
+        meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
+        meta["state"], meta["seconds"] = "trained", time.monotonic() - started
+        directory.save_meta(meta)
+    points = directory.points()
+    if not points:
+        raise TrainingError("training kept no point", hint="a lower --beta-end, or more epochs")
+    found = meta["float"]
+    return TrainSummary(
+        found["val_accuracy"], found["test_accuracy"], len(points), best(points).id, resumed, time.monotonic() - started
+    )
+
+
+def _open(dataset: Dataset, config: TrainConfig, run: Path) -> tuple[RunDir, bool]:
+    """The run directory, new or of the same configuration."""
+    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
+    data |= {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
+    if (run / "run.json").is_file():
+        directory = RunDir.open(run)
+        meta = directory.meta()
+        _same(meta.get("config", {}), config.to_json(), run)
+        _same(meta.get("dataset", {}), data, run)
+        return directory, True
+    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        raise RunError(f"{run} is there already and is no run of hwq", hint="choose another --out")
+    directory = RunDir(run)
+    _write_vectors(dataset, config, directory)
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": data, "versions": versions})
+    return directory, False
+
+
+def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> None:
+    differing = [key for key in wanted if found.get(key) != wanted[key]]
+    if differing:
+        key = differing[0]
+        raise RunError(
+            f"{run} is a run with another {key}: {found.get(key)!r} there, {wanted[key]!r} now", hint="choose another --out, or delete that run"
+        )
+
+
+def _write_vectors(dataset: Dataset, config: TrainConfig, directory: RunDir) -> None:
+    """Test rows, then random rows uniform over 4 times the range of each training feature."""
+    low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
+    centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-3)
+    rng = np.random.default_rng([config.seed, 4])
+    random = centre + 4 * half * rng.uniform(-1, 1, (config.random_rows, *dataset.shape))
+    x = np.concatenate([dataset.x_test, random.astype(np.float32)])
+    write_npz(directory.vectors_path, x=x, y=dataset.y_test)
+
+
+def _logits_model(model: Any) -> Any:
+    """The model without a final softmax, whose outputs training takes as logits."""
+    layer = model.outputs[0]._keras_history[0]
+    name = type(layer).__name__
+    if name == "Softmax" or (name == "Activation" and layer.activation.__name__ == "softmax"):
+        return keras.Model(model.inputs, layer._inbound_nodes[0].input_tensors[0], name=model.name)
+    if name == "Dense" and layer.activation.__name__ == "softmax":
+        layer.activation = keras.activations.linear
+    return model
+
+
+def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> dict[str, Any]:
+    """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
+    path = directory.checkpoint / "float.npz"
+    if not path.is_file():
+        loop = Loop(model, config, dataset.x_train, dataset.y_train, quantised=False)
+        top, since, kept = -1.0, 0, [ops.convert_to_numpy(v) for v in model.variables]
+        for epoch in range(config.float_epochs + 1):
+            if epoch:
+                _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, -epoch % 2**31), 0.0))
+            now = accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)
+            since += 1
+            if now > top:
+                top, since, kept = now, 0, [ops.convert_to_numpy(v) for v in model.variables]
+            report(Progress("float", epoch, config.float_epochs, now))
+            if since > 30:
+                break
+        for variable, value in zip(model.variables, kept, strict=True):
+            variable.assign(value)
+        checkpoint.save_weights(path, model)
+    checkpoint.load_weights(path, model)
+    return {"val_accuracy": accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)}
+
+
+def _finite(loss: float) -> None:
+    if not np.isfinite(loss):
+        raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
+
+
+def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> list[Candidate]:
+    """Train weights and bitwidths while beta rises; the archive of the best networks seen."""
+    folder = directory.checkpoint
+    freeze.initialise(model, dataset.x_train)
+    loop = Loop(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
+    state = checkpoint.load_state(folder, loop.variables())
+    done, archive = (state[0], state[1]) if state else (0, [])
+    saved = time.monotonic()
+    for epoch in range(done, config.epochs):
+        beta = config.beta(epoch)
+        _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, epoch), beta))
+        val = accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)
+        candidate = Candidate(epoch, val, float(total_costs(model)["ebops"]), beta)
+        after = pareto.insert(archive, candidate)
+        if candidate in after:
+            checkpoint.save_weights(weights_path(directory, candidate), model)
+        archive = after
+        report(Progress("bits", epoch + 1, config.epochs, val, candidate.ebops, beta, len(archive)))
+        if time.monotonic() - saved > SAVE_SECONDS or epoch + 1 == config.epochs:
+            checkpoint.save_state(folder, loop.variables(), epoch=epoch + 1, archive=archive, extra={})
+            saved = time.monotonic()
+    return archive
+
+
+def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
+    """Measured prices in the unit of EBOPs: scaled so that the network costs at the start what its EBOPs are, which keeps beta's meaning."""
+    if config.costs != "measured":
+        return None
+    costs = {name: float(value) for name, value in total_costs(model).items()}
+    priced = sum(config.prices.get(name, 0.0) * costs[name] for name in PRICES)
+    if priced <= 0:
+        raise TrainingError("the measured prices are all zero", hint="measure some designs first: hwq synth RUN --point all")
+    return {name: config.prices.get(name, 0.0) * costs["ebops"] / priced for name in PRICES}
+
+
+def weights_path(directory: RunDir, candidate: Candidate) -> Path:
+    return directory.checkpoint / f"epoch-{candidate.epoch}.npz"
+
+
