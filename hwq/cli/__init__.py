@@ -1,0 +1,102 @@
+"""The `hwq` command: a thin skin over `hwq.flow`. Commands are loaded when they are called, so that --help is quick."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+
+import click
+
+from hwq import __version__
+from hwq.errors import HwqError
+
+COMMANDS = {
+    "train": "Learn a bitwidth for every weight; keep the Pareto front.",
+    "synth": "Generate, prove, synthesise and measure points of a run.",
+    "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
+    "report": "Show a run: accuracy, predicted and measured cost.",
+    "boards": "List the boards.",
+    "doctor": "Say which tools are there and what to do about the others.",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are modules of this package, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = getattr(importlib.import_module(f"hwq.cli.{cmd_name}"), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1) if args else []
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {near[0]!r}?", ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="hwq")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Train neural networks with a bitwidth for every weight, and measure what they cost on an FPGA."""
+    ctx.obj = debug
+
+
+def main() -> None:
+    """The entry point: errors become one line, a hint and an exit code."""
+    debug = "--debug" in sys.argv[1:2]
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        _interrupted()
+    except KeyboardInterrupt:
+        _interrupted()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except HwqError as error:
+        if debug:
+            raise
+        _fail(error.message, error.hint, error.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        _fail(str(error), "a file could not be read or written; what was finished is kept", 12)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"internal error: {type(error).__name__}: {error}", "this is a defect of hwq: please report it with the output of hwq --debug ...", 70)
+
+
+def _fail(message: str, hint: str | None, code: int) -> None:
+    click.secho(f"error: {message}", fg="red", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    sys.exit(code)
+
+
+def _interrupted() -> None:
+    click.echo("interrupted; what was finished is kept, and the same command goes on from there", err=True)
+    sys.stderr.flush()
+    # worker threads may still wait for tools; leaving at once makes the kernel end those tools with us
+    os._exit(130)

@@ -86,3 +86,15 @@ def _locate(graph: Graph, column: int) -> tuple[str, int]:
             return name, column
         column -= size
     raise IndexError(column)
+
+
+def to_types(mantissas: IntArray, source: Graph, target: Graph) -> IntArray:
+    """Outputs of `source`, a pass's result, at the output steps of `target`, the graph it came from; a lost bit stays visible as a float."""
+    shift = output_types(target).frac.astype(np.int64) - output_types(source).frac
+    alive = output_types(source).width > 0
+    up = np.where(alive, np.maximum(shift, 0), 0)
+    down = np.where(alive, np.maximum(-shift, 0), 0)
+    shifted: IntArray = mantissas << up
+    if not (shifted & ((1 << down) - 1)).any():
+        return np.asarray(shifted >> down)
+    return np.asarray(shifted / (1 << down), object)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.errors import ToolMissingError
+from hwq.errors import HwqError, ToolMissingError
+from hwq.rundir import write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,10 @@ def require(name: str, *, purpose: str, install: str) -> Tool:
 def version_of(argv: tuple[str, ...], name: str) -> str:
     """The version in the program's own banner; "" when it prints none in 60 s."""
     argument = _VERSION_ARGUMENT.get(name, "--version" if name not in ("vivado", "vivado_hls", "vitis_hls") else "-version")
+    cache = VersionCache(argv[0])
+    known = cache.get()
+    if known is not None:
+        return known
     try:
         done = subprocess.run(
             [*argv, argument], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=Path.home(), check=False
@@ -90,4 +97,31 @@ def version_of(argv: tuple[str, ...], name: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     match = _VERSION.search(done.stdout + done.stderr)
-    return match[1] if match else ""
+    version = match[1] if match else ""
+    cache.put(version)
+    return version
+
+
+class VersionCache:
+    """Versions by path, size and time of change, so that an unchanged tool is not started only to ask who it is."""
+
+    def __init__(self, program: str) -> None:
+        root = Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
+        self.path = root / "versions.json"
+        status = os.stat(os.path.realpath(program))
+        self.key = f"{os.path.realpath(program)}|{status.st_size}|{status.st_mtime_ns}"
+
+    def _all(self) -> dict[str, str]:
+        try:
+            content = json.loads(self.path.read_text())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def get(self) -> str | None:
+        return self._all().get(self.key)
+
+    def put(self, version: str) -> None:
+        # a cache that cannot be written costs a second next time, nothing more
+        with suppress(HwqError):
+            write_json(self.path, {**self._all(), self.key: version})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -96,6 +97,15 @@ def run(
     return ToolRun(tool, version, tuple(argv), process.returncode, seconds, _megabytes(usage), log)
 
 
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """In the child: ask Linux to kill it when hwq itself is killed, so that no tool runs on alone."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: str) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -106,6 +116,7 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: 
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
     except FileNotFoundError as error:
         raise ToolMissingError(f"cannot start {tool}: {argv[0]} is not there", hint="hwq doctor lists the tools and how to get them") from error

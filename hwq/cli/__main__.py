@@ -1,0 +1,5 @@
+"""`python -m hwq.cli`, the same as `hwq`."""
+
+from hwq.cli import main
+
+main()

@@ -1,0 +1,34 @@
+"""`hwq boards`."""
+
+from __future__ import annotations
+
+import click
+
+from hwq.cli.common import as_json, emit
+
+
+@click.command()
+@as_json
+def boards(as_json: bool) -> None:
+    """List the boards with their parts, capacities and tools."""
+    from hwq.boards import load_all
+
+    found = load_all()
+    if as_json:
+        emit(found)
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for title in ("board", "part"):
+        table.add_column(title, no_wrap=True)
+    for title in ("LUT", "FF", "DSP", "BRAM36", "URAM"):
+        table.add_column(title, justify="right")
+    for title in ("clock", "tools"):
+        table.add_column(title)
+    for b in found:
+        numbers = (f"{n:,}" for n in (b.lut, b.ff, b.dsp, b.bram36, b.uram))
+        table.add_row(b.name, b.part, *numbers, f"{b.default_clock.mhz:g} MHz", ", ".join(b.tools))
+    Console().print(table)

@@ -1,0 +1,58 @@
+"""What the commands share: options, JSON output, progress on standard error."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwq.errors import HwqError
+from hwq.units import Period
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path), help="Measurement store; default $HWQ_STORE or the user's data folder."
+)
+run_argument = click.argument("run", type=click.Path(path_type=Path))
+
+
+class Clock(click.ParamType[Period]):
+    """A clock as 200MHz or 5ns."""
+
+    name = "clock"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Period:
+        if isinstance(value, Period):
+            return value
+        try:
+            return Period.parse(value)
+        except HwqError as error:
+            self.fail(f"{error.message}; {error.hint}", param, ctx)
+
+
+def emit(content: Any) -> None:
+    """Print JSON: dataclasses as objects, what is not a number as null."""
+    click.echo(json.dumps(_plain(content), indent=1))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def note(text: str) -> None:
+    """A line for the person, on standard error."""
+    click.echo(text, err=True)

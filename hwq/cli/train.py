@@ -1,0 +1,86 @@
+"""`hwq train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwq.cli.common import as_json, emit, note, store_option
+from hwq.train.config import TrainConfig
+
+_DEFAULT = TrainConfig()
+
+
+@click.command()
+@click.argument("data")
+@click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
+@click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
+@click.option("--epochs", default=_DEFAULT.epochs, show_default=True, help="Epochs of the quantised training.")
+@click.option("--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many epochs for the float network.")
+@click.option("--batch-size", default=_DEFAULT.batch_size, show_default=True)
+@click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True, help="Adam step of the weights.")
+@click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
+@click.option("--beta-start", default=_DEFAULT.beta_start, show_default=True, help="First price of an EBOP.")
+@click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP.")
+@click.option("--gamma", default=_DEFAULT.gamma, show_default=True, help="Price of a bit, as a multiple of beta.")
+@click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights.")
+@click.option("--initial-bits", default=_DEFAULT.initial_bits, show_default=True)
+@click.option("--range-margin", default=_DEFAULT.range_margin, show_default=True, help="Factor on observed activation ranges.")
+@click.option("--overflow", type=click.Choice(["WRAP", "SAT"]), default=_DEFAULT.overflow, show_default=True, help="Of hidden activations.")
+@click.option("--max-points", default=_DEFAULT.max_points, show_default=True, help="Points of the front to keep.")
+@click.option("--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by.")
+@click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
+@store_option
+@as_json
+def train(data: str, out: Path | None, board: str, store: Path | None, as_json: bool, **options: Any) -> None:
+    """Learn a bitwidth for every weight and activation of a network on DATA.
+
+    DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
+    Pareto front of validation accuracy against cost; the test rows are looked at once, at the end. The same command resumes.
+    """
+    from hwq.flow.train import train as run_training
+
+    config = TrainConfig(**options)
+    target = out or Path("runs") / Path(data.replace(":", "_")).stem
+    with Bar() as bar:
+        summary = run_training(data, config, target, board=board, store_path=store, notice=note, progress=bar)
+    if as_json:
+        emit({"run": target, "summary": summary})
+        return
+    click.echo(
+        f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
+        f"{summary.seconds:.0f} s"
+    )
+    click.echo(f"next: hwq synth {target} --board {board}")
+
+
+class Bar:
+    """Training progress as bars on standard error: one a phase."""
+
+    def __init__(self) -> None:
+        self.bars: Any = None
+        self.tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+
+    def __call__(self, p: Any) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        if self.bars is None:
+            columns = (TextColumn("{task.description:7}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[told]}"))
+            self.bars = Progress(*columns, console=Console(stderr=True))
+            self.bars.start()
+        if p.phase not in self.tasks:
+            self.tasks[p.phase] = self.bars.add_task(p.phase, total=p.steps, told="")
+        told = [f"validation {p.val_accuracy:.4f}" if p.val_accuracy is not None else "", f"{p.ebops:.0f} EBOPs" if p.ebops else ""]
+        told += [f"{p.kept} points" if p.kept else ""]
+        self.bars.update(self.tasks[p.phase], completed=p.step, told="  ".join(filter(None, told)))

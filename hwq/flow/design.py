@@ -1,0 +1,131 @@
+"""A point of a run as a design for a board and clock: generated once, simulated once, found again by the digest of its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import hwq
+from hwq.boards import Board
+from hwq.codegen.build import Build, build
+from hwq.cost.features import circuit_features, graph_features
+from hwq.ir import Graph, parse, verify
+from hwq.resources import directory
+from hwq.rundir import Point, RunDir, read_json, write_json
+from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_types
+from hwq.sim.csim import csim
+from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.sim.rtlsim import rtlsim
+from hwq.units import Period
+
+Notice = Callable[[str], None]
+
+
+def code_digest() -> str:
+    """Over everything that decides what is generated: the templates and the generating packages."""
+    whole = hashlib.sha256(hwq.__version__.encode())
+    root = Path(hwq.__file__).parent
+    folders = [directory("hls_templates"), *(root / name for name in ("codegen", "passes", "ir", "fixed"))]
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in (".py", ".j2"):
+                whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+@dataclass
+class Design:
+    """One point for one board and clock, in its own folder below the run."""
+
+    run: RunDir
+    point: Point
+    board: Board
+    period: Period
+    code: str
+
+    @cached_property
+    def graph_text(self) -> str:
+        return self.point.graph_path.read_text()
+
+    @cached_property
+    def folder(self) -> Path:
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns)))
+        digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
+        return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
+
+    @cached_property
+    def graph(self) -> Graph:
+        return verify(parse(self.graph_text))
+
+    @cached_property
+    def build(self) -> Build:
+        return build(self.graph, self.board, self.period)
+
+    def summary(self) -> dict[str, Any]:
+        """What was generated (digests, features, latency), writing the files when they are not there yet."""
+        path = self.folder / "build.json"
+        if path.is_file():
+            return read_json(path)
+        made = self.build
+        made.plan.write(self.folder)
+        content = {
+            "design": made.plan.design,
+            "plan": made.plan.digest,
+            "latency_cycles": made.plan.latency_cycles,
+            "period_ns": made.plan.period_ns,
+            "features": {**graph_features(made.graph), **circuit_features(made.circuit)},
+        }
+        write_json(path, content)
+        return content
+
+    def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> dict[str, Any]:
+        """The comparisons of all evaluators and the simulated accuracy: from disk, or by running them now."""
+        path = self.folder / "sim.json"
+        if path.is_file() and not fresh:
+            return read_json(path)
+        self.summary()
+        content = self._simulate(notice)
+        write_json(path, content)
+        return content
+
+    def _simulate(self, notice: Notice | None) -> dict[str, Any]:
+        with np.load(self.run.vectors_path) as vectors:
+            x, labels = vectors["x"], vectors["y"]
+        with np.load(self.point.keras_path) as stored:
+            logits = stored["logits"]
+        inputs = quantize_inputs(self.graph, x)
+        reference = evaluate(self.graph, inputs)
+        # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
+        code = to_types(csim(self.build, self.folder, inputs), self.build.graph, self.graph)
+        rtl = to_types(rtlsim(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
+        comparisons = [
+            compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph)),
+            compare(self.graph, "reference", reference, "csim", code),
+            compare(self.graph, "reference", reference, "rtl", rtl),
+        ]
+        # what the hardware's bits say, with steps that may differ between outputs
+        scores = np.ldexp(rtl[: len(labels)].astype(np.float64), -self._output_frac())
+        return {
+            "comparisons": [asdict(c) for c in comparisons],
+            "mismatches": sum(c.mismatches for c in comparisons),
+            "samples": len(x),
+            "accuracy": float((scores.argmax(axis=1) == labels).mean()),
+        }
+
+    def _output_frac(self) -> np.ndarray:
+        return np.concatenate([self.graph[name].type.frac.ravel() for name in self.graph.outputs]).astype(np.int64)
+
+
+def comparisons_of(content: Mapping[str, Any]) -> list[Comparison]:
+    """The comparisons in a sim.json."""
+    out = []
+    for c in content["comparisons"]:
+        first = Mismatch(**c["first"]) if c["first"] else None
+        out.append(Comparison(**{**c, "first": first}))
+    return out

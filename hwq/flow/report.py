@@ -1,0 +1,128 @@
+"""`hwq report`: gather what a run's points cost and reached, with predictions made without the point's own measurement."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import load
+from hwq.cost.model import TARGETS, CostModel, Prediction, fit
+from hwq.errors import CostModelError
+from hwq.flow.design import Design, code_digest
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.report.model import PointRow, RunReport
+from hwq.rundir import RunDir, best, read_json
+from hwq.units import Period
+
+
+def gather(run: Path, *, store_path: Path | None = None) -> RunReport:
+    """Everything known of a run; starts no tool.
+
+    Raises:
+        RunError: no run, or no finished point.
+    """
+    directory = RunDir.open(run)
+    meta = directory.meta()
+    points = directory.select("all")
+    link = meta.get("synth")
+    store = Store.open(store_path) if link else None
+    rows: list[PointRow] = []
+    models: tuple[str, ...] = ()
+    everything = _comparable(store, link) if store and link else []
+    designs = _designs(directory, link)
+    for p in points:
+        summary, simulation = _artefacts(designs.get(p.id))
+        measurement = _measurement(everything, summary, link)
+        rows.append(_row(p, summary, simulation, measurement, everything, chosen=p.id == best(points).id))
+    if everything:
+        models = tuple(str(model) for model in _models(everything))
+    config, data = meta["config"], meta["dataset"]
+    return RunReport(
+        title=str(run),
+        dataset=f"{data['name']}: {data['train']} training, {data['validation']} validation, {data['test']} test rows",
+        model=config["model"],
+        board=link["board"] if link else None,
+        tool=f"{link['tool']} {link['version']}".strip() if link else None,
+        period_ns=link["period_ns"] if link else None,
+        float_accuracy=meta.get("float", {}).get("test_accuracy", float("nan")),
+        uniform8_ebops=meta.get("uniform8", {}).get("ebops", float("nan")),
+        rows=tuple(rows),
+        cost_models=models,
+    )
+
+
+def _designs(directory: RunDir, link: dict[str, Any] | None) -> dict[str, Design]:
+    if not link:
+        return {}
+    board, period, code = load(link["board"]), Period(link["period_ns"]), code_digest()
+    return {p.id: Design(directory, p, board, period, code) for p in directory.points()}
+
+
+def _artefacts(design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    if design is None:
+        return None, None
+    found = []
+    for name in ("build.json", "sim.json"):
+        path = design.folder / name
+        found.append(read_json(path) if path.is_file() else None)
+    return found[0], found[1]
+
+
+def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
+    """All measurements of the same family, tool and version, whatever run they are from."""
+    return store.find(tool=link["tool"], version=link["version"], family=load(link["board"]).family)
+
+
+def _measurement(everything: list[Measurement], summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:
+    if summary is None or link is None:
+        return None
+    wanted = (summary["design"], summary["plan"], link["board"])
+    return next((m for m in everything if (m.key.design, m.key.plan, m.key.board) == wanted), None)
+
+
+def _models(measurements: list[Measurement]) -> list[CostModel]:
+    models = []
+    for target in TARGETS:
+        try:
+            models.append(fit(measurements, target))
+        except CostModelError:
+            continue  # too few designs yet: the report then shows no prediction
+    return models
+
+
+def _row(
+    point: Any,
+    summary: dict[str, Any] | None,
+    simulation: dict[str, Any] | None,
+    measurement: Measurement | None,
+    everything: list[Measurement],
+    *,
+    chosen: bool,
+) -> PointRow:
+    predicted: dict[str, Prediction] = {}
+    if summary is not None:
+        others = [m for m in everything if m.key.design != summary["design"]]
+        predicted = {model.target: model.predict(summary["features"]) for model in _models(others)}
+    lut, ff = predicted.get("lut"), predicted.get("ff")
+    resources = measurement.resources if measurement else None
+    return PointRow(
+        point=point.id,
+        epoch=point.epoch,
+        val_accuracy=point.val_accuracy,
+        test_accuracy=point.test_accuracy,
+        simulated_accuracy=simulation["accuracy"] if simulation else None,
+        ebops=point.ebops,
+        lut=resources.lut if resources else None,
+        lut_predicted=lut.value if lut else None,
+        lut_error=lut.relative_error if lut else None,
+        ff=resources.ff if resources else None,
+        ff_predicted=ff.value if ff else None,
+        dsp=resources.dsp if resources else None,
+        latency_cycles=measurement.latency.max_cycles if measurement else None,
+        latency_predicted=summary["latency_cycles"] if summary else None,
+        slack_ns=measurement.timing.slack_ns if measurement else None,
+        mismatches=simulation["mismatches"] if simulation else None,
+        samples=simulation["samples"] if simulation else None,
+        chosen=chosen,
+    )

@@ -1,0 +1,69 @@
+"""`hwq train`: load the data, look up measured prices where asked for, and train. TensorFlow loads in here, not before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwq.boards import load as load_board
+from hwq.cost.model import CostModel, ModelKey, training_prices
+from hwq.data import load
+from hwq.errors import CostModelError
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.rundir import RunDir
+from hwq.train.config import TrainConfig
+from hwq.train.progress import Progress, TrainSummary
+
+if TYPE_CHECKING:
+    from hwq.data import Dataset
+
+
+def train(
+    data: str,
+    config: TrainConfig,
+    out: Path,
+    *,
+    board: str = "xcvu9p",
+    store_path: Path | None = None,
+    notice: Callable[[str], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> TrainSummary:
+    """Train a run, or go on with it.
+
+    Raises:
+        DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
+    """
+    dataset: Dataset = load(data, seed=config.seed, notice=notice)
+    if config.costs == "measured":
+        config = replace(config, prices=_prices(out, board, store_path, notice))
+    if notice:
+        notice("loading TensorFlow")
+    from hwq.train import trainer
+
+    return trainer.train(dataset, config, out, progress=progress)
+
+
+def _prices(out: Path, board: str, store_path: Path | None, notice: Callable[[str], None] | None) -> dict[str, float]:
+    """The prices that a run was begun with, else those of the tool with most measurements on the board's family."""
+    if (out / "run.json").is_file():
+        recorded = RunDir.open(out).meta().get("config", {})
+        if recorded.get("costs") == "measured":
+            return dict(recorded["prices"])
+    model = price_model(board, store_path)
+    if notice:
+        notice(f"prices: {model}")
+    return dict(model.coefficients)
+
+
+def price_model(board: str, store_path: Path | None) -> CostModel:
+    """Raises CostModelError: too few measurements on the board's family."""
+    family = load_board(board).family
+    groups: dict[ModelKey, list[Measurement]] = {}
+    for m in Store.open(store_path).find(family=family):
+        groups.setdefault(ModelKey.of(m), []).append(m)
+    if not groups:
+        raise CostModelError(f"nothing has been measured on {family} yet", hint=f"measure a run first: hwq synth RUN --board {board} --point all")
+    return training_prices(max(groups.values(), key=len))

@@ -1,0 +1,74 @@
+"""Measurement: what one tool run found of one design, with everything that decides whether two of them may be compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hwq.reports.types import Latency, Resources, Timing
+
+WHOLE = "design"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What identifies a measurement: the same key is never measured twice.
+
+    Attributes:
+        design: digest of the graph.
+        plan: digest of all generated files.
+        scope: "design", or the name of one node.
+        board, tool, version, stage: where and how it was measured.
+        options: what else was asked of the tool, as text.
+    """
+
+    design: str
+    plan: str
+    scope: str
+    board: str
+    tool: str
+    version: str
+    stage: str
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One row of the store.
+
+    Attributes:
+        family: the board's family, across whose parts cost models hold.
+        features: what the design consists of (`hwq.cost.features`), so that a model can be fitted without its files.
+        seconds, peak_mb: what the tool took.
+        when: ISO 8601, UTC.
+        log: the tool's log file; host: the machine.
+    """
+
+    key: Key
+    family: str
+    resources: Resources
+    timing: Timing
+    latency: Latency
+    features: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+    when: str = ""
+    log: str = ""
+    host: str = ""
+
+    def body(self) -> str:
+        """Everything but the key, as JSON."""
+        content = asdict(self)
+        del content["key"]
+        return json.dumps(content, sort_keys=True)
+
+    @classmethod
+    def of(cls, key: Key, body: str) -> Measurement:
+        """The inverse of `body`; raises ValueError, TypeError or KeyError on damage."""
+        content: dict[str, Any] = json.loads(body)
+        content["resources"] = Resources(**content["resources"])
+        content["timing"] = Timing(**content["timing"])
+        content["latency"] = Latency(**content["latency"])
+        return cls(key=key, **content)

@@ -1,0 +1,78 @@
+"""A report as tables in the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hwq.report.model import PointRow, RunReport
+
+UNKNOWN = "–"
+
+
+def share(value: float | None) -> str:
+    return UNKNOWN if value is None or value != value else f"{value:.2%}"
+
+
+def count(value: float | None) -> str:
+    return UNKNOWN if value is None or value != value else f"{value:,.0f}"
+
+
+def predicted(value: float | None, error: float | None = None) -> str:
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.0f}" + (f" ±{error:.0%}" if error is not None else "")
+
+
+def render(report: RunReport, console: Console) -> None:
+    """Print the front, then the chosen point."""
+    where = f"{report.board}, {report.tool}, {report.period_ns:g} ns" if report.board and report.period_ns else "not synthesised yet"
+    console.print(Text(f"{report.title}: {report.dataset}; model {report.model}; {where}", style="bold"))
+    console.print(_front(report))
+    chosen = report.chosen
+    if chosen is not None:
+        console.print(_chosen(report, chosen))
+    for line in report.cost_models:
+        console.print(Text(f"cost model: {line}"))
+
+
+def _front(report: RunReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title="Pareto front", title_justify="left")
+    table.add_column("point")
+    for title in ("validation", "test", "EBOPs", "LUT pred.", "LUT", "FF pred.", "FF", "DSP", "cycles", "mismatches"):
+        table.add_column(title, justify="right")
+    for row in report.rows:
+        table.add_row(
+            f"{row.point}{' *' if row.chosen else ''}",
+            share(row.val_accuracy),
+            share(row.test_accuracy),
+            count(row.ebops),
+            predicted(row.lut_predicted, row.lut_error),
+            count(row.lut),
+            predicted(row.ff_predicted),
+            count(row.ff),
+            count(row.dsp),
+            count(row.latency_cycles),
+            count(row.mismatches),
+        )
+    return table
+
+
+def _chosen(report: RunReport, row: PointRow) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title=f"Point {row.point}, chosen by validation accuracy", title_justify="left")
+    table.add_column("")
+    table.add_column("predicted", justify="right")
+    table.add_column("measured", justify="right")
+    table.add_row("accuracy, float network", "", share(report.float_accuracy))
+    table.add_row("accuracy, quantised (Keras)", "", share(row.test_accuracy))
+    table.add_row("accuracy, simulated (RTL)", "", share(row.simulated_accuracy))
+    table.add_row("LUT", predicted(row.lut_predicted, row.lut_error), count(row.lut))
+    table.add_row("FF", predicted(row.ff_predicted), count(row.ff))
+    table.add_row("DSP", "0", count(row.dsp))
+    table.add_row("latency, clock cycles", count(row.latency_predicted), count(row.latency_cycles))
+    ratio = f"{row.ebops / report.uniform8_ebops:.1%} of uniform 8 bit" if report.uniform8_ebops else ""
+    table.add_row("EBOPs", ratio, count(row.ebops))
+    table.add_row(f"mismatches in {count(row.samples)} rows", "0", count(row.mismatches))
+    return table
