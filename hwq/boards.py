@@ -115,7 +115,8 @@ class _Table:
     def _fail(self, key: str, expected: str) -> BoardError:
         found = repr(self.content[key]) if key in self.content else "missing"
         return BoardError(
-            f"{self.path.name}: {self.prefix}{key} is {found}, expected {expected}", hint="docs/adding-a-board.md shows a whole file"
+            f"{self.path.name}: {self.prefix}{key} is {found}, expected {expected}",
+            hint="docs/adding-a-board.md shows a whole file",
         )
 
     def _get(self, key: str) -> Any:

@@ -44,7 +44,9 @@ def random_network(
 
 
 def _quantize(rng: np.random.Generator, name: str, source: Node, *, signed: bool, rounding: Rounding, overflow: Overflow) -> Node:
-    return make_node(name, "quantize", [source], type=random_types(rng, source.type.size, signed=signed, rounding=rounding, overflow=overflow))
+    return make_node(
+        name, "quantize", [source], type=random_types(rng, source.type.size, signed=signed, rounding=rounding, overflow=overflow)
+    )
 
 
 def random_rows(graph: Graph, rows: int, seed: int = 0) -> np.ndarray:

@@ -85,7 +85,11 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        _fail(f"internal error: {type(error).__name__}: {error}", "this is a defect of hwq: please report it with the output of hwq --debug ...", 70)
+        _fail(
+            f"internal error: {type(error).__name__}: {error}",
+            "this is a defect of hwq: please report it with the output of hwq --debug ...",
+            70,
+        )
 
 
 def _fail(message: str, hint: str | None, code: int) -> None:

@@ -48,7 +48,9 @@ def synth(
     if as_json:
         emit({"tool": synthesiser.tool, "results": results})
         return
-    click.echo(f"tool: {synthesiser.tool} ({'chosen automatically' if tool == 'auto' else 'as asked'}), stage {synthesiser.stage}, board {board}")
+    click.echo(
+        f"tool: {synthesiser.tool} ({'chosen automatically' if tool == 'auto' else 'as asked'}), stage {synthesiser.stage}, board {board}"
+    )
     for r in results:
         m = r.measurement
         again = ", measured before" if r.reused else ""

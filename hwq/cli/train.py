@@ -19,7 +19,9 @@ _DEFAULT = TrainConfig()
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
 @click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
 @click.option("--epochs", default=_DEFAULT.epochs, show_default=True, help="Epochs of the quantised training.")
-@click.option("--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many epochs for the float network.")
+@click.option(
+    "--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many epochs for the float network."
+)
 @click.option("--batch-size", default=_DEFAULT.batch_size, show_default=True)
 @click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True, help="Adam step of the weights.")
 @click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
@@ -29,9 +31,13 @@ _DEFAULT = TrainConfig()
 @click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights.")
 @click.option("--initial-bits", default=_DEFAULT.initial_bits, show_default=True)
 @click.option("--range-margin", default=_DEFAULT.range_margin, show_default=True, help="Factor on observed activation ranges.")
-@click.option("--overflow", type=click.Choice(["WRAP", "SAT"]), default=_DEFAULT.overflow, show_default=True, help="Of hidden activations.")
+@click.option(
+    "--overflow", type=click.Choice(["WRAP", "SAT"]), default=_DEFAULT.overflow, show_default=True, help="Of hidden activations."
+)
 @click.option("--max-points", default=_DEFAULT.max_points, show_default=True, help="Points of the front to keep.")
-@click.option("--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by.")
+@click.option(
+    "--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by."
+)
 @click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
@@ -76,7 +82,13 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         if self.bars is None:
-            columns = (TextColumn("{task.description:7}"), BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[told]}"))
+            columns = (
+                TextColumn("{task.description:7}"),
+                BarColumn(30),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[told]}"),
+            )
             self.bars = Progress(*columns, console=Console(stderr=True))
             self.bars.start()
         if p.phase not in self.tasks:

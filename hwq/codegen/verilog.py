@@ -56,7 +56,14 @@ def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
         sections[-1][1].extend(_statements(module, wire))
     outputs = _outputs(module)
     registers = _registers(module)
-    values = {"top": top, "ports": ports, "sections": sections, "outputs": outputs, "registers": registers, "latency": circuit.latency}
+    values = {
+        "top": top,
+        "ports": ports,
+        "sections": sections,
+        "outputs": outputs,
+        "registers": registers,
+        "latency": circuit.latency,
+    }
     return {f"rtl/{top}.v": render("verilog/top.v.j2", **values)}
 
 
@@ -124,7 +131,11 @@ def _clamp(module: _Module, wire: int, a: str) -> str:
     if above:
         expression = f"({a} > {_constant(high)}) ? {_constant(high)} : {expression}"
     if below:
-        test = f"{module.name(source, int(circuit.stage[wire]))}[{module.widths[source] - 1}]" if low == 0 else f"{a} < {_constant(low)}"
+        test = (
+            f"{module.name(source, int(circuit.stage[wire]))}[{module.widths[source] - 1}]"
+            if low == 0
+            else f"{a} < {_constant(low)}"
+        )
         expression = f"({test}) ? {_constant(low)} : {expression if not above else f'({expression})'}"
     return expression
 

@@ -1,15 +1,15 @@
 """What a design consists of, counted at two moments: from the graph (constants known) and from the pipelined circuit.
 
-    from the graph           unit
-    ebops                    sum over non-zero weights of enclosed bits(weight) x width(input element)
-    weight_bits              sum over weights and biases of enclosed bits
-    activation_bits          sum of the widths of all quantised elements
-    nonzero, digits          non-zero weights and biases; their canonical signed digits
-    from the circuit
-    adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
-    clamp_bits               width of every clamp's source (comparators and selections)
-    register_bits            flip-flops of the emitted Verilog
-    latency_cycles           pipeline depth
+from the graph           unit
+ebops                    sum over non-zero weights of enclosed bits(weight) x width(input element)
+weight_bits              sum over weights and biases of enclosed bits
+activation_bits          sum of the widths of all quantised elements
+nonzero, digits          non-zero weights and biases; their canonical signed digits
+from the circuit
+adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
+clamp_bits               width of every clamp's source (comparators and selections)
+register_bits            flip-flops of the emitted Verilog
+latency_cycles           pipeline depth
 """
 
 from __future__ import annotations

@@ -100,7 +100,8 @@ def fit(measurements: Sequence[Measurement], target: str, *, feature_sets: Seque
         raise CostModelError("measurements of different tools, versions, stages or families cannot make one model")
     if len(rows) < FEWEST:
         raise CostModelError(
-            f"{len(rows)} measured designs are too few for a model of {target}; it takes {FEWEST}", hint="measure more: hwq synth RUN --point all"
+            f"{len(rows)} measured designs are too few for a model of {target}; it takes {FEWEST}",
+            hint="measure more: hwq synth RUN --point all",
         )
     best: CostModel | None = None
     for names in feature_sets or COMPILED[target]:
@@ -109,7 +110,9 @@ def fit(measurements: Sequence[Measurement], target: str, *, feature_sets: Seque
             best = model
     if best is None or best.cv_error > LIMIT:
         found = "no fit" if best is None else f"a leave-one-out error of {best.cv_error:.0%}"
-        raise CostModelError(f"the model of {target} fails its cross-validation: {found}, limit {LIMIT:.0%}", hint="measure more designs")
+        raise CostModelError(
+            f"the model of {target} fails its cross-validation: {found}, limit {LIMIT:.0%}", hint="measure more designs"
+        )
     return best
 
 

@@ -59,7 +59,9 @@ def check_rows(x: Any, name: str) -> FloatArray:
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: the features are no numbers: {error}", hint="drop or encode text columns first") from error
     if rows.ndim < 2 or not rows.size:
-        raise DataError(f"{name}: expected rows of features, got an array of shape {rows.shape}", hint="x must be (rows, features...)")
+        raise DataError(
+            f"{name}: expected rows of features, got an array of shape {rows.shape}", hint="x must be (rows, features...)"
+        )
     bad = ~np.isfinite(rows)
     if bad.any():
         column = int(np.argwhere(bad.reshape(len(rows), -1).any(axis=0))[0, 0])
@@ -80,7 +82,9 @@ def check_labels(y: Any, rows: int, name: str, n_classes: int | None = None) -> 
     if labels.ndim == 2 and len(labels) and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():
         labels = labels.argmax(axis=1)  # one-hot
     if labels.shape != (rows,):
-        raise DataError(f"{name}: {rows} rows but labels of shape {labels.shape}", hint="one label a row: (rows,), or one-hot (rows, classes)")
+        raise DataError(
+            f"{name}: {rows} rows but labels of shape {labels.shape}", hint="one label a row: (rows,), or one-hot (rows, classes)"
+        )
     if labels.dtype.kind in "OUS":
         labels = np.unique(labels.astype(str), return_inverse=True)[1]
     if labels.dtype.kind == "f" and (not np.isfinite(labels).all() or (labels != np.floor(labels)).any()):
@@ -90,7 +94,9 @@ def check_labels(y: Any, rows: int, name: str, n_classes: int | None = None) -> 
     out = (labels < 0) | (labels >= top)
     if out.any():
         row = int(np.flatnonzero(out)[0])
-        raise DataError(f"{name}: label {int(labels[row])} in row {row} is out of range 0..{top - 1}", hint="encode the classes as 0, 1, 2 ...")
+        raise DataError(
+            f"{name}: label {int(labels[row])} in row {row} is out of range 0..{top - 1}", hint="encode the classes as 0, 1, 2 ..."
+        )
     return labels
 
 
@@ -120,7 +126,9 @@ def split(
     counts = np.bincount(labels, minlength=n_classes)
     if n_classes < 2 or (counts < 5).any():
         few = int(counts.argmin())
-        raise DataError(f"{name}: class {few} has {counts[few]} rows; each of at least two classes needs 5", hint="merge or drop rare classes")
+        raise DataError(
+            f"{name}: class {few} has {counts[few]} rows; each of at least two classes needs 5", hint="merge or drop rare classes"
+        )
     if x_test is None:
         rows, test_rows, labels, test_labels = train_test_split(rows, labels, test_size=test, random_state=seed, stratify=labels)
     else:

@@ -45,7 +45,9 @@ def fetch(url: str, name: str, *, sha256: str, notice: Notice | None = None) -> 
             atomic_write(target, lambda sink: _copy(response, sink, total, name, sha256, notice))
     except (urllib.error.URLError, OSError, TimeoutError) as error:
         reason = getattr(error, "reason", error)
-        raise DataError(f"cannot download {name}: {reason}", hint=f"check the network, or put the file at {target} by hand") from error
+        raise DataError(
+            f"cannot download {name}: {reason}", hint=f"check the network, or put the file at {target} by hand"
+        ) from error
     return target
 
 
@@ -61,4 +63,7 @@ def _copy(source: IO[bytes], sink: IO[bytes], total: int, name: str, sha256: str
     if total and seen != total:
         raise DataError(f"the download of {name} was cut short: {seen} of {total} bytes", hint="try again")
     if whole.hexdigest() != sha256:
-        raise DataError(f"{name} has another checksum than expected", hint="the source has changed or the download was tampered with; nothing was kept")
+        raise DataError(
+            f"{name} has another checksum than expected",
+            hint="the source has changed or the download was tampered with; nothing was kept",
+        )

@@ -42,7 +42,11 @@ def load(spec: str, *, seed: int = 0, notice: Notice | None = None) -> Dataset:
     if ":" in spec:
         return _from_function(spec, seed)
     near = difflib.get_close_matches(spec, NAMED, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"named sets: {', '.join(NAMED)}; or a {', '.join(SUFFIXES)} file; or module:function"
+    hint = (
+        f"did you mean {near[0]}?"
+        if near
+        else f"named sets: {', '.join(NAMED)}; or a {', '.join(SUFFIXES)} file; or module:function"
+    )
     raise DataError(f"there is no data set {spec!r}", hint=hint)
 
 
@@ -59,11 +63,17 @@ def _sklearn(name: str) -> Callable[[int, Notice | None], Dataset]:
 
 def _mnist(seed: int, notice: Notice | None) -> Dataset:
     local = Path(os.environ.get("HWQ_DATA", "")) / "mnist.npz"
-    path = local if os.environ.get("HWQ_DATA") and local.is_file() else fetch(MNIST_URL, "mnist.npz", sha256=MNIST_SHA256, notice=notice)
+    path = (
+        local
+        if os.environ.get("HWQ_DATA") and local.is_file()
+        else fetch(MNIST_URL, "mnist.npz", sha256=MNIST_SHA256, notice=notice)
+    )
     with np.load(path) as arrays:
         x, x_test = (arrays[key].astype(np.float32) / 255 for key in ("x_train", "x_test"))
         y, y_test = arrays["y_train"], arrays["y_test"]
-    return split("mnist", x, y, x_test=x_test, y_test=y_test, validation=0.1, seed=seed, standardise=False, description="MNIST, 28x28")
+    return split(
+        "mnist", x, y, x_test=x_test, y_test=y_test, validation=0.1, seed=seed, standardise=False, description="MNIST, 28x28"
+    )
 
 
 def _jets(seed: int, notice: Notice | None) -> Dataset:
@@ -76,7 +86,9 @@ def _jets(seed: int, notice: Notice | None) -> Dataset:
     try:
         bunch = fetch_openml(JETS, version=1, data_home=str(cache()), as_frame=False, parser="liac-arff")
     except Exception as error:  # fetch_openml lets through whatever the network, the cache or the parser raise
-        raise DataError(f"cannot get {JETS} from OpenML: {error}", hint="check the network, or give a local file: hwq train jets.npz") from error
+        raise DataError(
+            f"cannot get {JETS} from OpenML: {error}", hint="check the network, or give a local file: hwq train jets.npz"
+        ) from error
     return split("jets", bunch.data, bunch.target, seed=seed, description="OpenML hls4ml_lhcjets_hlf, 16 features")
 
 
@@ -113,10 +125,15 @@ def _read_table(path: Path) -> dict[str, Any]:
 
     frame = pd.read_csv(path) if path.suffix.lower() == ".csv" else pd.read_parquet(path)
     if frame.shape[1] < 2:
-        raise DataError(f"{path}: {frame.shape[1]} column(s); expected features and a label", hint="the label is the last column, or one named label")
+        raise DataError(
+            f"{path}: {frame.shape[1]} column(s); expected features and a label",
+            hint="the label is the last column, or one named label",
+        )
     label = next((c for c in frame.columns if str(c).lower() in LABEL_COLUMNS), frame.columns[-1])
     if frame[label].isna().any():
-        raise DataError(f"{path}: {int(frame[label].isna().sum())} rows have no label in column {label!r}", hint="drop those rows first")
+        raise DataError(
+            f"{path}: {int(frame[label].isna().sum())} rows have no label in column {label!r}", hint="drop those rows first"
+        )
     features = frame.drop(columns=[label])
     text = [str(c) for c in features.columns if features[c].dtype.kind not in "biuf"]
     if text:
@@ -128,7 +145,10 @@ def _from_arrays(name: str, arrays: dict[str, Any], seed: int) -> Dataset:
     keys = ("x_train", "y_train") if "x_train" in arrays else ("x", "y")
     missing = [key for key in keys if key not in arrays]
     if missing:
-        raise DataError(f"{name} has no {missing[0]!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}", hint="give x and y, or x_train, y_train")
+        raise DataError(
+            f"{name} has no {missing[0]!r}; it holds {', '.join(sorted(arrays)) or 'nothing'}",
+            hint="give x and y, or x_train, y_train",
+        )
     if ("x_test" in arrays) != ("y_test" in arrays):
         raise DataError(f"{name} has only one of x_test and y_test", hint="give both, or neither")
     return split(name, arrays[keys[0]], arrays[keys[1]], x_test=arrays.get("x_test"), y_test=arrays.get("y_test"), seed=seed)
@@ -163,5 +183,7 @@ def _from_function(spec: str, seed: int) -> Dataset:
     if isinstance(result, tuple) and len(result) == 2:
         result = {"x": result[0], "y": result[1]}
     if not isinstance(result, dict):
-        raise DataError(f"{spec} returned {type(result).__name__}", hint="return (x, y), or a dict with x_train, y_train, x_test, y_test")
+        raise DataError(
+            f"{spec} returned {type(result).__name__}", hint="return (x, y), or a dict with x_train, y_train, x_test, y_test"
+        )
     return _from_arrays(spec, result, seed)

@@ -98,7 +98,9 @@ class TypeArray:
         f = np.where(w == 0, 0, f)
         s = np.where(w == 0, 0, s)
         if w.size and (w.min() < 0 or w.max() > 127 or f.min() < -128 or f.max() > 127):
-            raise ValueError(f"widths must be 0..127 and fractional bits -128..127, got widths {w.min()}..{w.max()}, frac {f.min()}..{f.max()}")
+            raise ValueError(
+                f"widths must be 0..127 and fractional bits -128..127, got widths {w.min()}..{w.max()}, frac {f.min()}..{f.max()}"
+            )
         return cls(s.astype(np.int8), w.astype(np.int8), f.astype(np.int8), Rounding(rounding), Overflow(overflow))
 
     @classmethod
@@ -138,7 +140,9 @@ class TypeArray:
     __hash__ = None  # type: ignore[assignment]
 
     def reshape(self, shape: tuple[int, ...]) -> TypeArray:
-        return TypeArray(self.signed.reshape(shape), self.width.reshape(shape), self.frac.reshape(shape), self.rounding, self.overflow)
+        return TypeArray(
+            self.signed.reshape(shape), self.width.reshape(shape), self.frac.reshape(shape), self.rounding, self.overflow
+        )
 
     @property
     def lowest(self) -> npt.NDArray[np.object_]:

@@ -65,5 +65,7 @@ def price_model(board: str, store_path: Path | None) -> CostModel:
     for m in Store.open(store_path).find(family=family):
         groups.setdefault(ModelKey.of(m), []).append(m)
     if not groups:
-        raise CostModelError(f"nothing has been measured on {family} yet", hint=f"measure a run first: hwq synth RUN --board {board} --point all")
+        raise CostModelError(
+            f"nothing has been measured on {family} yet", hint=f"measure a run first: hwq synth RUN --board {board} --point all"
+        )
     return training_prices(max(groups.values(), key=len))

@@ -62,7 +62,9 @@ class _Reader:
         if kind == "QDense":
             return self._dense(layer, inputs[0])
         if any(node is None for node in inputs):
-            raise ModelError(f"layer {layer.name!r} reads the input before it is quantised", hint="put a Quantize layer behind the input")
+            raise ModelError(
+                f"layer {layer.name!r} reads the input before it is quantised", hint="put a Quantize layer behind the input"
+            )
         sources = [node for node in inputs if node is not None]
         if kind == "ReLU":
             return self.append(make_node(self.name(layer.name), "relu", sources, source=layer.name))
@@ -78,14 +80,18 @@ class _Reader:
         if source is not None:
             return self.append(make_node(self.name(f"{name}_quantize"), "quantize", [source], type=types, source=name))
         if any(node.op == "input" for node in self.nodes):
-            raise ModelError("two layers quantise the model's input, each in its own way", hint="put one Quantize layer behind the input")
+            raise ModelError(
+                "two layers quantise the model's input, each in its own way", hint="put one Quantize layer behind the input"
+            )
         return self.append(make_node(self.name(self.input_name), "input", type=types, source=self.input_name))
 
     def _dense(self, layer: Any, source: Node | None) -> Node:
         x = self._quantize(layer.name, layer.quantizer, source)
         kernel = constant(np.asarray(layer.kernel, np.float64), np.asarray(layer.kernel_f))
         bias = constant(np.asarray(layer.bias, np.float64), np.asarray(layer.bias_f))
-        return self.append(make_node(self.name(layer.name), "dense", [x], attrs={"kernel": kernel, "bias": bias}, source=layer.name))
+        return self.append(
+            make_node(self.name(layer.name), "dense", [x], attrs={"kernel": kernel, "bias": bias}, source=layer.name)
+        )
 
 
 def quantizer_types(quantizer: Any) -> TypeArray:

@@ -47,7 +47,7 @@ def make_node(
     inputs: Sequence[Node] = (),
     *,
     attrs: Mapping[str, Attr] | None = None,
-    type: TypeArray | None = None,  # noqa: A002 - the field's own name
+    type: TypeArray | None = None,
     source: str = "",
 ) -> Node:
     """Build and verify a node, inferring its type from its inputs' types where the op does not declare one.

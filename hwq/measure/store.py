@@ -51,11 +51,15 @@ class Store:
         try:
             store.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"cannot make {store.path.parent}: {error.strerror}", hint="point HWQ_STORE to a writable place") from error
+            raise StoreError(
+                f"cannot make {store.path.parent}: {error.strerror}", hint="point HWQ_STORE to a writable place"
+            ) from error
         with store._connect() as connection:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if found > SCHEMA:
-                raise StoreError(f"{store.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE")
+                raise StoreError(
+                    f"{store.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE"
+                )
             connection.execute(_TABLE)
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
         return store
@@ -71,13 +75,17 @@ class Store:
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            raise StoreError(f"the measurement store {self.path}: {error}", hint="move it away, or point HWQ_STORE elsewhere") from error
+            raise StoreError(
+                f"the measurement store {self.path}: {error}", hint="move it away, or point HWQ_STORE elsewhere"
+            ) from error
 
     def put(self, measurement: Measurement) -> None:
         """Write one row; a row with the same key is replaced."""
         marks = ", ".join("?" * (len(_KEY) + 1))
         with self._connect() as connection:
-            connection.execute(f"INSERT OR REPLACE INTO measurement VALUES ({marks})", (*astuple(measurement.key), measurement.body()))
+            connection.execute(
+                f"INSERT OR REPLACE INTO measurement VALUES ({marks})", (*astuple(measurement.key), measurement.body())
+            )
 
     def get(self, key: Key) -> Measurement | None:
         """The row with this key, or None."""
@@ -101,7 +109,9 @@ class Store:
         try:
             return Measurement.of(key, body)
         except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(f"a row of {self.path} is damaged (design {key.design}): {error}", hint="delete the store: it is rebuilt") from error
+            raise StoreError(
+                f"a row of {self.path} is damaged (design {key.design}): {error}", hint="delete the store: it is rebuilt"
+            ) from error
 
     def to_frame(self) -> pd.DataFrame:
         """All rows as a pandas frame, one column a number."""

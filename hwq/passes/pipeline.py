@@ -53,6 +53,7 @@ def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> i
     """How many adder levels fit a clock period on a board (its [timing] table), at least one."""
     return max(1, int((period_ns - overhead_ns) / adder_level_ns))
 
+
 def register_bits(circuit: Circuit) -> int:
     """Flip-flops that the emitted module holds: each wire's width times the stages it is kept for."""
     last = np.zeros(len(circuit), np.int64)

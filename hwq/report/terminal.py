@@ -28,7 +28,9 @@ def predicted(value: float | None, error: float | None = None) -> str:
 
 def render(report: RunReport, console: Console) -> None:
     """Print the front, then the chosen point."""
-    where = f"{report.board}, {report.tool}, {report.period_ns:g} ns" if report.board and report.period_ns else "not synthesised yet"
+    where = (
+        f"{report.board}, {report.tool}, {report.period_ns:g} ns" if report.board and report.period_ns else "not synthesised yet"
+    )
     console.print(Text(f"{report.title}: {report.dataset}; model {report.model}; {where}", style="bold"))
     console.print(_front(report))
     chosen = report.chosen

@@ -72,7 +72,11 @@ def _resources(path: Path, root: ET.Element) -> Resources:
 
     bram18 = get("BRAM_18K")
     return Resources(
-        lut=get("LUT"), ff=get("FF"), dsp=get("DSP", "DSP48E", "DSP58"), bram36=None if bram18 is None else bram18 / 2, uram=get("URAM")
+        lut=get("LUT"),
+        ff=get("FF"),
+        dsp=get("DSP", "DSP48E", "DSP58"),
+        bram36=None if bram18 is None else bram18 / 2,
+        uram=get("URAM"),
     )
 
 

@@ -45,7 +45,7 @@ def read_utilization(path: Path) -> tuple[Header, Resources]:
         if cells is None:
             columns = columns if line.startswith("+") else None
             continue
-        if "used" in (c.lower() for c in cells) and "site type" == cells[0].lower() or cells[0].lower() == "ref name":
+        if ("used" in (c.lower() for c in cells) and cells[0].lower() == "site type") or cells[0].lower() == "ref name":
             columns = [c.lower() for c in cells]
             continue
         if columns and "used" in columns and len(cells) == len(columns):

@@ -58,7 +58,9 @@ def compare(graph: Graph, stage_a: str, a: IntArray, stage_b: str, b: IntArray) 
         return Comparison(stage_a, stage_b, len(a), 0)
     sample, column = (int(i) for i in np.argwhere(differs)[0])
     node, element = _locate(graph, column)
-    return Comparison(stage_a, stage_b, len(a), count, Mismatch(sample, node, element, _plain(a[sample, column]), _plain(b[sample, column])))
+    return Comparison(
+        stage_a, stage_b, len(a), count, Mismatch(sample, node, element, _plain(a[sample, column]), _plain(b[sample, column]))
+    )
 
 
 def mantissas_of(values: npt.NDArray[np.float64], graph: Graph) -> IntArray:

@@ -30,5 +30,7 @@ def read_rows(path: Path, rows: int, columns: int) -> npt.NDArray[np.int64]:
     except (OSError, ValueError) as error:
         raise ToolError(f"cannot read the simulator's output {path}: {error}") from error
     if found.shape != (rows, columns):
-        raise ToolError(f"the simulator wrote {found.shape[0]} rows of {found.shape[1]}, expected {rows} of {columns}", hint=f"see {path}")
+        raise ToolError(
+            f"the simulator wrote {found.shape[0]} rows of {found.shape[1]}, expected {rows} of {columns}", hint=f"see {path}"
+        )
     return found

@@ -34,9 +34,23 @@ def examine() -> list[ToolStatus]:
         _package("tensorflow", "training", True, "pip install tensorflow; synth, sim and report work without it"),
         _package("keras", "training", True, "pip install keras"),
         _headers(),
-        _program("vivado", "the vendor's synthesis", find_vivado, False, "synthesis falls back to Vitis HLS, then Yosys; get Vivado from AMD"),
-        _program("vitis_hls", "C synthesis", find_hls, False, "the generated C++ is simulated with g++; get Vitis or Vivado HLS from AMD"),
-        _program("verilator", "lint of the Verilog", lambda: find("verilator"), False, "Yosys reads the Verilog; apt-get install verilator"),
+        _program(
+            "vivado",
+            "the vendor's synthesis",
+            find_vivado,
+            False,
+            "synthesis falls back to Vitis HLS, then Yosys; get Vivado from AMD",
+        ),
+        _program(
+            "vitis_hls", "C synthesis", find_hls, False, "the generated C++ is simulated with g++; get Vitis or Vivado HLS from AMD"
+        ),
+        _program(
+            "verilator",
+            "lint of the Verilog",
+            lambda: find("verilator"),
+            False,
+            "Yosys reads the Verilog; apt-get install verilator",
+        ),
     ]
 
 

@@ -79,7 +79,9 @@ def require(name: str, *, purpose: str, install: str) -> Tool:
     """
     tool = find(name)
     if tool is None:
-        raise ToolMissingError(f"{name} is not installed; it is needed {purpose}", hint=f"{install}, or point {variable(name)} to it")
+        raise ToolMissingError(
+            f"{name} is not installed; it is needed {purpose}", hint=f"{install}, or point {variable(name)} to it"
+        )
     return tool
 
 

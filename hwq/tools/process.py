@@ -119,7 +119,9 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: 
             preexec_fn=_die_with_parent,
         )
     except FileNotFoundError as error:
-        raise ToolMissingError(f"cannot start {tool}: {argv[0]} is not there", hint="hwq doctor lists the tools and how to get them") from error
+        raise ToolMissingError(
+            f"cannot start {tool}: {argv[0]} is not there", hint="hwq doctor lists the tools and how to get them"
+        ) from error
     except OSError as error:
         raise ToolError(f"cannot start {tool}: {error}", hint="hwq doctor lists the tools and their paths") from error
 

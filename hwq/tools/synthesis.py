@@ -67,11 +67,15 @@ def synthesise(
     if synthesiser.kind == "yosys":
         stat = "yosys/stat.json"
         log = folder / "yosys" / "synth.log"
-        return run_script("yosys/synth.ys", cwd=folder, log=log, outputs=[stat], timeout_s=timeout_s, notice=notice), [folder / stat]
+        return run_script("yosys/synth.ys", cwd=folder, log=log, outputs=[stat], timeout_s=timeout_s, notice=notice), [
+            folder / stat
+        ]
     if synthesiser.kind == "vivado":
         argv = [*tool.argv, "-mode", "batch", "-nojournal", "-log", "vivado/vivado.log", "-source", "vivado/synth.tcl"]
         expected = [folder / "vivado" / name for name in ("utilization.rpt", "timing.rpt")]
-        return run_checked(tool, argv, cwd=folder, log=folder / "vivado" / "console.log", reports=lambda: expected, timeout_s=timeout_s)
+        return run_checked(
+            tool, argv, cwd=folder, log=folder / "vivado" / "console.log", reports=lambda: expected, timeout_s=timeout_s
+        )
     return run_checked(
         tool,
         hls_argv(tool, "hls/run_hls.tcl"),

@@ -15,8 +15,14 @@ from hwq.tools.process import ToolRun, run
 HLS = ("vitis_hls", "vivado_hls", "vitis-run")
 _BENIGN = re.compile(r"HLS 200-642|HLS 200-101")  # about config_array_partition -maximum_size: the run goes on
 _CAUSES = (
-    (re.compile(r"Common 17-345|license|licence", re.IGNORECASE), "no licence for this part or feature: set XILINXD_LICENSE_FILE or LM_LICENSE_FILE"),
-    (re.compile(r"HLS 200-1023|part .* not (found|installed)", re.IGNORECASE), "the part is not installed: add its family in the AMD installer"),
+    (
+        re.compile(r"Common 17-345|license|licence", re.IGNORECASE),
+        "no licence for this part or feature: set XILINXD_LICENSE_FILE or LM_LICENSE_FILE",
+    ),
+    (
+        re.compile(r"HLS 200-1023|part .* not (found|installed)", re.IGNORECASE),
+        "the part is not installed: add its family in the AMD installer",
+    ),
     (re.compile(r"DRC UTLZ-1"), "the design does not fit the part: a smaller point, or a larger board"),
     (re.compile(r"XFORM 203-504"), "HLS stopped unrolling: the design is too large for one function"),
     (re.compile(r"\bKilled\b"), "out of memory: fewer --jobs, or a larger machine"),
@@ -40,7 +46,8 @@ def require(tool: Tool | None, name: str) -> Tool:
     """Raises ToolMissingError: says both ways out and the fallback."""
     if tool is None:
         raise ToolMissingError(
-            f"{name} is not installed", hint=f"put it on PATH, point {variable(name)} to it, or use --tool yosys, which needs no licence"
+            f"{name} is not installed",
+            hint=f"put it on PATH, point {variable(name)} to it, or use --tool yosys, which needs no licence",
         )
     return tool
 

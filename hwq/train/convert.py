@@ -42,7 +42,9 @@ class _Converter:
         inputs = layer._inbound_nodes[node_index].input_tensors
         method = getattr(self, f"_{kind.lower()}", None)
         if method is None:
-            raise UnsupportedLayerError(f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=f"supported: {SUPPORTED}")
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=f"supported: {SUPPORTED}"
+            )
         if kind != "Dropout":
             self.converted.append((layer.name, kind))
         return method(layer, inputs, id(tensor) in self.outputs)
@@ -71,7 +73,9 @@ class _Converter:
         if name == "softmax" and final:
             self.skipped.append((layer.name, "softmax of the outputs: the argmax is the same without it"))
             return y
-        raise UnsupportedLayerError(f"layer {layer.name!r} has the activation {name}", hint="supported: linear, relu, and softmax at the output")
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} has the activation {name}", hint="supported: linear, relu, and softmax at the output"
+        )
 
     def _batchnormalization(self, layer: Any, inputs: list[Any], final: bool) -> Any:
         dense, index, _ = inputs[0]._keras_history
@@ -86,7 +90,9 @@ class _Converter:
 
     def _relu(self, layer: Any, inputs: list[Any], final: bool) -> Any:
         if layer.max_value is not None or layer.negative_slope or layer.threshold:
-            raise UnsupportedLayerError(f"layer {layer.name!r} is a ReLU with max_value, negative_slope or threshold", hint="use a plain ReLU")
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is a ReLU with max_value, negative_slope or threshold", hint="use a plain ReLU"
+            )
         return keras.layers.ReLU(name=layer.name)(self.tensor(inputs[0]))
 
     def _activation(self, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -94,7 +100,9 @@ class _Converter:
 
     def _softmax(self, layer: Any, inputs: list[Any], final: bool) -> Any:
         if not final:
-            raise UnsupportedLayerError(f"layer {layer.name!r} is a Softmax inside the model", hint="only one at the output is left out")
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is a Softmax inside the model", hint="only one at the output is left out"
+            )
         self.skipped.append((layer.name, "softmax of the outputs: the argmax is the same without it"))
         return self.tensor(inputs[0])
 
@@ -110,7 +118,9 @@ class _Converter:
 
     def _add(self, layer: Any, inputs: list[Any], final: bool) -> Any:
         if len(inputs) != 2 or inputs[0].shape != inputs[1].shape:
-            raise UnsupportedLayerError(f"layer {layer.name!r} adds {len(inputs)} tensors or broadcasts", hint="add two tensors of one shape")
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} adds {len(inputs)} tensors or broadcasts", hint="add two tensors of one shape"
+            )
         terms = [
             Quantize(self.bits, self._overflow(t), name=f"{layer.name}_quantize_{i}")(self.tensor(t)) for i, t in enumerate(inputs)
         ]
@@ -155,7 +165,9 @@ def _copy(q: Any, dense: Any, norm: Any) -> None:
 
 
 def _consumers(layer: Any) -> int:
-    return sum(len(node.outputs[0]._keras_history[0]._outbound_nodes) for node in layer._inbound_nodes) if layer._inbound_nodes else 0
+    return (
+        sum(len(node.outputs[0]._keras_history[0]._outbound_nodes) for node in layer._inbound_nodes) if layer._inbound_nodes else 0
+    )
 
 
 def _used_twice(layer: Any) -> bool:

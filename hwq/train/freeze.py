@@ -35,7 +35,8 @@ def initialise(model: Any, x: np.ndarray) -> None:
             kernel, _ = layer.quantized(*layer.folded())
             if not np.any(np.asarray(kernel)):
                 raise TrainingError(
-                    f"every weight of layer {layer.name!r} is zero before training starts", hint="more initial bits, or a float model that has trained"
+                    f"every weight of layer {layer.name!r} is zero before training starts",
+                    hint="more initial bits, or a float model that has trained",
                 )
 
 
@@ -75,7 +76,12 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
         twin = exact.get_layer(layer.name)
         if isinstance(layer, QDense):
             kernel, bias = layer.quantized(*layer.folded())
-            for target, value in ((twin.kernel, kernel), (twin.bias, bias), (twin.kernel_f, layer.kernel_f), (twin.bias_f, layer.bias_f)):
+            for target, value in (
+                (twin.kernel, kernel),
+                (twin.bias, bias),
+                (twin.kernel_f, layer.kernel_f),
+                (twin.bias_f, layer.bias_f),
+            ):
                 target.assign(ops.convert_to_numpy(value))
         if isinstance(layer, (QDense, Quantize)):
             source, target = (layer.quantizer, twin.quantizer) if isinstance(layer, QDense) else (layer, twin)

@@ -123,7 +123,9 @@ class QDense(keras.layers.Layer):
         self.quantizer.build(input_shape)
         self.kernel = self.add_weight(name="kernel", shape=(n, self.units), initializer="glorot_uniform")
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-        self.kernel_f = self.add_weight(name="kernel_f", shape=(n, self.units), initializer=keras.initializers.Constant(float(self.bits)))
+        self.kernel_f = self.add_weight(
+            name="kernel_f", shape=(n, self.units), initializer=keras.initializers.Constant(float(self.bits))
+        )
         self.bias_f = self.add_weight(name="bias_f", shape=(self.units,), initializer=keras.initializers.Constant(float(self.bits)))
         if self.batch_norm:
             self.gamma = self.add_weight(name="gamma", shape=(self.units,), initializer="ones")
@@ -185,5 +187,3 @@ class QDense(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("units", "bits", "overflow", "exact", "batch_norm", "epsilon")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-

@@ -23,7 +23,9 @@ def build(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
     elif ":" in spec:
         model = _call(spec)
     else:
-        raise ModelError(f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras file, or module:function")
+        raise ModelError(
+            f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras file, or module:function"
+        )
     if tuple(model.input_shape[1:]) != tuple(shape):
         raise ModelError(f"the model {spec} reads rows of shape {tuple(model.input_shape[1:])}, the data has {tuple(shape)}")
     if tuple(model.output_shape[1:]) != (n_classes,):
@@ -35,7 +37,9 @@ def _mlp(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
     try:
         sizes = [int(part) for part in spec.removeprefix("mlp:").split(",") if part]
     except ValueError as error:
-        raise ModelError(f"cannot read the hidden layers of {spec!r}", hint="whole numbers with commas between: mlp:64,32") from error
+        raise ModelError(
+            f"cannot read the hidden layers of {spec!r}", hint="whole numbers with commas between: mlp:64,32"
+        ) from error
     if any(size <= 0 for size in sizes):
         raise ModelError(f"{spec!r}: a layer needs at least one unit")
     x = inputs = keras.Input(shape, name="x")

@@ -79,7 +79,8 @@ def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> Non
     if differing:
         key = differing[0]
         raise RunError(
-            f"{run} is a run with another {key}: {found.get(key)!r} there, {wanted[key]!r} now", hint="choose another --out, or delete that run"
+            f"{run} is a run with another {key}: {found.get(key)!r} there, {wanted[key]!r} now",
+            hint="choose another --out, or delete that run",
         )
 
 
@@ -169,5 +170,3 @@ def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
 
 def weights_path(directory: RunDir, candidate: Candidate) -> Path:
     return directory.checkpoint / f"epoch-{candidate.epoch}.npz"
-
-

@@ -34,7 +34,12 @@ def exact_overflow(m: int, t: FixedType) -> int:
 
 
 types = st.builds(
-    FixedType, st.booleans(), st.integers(0, 12), st.integers(-6, 14), st.sampled_from(list(Rounding)), st.sampled_from(list(Overflow))
+    FixedType,
+    st.booleans(),
+    st.integers(0, 12),
+    st.integers(-6, 14),
+    st.sampled_from(list(Rounding)),
+    st.sampled_from(list(Overflow)),
 )
 
 
