@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from hwq.fixed import Overflow, Rounding, TypeArray
@@ -31,7 +33,7 @@ def random_network(
     rng = np.random.default_rng(seed)
     types = random_types(rng, sizes[0], signed=True, rounding=Rounding.RND, overflow=overflow)
     nodes = [make_node("x", "input", type=types)]
-    for k, (n, m) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for k, (n, m) in enumerate(itertools.pairwise(sizes)):
         attrs = {"kernel": random_constant(rng, (n, m)), "bias": random_constant(rng, (m,))}
         nodes.append(make_node(f"dense_{k}", "dense", [nodes[-1]], attrs=attrs, source=f"layer {k}"))
         if k < len(sizes) - 2:

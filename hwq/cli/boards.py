@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hwq.cli.common import as_json, emit
+from hwq.cli.common import as_json, console, emit
 
 
 @click.command()
@@ -18,10 +18,9 @@ def boards(as_json: bool) -> None:
         emit(found)
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for title in ("board", "part"):
         table.add_column(title, no_wrap=True)
     for title in ("LUT", "FF", "DSP", "BRAM36", "URAM"):
@@ -31,4 +30,4 @@ def boards(as_json: bool) -> None:
     for b in found:
         numbers = (f"{n:,}" for n in (b.lut, b.ff, b.dsp, b.bram36, b.uram))
         table.add_row(b.name, b.part, *numbers, f"{b.default_clock.mhz:g} MHz", ", ".join(b.tools))
-    Console().print(table)
+    console().print(table)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, run_argument, store_option
+from hwq.cli.common import as_json, console, emit, run_argument, store_option
 
 
 @click.command()
@@ -33,11 +33,9 @@ def report(run: Path, html: Path | None, csv: Path | None, store: Path | None, a
     if as_json:
         emit(content)
         return
-    from rich.console import Console
-
     from hwq.report.terminal import render
 
-    render(content, Console())
+    render(content, console())
     for path in (html, csv):
         if path is not None:
             click.echo(f"wrote {path.resolve()}")

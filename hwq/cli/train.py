@@ -18,11 +18,11 @@ _DEFAULT = TrainConfig()
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
 @click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
-@click.option("--epochs", default=_DEFAULT.epochs, show_default=True, help="Epochs of the quantised training.")
+@click.option("--epochs", type=int, help="Epochs of the quantised training; default chosen from the number of rows.")
 @click.option(
     "--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many epochs for the float network."
 )
-@click.option("--batch-size", default=_DEFAULT.batch_size, show_default=True)
+@click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True, help="Adam step of the weights.")
 @click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
 @click.option("--beta-start", default=_DEFAULT.beta_start, show_default=True, help="First price of an EBOP.")

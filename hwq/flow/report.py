@@ -8,12 +8,10 @@ from typing import Any
 from hwq.boards import load
 from hwq.cost.model import TARGETS, CostModel, Prediction, fit
 from hwq.errors import CostModelError
-from hwq.flow.design import Design, code_digest
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.report.model import PointRow, RunReport
 from hwq.rundir import RunDir, best, read_json
-from hwq.units import Period
 
 
 def gather(run: Path, *, store_path: Path | None = None) -> RunReport:
@@ -30,9 +28,8 @@ def gather(run: Path, *, store_path: Path | None = None) -> RunReport:
     rows: list[PointRow] = []
     models: tuple[str, ...] = ()
     everything = _comparable(store, link) if store and link else []
-    designs = _designs(directory, link)
     for p in points:
-        summary, simulation = _artefacts(designs.get(p.id))
+        summary, simulation = _artefacts(directory, link, p.id)
         measurement = _measurement(everything, summary, link)
         rows.append(_row(p, summary, simulation, measurement, everything, chosen=p.id == best(points).id))
     if everything:
@@ -52,26 +49,19 @@ def gather(run: Path, *, store_path: Path | None = None) -> RunReport:
     )
 
 
-def _designs(directory: RunDir, link: dict[str, Any] | None) -> dict[str, Design]:
-    if not link:
-        return {}
-    board, period, code = load(link["board"]), Period(link["period_ns"]), code_digest()
-    return {p.id: Design(directory, p, board, period, code) for p in directory.points()}
-
-
-def _artefacts(design: Design | None) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    if design is None:
+def _artefacts(directory: RunDir, link: dict[str, Any] | None, point: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """build.json and sim.json of a point, where it has been synthesised."""
+    folder = (link or {}).get("folders", {}).get(point)
+    if folder is None:
         return None, None
-    found = []
-    for name in ("build.json", "sim.json"):
-        path = design.folder / name
-        found.append(read_json(path) if path.is_file() else None)
-    return found[0], found[1]
+    paths = [directory.path / "synth" / folder / name for name in ("build.json", "sim.json")]
+    build, simulation = (read_json(path) if path.is_file() else None for path in paths)
+    return build, simulation
 
 
 def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
     """All measurements of the same family, tool and version, whatever run they are from."""
-    return store.find(tool=link["tool"], version=link["version"], family=load(link["board"]).family)
+    return store.find(tool=link["tool"], version=link["version"], stage=link["stage"], family=load(link["board"]).family)
 
 
 def _measurement(everything: list[Measurement], summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:

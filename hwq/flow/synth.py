@@ -74,7 +74,7 @@ def synth(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    write_link(directory, board, synthesiser, period)
+    write_link(directory, board, synthesiser, period, designs)
     return synthesiser, [results[p.id] for p in points]
 
 
@@ -138,9 +138,13 @@ def measured(
     )
 
 
-def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period) -> None:
-    """Remember what was asked last, so that `hwq report` shows it."""
-    wanted = {"board": board.name, "kind": synthesiser.kind, "tool": synthesiser.tool.name, "version": synthesiser.tool.version}
+def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, designs: list[Design]) -> None:
+    """Remember what was asked last and where its files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     meta = directory.meta()
-    if meta.get("synth") != {**wanted, "period_ns": period.ns}:
-        directory.save_meta({**meta, "synth": {**wanted, "period_ns": period.ns}})
+    wanted = {"board": board.name, "kind": synthesiser.kind, "tool": synthesiser.tool.name, "version": synthesiser.tool.version}
+    wanted |= {"stage": synthesiser.stage, "period_ns": period.ns}
+    before = meta.get("synth", {})
+    folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}
+    folders = {**folders, **{design.point.id: design.folder.name for design in designs}}
+    if before != {**wanted, "folders": folders}:
+        directory.save_meta({**meta, "synth": {**wanted, "folders": folders}})

@@ -37,6 +37,7 @@ def train(
         DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
     dataset: Dataset = load(data, seed=config.seed, notice=notice)
+    config = config.resolved(len(dataset.x_train))
     if config.costs == "measured":
         config = replace(config, prices=_prices(out, board, store_path, notice))
     if notice:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Union
+from typing import TypeAlias
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Constant:
     __hash__ = None  # type: ignore[assignment]
 
 
-Attr = Union[int, str, bool, tuple[int, ...], Constant]
+Attr: TypeAlias = int | str | bool | tuple[int, ...] | Constant
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ def parse(source: str) -> Graph:
         nodes: list[Node] = []
         attrs: dict[str, Attr] = {}
         head: re.Match[str] | None = None
-        for number, line in enumerate(lines[3:], 4):
+        for line in lines[3:]:
+            number += 1
             if not line.startswith("  "):
                 head, attrs = _NODE.fullmatch(line), {}
                 if head is None:

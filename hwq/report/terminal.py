@@ -41,10 +41,11 @@ def render(report: RunReport, console: Console) -> None:
 
 
 def _front(report: RunReport) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title="Pareto front", title_justify="left")
-    table.add_column("point")
-    for title in ("validation", "test", "EBOPs", "LUT pred.", "LUT", "FF pred.", "FF", "DSP", "cycles", "mismatches"):
-        table.add_column(title, justify="right")
+    title = "Pareto front (wrong: mismatches between the evaluators)"
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
+    table.add_column("point", no_wrap=True)
+    for title in ("valid.", "test", "EBOPs", "LUT pred.", "LUT", "FF pred.", "FF", "DSP", "cycles", "wrong"):
+        table.add_column(title, justify="right", no_wrap=True)
     for row in report.rows:
         table.add_row(
             f"{row.point}{' *' if row.chosen else ''}",

@@ -110,8 +110,9 @@ class VersionCache:
     def __init__(self, program: str) -> None:
         root = Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
         self.path = root / "versions.json"
-        status = os.stat(os.path.realpath(program))
-        self.key = f"{os.path.realpath(program)}|{status.st_size}|{status.st_mtime_ns}"
+        real = Path(program).resolve()
+        status = real.stat()
+        self.key = f"{real}|{status.st_size}|{status.st_mtime_ns}"
 
     def _all(self) -> dict[str, str]:
         try:

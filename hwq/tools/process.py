@@ -72,7 +72,7 @@ def run(
     started = time.monotonic()
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(log, "wb")  # noqa: SIM115 - closed below, also when the start fails
+        stream = log.open("wb")
     except OSError as error:
         raise explain(error, log) from error
     with stream:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hwq.errors import UsageError
 
+STEPS = 15_000  # optimiser steps of a whole run: enough for the front to settle at every beta on the way
 PRICES = ("ebops", "weight_bits", "activation_bits")
 
 
@@ -18,9 +20,9 @@ class TrainConfig:
 
     Attributes:
         model: mlp:64,32 · a float .keras file · module:function returning a Keras model.
-        epochs: of the quantised training, in which beta rises from beta_start to beta_end.
+        epochs: of the quantised training, in which beta rises from beta_start to beta_end; None: chosen from the number of rows.
         float_epochs: at most so many for the float network that it starts from.
-        batch_size: rows a step.
+        batch_size: rows a step; None: chosen from the number of rows.
         learning_rate, bits_learning_rate: Adam's step for weights and for bitwidths (in bits).
         beta_start, beta_end: price of one effective bit operation (EBOP) in units of the loss, first and last.
         warmup: share of the epochs that stay at beta_start.
@@ -36,16 +38,16 @@ class TrainConfig:
 
     model: str = "mlp:64,32"
     seed: int = 0
-    epochs: int = 600
+    epochs: int | None = None
     float_epochs: int = 150
-    batch_size: int = 128
-    learning_rate: float = 3e-3
-    bits_learning_rate: float = 1e-2
-    beta_start: float = 1e-6
-    beta_end: float = 3e-4
+    batch_size: int | None = None
+    learning_rate: float = 1e-3
+    bits_learning_rate: float = 5e-3
+    beta_start: float = 1e-5
+    beta_end: float = 8e-4
     warmup: float = 0.1
     gamma: float = 1.0
-    l1: float = 2e-5
+    l1: float = 6e-4
     initial_bits: int = 6
     range_margin: float = 1.125
     overflow: str = "WRAP"
@@ -80,12 +82,23 @@ class TrainConfig:
     def to_json(self) -> dict[str, Any]:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
+    def resolved(self, rows: int) -> TrainConfig:
+        """With epochs and batch size chosen for `rows` training rows: about 18 steps an epoch, and STEPS steps in all."""
+        fitting = 2 ** round(math.log2(max(rows / 18, 1)))
+        batch = min(self.batch_size or min(max(fitting, 32), 2048), rows)
+        return replace(self, batch_size=batch, epochs=self.epochs or max(1, round(STEPS / (rows // batch))))
+
+    @property
+    def warm_epochs(self) -> int:
+        """Epochs at beta_start, from which no point is kept."""
+        return int(self.warmup * (self.epochs or 0))
+
     def beta(self, epoch: int) -> float:
         """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch."""
-        first = int(self.warmup * self.epochs)
-        if epoch < first or self.epochs - first < 2:
+        first, last = self.warm_epochs, (self.epochs or 0) - 1
+        if epoch < first or last <= first:
             return self.beta_start
-        share = (epoch - first) / (self.epochs - 1 - first)
+        share = (epoch - first) / (last - first)
         return float(self.beta_start * (self.beta_end / self.beta_start) ** share)
 
 

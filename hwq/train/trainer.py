@@ -31,6 +31,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         RunError: the directory holds something else, or cannot be written.
         ModelError, TrainingError: the model does not fit, or training went wrong.
     """
+    config = config.resolved(len(dataset.x_train))
     started, report = time.monotonic(), progress or (lambda _: None)
     directory, resumed = _open(dataset, config, run)
     meta = directory.meta()
@@ -146,7 +147,7 @@ def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: Ru
         _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, epoch), beta))
         val = accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)
         candidate = Candidate(epoch, val, float(total_costs(model)["ebops"]), beta)
-        after = pareto.insert(archive, candidate)
+        after = pareto.insert(archive, candidate) if epoch >= config.warm_epochs else archive
         if candidate in after:
             checkpoint.save_weights(weights_path(directory, candidate), model)
         archive = after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -66,7 +68,7 @@ def test_csd(value: int) -> None:
     digits = csd(value)
     assert sum(sign << position for position, sign in digits) == value
     positions = [p for p, _ in digits]
-    assert all(b - a >= 2 for a, b in zip(positions, positions[1:], strict=False))
+    assert all(b - a >= 2 for a, b in itertools.pairwise(positions))
 
 
 @pytest.mark.parametrize("levels", [1, 2, 5])
