@@ -66,7 +66,9 @@ def synth(
     say = tell or (lambda _point, _what: None)
     results: dict[str, SynthResult] = {}
     with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = [pool.submit(_one, design, synthesiser, store, timeout_s, say) for design in designs]
+        # the largest first: it takes longest, and the small ones fill the time beside it
+        order = sorted(designs, key=lambda design: -design.point.ebops)
+        futures = [pool.submit(_one, design, synthesiser, store, timeout_s, say) for design in order]
         try:
             for future in as_completed(futures):
                 done = future.result()
@@ -141,7 +143,12 @@ def measured(
 def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, designs: list[Design]) -> None:
     """Remember what was asked last and where its files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     meta = directory.meta()
-    wanted = {"board": board.name, "kind": synthesiser.kind, "tool": synthesiser.tool.name, "version": synthesiser.tool.version}
+    wanted: dict[str, Any] = {
+        "board": board.name,
+        "kind": synthesiser.kind,
+        "tool": synthesiser.tool.name,
+        "version": synthesiser.tool.version,
+    }
     wanted |= {"stage": synthesiser.stage, "period_ns": period.ns}
     before = meta.get("synth", {})
     folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}

@@ -14,7 +14,7 @@ from hwq.sim.vectors import read_rows, write_rows
 from hwq.tools.gxx import ap_types, compile_program
 from hwq.tools.process import run
 
-FLAGS = ("-std=c++14", "-O0", "-w")
+FLAGS = ("-std=c++14", "-O1", "-w")
 
 
 def csim(build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:

@@ -57,16 +57,11 @@ class TrainConfig:
     prices: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in (
-            "epochs",
-            "batch_size",
-            "initial_bits",
-            "max_points",
-            "learning_rate",
-            "bits_learning_rate",
-            "beta_start",
-            "beta_end",
-        ):
+        for name in ("epochs", "batch_size", "initial_bits", "max_points"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} must be at least 1, not {value}")
+        for name in ("learning_rate", "bits_learning_rate", "beta_start", "beta_end"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be greater than 0, not {getattr(self, name)}")
         for name in ("float_epochs", "gamma", "l1", "seed", "random_rows"):

@@ -54,6 +54,8 @@ class Loop:
     bits_optimizer: Any = None
     prices: Mapping[str, float] | None = None
     _epoch: Any = None
+    _compiled_step: Any = None
+    _validate: Any = None
 
     def __post_init__(self) -> None:
         self.x, self.y = tf.constant(self.x), tf.constant(self.y)
@@ -66,6 +68,7 @@ class Loop:
         self.bits_optimizer = keras.optimizers.Adam(self.config.bits_learning_rate)
         self.bits_optimizer.build(bits)
         self._epoch = tf.function(self._run_epoch)
+        self._compiled_step = tf.function(self._step, jit_compile=True)
 
     bits: Any = None
     weights: Any = None
@@ -78,11 +81,23 @@ class Loop:
         """Train over the rows in `order`, (steps, batch); the mean loss."""
         return float(self._epoch(tf.constant(order), tf.constant(beta, tf.float32)))
 
+    def validate(self, x: Any, y: Any) -> tuple[float, float]:
+        """(accuracy on these rows, EBOPs as declared by the bitwidths), compiled on the first call."""
+        if self._validate is None:
+            self._validate = tf.function(self._run_validation)
+        hits, ebops = self._validate(tf.constant(x), tf.constant(y))
+        return float(hits) / len(y), float(ebops)
+
+    def _run_validation(self, x: Any, y: Any) -> tuple[Any, Any]:
+        right = tf.equal(tf.argmax(self.model(x, training=False), axis=-1), y)
+        ebops = total_costs(self.model)["ebops"] if self.quantised else tf.constant(0.0)
+        return tf.reduce_sum(tf.cast(right, tf.int64)), ebops
+
     def _run_epoch(self, order: Any, beta: Any) -> Any:
         total = tf.constant(0.0)
         for step in tf.range(tf.shape(order)[0]):
             rows = tf.gather(order, step)
-            total += self._step(tf.gather(self.x, rows), tf.gather(self.y, rows), beta)
+            total += self._compiled_step(tf.gather(self.x, rows), tf.gather(self.y, rows), beta)
         return total / tf.cast(tf.shape(order)[0], tf.float32)
 
     def _step(self, x: Any, y: Any, beta: Any) -> Any:

@@ -115,7 +115,7 @@ def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: R
         for epoch in range(config.float_epochs + 1):
             if epoch:
                 _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, -epoch % 2**31), 0.0))
-            now = accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)
+            now, _ = loop.validate(dataset.x_val, dataset.y_val)
             since += 1
             if now > top:
                 top, since, kept = now, 0, [ops.convert_to_numpy(v) for v in model.variables]
@@ -145,8 +145,8 @@ def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: Ru
     for epoch in range(done, config.epochs):
         beta = config.beta(epoch)
         _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, epoch), beta))
-        val = accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)
-        candidate = Candidate(epoch, val, float(total_costs(model)["ebops"]), beta)
+        val, ebops = loop.validate(dataset.x_val, dataset.y_val)
+        candidate = Candidate(epoch, val, ebops, beta)
         after = pareto.insert(archive, candidate) if epoch >= config.warm_epochs else archive
         if candidate in after:
             checkpoint.save_weights(weights_path(directory, candidate), model)
