@@ -28,6 +28,7 @@ class _Converter:
     converted: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    raw_input: Any = None
     quantised_input: bool = False
 
     def tensor(self, tensor: Any) -> Any:
@@ -65,7 +66,7 @@ class _Converter:
         """The design has one quantised input: where one Dense or Add reads it, that one's quantiser; else a quantiser that all share."""
         if tensor.dtype not in ("float32", "float64", "float16"):
             raise UnsupportedLayerError(f"input {layer.name!r} has dtype {tensor.dtype}; only floats are quantised")
-        x = keras.Input(shape=tensor.shape[1:], name=layer.name)
+        x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name)
         users = self.trace.users(tensor)
         if len(users) == 1 and type(users[0]).__name__ in ("Dense", "Add"):
             return x
@@ -174,12 +175,12 @@ def quantize_model(model: Any, *, bits: int = 6, overflow: str = "WRAP") -> tupl
         raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
-    converter = _Converter(bits, overflow, Trace.of(model.outputs[0]), _unscored(model.outputs[0]))
+    converter = _Converter(bits, overflow, Trace.of(model.outputs[0]), {id(model.outputs[0])})
     converter.names.update(layer.name for layer in model.layers)
     outputs = converter.tensor(model.outputs[0])
     if not converter.pairs:
         raise ModelError("the model has no Dense layer: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
-    twin = keras.Model(converter.tensor(model.inputs[0]), outputs, name=model.name)
+    twin = keras.Model(converter.raw_input, outputs, name=model.name)
     for q, dense, norm in converter.pairs:
         _copy(q, dense, norm)
     return twin, ConversionReport(tuple(dict.fromkeys(converter.converted)), tuple(converter.skipped))

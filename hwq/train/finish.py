@@ -10,6 +10,7 @@ import numpy as np
 
 from hwq.cost.features import graph_features
 from hwq.data import Dataset
+from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph, text
 from hwq.rundir import RunDir, write_json, write_npz, write_text
@@ -18,7 +19,8 @@ from hwq.train.config import TrainConfig
 from hwq.train.loop import accuracy
 from hwq.train.progress import Candidate, Progress
 
-FLOAT32_BITS = 23  # widest accumulator that float32 sums exactly in any order
+FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
+FLOAT64_BITS = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,27 @@ def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainCon
     dtype = "float32"
     exact = freeze.freeze(model, seen, config.range_margin, dtype)
     graph, _ = from_keras(exact)
-    if widest_accumulator(graph) > FLOAT32_BITS:
+    if widest(graph) > FLOAT32_BITS:
         dtype = "float64"
         exact = freeze.freeze(model, seen, config.range_margin, dtype)
         graph, _ = from_keras(exact)
+    if widest(graph) > FLOAT64_BITS:
+        raise TrainingError(
+            f"the design has numbers of {widest(graph)} bits; Keras computes exactly up to {FLOAT64_BITS}",
+            hint="fewer initial bits",
+        )
     val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
     return _Frozen(Candidate(candidate.epoch, val, graph_features(graph)["ebops"], candidate.beta), exact, graph, dtype)
 
 
 def widest_accumulator(graph: Graph) -> int:
-    """Bits of the widest dense result."""
-    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op == "dense"), default=0)
+    """Bits of the widest sum: a dense layer's result, or an add's."""
+    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ("dense", "add")), default=0)
+
+
+def widest(graph: Graph) -> int:
+    """Bits of the widest number of all, which decides whether floats compute the design exactly."""
+    return max(int(node.type.width.max(initial=0)) for node in graph.nodes)
 
 
 def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset) -> None:

@@ -45,7 +45,7 @@ def reaching(model: Any, layer: Any, x: np.ndarray) -> np.ndarray:
     source = layer._inbound_nodes[0].input_tensors[0]
     if source is model.inputs[0]:
         return x
-    return outputs(keras.Model(model.inputs, source), x)
+    return outputs(keras.Model(model.inputs[0], source), x)
 
 
 def outputs(model: Any, x: np.ndarray) -> np.ndarray:
