@@ -33,11 +33,14 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     """
     config = config.resolved(len(dataset.x_train))
     started, report = time.monotonic(), progress or (lambda _: None)
-    directory, resumed = _open(dataset, config, run)
-    meta = directory.meta()
-    if meta["state"] != "trained":
+    found_run = _existing(dataset, config, run)
+    if found_run is None or found_run.meta()["state"] != "trained":
         deterministic(config.seed)
         float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes))
+        convert.quantize_model(float_model)  # what cannot be converted must fail now, before a run is there and hours have passed
+    directory = found_run or _create(dataset, config, run)
+    meta = directory.meta()
+    if meta["state"] != "trained":
         meta["float"] = _train_float(float_model, dataset, config, directory, report)
         twin, conversion = convert.quantize_model(float_model, bits=config.initial_bits, overflow=config.overflow)
         meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
@@ -52,27 +55,49 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         raise TrainingError("training kept no point", hint="a lower --beta-end, or more epochs")
     found = meta["float"]
     return TrainSummary(
-        found["val_accuracy"], found["test_accuracy"], len(points), best(points).id, resumed, time.monotonic() - started
+        found["val_accuracy"],
+        found["test_accuracy"],
+        len(points),
+        best(points).id,
+        found_run is not None,
+        time.monotonic() - started,
     )
 
 
-def _open(dataset: Dataset, config: TrainConfig, run: Path) -> tuple[RunDir, bool]:
-    """The run directory, new or of the same configuration."""
-    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
-    data |= {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
+def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None:
+    """The run directory of the same configuration; None where there is none yet.
+
+    Raises:
+        RunError: a run of another configuration, or files of something else.
+    """
     if (run / "run.json").is_file():
         directory = RunDir.open(run)
         meta = directory.meta()
         _same(meta.get("config", {}), config.to_json(), run)
-        _same(meta.get("dataset", {}), data, run)
-        return directory, True
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+        _same(meta.get("dataset", {}), _data(dataset), run)
+        return directory
+    if run.exists() and (not run.is_dir() or any(not _begun(path) for path in run.iterdir())):
         raise RunError(f"{run} is there already and is no run of hwq", hint="choose another --out")
+    return None
+
+
+def _begun(path: Path) -> bool:
+    """Whether this is what a call killed at its very beginning leaves: the vectors, or a temporary file, without run.json."""
+    return path.name == "vectors.npz" or (path.name.startswith((".vectors.npz.", ".run.json.")) and path.suffix == ".part")
+
+
+def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     directory = RunDir(run)
     _write_vectors(dataset, config, directory)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": data, "versions": versions})
-    return directory, False
+    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": _data(dataset), "versions": versions})
+    return directory
+
+
+def _data(dataset: Dataset) -> dict[str, Any]:
+    """What run.json tells of the data."""
+    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
+    return data | {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
 
 
 def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> None:
@@ -100,7 +125,7 @@ def _logits_model(model: Any) -> Any:
     layer = model.outputs[0]._keras_history[0]
     name = type(layer).__name__
     if name == "Softmax" or (name == "Activation" and layer.activation.__name__ == "softmax"):
-        return keras.Model(model.inputs, layer._inbound_nodes[0].input_tensors[0], name=model.name)
+        return keras.Model(model.inputs[0], layer._inbound_nodes[0].input_tensors[0], name=model.name)
     if name == "Dense" and layer.activation.__name__ == "softmax":
         layer.activation = keras.activations.linear
     return model
