@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +76,8 @@ def read(path: Path) -> Board:
         BoardError: names the file, the key, what was found and what was expected.
     """
     try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:  # ValueError: no TOML, or no UTF-8
         raise BoardError(f"{path.name}: {error}", hint="docs/adding-a-board.md shows a whole file") from error
     top = _Table(path, content, "")
     capacity, timing = top.table("capacity"), top.table("timing")
@@ -149,7 +150,7 @@ class _Table:
 
     def positive(self, key: str) -> float:
         value = self._get(key)
-        if not isinstance(value, (int, float)) or isinstance(value, bool) or value <= 0:
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
             raise self._fail(key, "a number greater than 0")
         return float(value)
 

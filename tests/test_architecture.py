@@ -1,0 +1,296 @@
+"""The rules of the house, walked over the source: who may import whom, where heavy libraries load, how long files are."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "hwq").rglob("*.py"))
+LONGEST_FILE, LONGEST_FUNCTION = 400, 80
+
+# What each package may import from hwq besides itself: packages, or single modules where only those are meant.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "units": {"errors"},
+    "resources": {"errors"},
+    "rundir": {"errors"},
+    "fixed": {"errors"},
+    "boards": {"errors", "units", "resources"},
+    "data": {"errors", "rundir", "resources"},
+    "ir": {"errors", "fixed"},
+    "passes": {"ir", "fixed", "errors"},
+    "frontend": {"ir", "fixed", "errors"},
+    "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
+    "tools": {"errors", "boards", "codegen.plan", "rundir", "units"},
+    "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
+    "reports": {"errors"},
+    "measure": {"reports", "errors"},
+    "cost": {"ir", "passes", "measure", "errors"},
+    "train": {"cost", "data", "rundir", "ir", "fixed", "frontend", "errors"},
+    "allocate": {"ir", "passes", "sim", "cost", "errors"},
+    "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
+    "flow": {"*"},
+    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "train.config", "__init__"},
+}
+
+# Third-party libraries: at import time, and only inside functions.
+EAGER: dict[str, set[str]] = {
+    **{key: {"numpy"} for key in ("fixed", "ir", "passes", "sim", "cost", "data", "rundir", "train", "frontend", "flow")},
+    "codegen": {"numpy", "jinja2"},
+    "report": {"rich"},
+    "cli": {"click"},
+}
+LAZY: dict[str, set[str]] = {
+    "data": {"sklearn", "pandas"},
+    "measure": {"pandas"},
+    "cost": {"scipy"},
+    "report": {"pandas"},
+    "cli": {"rich"},
+    "tools": {"platformdirs"},
+    "train": {"tensorflow", "keras"},
+}
+KERAS = {"hwq.train", "hwq.frontend.keras"}  # modules, or packages, that may load TensorFlow
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module; `lazy` where it is loaded inside a function or for type checking only."""
+
+    module: str
+    line: int
+    lazy: bool
+
+
+def imports(tree: ast.Module) -> Iterator[Import]:
+    """Every module that `tree` names in an import statement; relative ones keep their dots, and so are breaches."""
+    top = {id(node) for node in eager_statements(tree)}
+    for node in ast.walk(tree):
+        lazy = id(node) not in top
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, lazy)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            if is_package(base):
+                for alias in node.names:
+                    full = f"{base}.{alias.name}"
+                    yield Import(full if is_module(full) else base, node.lineno, lazy)
+            else:
+                yield Import(base, node.lineno, lazy)
+
+
+def eager_statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Statements that run when the module is imported."""
+    pending: list[ast.stmt] = list(tree.body)
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.If) and "TYPE_CHECKING" in ast.unparse(statement.test):
+            pending += statement.orelse
+        elif not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield statement
+            for field in ("body", "orelse", "finalbody"):
+                pending += getattr(statement, field, [])
+            for handler in getattr(statement, "handlers", []):
+                pending += handler.body
+
+
+def is_package(name: str) -> bool:
+    return (ROOT.joinpath(*name.split(".")) / "__init__.py").is_file()
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.joinpath(*name.split("."))
+    return path.with_suffix(".py").is_file() or is_package(name)
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def package_of(module: str) -> str:
+    """`hwq.ir.ops` -> `ir`; the root package itself is `__init__`."""
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def breaches(module: str, source: str) -> list[str]:
+    """What `source`, as `module`, imports against the tables above."""
+    package = package_of(module)
+    if package not in MAY_IMPORT and package != "__init__":
+        return [f"{module}: the package {package!r} is not in the table"]
+    allowed = MAY_IMPORT.get(package, set())
+    found = []
+    for item in imports(ast.parse(source)):
+        first, _, rest = item.module.partition(".")
+        where = f"{module}:{item.line}: imports {item.module}"
+        if first == "hwq":
+            target = package_of(item.module)
+            fine = target == package or "*" in allowed or target in allowed
+            if not fine and not any(rest == a or rest.startswith(a + ".") for a in allowed):
+                found.append(where)
+            if package == "flow" and target == "cli":
+                found.append(where)
+        elif first not in sys.stdlib_module_names:
+            fine = first in EAGER.get(package, set()) or (item.lazy and first in LAZY.get(package, set()))
+            if first in ("tensorflow", "keras"):
+                fine = any(module == m or module.startswith(m + ".") for m in KERAS)
+            if not fine:
+                found.append(where + (" (inside a function)" if item.lazy else " at import time"))
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
+def test_imports_follow_the_table(path: Path) -> None:
+    assert breaches(module_of(path), path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("hwq.ir.ops", "from hwq.codegen import cpp"),
+        ("hwq.fixed.types", "import hwq.ir.graph"),
+        ("hwq.ir.ops", "def f():\n    from hwq.train.layers import QDense"),
+        ("hwq.tools.yosys", "from hwq.codegen.cpp import emit"),
+        ("hwq.flow.train", "from hwq.cli.common import note"),
+        ("hwq.flow.synth", "import tensorflow as tf"),
+        ("hwq.data.load", "import pandas as pd"),
+        ("hwq.reports.csynth", "def f():\n    import pandas"),
+        ("hwq.cli.train", "import rich"),
+        ("hwq.train.trainer", "from ..codegen import cpp"),
+        ("hwq.ir.ops", "try:\n    import scipy\nexcept ImportError:\n    pass"),
+        ("hwq.strange", "import os"),
+    ],
+)
+def test_a_breach_is_found(module: str, source: str) -> None:
+    assert breaches(module, source)
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("hwq.ir.ops", "import numpy as np\nfrom hwq.fixed import FixedType\nfrom hwq.ir.graph import Graph"),
+        ("hwq.tools.yosys", "from hwq.codegen.plan import BuildPlan"),
+        ("hwq.data.load", "def f():\n    import pandas as pd"),
+        ("hwq.train.layers", "import keras"),
+        ("hwq.cli.train", "from hwq import __version__"),
+    ],
+)
+def test_what_is_allowed_is_not_reported(module: str, source: str) -> None:
+    assert breaches(module, source) == []
+
+
+def test_packages_do_not_import_in_circles() -> None:
+    """No two packages depend on each other, lazily or not."""
+    uses: dict[str, set[str]] = {}
+    for path in FILES:
+        module = module_of(path)
+        for item in imports(ast.parse(path.read_text())):
+            if item.module.startswith("hwq.") and package_of(item.module) != package_of(module):
+                uses.setdefault(package_of(module), set()).add(package_of(item.module))
+    circles = [(a, b) for a in uses for b in uses[a] if a < b and a in uses.get(b, set())]
+    assert circles == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
+def test_files_say_what_they_are_and_stay_small(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    if path.name != "__init__.py" or text.strip():
+        assert ast.get_docstring(tree), f"{path.name} has no docstring"
+    assert text.count("\n") <= LONGEST_FILE
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno >= LONGEST_FUNCTION
+    ]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
+def test_no_print_no_assert_no_chdir_no_bare_exceptions(path: Path) -> None:
+    banned_calls = {"print", "os.system", "os.chdir"}
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in banned_calls:
+            found.append(f"line {node.lineno}: {ast.unparse(node.func)}()")
+        if isinstance(node, ast.Assert):
+            found.append(f"line {node.lineno}: assert")
+        if isinstance(node, ast.Raise) and node.exc is not None and re.match(r"(Base)?Exception\b", ast.unparse(node.exc)):
+            found.append(f"line {node.lineno}: raises a bare exception")
+        if isinstance(node, ast.ExceptHandler) and node.type is None:
+            found.append(f"line {node.lineno}: bare except")
+    assert found == []
+
+
+def test_nothing_is_left_to_do_and_no_machine_is_named() -> None:
+    """Marks of unfinished work, and paths of one machine, in anything that is shipped."""
+    banned = re.compile(r"\b(TODO|FIXME|XXX)\b|/(home|work|root|Users)/\w")
+    shipped = [*FILES, *(p for folder in ("hls_templates", "boards", "docs") for p in (ROOT / folder).rglob("*") if p.is_file())]
+    shipped += [ROOT / name for name in ("README.md", "CHANGES.md", "Makefile", "pyproject.toml", "requirements.lock")]
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in shipped
+        if "__pycache__" not in path.parts
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if banned.search(line)
+    ]
+    assert found == []
+
+
+HEAVY = (
+    "numpy",
+    "tensorflow",
+    "keras",
+    "pandas",
+    "jinja2",
+    "rich",
+    "scipy",
+    "sklearn",
+    "pyarrow",
+    "sqlite3",
+    "asyncio",
+    "requests",
+)
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Which heavy libraries a fresh interpreter has loaded after `statement`."""
+    code = f"import sys\n{statement}\nsys.stderr.write(' '.join(m for m in {HEAVY!r} if m in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.split())
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """What keeps `hwq --help` under half a second."""
+    assert loaded_by("import hwq.cli") == set()
+    shown = (
+        "sys.argv = ['hwq', '--help']\nimport hwq.cli\ntry:\n    hwq.cli.main()\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    assert loaded_by(shown) == set()
+
+
+def test_synth_sim_and_report_do_without_tensorflow() -> None:
+    """They run on a tool server that has none."""
+    modules = "hwq.flow.synth, hwq.flow.simulate, hwq.flow.report, hwq.report.html, hwq.report.terminal, hwq.report.frame"
+    found = loaded_by(f"import {modules}")
+    assert not found & {"tensorflow", "keras", "pandas", "sklearn"}, found
+
+
+@pytest.mark.parametrize("command", ["train", "synth", "sim", "report", "boards", "doctor"])
+def test_the_help_of_each_command_is_quick_too(command: str) -> None:
+    found = loaded_by(
+        f"sys.argv = ['hwq', {command!r}, '--help']\nimport hwq.cli\n"
+        "try:\n    hwq.cli.main()\nexcept SystemExit as end:\n    assert not end.code"
+    )
+    assert not found & {"tensorflow", "keras", "pandas", "sklearn", "scipy"}, found
