@@ -26,11 +26,30 @@ def build(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
         raise ModelError(
             f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras file, or module:function"
         )
-    if tuple(model.input_shape[1:]) != tuple(shape):
-        raise ModelError(f"the model {spec} reads rows of shape {tuple(model.input_shape[1:])}, the data has {tuple(shape)}")
-    if tuple(model.output_shape[1:]) != (n_classes,):
-        raise ModelError(f"the model {spec} has outputs of shape {tuple(model.output_shape[1:])}, the data {n_classes} classes")
+    _check_shapes(model, spec, shape, n_classes)
     return model
+
+
+def _check_shapes(model: Any, spec: str, shape: tuple[int, ...], n_classes: int) -> None:
+    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
+    if not inputs or not outputs:
+        raise ModelError(
+            f"the model {spec} does not say what it reads: it has no symbolic inputs",
+            hint="make it a Sequential that begins with keras.Input(shape), or a functional keras.Model(inputs, outputs)",
+        )
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ModelError(
+            f"the model {spec} has {len(inputs)} inputs and {len(outputs)} outputs; expected one of each", hint="join them first"
+        )
+    reads, gives = tuple(inputs[0].shape[1:]), tuple(outputs[0].shape[1:])
+    if reads != tuple(shape):
+        raise ModelError(
+            f"the model {spec} reads rows of shape {reads}, the data has {tuple(shape)}", hint=f"keras.Input({tuple(shape)})"
+        )
+    if gives != (n_classes,):
+        raise ModelError(
+            f"the model {spec} has outputs of shape {gives}, the data {n_classes} classes", hint=f"end it with Dense({n_classes})"
+        )
 
 
 def _mlp(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
@@ -62,9 +81,14 @@ def _load(path: Path) -> Any:
 
 def _call(spec: str) -> Any:
     try:
-        model = resolve(spec)()
+        function = resolve(spec)
     except DataError as error:
         raise ModelError(error.message, hint=error.hint) from error
+    try:
+        model = function()
+    except Exception as error:  # the user's own code may raise anything
+        first = next(iter(str(error).splitlines()), "")
+        raise ModelError(f"{spec} failed: {type(error).__name__}: {first}", hint="it is called without arguments") from error
     if not isinstance(model, keras.Model):
         raise ModelError(f"{spec} returned {type(model).__name__}, expected a Keras model")
     return model
