@@ -177,7 +177,11 @@ def resolve(spec: str) -> Callable[..., Any]:
 
 
 def _from_function(spec: str, seed: int) -> Dataset:
-    result = resolve(spec)()
+    function = resolve(spec)
+    try:
+        result = function()
+    except Exception as error:  # the user's own code may raise anything
+        raise DataError(f"{spec} failed: {type(error).__name__}: {error}", hint="it is called without arguments") from error
     if isinstance(result, Dataset):
         return result
     if isinstance(result, tuple) and len(result) == 2:

@@ -1,0 +1,283 @@
+"""Conversion of networks with branches, reused and reloaded layers; what must fail before a run is written; exactness of finished points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwq.data import load
+from hwq.errors import ModelError, RunError, TrainingError, UnsupportedLayerError
+from hwq.fixed import FixedType
+from hwq.frontend.keras import from_keras
+from hwq.ir import Graph
+from hwq.rundir import RunDir
+from hwq.sim.reference import predict
+from hwq.train import convert, finish, freeze, models, trainer
+from hwq.train.backend import deterministic, keras
+from hwq.train.config import TrainConfig
+from hwq.train.tracing import Trace
+
+layers = keras.layers
+SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2)
+
+
+def branches_at_the_input() -> keras.Model:
+    x = keras.Input((6,))
+    sides = [layers.Dense(8, activation="relu")(x), layers.Dense(8, activation="relu")(x)]
+    return keras.Model(x, layers.Dense(3)(layers.Add()(sides)))
+
+
+def skip_from_the_input() -> keras.Model:
+    x = keras.Input((2, 3))
+    flat = layers.Flatten()(x)
+    h = layers.Dense(6, activation="relu")(flat)
+    return keras.Model(x, layers.Dense(3)(layers.Add()([h, flat])))
+
+
+def relu_on_the_input() -> keras.Model:
+    x = keras.Input((6,))
+    return keras.Model(x, layers.Dense(3)(layers.ReLU()(x)))
+
+
+def doubled() -> keras.Model:
+    x = keras.Input((6,))
+    h = layers.Dense(6)(x)
+    return keras.Model(x, layers.Dense(3)(layers.Add()([h, h])))
+
+
+def names_that_clash() -> keras.Model:
+    x = keras.Input((6,))
+    h = layers.Dense(6, name="d_relu")(layers.Dense(6, activation="relu", name="d")(x))
+    return keras.Model(x, layers.Dense(3, name="1 + 1")(h))
+
+
+def layers_of_another_model() -> keras.Model:
+    first = keras.Sequential([keras.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(3)])
+    x = y = keras.Input((6,))
+    for layer in first.layers:
+        y = layer(y)
+    return keras.Model(x, y)
+
+
+def grown_step_by_step() -> keras.Model:
+    model = keras.Sequential()
+    model.add(keras.Input((6,)))
+    for layer in (layers.Dense(8), layers.BatchNormalization(), layers.ReLU(), layers.Dropout(0.2), layers.Dense(3)):
+        model.add(layer)
+    return model
+
+
+def exact_and_graph(model: keras.Model, x: np.ndarray, dtype: str = "float32", **options: object) -> tuple[keras.Model, Graph]:
+    twin, _ = convert.quantize_model(model, **options)
+    freeze.initialise(twin, x)
+    exact = freeze.freeze(twin, x, 1.125, dtype)
+    return exact, from_keras(exact)[0]
+
+
+def rows_like(model: keras.Model, count: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, *model.input_shape[1:])).astype(np.float32)
+
+
+@pytest.mark.parametrize("overflow", ["WRAP", "SAT"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        branches_at_the_input,
+        skip_from_the_input,
+        relu_on_the_input,
+        doubled,
+        names_that_clash,
+        layers_of_another_model,
+        grown_step_by_step,
+    ],
+)
+def test_every_network_equals_its_graph(make: object, overflow: str) -> None:
+    deterministic(0)
+    model = make()  # type: ignore[operator]
+    x = rows_like(model, 200)
+    exact, graph = exact_and_graph(model, x, overflow=overflow)
+    assert len(graph.inputs) == 1
+    wide = np.random.default_rng(1).uniform(-16, 16, (3000, *x.shape[1:])).astype(np.float32)
+    rows = np.concatenate([x, wide, np.round(wide * 8) / 8])  # the last ones are full of ties
+    assert np.array_equal(freeze.logits(exact, rows), predict(graph, rows))
+
+
+def test_a_reloaded_sequential_converts_as_the_saved_one(tmp_path: Path) -> None:
+    deterministic(0)
+    saved = grown_step_by_step()
+    saved.save(tmp_path / "model.keras")
+    loaded = models.build(str(tmp_path / "model.keras"), (6,), 3)
+    x = rows_like(saved, 100)
+    a, b = (exact_and_graph(model, x)[0] for model in (saved, loaded))
+    assert np.array_equal(freeze.logits(a, x), freeze.logits(b, x))
+    assert [kind for _, kind in convert.quantize_model(loaded)[1].converted] == [
+        "InputLayer",
+        "Dense",
+        "BatchNormalization",
+        "ReLU",
+        "Dense",
+    ][1:]
+
+
+def test_an_input_that_one_dense_reads_has_no_quantiser_of_its_own() -> None:
+    single, _ = convert.quantize_model(grown_step_by_step())
+    several, _ = convert.quantize_model(branches_at_the_input())
+    assert not [layer for layer in single.layers if type(layer).__name__ == "Quantize"]
+    own = [layer for layer in several.layers if type(layer).__name__ == "Quantize" and layer.name.startswith("input")]
+    assert [layer.overflow for layer in own] == ["SAT"]
+    dense = [layer for layer in several.layers if type(layer).__name__ == "QDense"]
+    assert {layer.quantizer.overflow for layer in dense} == {"WRAP"}  # saturating in the design would cost comparators
+
+
+def test_a_layer_that_the_model_calls_twice_is_refused() -> None:
+    x = keras.Input((6,))
+    again = layers.Dense(6, name="again")
+    model = keras.Model(x, layers.Dense(3)(again(again(x))))
+    with pytest.raises(UnsupportedLayerError, match="again"):
+        convert.quantize_model(model)
+    assert Trace.of(model.outputs[0]).shared(again)
+
+
+def test_a_dense_that_others_read_beside_its_batch_norm_is_refused() -> None:
+    x = keras.Input((6,))
+    h = layers.Dense(6)(x)
+    norm = layers.BatchNormalization(name="beside")(h)
+    with pytest.raises(UnsupportedLayerError, match="beside"):
+        convert.quantize_model(keras.Model(x, layers.Dense(3)(layers.Add()([h, norm]))))
+
+
+def test_batch_norm_over_another_axis_is_refused() -> None:
+    x = keras.Input((4, 4))
+    h = layers.BatchNormalization(axis=1, name="rows")(layers.Dense(4)(x))
+    with pytest.raises(UnsupportedLayerError, match="rows"):
+        convert.quantize_model(keras.Model(x, layers.Dense(3)(layers.Flatten()(h))))
+
+
+def test_a_layer_class_cannot_pick_one_of_the_converters_own_methods() -> None:
+    class Overflow(keras.layers.Layer):
+        def call(self, x: object) -> object:
+            return x
+
+    x = keras.Input((6,))
+    with pytest.raises(UnsupportedLayerError, match="Overflow"):
+        convert.quantize_model(keras.Model(x, layers.Dense(3)(Overflow()(x))))
+
+
+def test_a_model_without_weights_is_refused() -> None:
+    with pytest.raises(ModelError, match="no Dense"):
+        convert.quantize_model(keras.Sequential([keras.Input((3,)), layers.ReLU()]))
+
+
+@pytest.mark.parametrize("bits", [6, 12])
+def test_wide_sums_need_float64_and_are_exact_in_it(bits: int) -> None:
+    deterministic(0)
+    model = models.build("mlp:24", (40,), 4)
+    x = rows_like(model, 300)
+    exact, graph = exact_and_graph(model, x, "float64", bits=bits)
+    assert (finish.widest(graph) > finish.FLOAT32_BITS) == (bits == 12)
+    rows = np.concatenate([x, 16 * rows_like(model, 2000, 1)])
+    assert np.array_equal(freeze.logits(exact, rows), predict(graph, rows))
+    if bits == 12:  # the reason for the rule
+        assert not np.array_equal(freeze.logits(exact_and_graph(model, x, bits=bits)[0], rows), predict(graph, rows))
+
+
+def test_weights_have_types_of_their_own_and_zeros_have_none() -> None:
+    deterministic(0)
+    model = models.build("mlp:8", (6,), 3)
+    x = rows_like(model, 50)
+    twin, _ = convert.quantize_model(model)
+    freeze.initialise(twin, x)
+    layer = twin.get_layer("dense_1")
+    f = np.asarray(layer.kernel_f).copy()
+    f[0, :] = -3.0  # too coarse for any of these weights
+    f[1, 0] += 4
+    layer.kernel_f.assign(f)
+    graph, _ = from_keras(freeze.freeze(twin, x, 1.0))
+    kernel = graph["dense_1"].constant("kernel")
+    assert (kernel.types.width[0] == 0).all() and (kernel.mantissas[0] == 0).all()
+    assert kernel.types.frac[1, 0] == round(float(f[1, 0]))
+    for mantissa, kind in zip(kernel.mantissas.ravel(), kernel.types, strict=True):
+        assert kind.signed == (mantissa < 0)
+        tight = FixedType(kind.signed, max(kind.width - 1, 0), kind.frac)
+        assert mantissa == 0 or not tight.lowest <= mantissa <= tight.highest  # no narrower type would hold it
+
+
+def test_dead_channels_have_width_zero_and_stay_zero() -> None:
+    deterministic(0)
+    model = models.build("mlp:8", (6,), 3)
+    x = rows_like(model, 100)
+    x[:, 2] = 0
+    exact, graph = exact_and_graph(model, x)
+    assert graph[graph.inputs[0]].type.width[2] == 0
+    loud = rows_like(model, 500, 3) * 50
+    assert np.array_equal(freeze.logits(exact, loud), predict(graph, loud))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        ("unbuilt", "no symbolic inputs"),
+        ("raises", "RuntimeError: one line$"),
+        ("two_inputs", "2 inputs"),
+        ("tanh", "tanh"),
+        ("narrow", "shape \\(3,\\)"),
+        ("too_few", "10 classes"),
+        ("not_a_model", "int"),
+    ],
+)
+def test_a_bad_model_leaves_no_run(make: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a_zoo_of_bad_models.py").write_text(ZOO)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = TrainConfig(model=f"a_zoo_of_bad_models:{make}", epochs=1, float_epochs=0)
+    with pytest.raises(ModelError, match=message) as caught:
+        trainer.train(load("digits", seed=0), config, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+ZOO = """
+import keras
+from keras import layers as L
+
+def unbuilt(): return keras.Sequential([L.Dense(10)])
+def raises(): raise RuntimeError("one line\\nand more")
+def two_inputs():
+    a, b = keras.Input((64,)), keras.Input((64,))
+    return keras.Model([a, b], L.Dense(10)(L.Add()([a, b])))
+def tanh(): return keras.Sequential([keras.Input((64,)), L.Dense(4, activation="tanh"), L.Dense(10)])
+def narrow(): return keras.Sequential([keras.Input((3,)), L.Dense(10)])
+def too_few(): return keras.Sequential([keras.Input((64,)), L.Dense(9)])
+def not_a_model(): return 7
+"""
+
+
+def test_a_call_killed_at_its_very_beginning_does_not_block_the_next(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "vectors.npz").write_bytes(b"")
+    (run / ".run.json.123.part").write_text("{")
+    summary = trainer.train(load("digits", seed=0), SMALL, run)
+    assert not summary.resumed and RunDir.open(run).meta()["state"] == "trained"
+    with np.load(run / "vectors.npz") as vectors:
+        assert len(vectors["x"]) == 360 + 50
+    before = (run / "run.json").read_bytes()
+    assert trainer.train(load("digits", seed=0), SMALL, run).resumed
+    assert (run / "run.json").read_bytes() == before  # finished: nothing is done again
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    trainer.train(load("digits", seed=0), SMALL, run)
+    meta = RunDir.open(run).meta()
+    RunDir(run).save_meta({**meta, "state": "training"})
+    (run / "checkpoint" / "state.npz").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(RunError, match="state.npz is damaged"):
+        trainer.train(load("digits", seed=0), SMALL, run)
+
+
+def test_numbers_that_no_float_holds_are_an_error(tmp_path: Path) -> None:
+    config = TrainConfig(model="mlp:6", epochs=1, float_epochs=0, initial_bits=28, random_rows=10)
+    with pytest.raises(TrainingError, match="exactly up to 52"):
+        trainer.train(load("digits", seed=0), config, tmp_path / "run")

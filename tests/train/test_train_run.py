@@ -1,0 +1,120 @@
+"""Whole training runs, small: the archive, resuming, refusals, and no trace of the test rows before the end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwq.data import Dataset, load
+from hwq.errors import RunError, TrainingError, UsageError
+from hwq.ir import parse, verify
+from hwq.rundir import RunDir
+from hwq.sim.reference import predict
+from hwq.train import pareto, trainer
+from hwq.train.config import TrainConfig
+from hwq.train.progress import Candidate, Progress
+
+CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4)
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load("digits", seed=0)
+
+
+@pytest.fixture(scope="module")
+def finished(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("train") / "run"
+    trainer.train(digits, CONFIG, run)
+    return run
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(run.glob("points/*/*")) if p.suffix != ".npz"}
+
+
+def test_points_hold_what_they_say(finished: Path) -> None:
+    run = RunDir(finished)
+    meta = run.meta()
+    assert meta["state"] == "trained" and meta["uniform8"]["declared"] == 64 * (64 * 12 + 12 * 10)
+    with np.load(run.vectors_path) as vectors:
+        x = vectors["x"]
+    assert len(x) == 360 + 200
+    points = run.points()
+    assert points
+    for a, b in zip(points, points[1:], strict=False):
+        assert a.ebops < b.ebops and a.val_accuracy < b.val_accuracy
+    for point in points:
+        graph = verify(parse(point.graph_path.read_text()))
+        with np.load(point.keras_path) as stored:
+            assert np.array_equal(stored["logits"], predict(graph, x))
+
+
+class Killed(Exception):
+    """Stands for the kill."""
+
+
+@pytest.mark.parametrize("when", [("float", 2), ("bits", 7), ("bits", 20), ("finish", 2)])
+def test_killed_and_resumed_equals_uninterrupted(
+    when: tuple[str, int], digits: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+
+    def kill(progress: Progress) -> None:
+        if (progress.phase, progress.step) == when:
+            raise Killed
+
+    run = tmp_path / "run"
+    with pytest.raises(Killed):
+        trainer.train(digits, CONFIG, run, progress=kill)
+    summary = trainer.train(digits, CONFIG, run)
+    assert summary.resumed
+    assert contents(run) == contents(finished)
+
+
+def test_another_configuration_is_refused(digits: Dataset, finished: Path) -> None:
+    with pytest.raises(RunError, match="another l1"):
+        trainer.train(digits, replace(CONFIG, l1=0.5), finished)
+
+
+def test_a_folder_of_something_else_is_left_alone(digits: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(RunError, match="no run of hwq"):
+        trainer.train(digits, CONFIG, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_nan_stops_and_keeps_what_was_saved(digits: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="not a number"):
+        trainer.train(digits, replace(CONFIG, learning_rate=1e30), tmp_path / "run")
+    assert (tmp_path / "run" / "run.json").is_file()
+
+
+def test_prices_steer_the_training(digits: Dataset, tmp_path: Path) -> None:
+    config = replace(CONFIG, costs="measured", prices={"ebops": 0.0, "weight_bits": 3.0, "activation_bits": 1.0})
+    trainer.train(digits, config, tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["config"]["prices"]["weight_bits"] == 3.0
+    with pytest.raises(TrainingError, match="all zero"):
+        trainer.train(digits, replace(config, prices={}), tmp_path / "zero")
+
+
+def test_archive_has_no_dominated_and_no_tied_points() -> None:
+    rng = np.random.default_rng(0)
+    archive: list[Candidate] = []
+    for epoch in range(500):
+        archive = pareto.insert(archive, Candidate(epoch, round(rng.uniform(), 2), float(rng.integers(10, 5000)), 0.0))
+    assert len(archive) > 3
+    for a, b in zip(archive, archive[1:], strict=False):
+        assert a.ebops < b.ebops and a.val_accuracy < b.val_accuracy
+    thin = pareto.thin(archive, 4, chance=0.1)
+    assert len(thin) == 4 and archive[-1] in thin
+
+
+@pytest.mark.parametrize("bad", [{"epochs": 0}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}])
+def test_impossible_settings(bad: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        TrainConfig(**bad)  # type: ignore[arg-type]
