@@ -43,7 +43,14 @@ def test_verilog_is_one_pipelined_module() -> None:
 
 def test_every_tool_has_its_script() -> None:
     files = build(small(), boards.load("xcvu9p")).plan.files
-    assert {"yosys/synth.ys", "sim/cxxrtl.ys", "hls/run_hls.tcl", "hls/hls_config.cfg", "vivado/synth.tcl", "vivado/clock.xdc"} <= set(files)
+    assert {
+        "yosys/synth.ys",
+        "sim/cxxrtl.ys",
+        "hls/run_hls.tcl",
+        "hls/hls_config.cfg",
+        "vivado/synth.tcl",
+        "vivado/clock.xdc",
+    } <= set(files)
     assert "-family xcup" in files["yosys/synth.ys"] and "set_part xcvu9p-flga2104-2L-e" in files["hls/run_hls.tcl"]
     assert "vivado/synth.tcl" not in build(small(), boards.load("ulx3s-85f")).plan.files
 

@@ -27,7 +27,8 @@ def skip_net() -> keras.Model:
 
 
 def norm_net() -> keras.Model:
-    return keras.Sequential([keras.Input((12,)), layers.Dense(8), layers.BatchNormalization(center=False), layers.Activation("relu"), layers.Dense(3)])
+    norm = layers.BatchNormalization(center=False)
+    return keras.Sequential([keras.Input((12,)), layers.Dense(8), norm, layers.Activation("relu"), layers.Dense(3)])
 
 
 @pytest.mark.parametrize("make", [skip_net, norm_net])

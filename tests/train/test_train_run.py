@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_points_hold_what_they_say(finished: Path) -> None:
     assert len(x) == 360 + 200
     points = run.points()
     assert points
-    for a, b in zip(points, points[1:], strict=False):
+    for a, b in itertools.pairwise(points):
         assert a.ebops < b.ebops and a.val_accuracy < b.val_accuracy
     for point in points:
         graph = verify(parse(point.graph_path.read_text()))
@@ -54,7 +55,7 @@ def test_points_hold_what_they_say(finished: Path) -> None:
             assert np.array_equal(stored["logits"], predict(graph, x))
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for the kill."""
 
 
@@ -66,10 +67,10 @@ def test_killed_and_resumed_equals_uninterrupted(
 
     def kill(progress: Progress) -> None:
         if (progress.phase, progress.step) == when:
-            raise Killed
+            raise KilledError
 
     run = tmp_path / "run"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trainer.train(digits, CONFIG, run, progress=kill)
     summary = trainer.train(digits, CONFIG, run)
     assert summary.resumed
@@ -108,7 +109,7 @@ def test_archive_has_no_dominated_and_no_tied_points() -> None:
     for epoch in range(500):
         archive = pareto.insert(archive, Candidate(epoch, round(rng.uniform(), 2), float(rng.integers(10, 5000)), 0.0))
     assert len(archive) > 3
-    for a, b in zip(archive, archive[1:], strict=False):
+    for a, b in itertools.pairwise(archive):
         assert a.ebops < b.ebops and a.val_accuracy < b.val_accuracy
     thin = pareto.thin(archive, 4, chance=0.1)
     assert len(thin) == 4 and archive[-1] in thin
