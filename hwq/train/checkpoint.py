@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +16,8 @@ from hwq.errors import RunError
 from hwq.rundir import atomic_write, write_npz
 from hwq.train.backend import ops
 from hwq.train.progress import Candidate
+
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on files cut off or altered
 
 
 def save_state(folder: Path, variables: Sequence[Any], *, epoch: int, archive: Sequence[Candidate], extra: dict[str, Any]) -> None:
@@ -40,12 +44,12 @@ def load_state(folder: Path, variables: Sequence[Any]) -> tuple[int, list[Candid
     try:
         with np.load(path) as content:
             meta = json.loads(str(content["meta"]))
-            arrays = [content[f"v{i}"] for i in range(len(variables))]
-    except (OSError, ValueError, KeyError) as error:
+            archive = [Candidate(**c) for c in meta.pop("archive")]
+            arrays = [_fitting(content[f"v{i}"], variable) for i, variable in enumerate(variables)]
+    except _DAMAGE as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
     for variable, value in zip(variables, arrays, strict=True):
         variable.assign(value)
-    archive = [Candidate(**c) for c in meta.pop("archive")]
     return int(meta.pop("epoch")), archive, meta
 
 
@@ -59,6 +63,12 @@ def load_weights(path: Path, model: Any) -> None:
     try:
         with np.load(path) as content:
             for i, variable in enumerate(model.variables):
-                variable.assign(content[f"v{i}"])
-    except (OSError, ValueError, KeyError) as error:
+                variable.assign(_fitting(content[f"v{i}"], variable))
+    except _DAMAGE as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
+
+
+def _fitting(value: np.ndarray, variable: Any) -> np.ndarray:
+    if value.shape != tuple(variable.shape):
+        raise ValueError(f"{variable.path} has shape {tuple(variable.shape)}, the file {value.shape}")
+    return value

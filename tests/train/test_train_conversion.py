@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
 from hwq.rundir import RunDir
 from hwq.sim.reference import predict
-from hwq.train import convert, finish, freeze, models, trainer
+from hwq.train import checkpoint, convert, finish, freeze, models, trainer
 from hwq.train.backend import deterministic, keras
 from hwq.train.config import TrainConfig
+from hwq.train.progress import Candidate
 from hwq.train.tracing import Trace
 
 layers = keras.layers
@@ -93,9 +95,9 @@ def rows_like(model: keras.Model, count: int, seed: int = 0) -> np.ndarray:
         grown_step_by_step,
     ],
 )
-def test_every_network_equals_its_graph(make: object, overflow: str) -> None:
+def test_every_network_equals_its_graph(make: Callable[[], keras.Model], overflow: str) -> None:
     deterministic(0)
-    model = make()  # type: ignore[operator]
+    model = make()
     x = rows_like(model, 200)
     exact, graph = exact_and_graph(model, x, overflow=overflow)
     assert len(graph.inputs) == 1
@@ -112,13 +114,8 @@ def test_a_reloaded_sequential_converts_as_the_saved_one(tmp_path: Path) -> None
     x = rows_like(saved, 100)
     a, b = (exact_and_graph(model, x)[0] for model in (saved, loaded))
     assert np.array_equal(freeze.logits(a, x), freeze.logits(b, x))
-    assert [kind for _, kind in convert.quantize_model(loaded)[1].converted] == [
-        "InputLayer",
-        "Dense",
-        "BatchNormalization",
-        "ReLU",
-        "Dense",
-    ][1:]
+    kinds = [kind for _, kind in convert.quantize_model(loaded)[1].converted]
+    assert kinds == ["Dense", "BatchNormalization", "ReLU", "Dense"]
 
 
 def test_an_input_that_one_dense_reads_has_no_quantiser_of_its_own() -> None:
@@ -267,17 +264,43 @@ def test_a_call_killed_at_its_very_beginning_does_not_block_the_next(tmp_path: P
     assert (run / "run.json").read_bytes() == before  # finished: nothing is done again
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    trainer.train(load("digits", seed=0), SMALL, run)
-    meta = RunDir.open(run).meta()
-    RunDir(run).save_meta({**meta, "state": "training"})
-    (run / "checkpoint" / "state.npz").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(RunError, match="state.npz is damaged"):
-        trainer.train(load("digits", seed=0), SMALL, run)
+def some_variables(*shapes: tuple[int, ...]) -> list[keras.Variable]:
+    return [keras.Variable(np.random.default_rng(0).normal(size=shape), name=f"w{i}") for i, shape in enumerate(shapes)]
+
+
+@pytest.mark.parametrize("damage", [lambda size: 0, lambda size: 9, lambda size: size // 2, lambda size: size - 30])
+def test_a_damaged_checkpoint_is_named_and_changes_nothing(damage: Callable[[int], int], tmp_path: Path) -> None:
+    saved = some_variables((30, 3), (5,))
+    archive = [Candidate(1, 0.5, 100.0, 1e-5)]
+    checkpoint.save_state(tmp_path, saved, epoch=7, archive=archive, extra={"note": 1})
+    into = [keras.Variable(np.zeros(v.shape)) for v in saved]
+    assert checkpoint.load_state(tmp_path, into) == (7, archive, {"note": 1})
+    assert all(np.array_equal(a, b) for a, b in zip(saved, into, strict=True))
+    state = tmp_path / "state.npz"
+    state.write_bytes(state.read_bytes()[: damage(state.stat().st_size)])
+    into = [keras.Variable(np.zeros(v.shape)) for v in saved]
+    with pytest.raises(RunError, match=r"state\.npz is damaged"):
+        checkpoint.load_state(tmp_path, into)
+    assert not any(np.asarray(v).any() for v in into)
+
+
+def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
+    checkpoint.save_state(tmp_path, some_variables((30, 3)), epoch=1, archive=[], extra={})
+    with pytest.raises(RunError, match=r"shape \(4,\)"):
+        checkpoint.load_state(tmp_path, some_variables((4,)))
 
 
 def test_numbers_that_no_float_holds_are_an_error(tmp_path: Path) -> None:
     config = TrainConfig(model="mlp:6", epochs=1, float_epochs=0, initial_bits=28, random_rows=10)
     with pytest.raises(TrainingError, match="exactly up to 52"):
         trainer.train(load("digits", seed=0), config, tmp_path / "run")
+
+
+def test_a_cut_off_keras_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    grown_step_by_step().save(path)
+    whole = path.read_bytes()
+    for size in (0, 10, len(whole) // 2, len(whole) - 30):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ModelError, match="cannot load"):
+            models.build(str(path), (6,), 3)
