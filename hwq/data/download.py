@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import json
 import os
-import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from hwq.errors import DataError
 from hwq.rundir import atomic_write
 
 Notice = Callable[[str], None]
 CHUNK = 1 << 20
+TIMEOUT_S = 30.0
 
 
 def cache() -> Path:
@@ -25,35 +27,71 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq"
 
 
-def sha256_of(path: Path) -> str:
+def digest_of(path: Path, kind: str = "sha256") -> str:
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, kind).hexdigest()
 
 
-def fetch(url: str, name: str, *, sha256: str, notice: Notice | None = None) -> Path:
+def local(name: str) -> Path | None:
+    """The file `name` in the user's own folder of data, $HWQ_DATA."""
+    folder = os.environ.get("HWQ_DATA")
+    path = Path(folder or "") / name
+    return path if folder and path.is_file() else None
+
+
+def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notice | None = None) -> Path:
     """The cached file `name`, downloaded from `url` when it is not there with the right checksum.
+
+    Args:
+        sha256, md5: the checksum that the source publishes, hexadecimal; one of the two.
+        notice: told of the progress, each tenth.
 
     Raises:
         DataError: offline, refused, cut short, or another checksum; nothing is kept then.
+        RunError: the cache cannot be written.
     """
+    kind, checksum = ("sha256", sha256) if sha256 else ("md5", md5)
     target = cache() / name
-    if target.is_file() and sha256_of(target) == sha256:
+    if target.is_file() and digest_of(target, kind) == checksum:
         return target
-    try:
-        with urllib.request.urlopen(url, timeout=30) as response:
-            total = int(response.headers.get("Content-Length") or 0)
-            atomic_write(target, lambda sink: _copy(response, sink, total, name, sha256, notice))
-    except (urllib.error.URLError, OSError, TimeoutError) as error:
-        reason = getattr(error, "reason", error)
-        raise DataError(
-            f"cannot download {name}: {reason}", hint=f"check the network, or put the file at {target} by hand"
-        ) from error
+    if notice:
+        notice(f"downloading {name} to {target.parent}")
+    with _open(url, name, target) as response:
+        atomic_write(target, lambda sink: _copy(response, sink, name, target, hashlib.new(kind), checksum, notice))
     return target
 
 
-def _copy(source: IO[bytes], sink: IO[bytes], total: int, name: str, sha256: str, notice: Notice | None) -> None:
-    seen, whole, told = 0, hashlib.sha256(), 0
-    while chunk := source.read(CHUNK):
+def read_json(url: str, name: str) -> dict[str, Any]:
+    """A JSON object from the network, not cached.
+
+    Raises:
+        DataError: offline, refused, or no JSON object.
+    """
+    with _open(url, name, None) as response:
+        try:
+            content = json.loads(response.read())
+        except (ValueError, OSError, http.client.HTTPException) as error:
+            raise DataError(f"cannot read what the server says of {name}: {error}", hint="try again later") from error
+    if not isinstance(content, dict):
+        raise DataError(f"cannot read what the server says of {name}: expected a JSON object", hint="try again later")
+    return content
+
+
+def _open(url: str, name: str, target: Path | None) -> Any:
+    try:
+        return urllib.request.urlopen(url, timeout=TIMEOUT_S)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _offline(name, error, target) from error
+
+
+def _offline(name: str, error: Exception, target: Path | None) -> DataError:
+    by_hand = f", or put the file at {target} by hand" if target else ""
+    return DataError(f"cannot download {name}: {getattr(error, 'reason', error)}", hint=f"check the network{by_hand}")
+
+
+def _copy(source: Any, sink: IO[bytes], name: str, target: Path, whole: Any, checksum: str, notice: Notice | None) -> None:
+    total, seen, told = int(source.headers.get("Content-Length") or 0), 0, 0
+    while chunk := _read(source, name, target):
         sink.write(chunk)
         whole.update(chunk)
         seen += len(chunk)
@@ -62,8 +100,16 @@ def _copy(source: IO[bytes], sink: IO[bytes], total: int, name: str, sha256: str
             notice(f"{name}: {seen / 1e6:.1f} of {total / 1e6:.1f} MB")
     if total and seen != total:
         raise DataError(f"the download of {name} was cut short: {seen} of {total} bytes", hint="try again")
-    if whole.hexdigest() != sha256:
+    if whole.hexdigest() != checksum:
         raise DataError(
             f"{name} has another checksum than expected",
             hint="the source has changed or the download was tampered with; nothing was kept",
         )
+
+
+def _read(source: Any, name: str, target: Path) -> bytes:
+    """Apart from the writing, so that a broken connection is not taken for a full disk."""
+    try:
+        return bytes(source.read(CHUNK))
+    except (OSError, http.client.HTTPException) as error:
+        raise _offline(name, error, target) from error
