@@ -1,0 +1,166 @@
+"""The main job end to end on a small network: train, synth, sim, report; resuming, killing, and nothing done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hwq.errors import MismatchError
+from hwq.flow.report import gather
+from hwq.flow.simulate import simulate
+from hwq.flow.synth import synth
+from hwq.measure.store import Store
+from hwq.rundir import RunDir
+
+TRAIN = ["train", "digits", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
+TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]
+HWQ = [sys.executable, "-m", "hwq.cli"]
+
+
+def hwq(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*HWQ, *arguments], capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}, check=False, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("flow") / "run"
+    done = hwq(*TRAIN, "--out", str(run), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["summary"]["points"] >= 3
+    return run
+
+
+@pytest.fixture(scope="module")
+def measured(trained: Path) -> tuple[Path, Path]:
+    """(run, store) with every point measured."""
+    store = trained.parent / "store.sqlite"
+    done = hwq("synth", str(trained), "--board", "xcvu9p", "--point", "all", "--store", str(store), "--json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert "yosys" in content["tool"]["name"] and "synthesising with" in done.stderr
+    for result in content["results"]:
+        assert result["simulation"]["mismatches"] == 0 and result["simulation"]["samples"] == 10_360
+        assert result["measurement"]["resources"]["lut"] > 0 and not result["reused"]
+    return trained, store
+
+
+def test_all_four_evaluators_agree(measured: tuple[Path, Path]) -> None:
+    run, _ = measured
+    for path in run.glob("synth/*/sim.json"):
+        names = [(c["stage_a"], c["stage_b"], c["samples"], c["mismatches"]) for c in json.loads(path.read_text())["comparisons"]]
+        assert names == [("reference", other, 10_360, 0) for other in ("keras", "csim", "rtl")]
+
+
+def test_a_second_synth_starts_no_tool(measured: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run, store = measured
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a program was started")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    _, results = synth(run, "xcvu9p", point="all", store_path=store)
+    assert len(results) >= 3 and all(r.reused for r in results)
+
+
+def test_another_clock_is_another_design(measured: tuple[Path, Path]) -> None:
+    from hwq.units import Period
+
+    run, store = measured
+    before = len(Store.open(store).find())
+    _, results = synth(run, "xcvu9p", point=RunDir(run).points()[0].id, clock=Period(2.0), store_path=store)
+    assert not results[0].reused and len(Store.open(store).find()) == before + 1
+    slow = synth(run, "xcvu9p", point="all", store_path=store)[1][0]
+    assert results[0].measurement.latency.max_cycles > slow.measurement.latency.max_cycles
+
+
+def test_report_predicts_without_the_point_itself(measured: tuple[Path, Path]) -> None:
+    run, store = measured
+    synth(run, "xcvu9p", point="all", store_path=store)
+    report = gather(run, store_path=store)
+    assert report.chosen is not None and report.chosen.mismatches == 0
+    for row in report.rows:
+        assert row.lut and row.simulated_accuracy == row.test_accuracy and row.latency_cycles == row.latency_predicted
+    done = hwq("report", str(run), "--store", str(store), "--html", str(run / "r.html"), "--csv", str(run / "r.csv"))
+    assert done.returncode == 0 and "Pareto front" in done.stdout
+    page = (run / "r.html").read_text()
+    assert "<svg" in page and "http://" not in page.replace("http://www.w3.org", "") and "{{" not in page
+    assert len((run / "r.csv").read_text().splitlines()) == len(report.rows) + 1
+
+
+def test_sim_names_the_first_difference(measured: tuple[Path, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(measured[0], run, ignore=shutil.ignore_patterns("synth"))
+    point = RunDir(run).select("best")[0]
+    with np.load(point.keras_path) as stored:
+        logits = stored["logits"].copy()
+    logits[17, 3] += 1.0
+    np.savez_compressed(point.keras_path, logits=logits)
+    (_, comparisons), *_ = simulate(run)
+    assert [c.mismatches for c in comparisons] == [1, 0, 0]
+    first = comparisons[0].first
+    assert first is not None and (first.sample, first.element) == (17, 3) and first.b - first.a >= 1
+    with pytest.raises(MismatchError, match="sample 17"):
+        synth(run, "xcvu9p", store_path=tmp_path / "s.sqlite")
+    assert Store.open(tmp_path / "s.sqlite").find() == []
+
+
+def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> None:
+    run, store = tmp_path / "run", tmp_path / "s.sqlite"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth"))
+    command = [*HWQ, "synth", str(run), "--board", "pynq-z2", "--point", "all", "--jobs", "1", "--store", str(store)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    assert process.stderr is not None
+    first = None
+    for line in process.stderr:
+        if line.rstrip().endswith(": done"):
+            first = line.split()[1].rstrip(":")
+        elif first and "synthesising" in line:
+            break
+    time.sleep(0.3)
+    process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    assert len(Store.open(store).find()) == 1
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    again = [line for line in done.stdout.splitlines() if "measured before" in line]
+    assert len(again) == 1 and f"point {first}:" in again[0]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_killed_training_goes_on(number: signal.Signals, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [*HWQ, *TRAIN, "--out", str(run)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(600):
+        if list(run.glob("checkpoint/epoch-*.npz")) or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(number)
+    code = process.wait(60)
+    assert code == (130 if number is signal.SIGINT else -9)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    for path in trained.glob("points/*/graph.hwq"):
+        assert (run / path.relative_to(trained)).read_text() == path.read_text()
+
+
+def test_measured_prices_need_measurements(measured: tuple[Path, Path], tmp_path: Path) -> None:
+    empty = hwq(*TRAIN, "--out", str(tmp_path / "a"), "--costs", "measured", "--store", str(tmp_path / "none.sqlite"))
+    assert empty.returncode == 11 and "nothing has been measured" in empty.stderr and not (tmp_path / "a").exists()
+    _, store = measured
+    done = hwq(*TRAIN, "--out", str(tmp_path / "b"), "--costs", "measured", "--store", str(store))
+    assert done.returncode == 0, done.stderr
+    assert sum(RunDir(tmp_path / "b").meta()["config"]["prices"].values()) > 0
+    assert "leave-one-out error" in done.stderr
