@@ -97,7 +97,8 @@ def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
 
 
 def test_unknown_layer_leaves_no_run(tmp_path: Path) -> None:
-    code = "import keras\ndef net():\n    return keras.Sequential([keras.Input((64,)), keras.layers.LayerNormalization(name='ln'), keras.layers.Dense(10)])\n"
+    layers = "keras.Input((64,)), keras.layers.LayerNormalization(name='ln'), keras.layers.Dense(10)"
+    code = f"import keras\ndef net():\n    return keras.Sequential([{layers}])\n"
     (tmp_path / "mine.py").write_text(code)
     done = hwq("train", "digits", "--model", "mine:net", "--out", "run", cwd=tmp_path)
     check(done, 4, "ln", "LayerNormalization", "supported")
