@@ -1,116 +1,53 @@
-"""A report as one self-contained HTML page: tables and inline SVG plots, no network."""
+"""A report as one self-contained HTML page: tables and inline SVG plots, no network. The page's shape is hls_templates/report/."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hwq.codegen.templates import render
 from hwq.report.model import PointRow, RunReport
+from hwq.report.plot import Dot, Plot, accuracy_plot, agreement_plot
 from hwq.report.terminal import count, predicted, share
-
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 460, 280, 62, 44, 14, 16
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A dot of a plot, in pixels, with what it says when pointed at."""
-
-    x: float
-    y: float
-    label: str
-    chosen: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A scatter plot, laid out."""
-
-    title: str
-    x_label: str
-    y_label: str
-    marks: tuple[Mark, ...]
-    x_ticks: tuple[tuple[float, str], ...]
-    y_ticks: tuple[tuple[float, str], ...]
-    line: tuple[float, float, float, float] | None
-    left: int = LEFT
-    bottom: int = HEIGHT - BOTTOM
-    width: int = WIDTH
-    height: int = HEIGHT
 
 
 def page(report: RunReport) -> str:
-    """The whole page."""
-    plots = [
-        _plot(
-            "Accuracy against EBOPs", "EBOPs", "test accuracy", [(r.ebops, r.test_accuracy, r) for r in report.rows], percent=True
-        ),
-        _plot(
-            "Accuracy against LUTs",
-            "LUT, measured",
-            "test accuracy",
-            [(r.lut, r.test_accuracy, r) for r in report.rows],
-            percent=True,
-        ),
-        _plot(
-            "Prediction against measurement",
-            "LUT, measured",
-            "LUT, predicted",
-            [(r.lut, r.lut_predicted, r) for r in report.rows],
-            diagonal=True,
-        ),
-    ]
-    values = {"report": report, "plots": [p for p in plots if p], "share": share, "count": count, "predicted": predicted}
+    """The whole page, UTF-8 text."""
+    values = {"report": report, "plots": plots(report), "share": share, "count": count, "predicted": predicted}
     return render("report/page.html.j2", **values)
 
 
-def _plot(
-    title: str,
-    x_label: str,
-    y_label: str,
-    data: Sequence[tuple[float | None, float | None, PointRow]],
-    *,
-    percent: bool = False,
-    diagonal: bool = False,
-) -> Plot | None:
-    """None where nothing has both coordinates."""
-    points = [(x, y, row) for x, y, row in data if x is not None and y is not None and x > 0]
-    if not points:
-        return None
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    if diagonal:
-        xs = ys = [*xs, *ys]
-    x_low, x_high = _padded(min(xs), max(xs))
-    y_low, y_high = _padded(min(ys), max(ys))
-    if percent:
-        y_high = min(y_high, 1.0) if max(ys) < 1.0 else 1.005
+def plots(report: RunReport) -> list[Plot]:
+    """The plots for which there is something to show; test accuracy where every point has it, else validation accuracy."""
+    tested = all(known(row.test_accuracy) for row in report.rows)
+    kind = "test accuracy" if tested else "validation accuracy"
 
-    def px(x: float) -> float:
-        return LEFT + (x - x_low) / (x_high - x_low) * (WIDTH - LEFT - RIGHT)
+    def height(row: PointRow) -> float | None:
+        return row.test_accuracy if tested else row.val_accuracy
 
-    def py(y: float) -> float:
-        return HEIGHT - BOTTOM - (y - y_low) / (y_high - y_low) * (HEIGHT - BOTTOM - TOP)
+    def dot(row: PointRow, x: float | None, y: float | None, text: str) -> list[Dot]:
+        # a cost of 0 has no place on a logarithmic axis
+        return (
+            [Dot(x, y, f"point {row.point}: {text}", row.chosen)]
+            if x is not None and y is not None and known(x, y) and x > 0
+            else []
+        )
 
-    marks = tuple(
-        Mark(round(px(x), 1), round(py(y), 1), f"point {row.point}: {x:,.0f}, {share(y) if percent else count(y)}", row.chosen)
-        for x, y, row in points
+    level = (report.float_accuracy, "float network") if tested and known(report.float_accuracy) else None
+    ebops = [d for r in report.rows for d in dot(r, r.ebops, height(r), f"{count(r.ebops)} EBOPs, {share(height(r))}")]
+    lut = [d for r in report.rows for d in dot(r, r.lut, height(r), f"{count(r.lut)} LUT, {share(height(r))}")]
+    both = [
+        d
+        for r in report.rows
+        if r.lut_predicted is None or r.lut_predicted > 0
+        for d in dot(r, r.lut, r.lut_predicted, f"{count(r.lut)} LUT measured, {count(r.lut_predicted)} predicted")
+    ]
+    made = (
+        accuracy_plot("Accuracy against EBOPs", "EBOPs", kind, ebops, level),
+        accuracy_plot("Accuracy against LUTs", "LUT, measured", kind, lut, level),
+        agreement_plot("Prediction against measurement", "LUT, measured", "LUT, predicted", both),
     )
-    x_ticks = tuple((round(px(t), 1), f"{t:,.0f}") for t in _ticks(x_low, x_high))
-    y_ticks = tuple((round(py(t), 1), f"{t:.1%}" if percent else f"{t:,.0f}") for t in _ticks(y_low, y_high))
-    line = (px(x_low), py(x_low), px(x_high), py(x_high)) if diagonal else None
-    return Plot(title, x_label, y_label, marks, x_ticks, y_ticks, line)
+    return [plot for plot in made if plot is not None]
 
 
-def _padded(low: float, high: float) -> tuple[float, float]:
-    room = (high - low) * 0.08 or abs(high) * 0.1 or 1.0
-    return max(low - room, 0.0), high + room
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Four to six round values inside [low, high]."""
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
-    first = math.ceil(low / step)
-    return [i * step for i in range(first, math.floor(high / step) + 1)]
+def known(*values: float | None) -> bool:
+    return all(v is not None and math.isfinite(v) for v in values)

@@ -21,9 +21,9 @@ def count(value: float | None) -> str:
 
 
 def predicted(value: float | None, error: float | None = None) -> str:
-    if value is None:
-        return UNKNOWN
-    return f"{value:,.0f}" + (f" ±{error:.0%}" if error is not None else "")
+    """A predicted number with the relative error that its model had in cross-validation."""
+    known = count(value)
+    return known if known == UNKNOWN or error is None or error != error else f"{known} ±{error:.0%}"
 
 
 def render(report: RunReport, console: Console) -> None:
@@ -73,9 +73,11 @@ def _chosen(report: RunReport, row: PointRow) -> Table:
     table.add_row("accuracy, simulated (RTL)", "", share(row.simulated_accuracy))
     table.add_row("LUT", predicted(row.lut_predicted, row.lut_error), count(row.lut))
     table.add_row("FF", predicted(row.ff_predicted), count(row.ff))
-    table.add_row("DSP", "0", count(row.dsp))
+    # shifts and adders only, by construction
+    table.add_row("DSP", UNKNOWN if row.latency_predicted is None else "0", count(row.dsp))
     table.add_row("latency, clock cycles", count(row.latency_predicted), count(row.latency_cycles))
-    ratio = f"{row.ebops / report.uniform8_ebops:.1%} of uniform 8 bit" if report.uniform8_ebops else ""
+    uniform = report.uniform8_ebops
+    ratio = f"{row.ebops / uniform:.1%} of uniform 8 bit" if uniform > 0 else ""  # false for NaN too
     table.add_row("EBOPs", ratio, count(row.ebops))
-    table.add_row(f"mismatches in {count(row.samples)} rows", "0", count(row.mismatches))
+    table.add_row("mismatches" if row.samples is None else f"mismatches in {count(row.samples)} rows", "", count(row.mismatches))
     return table
