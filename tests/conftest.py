@@ -1,0 +1,16 @@
+"""For all tests: nothing of the user's is read or written. Tools and the cache of their versions stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A measurement store of its own for each test process, and no data folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HWQ_STORE", str(tmp_path_factory.mktemp("store") / "measurements.sqlite"))
+        patch.delenv("HWQ_DATA", raising=False)
+        yield
