@@ -43,11 +43,11 @@ class TrainConfig:
     batch_size: int | None = None
     learning_rate: float = 1e-3
     bits_learning_rate: float = 5e-3
-    beta_start: float = 1e-5
+    beta_start: float = 4e-6
     beta_end: float = 8e-4
     warmup: float = 0.1
     gamma: float = 1.0
-    l1: float = 6e-4
+    l1: float = 2e-4
     initial_bits: int = 6
     range_margin: float = 1.125
     overflow: str = "WRAP"
