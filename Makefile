@@ -41,7 +41,7 @@ lint: $(STAMP)
 
 # a store of its own, so that tests neither see nor leave measurements
 test: lint
-	HWQ_STORE= $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	HWQ_STORE= $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	HWQ_STORE= $(BIN)/python -m pytest -q -m slow
