@@ -46,10 +46,10 @@ def examine() -> list[ToolStatus]:
         ),
         _program(
             "verilator",
-            "lint of the Verilog",
+            "RTL simulation",
             lambda: find("verilator"),
             False,
-            "Yosys reads the Verilog; apt-get install verilator",
+            "the RTL is simulated with Yosys CXXRTL; apt-get install verilator",
         ),
     ]
 

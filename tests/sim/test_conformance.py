@@ -16,6 +16,7 @@ from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import rtlsim
+from hwq.tools.find import find
 
 MODES = [(r, o) for r in Rounding for o in Overflow]
 
@@ -70,6 +71,17 @@ def test_dense_over_the_last_axis_and_reshape(tmp_path: Path) -> None:
     flat = make_node("int", "reshape", [dense], attrs={"shape": (6,)}, source='odd*/ "name"\\\n#include')
     graph = verify(Graph((x, dense, flat), ("x",), ("int",)))
     prove(graph, random_rows(graph, 500), tmp_path)
+
+
+@pytest.mark.skipif(find("verilator") is None, reason="Verilator is not installed")
+@pytest.mark.parametrize("sizes", [(3, 2, 2), (6, 5, 4), (24, 8, 5)])
+def test_verilator_and_cxxrtl_agree(sizes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports of up to 32, up to 64 and more bits, which Verilator passes in three ways."""
+    graph = random_network(5, sizes, skip=True)
+    x = random_rows(graph, 300)
+    prove(graph, x, tmp_path / "verilator")
+    monkeypatch.setattr("hwq.sim.rtlsim.find", lambda _: None)
+    prove(graph, x, tmp_path / "cxxrtl")
 
 
 def test_a_difference_is_found_and_named() -> None:

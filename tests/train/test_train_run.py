@@ -115,7 +115,9 @@ def test_archive_has_no_dominated_and_no_tied_points() -> None:
     assert len(thin) == 4 and archive[-1] in thin
 
 
-@pytest.mark.parametrize("bad", [{"epochs": 0}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}])
+@pytest.mark.parametrize(
+    "bad", [{"epochs": 0}, {"initial_bits": 17}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}]
+)
 def test_impossible_settings(bad: dict[str, object]) -> None:
     with pytest.raises(UsageError):
         TrainConfig(**bad)  # type: ignore[arg-type]
