@@ -65,18 +65,21 @@ def synth(
     designs = [Design(directory, p, board, period, code) for p in points]
     say = tell or (lambda _point, _what: None)
     results: dict[str, SynthResult] = {}
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        # the largest first: it takes longest, and the small ones fill the time beside it
-        order = sorted(designs, key=lambda design: -design.point.ebops)
-        futures = [pool.submit(_one, design, synthesiser, store, timeout_s, say) for design in order]
-        try:
-            for future in as_completed(futures):
-                done = future.result()
-                results[done.point.id] = done
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    write_link(directory, board, synthesiser, period, designs)
+    # the largest first: it takes longest, and the small ones fill the time beside it
+    order = sorted(designs, key=lambda design: -design.point.ebops)
+    pool = ThreadPoolExecutor(max(1, jobs))
+    try:
+        waiting = {pool.submit(_one, design, synthesiser, store, timeout_s, say): design for design in order}
+        for future in as_completed(waiting):
+            results[waiting[future].point.id] = future.result()
+            write_link(directory, board, synthesiser, period, waiting[future])
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)  # the caller leaves, and the tools end with it
+        raise
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)  # what runs already is finished and kept
+        raise
+    pool.shutdown()
     return synthesiser, [results[p.id] for p in points]
 
 
@@ -140,8 +143,8 @@ def measured(
     )
 
 
-def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, designs: list[Design]) -> None:
-    """Remember what was asked last and where its files are, so that `hwq report` shows it whatever becomes of hwq's code."""
+def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, design: Design) -> None:
+    """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     meta = directory.meta()
     wanted: dict[str, Any] = {
         "board": board.name,
@@ -152,6 +155,6 @@ def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period
     wanted |= {"stage": synthesiser.stage, "period_ns": period.ns}
     before = meta.get("synth", {})
     folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}
-    folders = {**folders, **{design.point.id: design.folder.name for design in designs}}
+    folders = {**folders, design.point.id: design.folder.name}
     if before != {**wanted, "folders": folders}:
         directory.save_meta({**meta, "synth": {**wanted, "folders": folders}})
