@@ -142,7 +142,9 @@ def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> 
 def test_killed_training_goes_on(number: signal.Signals, trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [*HWQ, *TRAIN, "--out", str(run)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    # a shell that started the tests in the background made its children ignore interrupts
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=listen)
     for _ in range(600):
         if list(run.glob("checkpoint/epoch-*.npz")) or process.poll() is not None:
             break
