@@ -61,8 +61,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, not {value}")
-        if self.initial_bits > 16:
-            raise UsageError(f"initial_bits must be at most 16, not {self.initial_bits}: sums would be too wide to compute exactly")
+        if self.initial_bits > 30:
+            raise UsageError(f"initial_bits must be at most 30, not {self.initial_bits}: sums would be too wide to compute exactly")
         for name in ("learning_rate", "bits_learning_rate", "beta_start", "beta_end"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"{name} must be greater than 0, not {getattr(self, name)}")

@@ -116,7 +116,7 @@ def test_archive_has_no_dominated_and_no_tied_points() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"epochs": 0}, {"initial_bits": 17}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}]
+    "bad", [{"epochs": 0}, {"initial_bits": 31}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}]
 )
 def test_impossible_settings(bad: dict[str, object]) -> None:
     with pytest.raises(UsageError):
