@@ -55,23 +55,30 @@ class Store:
                 f"cannot make {store.path.parent}: {error.strerror}", hint="point HWQ_STORE to a writable place"
             ) from error
         with store._connect() as connection:
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found > SCHEMA:
-                raise StoreError(
-                    f"{store.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE"
-                )
-            connection.execute(_TABLE)
-            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            found = store._schema(connection)
+        if found < SCHEMA:
+            with store._connect(write=True) as connection:
+                if store._schema(connection) < SCHEMA:  # another process may have made the table meanwhile
+                    connection.execute(_TABLE)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA}")
         return store
 
+    def _schema(self, connection: sqlite3.Connection) -> int:
+        (found,) = connection.execute("PRAGMA user_version").fetchall()[0]
+        if found > SCHEMA:
+            raise StoreError(f"{self.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE")
+        return int(found)
+
     @contextmanager
-    def _connect(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self, write: bool = False) -> Iterator[sqlite3.Connection]:
+        # A transaction that writes takes its lock first (IMMEDIATE): SQLite does not wait for a lock when a reader turns into a
+        # writer, it fails at once. The default rollback journal works on network file systems too, a write-ahead log does not.
         try:
-            connection = sqlite3.connect(self.path, timeout=60)
+            connection = sqlite3.connect(self.path, timeout=60, isolation_level=None)
             try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                with connection:
-                    yield connection
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                yield connection
+                connection.execute("COMMIT")
             finally:
                 connection.close()
         except sqlite3.Error as error:
@@ -82,7 +89,7 @@ class Store:
     def put(self, measurement: Measurement) -> None:
         """Write one row; a row with the same key is replaced."""
         marks = ", ".join("?" * (len(_KEY) + 1))
-        with self._connect() as connection:
+        with self._connect(write=True) as connection:
             connection.execute(
                 f"INSERT OR REPLACE INTO measurement VALUES ({marks})", (*astuple(measurement.key), measurement.body())
             )
