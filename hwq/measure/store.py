@@ -66,7 +66,9 @@ class Store:
     def _schema(self, connection: sqlite3.Connection) -> int:
         (found,) = connection.execute("PRAGMA user_version").fetchall()[0]
         if found > SCHEMA:
-            raise StoreError(f"{self.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE")
+            raise StoreError(
+                f"{self.path} has schema {found}; this hwq knows {SCHEMA}", hint="upgrade hwq, or use another HWQ_STORE"
+            )
         return int(found)
 
     @contextmanager
