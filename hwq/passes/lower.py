@@ -1,63 +1,19 @@
-"""From a Graph to a Circuit: every tensor operation as scalar adders, shifts, wraps and clamps.
-
-A constant is written in canonical signed digits (no two neighbouring digits are non-zero); each digit is one term, and the
-terms of a sum meet in a tree that joins the earliest and narrowest first. Sharing sub-expressions is not done here.
-"""
+"""From a Graph to a Circuit: every tensor operation as scalar adders, shifts, wraps and clamps (`hwq.passes.wires`)."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.ir import Circuit, CircuitBuilder, Graph, Node
 from hwq.ir.ops import odd_form
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A wire read with another binary point: its value times 2^exponent."""
-
-    wire: int
-    exponent: int = 0
-
-
-@dataclass(slots=True)
-class _Lowering:
-    builder: CircuitBuilder
-    values: dict[str, list[Value]] = field(default_factory=dict)
-    depth: dict[int, int] = field(default_factory=dict)  # adders in a row before a wire, for joining early terms first
-
-    def frac(self, value: Value) -> int:
-        return self.builder.frac(value.wire) - value.exponent
-
-    def depth_of(self, wire: int) -> int:
-        return self.depth.get(wire, 0)
-
-
-def csd(value: int) -> list[tuple[int, int]]:
-    """Canonical signed digits of an integer: [(position, +1 or -1), ...], lowest first.
-
-    Reitwiesner, 1960: the form with the fewest non-zero digits; unique.
-    """
-    digits, position = [], 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)  # +1 for ...01, -1 for ...11
-            digits.append((position, digit))
-            value -= digit
-        value >>= 1
-        position += 1
-    return digits
+from hwq.passes.wires import Lowering, Value, align, matvec, signed_sum
 
 
 def lower(graph: Graph) -> Circuit:
     """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps."""
-    state = _Lowering(CircuitBuilder())
+    state = Lowering(CircuitBuilder())
     start = 0
     for node in graph.nodes:
         state.builder.enter(node.name)
@@ -72,81 +28,23 @@ def lower(graph: Graph) -> Circuit:
     for name in graph.outputs:
         node = graph[name]
         for value, t in zip(state.values[name], node.type, strict=True):
-            outputs.append(_align(state, value, t.frac) if t.width else state.builder.constant(0, 0))
+            outputs.append(align(state, value, t.frac) if t.width else state.builder.constant(0, 0))
     return state.builder.build(outputs)
 
 
-def _input(state: _Lowering, node: Node, start: int) -> list[Value]:
+def _input(state: Lowering, node: Node, start: int) -> list[Value]:
     return [Value(state.builder.input(start + i, t.lowest, t.highest, t.frac)) for i, t in enumerate(node.type)]
 
 
-def _align(state: _Lowering, value: Value, frac: int) -> int:
-    """The wire whose mantissa has `frac` fractional bits; bits below are cut off (they are zero where nothing is rounded)."""
-    if state.builder.constant_value(value.wire) == 0:
-        return value.wire
-    wire = state.builder.shift(value.wire, state.frac(value) - frac)
-    state.depth.setdefault(wire, state.depth_of(value.wire))
-    return wire
-
-
-def _dense(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _dense(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     kernel, kernel_frac = odd_form(node.constant("kernel"))
     bias, bias_frac = odd_form(node.constant("bias"))
-    n, m = kernel.shape
-    columns = [np.flatnonzero(kernel[:, j]) for j in range(m)]
-    out = []
-    for row in range(len(inputs[0]) // n):
-        x = inputs[0][row * n : (row + 1) * n]
-        for j in range(m):
-            terms = [
-                (Value(x[i].wire, x[i].exponent + position - int(kernel_frac[i, j])), sign)
-                for i in columns[j]
-                for position, sign in csd(int(kernel[i, j]))
-                if state.builder.constant_value(x[i].wire) != 0
-            ]
-            if bias[j]:
-                terms.append((Value(state.builder.constant(int(bias[j]), int(bias_frac[j]))), 1))
-            out.append(_sum(state, terms))
-    return out
+    n = len(kernel)
+    rows = [inputs[0][start : start + n] for start in range(0, len(inputs[0]), n)]
+    return [value for x in rows for value in matvec(state, x, kernel, kernel_frac, bias, bias_frac)]
 
 
-def _sum(state: _Lowering, terms: list[tuple[Value, int]]) -> Value:
-    """The signed sum of `terms`, as a tree: of all pairs, the two that are ready first and end lowest are joined next."""
-    if not terms:
-        return Value(state.builder.constant(0, 0))
-    heap = [(*_rank(state, value), number, value, sign) for number, (value, sign) in enumerate(terms)]
-    heapq.heapify(heap)
-    number = len(heap)
-    while len(heap) > 1:
-        *_, a, sign_a = heapq.heappop(heap)
-        *_, b, sign_b = heapq.heappop(heap)
-        value, sign = _join(state, a, sign_a, b, sign_b)
-        heapq.heappush(heap, (*_rank(state, value), number, value, sign))
-        number += 1
-    *_, value, sign = heap[0]
-    if sign > 0:
-        return value
-    zero = state.builder.constant(0, 0)
-    wire = state.builder.add(zero, value.wire, subtract=True)
-    state.depth.setdefault(wire, state.depth_of(value.wire) + 1)
-    return Value(wire, value.exponent)
-
-
-def _rank(state: _Lowering, value: Value) -> tuple[int, int]:
-    low, high = state.builder.bounds(value.wire)
-    top = max(-low, high).bit_length() - state.frac(value)
-    return state.depth_of(value.wire), top
-
-
-def _join(state: _Lowering, a: Value, sign_a: int, b: Value, sign_b: int) -> tuple[Value, int]:
-    if sign_a < 0 <= sign_b:
-        a, sign_a, b, sign_b = b, sign_b, a, sign_a
-    wire = state.builder.add(a.wire, b.wire, exponent=b.exponent - a.exponent, subtract=sign_a != sign_b)
-    state.depth.setdefault(wire, max(state.depth_of(a.wire), state.depth_of(b.wire)) + 1)
-    return Value(wire, a.exponent), sign_a
-
-
-def _relu(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     out = []
     for value in inputs[0]:
         _, high = state.builder.bounds(value.wire)
@@ -156,25 +54,25 @@ def _relu(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[V
     return out
 
 
-def _add(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    return [_sum(state, [(a, 1), (b, 1)]) for a, b in zip(*inputs, strict=True)]
+def _add(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [signed_sum(state, [(a, 1), (b, 1)]) for a, b in zip(*inputs, strict=True)]
 
 
-def _reshape(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _reshape(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     return inputs[0]
 
 
-def _quantize(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _quantize(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     return [Value(_requantize(state, value, t), value.exponent) for value, t in zip(inputs[0], node.type, strict=True)]
 
 
-def _requantize(state: _Lowering, value: Value, t: FixedType) -> int:
+def _requantize(state: Lowering, value: Value, t: FixedType) -> int:
     builder = state.builder
     if t.width == 0 or builder.constant_value(value.wire) == 0:
         return builder.constant(0, 0)
     drop = state.frac(value) - t.frac
     wire = Value(_rounding_added(state, value.wire, drop, t.rounding), value.exponent)
-    shifted = _align(state, wire, t.frac)
+    shifted = align(state, wire, t.frac)
     if t.overflow is Overflow.WRAP:
         out = builder.wrap(shifted, t.lowest, t.highest)
     else:
@@ -183,7 +81,7 @@ def _requantize(state: _Lowering, value: Value, t: FixedType) -> int:
     return out
 
 
-def _rounding_added(state: _Lowering, wire: int, drop: int, rounding: Rounding) -> int:
+def _rounding_added(state: Lowering, wire: int, drop: int, rounding: Rounding) -> int:
     """The wire plus what makes the floor that follows round as asked, when `drop` low bits are about to go."""
     builder = state.builder
     if drop <= 0 or rounding is Rounding.TRN:
@@ -200,7 +98,7 @@ def _rounding_added(state: _Lowering, wire: int, drop: int, rounding: Rounding) 
     return total
 
 
-LOWER: dict[str, Callable[[_Lowering, Node, Sequence[list[Value]]], list[Value]]] = {
+LOWER: dict[str, Callable[[Lowering, Node, Sequence[list[Value]]], list[Value]]] = {
     "dense": _dense,
     "relu": _relu,
     "add": _add,
