@@ -8,12 +8,15 @@ from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.ir import Circuit, CircuitBuilder, Graph, Node
 from hwq.ir.ops import odd_form
-from hwq.passes.wires import Lowering, Value, align, matvec, signed_sum
+from hwq.ir.ops_pool import max_windows
+from hwq.ir.ops_table import rows_of
+from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.passes.wires import Lowering, Value, align, greatest, matvec, product, scaled, signed_sum
 
 
 def lower(graph: Graph) -> Circuit:
     """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps."""
-    state = Lowering(CircuitBuilder())
+    state = Lowering(CircuitBuilder(), {node.name: node.type for node in graph.nodes})
     start = 0
     for node in graph.nodes:
         state.builder.enter(node.name)
@@ -36,12 +39,25 @@ def _input(state: Lowering, node: Node, start: int) -> list[Value]:
     return [Value(state.builder.input(start + i, t.lowest, t.highest, t.frac)) for i, t in enumerate(node.type)]
 
 
-def _dense(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    kernel, kernel_frac = odd_form(node.constant("kernel"))
-    bias, bias_frac = odd_form(node.constant("bias"))
-    n = len(kernel)
-    rows = [inputs[0][start : start + n] for start in range(0, len(inputs[0]), n)]
-    return [value for x in rows for value in matvec(state, x, kernel, kernel_frac, bias, bias_frac)]
+def _linear(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    """Each place of each matrix through the same product: a convolution is one window at a time."""
+    kernel, bias = constants(node)
+    k, k_frac = (a.ravel() for a in odd_form(kernel))
+    b, b_frac = (a.ravel() for a in odd_form(bias))
+    padded = [*inputs[0], state.constant(0)]  # -1 reads the zero
+    out = [padded[-1]] * node.type.size
+    for block in blocks(node, state.types[node.inputs[0]].shape):
+        weights, steps = k[block.weights], k_frac[block.weights]
+        for window, places, biases in zip(block.windows.tolist(), block.outputs.tolist(), block.biases, strict=True):
+            found = matvec(state, [padded[i] for i in window], weights, steps, b[biases], b_frac[biases])
+            for place, value in zip(places, found, strict=True):
+                out[place] = value
+    return out
+
+
+def _wiring(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    every = [*(value for values in inputs for value in values), state.constant(0)]
+    return [every[i] for i in wiring(node, [state.types[name].shape for name in node.inputs]).ravel().tolist()]
 
 
 def _relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
@@ -54,12 +70,61 @@ def _relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Va
     return out
 
 
+def _leaky_relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    down = node.integer("shift")
+    return [greatest(state, [x, Value(x.wire, x.exponent - down)]) for x in inputs[0]]
+
+
 def _add(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     return [signed_sum(state, [(a, 1), (b, 1)]) for a, b in zip(*inputs, strict=True)]
 
 
-def _reshape(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    return inputs[0]
+def _subtract(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [signed_sum(state, [(a, 1), (b, -1)]) for a, b in zip(*inputs, strict=True)]
+
+
+def _multiply(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [product(state, a, b) for a, b in zip(*inputs, strict=True)]
+
+
+def _extreme(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [greatest(state, pair, least=node.op == "minimum") for pair in zip(*inputs, strict=True)]
+
+
+def _scale(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    factor, frac = (a.ravel().tolist() for a in odd_form(node.constant("factor")))
+    return [scaled(state, x, int(m), int(f)) for x, m, f in zip(inputs[0], factor, frac, strict=True)]
+
+
+def _bias(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    bias, frac = (a.ravel().tolist() for a in odd_form(node.constant("bias")))
+    return [signed_sum(state, [(x, 1), (state.constant(int(m), int(f)), 1)]) for x, m, f in zip(inputs[0], bias, frac, strict=True)]
+
+
+def _max_pool(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    _, windows = max_windows(node, state.types[node.inputs[0]].shape)
+    return [greatest(state, [inputs[0][i] for i in dict.fromkeys(window)]) for window in windows.tolist()]
+
+
+def _table(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    mantissas, fracs = rows_of(node)
+    return [
+        _looked_up(state, x, t, mantissas[row].tolist(), int(fracs[row]))
+        for x, t, row in zip(inputs[0], state.types[node.inputs[0]], node.integers("index"), strict=True)
+    ]
+
+
+def _looked_up(state: Lowering, x: Value, t: FixedType, row: list[int], frac: int) -> Value:
+    """The entry of `row` that belongs to x, whose type `t` numbers the codes."""
+    if state.frac(x) > t.frac and not state.is_zero(x):
+        x = state.read(align(state, x, t.frac), t.frac)  # the bits cut off are zero
+    up = 0 if state.is_zero(x) else t.frac - state.frac(x)
+    low, high = state.builder.bounds(x.wire)
+    # bounds of a wire may be wider than its type where only the sum's total is known: codes that cannot occur get the nearest entry
+    codes = (min(max(m << up, t.lowest), t.highest) - t.lowest for m in range(low, high + 1))
+    wire = state.builder.table(x.wire, [row[code] for code in codes], frac)
+    state.depth.setdefault(wire, state.depth_of(x.wire) + 1)
+    return state.read(wire, frac)
 
 
 def _quantize(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
@@ -99,9 +164,18 @@ def _rounding_added(state: Lowering, wire: int, drop: int, rounding: Rounding) -
 
 
 LOWER: dict[str, Callable[[Lowering, Node, Sequence[list[Value]]], list[Value]]] = {
-    "dense": _dense,
-    "relu": _relu,
-    "add": _add,
-    "reshape": _reshape,
+    **dict.fromkeys(LINEAR, _linear),
+    **dict.fromkeys(WIRING, _wiring),
     "quantize": _quantize,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "maximum": _extreme,
+    "minimum": _extreme,
+    "scale": _scale,
+    "bias": _bias,
+    "max_pool2d": _max_pool,
+    "table": _table,
 }
