@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -123,8 +124,7 @@ def test_features_count_what_is_there() -> None:
     made = build(random_network(3), boards.load("xcvu9p"))
     found = {**graph_features(made.graph), **circuit_features(made.circuit)}
     text = made.plan.files["rtl/hwq_top.v"]
-    registers = [line for line in text.splitlines() if line.strip().startswith("reg ")]
-    bits = sum(int(line.split("[")[1].split(":")[0]) + 1 for line in registers)
+    bits = sum(int(high) + 1 for high in re.findall(r"^ *(?:output )?reg .*\[(\d+):0\]", text, re.MULTILINE))
     assert found["register_bits"] == bits
     assert found["latency_cycles"] == made.plan.latency_cycles
 
