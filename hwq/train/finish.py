@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,9 @@ from hwq.ir import Graph, text
 from hwq.rundir import RunDir, write_json, write_npz, write_text
 from hwq.train import checkpoint, convert, freeze, pareto
 from hwq.train.config import TrainConfig
-from hwq.train.loop import accuracy
+from hwq.train.engine import accuracy
 from hwq.train.progress import Candidate, Progress
+from hwq.train.search import weights_path
 
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 FLOAT64_BITS = 52
@@ -36,13 +37,13 @@ def finish(
 ) -> list[str]:
     """Write the points of the front; the ids, cheapest first. Running it again writes the same files."""
     chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
-    frozen: dict[int, _Frozen] = {}
+    frozen: dict[str, _Frozen] = {}
     front: list[Candidate] = []
     chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
     for number, candidate in enumerate(chosen, 1):
-        checkpoint.load_weights(run.checkpoint / f"epoch-{candidate.epoch}.npz", model)
+        checkpoint.load_weights(weights_path(run, candidate), model)
         one = _freeze(model, candidate, dataset, config)
-        frozen[candidate.epoch] = one
+        frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
         report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
     ids = []
@@ -50,7 +51,7 @@ def finish(
         x = vectors["x"]
     for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
         ids.append(f"{number:04d}")
-        _write(frozen[candidate.epoch], run, ids[-1], x, dataset)
+        _write(frozen[candidate.key], run, ids[-1], x, dataset)
     return ids
 
 
@@ -70,7 +71,7 @@ def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainCon
             hint="fewer initial bits",
         )
     val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
-    return _Frozen(Candidate(candidate.epoch, val, graph_features(graph)["ebops"], candidate.beta), exact, graph, dtype)
+    return _Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
 
 
 def widest_accumulator(graph: Graph) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hwq.train.backend import keras, ops
-from hwq.train.quantizers import exact_quantize, fake_quantize, round_through, weight_bits
+from hwq.train.quantizers import enclosed_bits, exact_quantize, fake_quantize, round_through, weight_bits
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -160,11 +160,12 @@ class QDense(keras.layers.Layer):
             moving.assign(moving * 0.98 + ops.stop_gradient(now) * 0.02)
         return mean, variance
 
-    def costs(self) -> dict[str, Any]:
-        """Differentiable costs of one row: ebops = sum bits(x) bits(w), and the sums of both bits."""
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        """Costs of one row: ebops = sum bits(x) bits(w), and the sums of both bits; differentiable unless `exact`."""
         kernel, bias = self.folded()
-        kernel_bits = weight_bits(fake_quantize(ops.stop_gradient(kernel), self.kernel_f), self.kernel_f)
-        bias_bits = weight_bits(fake_quantize(ops.stop_gradient(bias), self.bias_f), self.bias_f)
+        bits = enclosed_bits if exact else weight_bits
+        kernel_bits = bits(fake_quantize(ops.stop_gradient(kernel), self.kernel_f), self.kernel_f)
+        bias_bits = bits(fake_quantize(ops.stop_gradient(bias), self.bias_f), self.bias_f)
         x_bits = self.quantizer.widths()
         positions = int(np.prod(x_bits.shape[:-1], dtype=int))
         rows = ops.sum(ops.reshape(x_bits, (positions, -1)), axis=0)
