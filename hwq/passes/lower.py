@@ -72,7 +72,8 @@ def _relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Va
 
 def _leaky_relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     down = node.integer("shift")
-    return [greatest(state, [x, Value(x.wire, x.exponent - down)]) for x in inputs[0]]
+    signed = [state.builder.bounds(x.wire)[0] < 0 for x in inputs[0]]
+    return [greatest(state, [x, Value(x.wire, x.exponent - down)]) if s else x for x, s in zip(inputs[0], signed, strict=True)]
 
 
 def _add(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:

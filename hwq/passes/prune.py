@@ -5,6 +5,8 @@ An element that nothing reads gets width 0 (quantise) or an all-zero kernel colu
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,7 @@ Mask = npt.NDArray[np.bool_]
 
 def prune(graph: Graph) -> Graph:
     """The same outputs from fewer weights; types of dense nodes are left for `narrow`."""
+    by_name = graph.by_name()
     types = {node.name: node.type for node in graph.nodes}
     needed = {node.name: np.zeros(node.shape, bool) for node in graph.nodes}
     for name in graph.outputs:
@@ -27,13 +30,14 @@ def prune(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         inputs = [types[name] for name in node.inputs]
         new = _pruned(node, needed[node.name], inputs)
-        for name, mask in zip(node.inputs, _reads(new, needed[node.name], inputs), strict=True):
+        vanishes = node.op == "relu" and _vanishes(by_name[node.inputs[0]], by_name)
+        for name, mask in zip(node.inputs, _reads(new, needed[node.name], inputs, vanishes=vanishes), strict=True):
             needed[name] |= mask.reshape(needed[name].shape)
         kept.append(new)
     return graph.with_nodes(reversed(kept))
 
 
-def _reads(node: Node, needed: Mask, inputs: list[TypeArray]) -> list[Mask]:
+def _reads(node: Node, needed: Mask, inputs: list[TypeArray], *, vanishes: bool) -> list[Mask]:
     """Which elements of each input the needed elements of `node` read."""
     if node.op in LINEAR:
         used = constants(node)[0].mantissas.ravel() != 0
@@ -52,7 +56,21 @@ def _reads(node: Node, needed: Mask, inputs: list[TypeArray]) -> list[Mask]:
         read = np.zeros(inputs[0].size, bool)
         read[max_windows(node, inputs[0].shape)[1][needed.ravel()]] = True
         return [read]
-    return [needed & (node.type.width > 0)] * len(node.inputs)
+    if node.op == "quantize" or (node.op == "relu" and vanishes):
+        needed = needed & (node.type.width > 0)
+    return [needed] * len(node.inputs)
+
+
+def _vanishes(node: Node, nodes: Mapping[str, Node]) -> bool:
+    """Whether an element that nothing reads turns zero, or stays as it was: then a relu that is always zero need not read it.
+
+    Nothing of the kind holds for a bias or a table, which are not zero at zero, nor where one weight serves several places.
+    """
+    if node.op == "quantize":
+        return True
+    if node.op in LINEAR:
+        return node.op != "sum_pool2d" and all(len(b.windows) == 1 for b in blocks(node, nodes[node.inputs[0]].shape))
+    return node.op in ("relu", "leaky_relu", "reshape") and _vanishes(nodes[node.inputs[0]], nodes)
 
 
 def _pruned(node: Node, needed: Mask, inputs: list[TypeArray]) -> Node:
