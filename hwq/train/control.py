@@ -58,4 +58,3 @@ class Control:
     def _next(self, beta: float, cost: float, allowed: float) -> float:
         error = math.log(max(cost, 1e-9) / allowed)
         return beta * math.exp(max(-STRIDE, min(STRIDE, GAIN * error)))
-

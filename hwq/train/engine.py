@@ -15,7 +15,7 @@ import numpy as np
 
 from hwq.train.backend import keras, tf
 from hwq.train.config import TrainConfig
-from hwq.train.costs import bit_variables, penalised_variables, priced, total_costs
+from hwq.train.layers import bit_variables, penalised_variables, priced, total_costs
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 

@@ -16,9 +16,9 @@ from hwq.rundir import RunDir, best, write_npz
 from hwq.train import checkpoint, convert, freeze, models
 from hwq.train.backend import deterministic, keras
 from hwq.train.config import PRICES, TrainConfig
-from hwq.train.costs import total_costs
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import finish, uniform_ebops
+from hwq.train.layers import total_costs
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.search import Search
 
@@ -179,4 +179,3 @@ def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
     if priced <= 0:
         raise TrainingError("the measured prices are all zero", hint="measure some designs first: hwq synth RUN --point all")
     return {name: config.prices.get(name, 0.0) * costs["ebops"] / priced for name in PRICES}
-
