@@ -38,7 +38,7 @@ def train(
     """
     dataset: Dataset = load(data, seed=config.seed, notice=notice)
     config = config.resolved(len(dataset.x_train))
-    if config.costs == "measured":
+    if config.costs == "measured" or "lut" in config.budget:
         config = replace(config, prices=_prices(out, board, store_path, notice))
     if notice:
         notice("loading TensorFlow")
@@ -51,7 +51,7 @@ def _prices(out: Path, board: str, store_path: Path | None, notice: Callable[[st
     """The prices that a run was begun with, else those of the tool with most measurements on the board's family."""
     if (out / "run.json").is_file():
         recorded = RunDir.open(out).meta().get("config", {})
-        if recorded.get("costs") == "measured":
+        if recorded.get("prices"):
             return dict(recorded["prices"])
     model = price_model(board, store_path)
     if notice:

@@ -49,11 +49,11 @@ def save_state(
             path.unlink(missing_ok=True)
 
 
-def load_state(folder: Path) -> Saved | None:
-    """The checkpoint of a run; None where there is none.
+def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
+    """The checkpoint of a run; None where there is none. `like` is a state of the same model, of any population.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged, or of another model.
     """
     path = folder / "state.npz"
     if not path.is_file():
@@ -64,6 +64,9 @@ def load_state(folder: Path) -> Saved | None:
             archive = [Candidate(**c) for c in meta["archive"]]
             others = tuple(ops.convert_to_tensor(content[f"other{i}"]) for i in range(meta["others"]))
             params, mean, square, step = (ops.convert_to_tensor(content[name]) for name in ("params", "mean", "square", "step"))
+            found, wanted = ([tuple(v.shape[1:]) for v in (first, *rest)] for first, rest in ((params, others), like[:2]))
+            if found != wanted:
+                raise ValueError(f"it holds arrays of shapes {found}, the model {wanted}")
             return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], (params, others, mean, square, step))
     except (*_DAMAGE, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error

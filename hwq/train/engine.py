@@ -113,7 +113,8 @@ class Engine:
 
     def _scope(self, params: Any, others: Sequence[Any]) -> Any:
         """Inside it, the model computes with these values instead of its variables."""
-        return keras.StatelessScope(state_mapping=[*zip(self.params, self._split(params)), *zip(self.others, others)])
+        trained = zip(self.params, self._split(params), strict=True)
+        return keras.StatelessScope(state_mapping=[*trained, *zip(self.others, others, strict=True)])
 
     def _run_validation(self, params: Any, others: Any, x: Any, y: Any) -> tuple[Any, Any]:
         with self._scope(params, others):

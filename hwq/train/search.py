@@ -52,14 +52,15 @@ class Search:
         Raises:
             TrainingError: the loss became infinite, or no network was ever better than chance.
         """
-        found = checkpoint.load_state(self.run.checkpoint)
+        start = self.engine.start()
+        found = checkpoint.load_state(self.run.checkpoint, start)
         phase, epoch, control, state = "bits", 0, Control.start(self.config, 1), None
         if found is not None:
             self.archive = found.archive
             phase, epoch, control, state = found.phase, found.epoch, Control.load(self.config, found.control), State(*found.state)
         self._saved = time.monotonic()
         if phase == "bits":
-            self._trunk(self.engine.start() if state is None else state, epoch, control)
+            self._trunk(start if state is None else state, epoch, control)
             epoch, state = 0, None
         if self.config.settle_epochs and self.archive:
             if state is None:
