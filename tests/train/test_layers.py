@@ -61,7 +61,9 @@ CASES: dict[str, Case] = {
     "depthwise1d": Case(chain(lambda: L.DepthwiseConv1D(3, depth_multiplier=2)), ("QDepthwiseConv1D",), LINE),
     "depthwise2d": Case(chain(lambda: L.DepthwiseConv2D(2, depth_multiplier=2, padding="same")), ("QDepthwiseConv2D",), IMAGE),
     "separable1d": Case(chain(lambda: L.SeparableConv1D(4, 3)), ("QSeparableConv1D",), LINE),
-    "separable2d": Case(chain(lambda: L.SeparableConv2D(4, 2, depth_multiplier=2, activation="relu")), ("QSeparableConv2D",), IMAGE),
+    "separable2d": Case(
+        chain(lambda: L.SeparableConv2D(4, 2, depth_multiplier=2, activation="relu")), ("QSeparableConv2D",), IMAGE
+    ),
     "norm_in_dense": Case(chain(lambda: L.Dense(4), lambda: L.BatchNormalization(epsilon=0.02)), ("QDense",), (6,)),
     "norm_no_center": Case(
         chain(lambda: L.Dense(4, use_bias=False), lambda: L.BatchNormalization(center=False, scale=False)), ("QDense",), (6,)
@@ -71,9 +73,7 @@ CASES: dict[str, Case] = {
         chain(lambda: L.DepthwiseConv2D(2, depth_multiplier=2), L.BatchNormalization), ("QDepthwiseConv2D",), IMAGE
     ),
     "norm_in_separable": Case(chain(lambda: L.SeparableConv2D(3, 2), L.BatchNormalization), ("QSeparableConv2D",), IMAGE),
-    "norm_in_einsum": Case(
-        chain(lambda: L.EinsumDense("abc,cd->abd", (3, 5)), L.BatchNormalization), ("QEinsumDense",), (3, 4)
-    ),
+    "norm_in_einsum": Case(chain(lambda: L.EinsumDense("abc,cd->abd", (3, 5)), L.BatchNormalization), ("QEinsumDense",), (3, 4)),
     "norm_alone": Case(chain(L.BatchNormalization), ("QBatchNormalization",), (3, 4)),
     "norm_behind_relu": Case(chain(lambda: L.Dense(4, activation="relu"), L.BatchNormalization), ("QBatchNormalization",), (6,)),
     **{
@@ -111,7 +111,9 @@ CASES: dict[str, Case] = {
     "softmax_inside": Case(chain(lambda: L.Dense(5), L.Softmax), ("QSoftmax",), (6,)),
     "softmax_of_rows": Case(chain(lambda: L.Dense(5, activation="softmax")), ("QSoftmax",), (3, 4)),
     "dropouts": Case(
-        chain(lambda: L.SpatialDropout1D(0.2), lambda: L.Dense(4), lambda: L.GaussianNoise(0.1), lambda: L.Dropout(0.1)), ("QDense",), LINE
+        chain(lambda: L.SpatialDropout1D(0.2), lambda: L.Dense(4), lambda: L.GaussianNoise(0.1), lambda: L.Dropout(0.1)),
+        ("QDense",),
+        LINE,
     ),
 }
 
