@@ -58,7 +58,7 @@ def _with_kernel(c: Any, layer: Any, inputs: list[Any], final: bool, norm: Any =
     if kind.startswith("Separable"):
         options["pointwise_overflow"] = c.config.overflow
     if norm is not None:
-        options.update(batch_norm=True, epsilon=float(norm.epsilon), momentum=float(norm.momentum))
+        options.update(batch_norm=True, **_from(norm, "epsilon", "momentum", "center", "scale"))
     twin = c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=layer.name, **c.overrides(layer, options)))
     y = twin(x)
     c.copies[layer.name] = (twin, layer, norm)
@@ -84,7 +84,6 @@ def copy_weights(twin: Any, layer: Any, norm: Any) -> None:
         target.gamma.assign(norm.gamma)
     if norm.center:
         target.beta.assign(norm.beta)
-    target.gamma.trainable, target.beta.trainable = norm.scale, norm.center
 
 
 def _batch_normalization(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -164,7 +163,13 @@ class BoundedReLU:
         return keras.activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
     def get_config(self) -> dict[str, Any]:
+        """What the function is made from again."""
         return {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BoundedReLU:
+        """The function that `get_config` tells of."""
+        return cls(**config)
 
 
 def plain_relu(layer: Any) -> bool:

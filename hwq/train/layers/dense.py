@@ -71,8 +71,8 @@ class QEinsumDense(KernelLayer):
                 f"layer {self.name!r} ({self.equation}) has no output axis of its kernel alone at the end",
                 hint="put a QBatchNormalization behind it instead of batch_norm=True",
             )
-        bias = tuple(twin.bias.shape) if twin.bias is not None else (int(twin.kernel.shape[self.channel_axes[0]]),)
-        return tuple(twin.kernel.shape), bias
+        norm = (int(twin.kernel.shape[self.channel_axes[0]]),) if self.batch_norm else ()  # a folded normalisation needs a bias
+        return tuple(twin.kernel.shape), tuple(twin.bias.shape) if twin.bias is not None else norm
 
     def linear(self, x: Any, kernel: Any) -> Any:
         return ops.einsum(self.equation, x, kernel)

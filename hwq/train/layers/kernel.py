@@ -66,7 +66,7 @@ class KernelLayer(QuantizedLayer):
         weight_granularity, weight_rounding: of kernel and bias; "channel" is an output channel.
         batch_norm: fold a batch normalisation into kernel and bias before they are quantised: batch statistics while training,
             moving ones otherwise.
-        epsilon, momentum: of that batch normalisation.
+        epsilon, momentum, center, scale: of that batch normalisation.
 
     Raises:
         UnsupportedLayerError: another activation.
@@ -88,6 +88,8 @@ class KernelLayer(QuantizedLayer):
         batch_norm: bool = False,
         epsilon: float = 1e-3,
         momentum: float = 0.98,
+        center: bool = True,
+        scale: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +100,7 @@ class KernelLayer(QuantizedLayer):
         self.weight_granularity = check_choice("weight_granularity", weight_granularity, GRANULARITIES)
         self.weight_rounding = check_choice("weight_rounding", weight_rounding, ROUNDINGS)
         self.batch_norm, self.epsilon, self.momentum = batch_norm, epsilon, momentum
+        self.center, self.scale = center, scale
         self.quantizer = self.make_quantizer()
 
     # what a subclass provides
@@ -128,8 +131,8 @@ class KernelLayer(QuantizedLayer):
             self.bias_f = self.add_weight(name="bias_f", shape=self._shared(bias_shape, axes), initializer=initial)
         if self.batch_norm:
             shape = (int(np.prod([kernel_shape[axis] for axis in self.channel_axes])),)
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", trainable=self.scale)
+            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", trainable=self.center)
             self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
             self.variance = self.add_weight(name="variance", shape=shape, initializer="ones", trainable=False)
         self.built = True
@@ -249,9 +252,10 @@ class KernelLayer(QuantizedLayer):
         self.quantizer.freeze_into(twin.quantizer)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "batch_norm", "epsilon", "momentum")
+        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "batch_norm")
+        norm = ("epsilon", "momentum", "center", "scale")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}, **options}
+        return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}
 
 
 def activation_name(layer: str, activation: Any) -> str:
