@@ -14,6 +14,7 @@ from hwq.train import freeze
 from hwq.train.backend import keras
 from hwq.train.converters import KERNELS, KINDS, copy_weights, quantises
 from hwq.train.layers import Quantize
+from hwq.train.model import QuantizedModel
 from hwq.train.quantize_config import QuantizeConfig
 from hwq.train.tracing import IDENTITIES, UNCHANGED, Trace
 
@@ -143,7 +144,7 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     outputs = conversion.tensor(model.outputs[0])
     if not conversion.copies:
         raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
-    twin = keras.Model(conversion.raw_input, outputs, name=model.name)
+    twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
     for one in conversion.copies.values():
         copy_weights(*one)
     return twin, ConversionReport(tuple(dict.fromkeys(conversion.converted)), tuple(dict.fromkeys(conversion.skipped)))

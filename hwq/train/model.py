@@ -53,22 +53,28 @@ class QuantizedModel(keras.Model):
         self._cost_metrics = [_Latest("ebops"), _Latest("ebops_declared")]
         super().compile(*args, **kwargs)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As in Keras, which leaves it to a model that has a `compile` of its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Any:
         """The task's loss, and what the bits cost while training."""
         loss = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
-        if not training:
-            return loss
+        return loss + self._resource_loss() if training else loss
+
+    def _resource_loss(self) -> Any:
         beta, gamma, l1 = (self.resource_price[i] for i in range(3))
-        costs = total_costs(self)
-        self._cost_metrics[1].update_state(costs["ebops"])
         absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros(()))
-        return loss + beta * priced(costs, None, gamma) + l1 * absolute
+        return beta * priced(total_costs(self), None, gamma) + l1 * absolute
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """As in Keras, with the exact EBOPs after this batch."""
-        self._cost_metrics[0].update_state(total_costs(self, exact=True)["ebops"])
+        """As in Keras, with the EBOPs after this batch."""
+        for metric, exact in zip(self._cost_metrics, (True, False), strict=True):
+            metric.update_state(total_costs(self, exact=exact)["ebops"])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 

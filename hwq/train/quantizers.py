@@ -65,10 +65,20 @@ def _fake_quantize(x: Any, f: Any) -> Any:
         extra = len(g.shape) - len(f.shape)
         sensitivity = g * (q - x)
         if extra:
-            sensitivity = ops.sum(sensitivity, axis=tuple(range(extra)))
+            sensitivity = sum_leading(sensitivity, extra)
         return g, -LN2 * sensitivity
 
     return q, gradient
+
+
+def sum_leading(value: Any, axes: int) -> Any:
+    """The sum over the first axes, as a product with ones: several times faster on a large batch than TensorFlow's sum."""
+    shape = value.shape[axes:]
+    if value.shape[0] is None or 0 in shape:
+        rows = ops.reshape(value, (-1, int(np.prod(shape))))
+        return ops.reshape(ops.matmul(ops.ones((1, ops.shape(rows)[0]), value.dtype), rows), shape)
+    rows = ops.reshape(value, (int(np.prod(value.shape[:axes])), -1))
+    return ops.reshape(ops.matmul(ops.ones((1, rows.shape[0]), value.dtype), rows), shape)
 
 
 def exact_mantissas(x: Any, f: Any) -> Any:

@@ -21,7 +21,7 @@ from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate
 
 layers = keras.layers
-SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2)
+SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2, population=1)
 
 
 def branches_at_the_input() -> keras.Model:

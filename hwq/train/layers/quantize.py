@@ -22,6 +22,7 @@ from hwq.train.layers.rounding import (
 )
 from hwq.train.quantizers import power_of_two, round_through
 
+TRACKED_ROWS = 2048  # of a batch, whose range is looked at while training: two passes over a large batch would cost as much as rounding it
 OPTIONS = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
 
 
@@ -95,7 +96,7 @@ class Quantize(Part):
             x = ops.relu(x)
         q = fake_round(x, ops.broadcast_to(f, self.row_shape), self.rounding)
         if training:
-            self.track(ops.stop_gradient(q))
+            self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q
 
     def _extent(self, x: Any) -> tuple[Any, Any]:
