@@ -152,7 +152,7 @@ def test_options_that_cannot_be_meant(make: object) -> None:
         (lambda: QActivation("softmax"), "one number"),
         (lambda: QSoftmax(axis=1), "axis 1"),
         (lambda: QEinsumDense("abc,cd->bad", (3, 4)).build((None, 3, 5)), "batch axis"),
-        (lambda: QEinsumDense("abc,bd->adc", (4, 5), batch_norm=True).build((None, 3, 5)), "QBatchNormalization"),
+        (lambda: QEinsumDense("abc,bd->adc", (4, 5), batch_norm=True).build((None, 3, 5)), "no output axis"),
         (lambda: QMultiply()([np.zeros((1, 3)), np.zeros((1, 1))]), "shapes"),
         (lambda: QMultiply()([np.zeros((1, 3))]), "1 inputs"),
         (lambda: QDense(3)(keras.Input((None, 3))), "unknown length"),
