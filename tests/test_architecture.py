@@ -33,11 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},
-    "cost": {"ir", "passes", "measure", "errors"},
+    "cost": {"ir", "passes", "fixed", "measure", "errors"},
     "train": {"cost", "data", "rundir", "ir", "fixed", "frontend", "errors"},
     "allocate": {"ir", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
+    "__init__": {"train.convert", "train.quantize_config"},
     "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "train.config", "__init__"},
 }
 

@@ -1,9 +1,9 @@
 """What a design consists of, counted at two moments: from the graph (constants known) and from the pipelined circuit.
 
 from the graph           unit
-ebops                    sum over non-zero weights of enclosed bits(weight) x width(input element)
+ebops                    sum over multiplications of enclosed bits(weight) x width(input element): hwq.cost.multiplications
 weight_bits              sum over weights and biases of enclosed bits
-activation_bits          sum of the widths of all quantised elements
+activation_bits          sum of the widths of all quantised elements and results of tables
 nonzero, digits          non-zero weights and biases; their canonical signed digits
 from the circuit
 adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwq.cost.multiplications import ebops, enclosed_bits
 from hwq.ir import Circuit, Graph, Node, Opcode
 from hwq.ir.ops import odd_form
 from hwq.passes.pipeline import register_bits
@@ -29,31 +30,22 @@ def graph_features(graph: Graph) -> dict[str, float]:
     totals = dict.fromkeys(("ebops", "weight_bits", "activation_bits", "nonzero", "digits"), 0.0)
     nodes = graph.by_name()
     for node in graph.nodes:
-        if node.op in ("input", "quantize"):
+        if node.op in ("input", "quantize", "table"):
             totals["activation_bits"] += float(node.type.width.sum())
-        if node.op == "dense":
-            for name, value in _dense(node, nodes[node.inputs[0]]).items():
-                totals[name] += value
+        totals["ebops"] += ebops(node, [nodes[name].type for name in node.inputs])
+        for name, value in _constants(node).items():
+            totals[name] += value
     return totals
 
 
-def enclosed_bits(mantissas: np.ndarray) -> np.ndarray:
-    """Bits between the first and the last non-zero bit of each integer, 0 for 0."""
-    flat = [int(abs(v)) for v in mantissas.ravel()]
-    return np.array([(v // (v & -v)).bit_length() if v else 0 for v in flat], np.int64).reshape(mantissas.shape)
-
-
-def _dense(node: Node, source: Node) -> dict[str, float]:
-    kernel, _ = odd_form(node.constant("kernel"))
-    bias, _ = odd_form(node.constant("bias"))
-    bits = enclosed_bits(kernel)
-    widths = source.type.width.astype(np.int64).reshape(-1, kernel.shape[0]).sum(axis=0)
-    constants = [int(v) for v in (*kernel.ravel(), *bias.ravel()) if v]
+def _constants(node: Node) -> dict[str, float]:
+    """Features of the weights themselves, each counted once."""
+    found = [odd_form(node.constant(name))[0] for name in ("kernel", "factor", "bias") if name in node.attrs]
+    values = [int(v) for mantissas in found for v in mantissas.ravel() if v]
     return {
-        "ebops": float((widths[:, None] * bits).sum()),
-        "weight_bits": float(bits.sum() + enclosed_bits(bias).sum()),
-        "nonzero": float(len(constants)),
-        "digits": float(sum(len(csd(v)) for v in constants)),
+        "weight_bits": float(sum(enclosed_bits(mantissas).sum() for mantissas in found)),
+        "nonzero": float(len(values)),
+        "digits": float(sum(len(csd(v)) for v in values)),
     }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwq.cost.features import graph_features
+from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
@@ -20,6 +21,7 @@ from hwq.train.engine import accuracy
 from hwq.train.progress import Candidate, Progress
 from hwq.train.search import weights_path
 
+ARITHMETIC = ("add", "bias", "conv2d", "dense", "einsum", "multiply", "scale", "subtract", "sum_pool2d")
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 FLOAT64_BITS = 52
 
@@ -75,8 +77,8 @@ def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainCon
 
 
 def widest_accumulator(graph: Graph) -> int:
-    """Bits of the widest sum: a dense layer's result, or an add's."""
-    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ("dense", "add")), default=0)
+    """Bits of the widest result of arithmetic, before it is quantised."""
+    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ARITHMETIC), default=0)
 
 
 def widest(graph: Graph) -> int:
@@ -110,5 +112,6 @@ def uniform_ebops(float_model: Any, dataset: Dataset, bits: int) -> dict[str, fl
     twin, _ = convert.quantize_model(float_model, bits=bits)
     freeze.initialise(twin, dataset.x_train)
     graph, _ = from_keras(freeze.freeze(twin, dataset.x_train, 1.0))
-    declared = sum(bits * bits * node.constant("kernel").types.size for node in graph.nodes if node.op == "dense")
-    return {"ebops": graph_features(graph)["ebops"], "declared": float(declared)}
+    types = {node.name: node.type for node in graph.nodes}
+    count = sum(multiplications(node, [types[name] for name in node.inputs]) for node in graph.nodes)
+    return {"ebops": graph_features(graph)["ebops"], "declared": float(bits * bits * count)}

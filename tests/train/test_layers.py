@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from layer_harness import Case, check_close, check_layer
 
@@ -118,11 +118,44 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+# one case for each family here, the others with `make test-slow`
+DAILY = (
+    "einsum",
+    "conv1d_causal",
+    "conv2d_groups",
+    "depthwise2d",
+    "separable2d",
+    "norm_in_depthwise",
+    "norm_no_center",
+    "norm_alone",
+    "add",
+    "average",
+    "concatenate_axis",
+    "max_pool2d_same",
+    "average_pool2d_uneven",
+    "global_average1d",
+    "permute",
+    "padding2d",
+    "relu_leaky",
+    "relu6",
+    "sigmoid",
+    "softmax_of_rows",
+)
+
+
+def daily_or_slow(names: Iterable[str]) -> list[Any]:
+    return [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def test_the_daily_cases_are_cases() -> None:
+    assert set(DAILY) <= set(CASES)
+
+
+@pytest.mark.parametrize("name", daily_or_slow(CASES))
 def test_a_layer_does_all_that_a_layer_must(name: str, tmp_path: Path) -> None:
     check_layer(CASES[name], tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in ("dropouts",)])
+@pytest.mark.parametrize("name", daily_or_slow(name for name in CASES if name != "dropouts"))
 def test_with_many_bits_the_twin_is_the_float_model(name: str) -> None:
     check_close(CASES[name])

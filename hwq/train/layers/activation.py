@@ -13,7 +13,7 @@ import numpy as np
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 from hwq.train.quantizers import power_of_two
 
 TABLE_BITS = 14  # widest input of a table: 16 384 values
@@ -55,6 +55,7 @@ class QActivation(QuantizedLayer):
         self.output_quantizer = self.make_quantizer("output_quantizer", **own)
 
     def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         self.output_quantizer.build(input_shape)
         if self.table_shape:
@@ -169,6 +170,7 @@ class QSoftmax(QuantizedLayer):
         self.inverse = QActivation(reciprocal, table_shape=shapes[1], name="inverse", **common)
 
     def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
         for part in (self.quantizer, self.exponential):
             part.build(input_shape)
         self.inverse.build((*input_shape[:-1], 1))

@@ -12,9 +12,9 @@ import numpy as np
 
 from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
-from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, fake_round
+from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, fake_round, spread
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
 _KERAS = {
@@ -118,6 +118,7 @@ class KernelLayer(QuantizedLayer):
     # what follows from it
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         kernel_shape, bias_shape = self.shapes(input_shape)
         self.kernel = self._variable("kernel", kernel_shape)
@@ -173,7 +174,7 @@ class KernelLayer(QuantizedLayer):
     def quantized(self, kernel: Any, bias: Any) -> tuple[Any, Any]:
         """Kernel and bias rounded to their steps."""
         rounded = [
-            None if value is None else fake_round(value, ops.broadcast_to(f, value.shape), self.weight_rounding)
+            None if value is None else fake_round(value, spread(f, value.shape), self.weight_rounding)
             for value, f in ((kernel, self.kernel_f), (bias, getattr(self, "bias_f", None)))
         ]
         return rounded[0], rounded[1]
@@ -225,7 +226,7 @@ class KernelLayer(QuantizedLayer):
         sharing = float(np.prod(value.shape) / max(np.prod(f.shape), 1))
         if sharing > 1:  # Sun et al., arXiv 2405.00645: 1 / sqrt(n) for a bitwidth that n weights share
             f = f * sharing**-0.5 + ops.stop_gradient(f * (1 - sharing**-0.5))
-        f = ops.broadcast_to(f, value.shape)
+        f = spread(f, value.shape)
         q = fake_round(ops.stop_gradient(value), ops.stop_gradient(f), self.weight_rounding)
         return enclosed_bits(q, f) if exact else weight_bits(q, f)
 

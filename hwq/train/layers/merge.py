@@ -11,7 +11,7 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.factor import Factor
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 
 
 class _Merge(QuantizedLayer):
@@ -32,6 +32,7 @@ class _Merge(QuantizedLayer):
                 f"layer {self.name!r} is given shapes {', '.join(str(s[1:]) for s in shapes)}",
                 hint="give inputs of one shape: nothing is broadcast",
             )
+        known_shape(self, shapes[0])
         self.input_quantizers = [self.make_quantizer(f"input_quantizer_{i}") for i in range(len(shapes))]
         for quantizer, shape in zip(self.input_quantizers, shapes, strict=True):
             quantizer.build(shape)

@@ -11,7 +11,7 @@ from hwq.train.backend import keras, ops
 from hwq.train.layers.conv import check_format, per_axis, window_pads
 from hwq.train.layers.factor import Factor
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 
 
 class _Pool(QuantizedLayer):
@@ -41,6 +41,7 @@ class _Pool(QuantizedLayer):
         self.quantizer = self.make_quantizer()
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         lengths = self.quantizer.row_shape[:-1]
         if len(lengths) != self.rank:

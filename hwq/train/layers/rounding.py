@@ -75,6 +75,12 @@ def into_range(m: Any, low: Any, high: Any, overflow: str) -> Any:
     return m - span * ops.floor((m - low) / span)
 
 
+def spread(f: Any, shape: Any) -> Any:
+    """Bitwidths brought to `shape`, for values that share one; untouched where nothing is shared."""
+    f = ops.convert_to_tensor(f)
+    return f if tuple(f.shape) == tuple(shape) else ops.broadcast_to(f, shape)
+
+
 def dtype_of(x: Any) -> str:
     """The name of a tensor's dtype, in every backend."""
     return str(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
