@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passes": {"ir", "fixed", "errors"},
     "frontend": {"ir", "fixed", "errors"},
     "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
-    "tools": {"errors", "boards", "codegen.plan", "rundir", "units"},
+    "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "rundir", "units"},
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},
@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "allocate": {"ir", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
-    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "train.config", "__init__"},
+    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "codegen.steps", "train.config", "__init__"},
 }
 
 # Third-party libraries: at import time, and only inside functions.

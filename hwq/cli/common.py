@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,3 +68,18 @@ def console() -> Console:
 def note(text: str) -> None:
     """A line for the person, on standard error."""
     click.echo(text, err=True)
+
+
+class Progress:
+    """Shows at most one line a programs' output every few seconds, so that a long run is seen to be alive."""
+
+    EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+
+    def __call__(self, point: str, line: str) -> None:
+        now = time.monotonic()
+        if line.strip() and now - self.last.setdefault(point, now) >= self.EVERY_S:
+            self.last[point] = now
+            note(f"    {point}: {line.strip()[:110]}")

@@ -22,6 +22,8 @@ from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_type
 from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.rtlsim import rtlsim
+from hwq.sim.vectors import write_rows
+from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
@@ -77,12 +79,27 @@ class Design:
         content = {
             "design": made.plan.design,
             "plan": made.plan.digest,
+            "files": sorted(made.plan.files),
+            "point": self.point.id,
+            "board": self.board.name,
+            "top": made.plan.top,
             "latency_cycles": made.plan.latency_cycles,
             "period_ns": made.plan.period_ns,
             "features": {**graph_features(made.graph), **circuit_features(made.circuit)},
         }
         write_json(path, content)
         return content
+
+    def write_test_data(self, synthesiser: Synthesiser, rows: int = 200) -> None:
+        """`tb_data/`: rows of the run with the reference's answers, for the test bench of a tool's own C- and co-simulation."""
+        data = self.folder / "tb_data"
+        if not {s.stage for s in synthesiser.steps} & {"csim", "cosim"} or (data / "expected.dat").is_file():
+            return
+        with np.load(self.run.vectors_path) as vectors:
+            inputs = quantize_inputs(self.graph, vectors["x"][:rows])
+        write_rows(data / "inputs.dat", inputs)
+        # in the steps of the design itself, which may drop fractional bits that are always zero
+        write_rows(data / "expected.dat", evaluate(self.build.graph, inputs))
 
     def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> dict[str, Any]:
         """The comparisons of all evaluators and the simulated accuracy: from disk, or by running them now."""
