@@ -121,8 +121,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     job.say(point, "generating")
     summary = design.summary()
     job.say(point, "proving")
-    simulation = design.simulation(lambda text: job.say(point, text))
-    for comparison in comparisons_of(simulation):
+    for comparison in comparisons_of(design.simulation(lambda text: job.say(point, text))):
         if comparison.mismatches:
             raise MismatchError(f"point {point}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
     known = [job.store.get(key_of(design.board, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
@@ -130,7 +129,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         job.say(point, "done: measured before")
-        return SynthResult(design.point, design.folder, tuple(found), simulation, _files(design, synthesiser), True)
+        return SynthResult(design.point, design.folder, tuple(found), design.simulation(), _files(design, synthesiser), True)
     design.write_test_data(synthesiser)
     job.say(point, f"running {', '.join(dict.fromkeys(s.stage for s in synthesiser.steps))}")
     records = synthesise(
@@ -141,9 +140,26 @@ def _one(design: Design, job: _Job) -> SynthResult:
         notice=lambda text: job.say(point, text),
         progress=lambda line: job.progress(point, line),
     )
+    prove_routed(design, records)
     measurements = store_all(design.board, synthesiser, design.folder, summary, records, job.store)
     job.say(point, "done")
-    return SynthResult(design.point, design.folder, measurements, simulation, _files(design, synthesiser), False)
+    return SynthResult(design.point, design.folder, measurements, design.simulation(), _files(design, synthesiser), False)
+
+
+def prove_routed(design: Design, records: Mapping[str, Record]) -> None:
+    """Evaluate the netlist that nextpnr routed, once, and note the comparison beside the others.
+
+    Raises:
+        MismatchError: it differs from the reference; the step runs again next time.
+        ReportError: a netlist that cannot be followed.
+    """
+    record = records.get("nextpnr-route")
+    if record is None or any(c.stage_b == "routed" for c in comparisons_of(design.simulation())):
+        return
+    comparison = design.compare_routed()
+    if comparison.mismatches:
+        record_path(design.folder, record.step).unlink(missing_ok=True)
+        raise MismatchError(f"point {design.point.id}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
 
 
 def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
