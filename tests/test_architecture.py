@@ -50,7 +50,7 @@ EAGER: dict[str, set[str]] = {
 }
 LAZY: dict[str, set[str]] = {
     "data": {"sklearn", "pandas"},
-    "measure": {"pandas"},
+    "measure": {"pandas", "sqlalchemy"},
     "cost": {"scipy"},
     "report": {"pandas"},
     "cli": {"rich"},

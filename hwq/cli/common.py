@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+
+
+class Place(click.ParamType["Path | str"]):
+    """A file, or the URL of a database server."""
+
+    name = "file or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if "://" in str(value) else Path(value)
+
+
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), help="Measurement store; default $HWQ_STORE or the user's data folder."
+    "--store", type=Place(), help="Measurement store: a file or postgresql://...; default $HWQ_STORE or the user's data folder."
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 

@@ -15,7 +15,7 @@ from hwq.cli.common import as_json, console, emit, run_argument, store_option
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
 @store_option
 @as_json
-def report(run: Path, html: Path | None, csv: Path | None, store: Path | None, as_json: bool) -> None:
+def report(run: Path, html: Path | None, csv: Path | None, store: Path | str | None, as_json: bool) -> None:
     """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches."""
     from hwq.flow.report import gather
 

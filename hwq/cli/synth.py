@@ -25,6 +25,12 @@ KINDS = tuple(CHAINS)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, or csynth for C synthesis.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --dry-run: copy the plans there, to run on another machine.",
+)
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
@@ -36,11 +42,18 @@ def synth(
     stage: str | None,
     clock: Period | None,
     jobs: int,
+    dry_run: bool,
+    out: Path | None,
     timeout: float | None,
-    store: Path | None,
+    store: Path | str | None,
     as_json: bool,
 ) -> None:
     """Generate C++ and Verilog for points of RUN, prove them bit-exact, take them to a stage, and store what was measured."""
+    if out is not None and not dry_run:
+        raise click.UsageError("--out goes with --dry-run")
+    if dry_run:
+        _plan(run, board, point, tool, stage, clock, out, as_json)
+        return
     from hwq.flow.synth import synth as run_synthesis
 
     synthesiser, results = run_synthesis(
@@ -68,6 +81,22 @@ def synth(
         for path in r.files:
             click.echo(f"  wrote {path}")
     click.echo(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
+
+
+def _plan(
+    run: Path, board: str, point: str, tool: str, stage: str | None, clock: Period | None, out: Path | None, as_json: bool
+) -> None:
+    from hwq.flow.planning import plan
+
+    planned = plan(run, board, point=point, tool=tool, stage=stage, clock=clock, out=out)
+    if as_json:
+        emit(planned)
+        return
+    for p in planned:
+        click.echo(f"point {p.point}: plan {p.digest}, {len(p.files)} files in {p.folder}")
+        for command in p.commands:
+            click.echo(f"  {command}")
+        click.echo(f"  all of it, also where hwq is not installed: {p.script}; then hwq import {p.folder} --run {run}")
 
 
 def _summary(result: SynthResult) -> str:

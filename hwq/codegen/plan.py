@@ -45,6 +45,8 @@ class BuildPlan:
             path = folder / name
             if not (path.is_file() and path.read_text() == content):
                 write_text(path, content)
+                if name.endswith(".sh"):
+                    path.chmod(0o755)
 
 
 def digest_of(files: Mapping[str, bytes]) -> str:

@@ -6,7 +6,7 @@ Every tool is started in the build folder; scripts use relative paths only.
 from __future__ import annotations
 
 from hwq.boards import Board
-from hwq.codegen.steps import CHAINS, kinds_for
+from hwq.codegen.steps import CHAINS, kinds_for, stages_for, steps_for
 from hwq.codegen.templates import render
 from hwq.units import Period
 
@@ -43,4 +43,8 @@ def script_files(top: str, board: Board, period: Period) -> dict[str, str]:
             files[f"hls/{stage}.tcl"] = render("tcl/hls_stage.tcl.j2", **{**values, "stage": stage})
         for name, flow in (("hls", ""), ("hls_syn", "syn"), ("hls_impl", "impl")):
             files[f"hls/{name}_config.cfg"] = render("tcl/hls_config.cfg.j2", **{**values, "flow": flow})
+    chains = [
+        (kind, [(stage, steps_for(kind, stage, board, top, period.ns)) for stage in stages_for(kind, board)]) for kind in kinds
+    ]
+    files["run.sh"] = render("shell/run.sh.j2", chains=chains)
     return files

@@ -78,6 +78,11 @@ def kinds_for(board: Board) -> tuple[str, ...]:
     return tuple(kind for tool in board.tools for kind in wide.get(tool, (tool,)))
 
 
+def stages_for(kind: str, board: Board) -> tuple[str, ...]:
+    """The stages of a kind that the board can be taken to."""
+    return tuple(stage for stage in CHAINS[kind] if stage != "bitstream" or board.harness is not None)
+
+
 def steps_for(kind: str, stage: str, board: Board, top: str, period_ns: float) -> tuple[Step, ...]:
     """The steps to `stage`, in order.
 

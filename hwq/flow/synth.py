@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
-from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
-from hwq.flow.readings import read_step
-from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.flow.measuring import key_of, measure, options_of
+from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
 from hwq.tools.runner import Record, record_path
@@ -56,7 +54,7 @@ def synth(
     tool: str = "auto",
     stage: str | None = None,
     clock: Period | None = None,
-    store_path: Path | None = None,
+    store_path: Path | str | None = None,
     jobs: int = 2,
     timeout_s: float | None = None,
     tell: Tell | None = None,
@@ -124,14 +122,14 @@ def _one(design: Design, job: _Job) -> SynthResult:
     for comparison in comparisons_of(design.simulation(lambda text: job.say(point, text))):
         if comparison.mismatches:
             raise MismatchError(f"point {point}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
-    known = [job.store.get(key_of(design.board, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
+    known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
     found = [m for m in known if m is not None]
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         job.say(point, "done: measured before")
         return SynthResult(design.point, design.folder, tuple(found), design.simulation(), _files(design, synthesiser), True)
     design.write_test_data(synthesiser)
-    job.say(point, f"running {', '.join(dict.fromkeys(s.stage for s in synthesiser.steps))}")
+    job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,
         design.folder,
@@ -141,7 +139,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
         progress=lambda line: job.progress(point, line),
     )
     prove_routed(design, records)
-    measurements = store_all(design.board, synthesiser, design.folder, summary, records, job.store)
+    measurements = _store_all(design, synthesiser, summary, records, job.store)
     job.say(point, "done")
     return SynthResult(design.point, design.folder, measurements, design.simulation(), _files(design, synthesiser), False)
 
@@ -167,17 +165,20 @@ def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
     return () if last.measures else tuple(p for o in last.outputs for a in o.split("|") for p in sorted(design.folder.glob(a)))
 
 
-def key_of(board: Board, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
-    """What identifies the measurement of a step."""
+def _key(design: Design, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
     tool = synthesiser.tool_of(step)
-    options = synthesiser.options(step)
-    return Key(summary["design"], summary["plan"], WHOLE, board.name, tool.name, tool.version, step.stage, options)
+    return key_of(design.board, step, tool.name, tool.version, _options(synthesiser, step), summary)
 
 
-def store_all(
-    board: Board, synthesiser: Synthesiser, folder: Path, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
+def _options(synthesiser: Synthesiser, step: Step) -> str:
+    before = synthesiser.steps[: synthesiser.steps.index(step)]
+    return options_of(step, {s: str(synthesiser.tool_of(s)) for s in before})
+
+
+def _store_all(
+    design: Design, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
 ) -> tuple[Measurement, ...]:
-    """Read every measuring step's reports, then store them.
+    """Read every measuring step's reports, and store each.
 
     Raises:
         ReportError: a report that cannot be believed; its step runs again next time, and nothing of it is stored.
@@ -185,39 +186,37 @@ def store_all(
     measurements = []
     for step in synthesiser.steps:
         if step.measures:
-            record = records[step.name]
             try:
-                reading = read_step(step, record, folder, board, TOP, summary)
+                found, artefacts = measure(
+                    step, records[step.name], design.folder, design.board, summary, _options(synthesiser, step)
+                )
             except ReportError:
-                record_path(folder, step.name).unlink(missing_ok=True)
+                record_path(design.folder, step.name).unlink(missing_ok=True)
                 raise
-            measurement = Measurement(
-                key_of(board, synthesiser, step, summary),
-                board.family,
-                *reading,
-                features=summary["features"],
-                seconds=record.seconds,
-                peak_mb=record.peak_mb or 0.0,
-                when=datetime.fromtimestamp(record.began, UTC).isoformat(timespec="seconds"),
-                log=str(folder / record.log),
-                host=record.host,
-            )
-            store.put(measurement)
-            measurements.append(measurement)
+            store.put(found, artefacts)
+            measurements.append(found)
     return tuple(measurements)
 
 
 def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, design: Design) -> None:
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
-    meta = directory.meta()
     measuring = [s for s in synthesiser.steps if s.measures]
-    if not measuring:
-        return
-    tool = synthesiser.tool
-    wanted: dict[str, Any] = {"board": board.name, "kind": synthesiser.kind, "tool": tool.name, "version": tool.version}
-    wanted |= {"stage": measuring[-1].stage, "period_ns": period.ns}
+    if measuring:
+        tool, stage = synthesiser.tool, measuring[-1].stage
+        link(
+            directory, board.name, synthesiser.kind, tool.name, tool.version, stage, period.ns, design.point.id, design.folder.name
+        )
+
+
+def link(
+    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
+) -> None:
+    """As `write_link`, from plain values."""
+    wanted: dict[str, Any] = {"board": board, "kind": kind, "tool": tool, "version": version}
+    wanted |= {"stage": stage, "period_ns": period_ns}
+    meta = run.meta()
     before = meta.get("synth", {})
     folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}
-    folders = {**folders, design.point.id: design.folder.name}
+    folders = {**folders, point: folder}
     if before != {**wanted, "folders": folders}:
-        directory.save_meta({**meta, "synth": {**wanted, "folders": folders}})
+        run.save_meta({**meta, "synth": {**wanted, "folders": folders}})

@@ -41,11 +41,6 @@ class Synthesiser:
         measuring = [s for s in self.steps if s.measures] or list(self.steps)
         return self.tool_of(measuring[-1])
 
-    def options(self, step: Step) -> str:
-        """What a measurement of `step` depends on besides its own program: the programs before it, with their versions."""
-        before = [s for s in self.steps[: self.steps.index(step)] if s.program != step.program]
-        return "; ".join(dict.fromkeys(f"after {self.tool_of(s)}" for s in before))
-
 
 def choose(wanted: str, board: Board, *, stage: str | None = None, period_ns: float, planned: bool = False) -> Synthesiser:
     """`auto` is the vendor's own synthesis where it is installed, else the open tools.
