@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passes": {"ir", "fixed", "errors"},
     "frontend": {"ir", "fixed", "errors"},
     "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
-    "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "rundir", "units"},
+    "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "reports", "rundir", "units"},
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},

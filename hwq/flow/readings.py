@@ -11,14 +11,15 @@ from typing import Any
 from hwq.boards import Board
 from hwq.codegen.steps import Step
 from hwq.errors import ReportError
+from hwq.reports import Report, Status, parse
 from hwq.reports.csynth import read_csynth
 from hwq.reports.types import Latency, Resources, Timing, require_logic
-from hwq.reports.vivado import read_timing, read_utilization
 from hwq.reports.yosys import read_stat
 from hwq.tools.runner import Record
 
 Reading = tuple[Resources, Timing, Latency]
 TRIMMED = 8  # a placed design of at most so many LUTs whose source needs more has lost its outputs or inputs
+_STATES = {"synth": "synth", "place": "placed", "route": "routed"}  # what Vivado calls a design after each stage, in part
 
 
 def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, summary: Mapping[str, Any]) -> Reading:
@@ -39,43 +40,56 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         require_same(path, "top", next((name.lstrip("\\") for name in modules), top), top)
     elif step.program == "nextpnr-ecp5":
         path = next(p for name, p in files.items() if name in ("routed.json", "placed.json"))
-        reading = (*read_nextpnr(path, routed=path.name == "routed.json"), pipeline)
+        report = _believe(path, parse(path), "nextpnr_report")
+        # before routing its clock is an estimate, and is left out
+        reading = report.resources, _timing(report) if path.name == "routed.json" else Timing(), pipeline
     elif step.program == "vivado":
         path = files[f"{step.stage}_utilization.rpt"]
-        header, resources = read_utilization(path)
-        require_same(path, "top", header.top, top)
-        require_part(path, header.device, board.part)
-        reading = resources, read_timing(files[f"{step.stage}_timing.rpt"])[1], pipeline
-    else:
+        report, timing = parse(path), parse(files[f"{step.stage}_timing.rpt"])
+        for found in (report, timing):
+            _require_design(path, found, top, board, _STATES[step.stage])
+        reading = _believe(path, report).resources, _timing(_believe(path, timing)), pipeline
+    elif step.stage == "csynth":
         path = next(iter(files.values()))
         csynth = read_csynth(path)
         require_same(path, "top", csynth.top, top)
         require_part(path, csynth.part, board.part)
         reading = csynth.resources, csynth.timing, csynth.latency
+    else:
+        path = next(iter(files.values()))
+        report = _believe(path, parse(path))
+        _require_design(path, report, top, board, _STATES[step.stage])
+        reading = report.resources, _timing(report), pipeline
     require_logic(path, reading[0])
     _refuse_trimmed(path, reading[0], summary)
     return reading
 
 
-def read_nextpnr(path: Path, *, routed: bool) -> tuple[Resources, Timing]:
-    """The JSON report of nextpnr-ecp5; before routing its clock is an estimate, and is left out.
+def _believe(path: Path, report: Report, kind: str | None = None) -> Report:
+    """Raises ReportError: the report is of a failure, or of another kind. A missed clock is a result."""
+    if report.status not in (Status.OK, Status.TIMING_MISSED):
+        raise ReportError(path, f"{report.status}: {report.reason}", hint="the tool's log says why")
+    if kind is not None and report.kind != kind:
+        raise ReportError(path, f"it is a {report.kind}, expected a {kind}")
+    return report
 
-    Raises:
-        ReportError: no complete report.
-    """
-    try:
-        content = json.loads(path.read_text())
-        used = {name: float(row["used"]) for name, row in content["utilization"].items()}
-        clocks = [(float(row["achieved"]), float(row["constraint"])) for row in content["fmax"].values()]
-        resources = Resources(
-            lut=used["TRELLIS_COMB"], ff=used["TRELLIS_FF"], dsp=used["MULT18X18D"], bram36=used["DP16KD"] / 2, uram=0.0
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ReportError(path, f"no complete report of nextpnr: {type(error).__name__} {error}") from error
-    if not routed or len(clocks) != 1:
-        return resources, Timing()
-    achieved, wanted = clocks[0]
-    return resources, Timing(1e3 / wanted, 1e3 / wanted - 1e3 / achieved, achieved, achieved >= wanted)
+
+def _require_design(path: Path, report: Report, top: str, board: Board, state: str) -> None:
+    require_same(path, "top", report.top or top, top)
+    require_part(path, report.device or board.part, board.part)
+    if report.state and state not in report.state.lower():
+        raise ReportError(path, f"the design is {report.state}, expected {state}", hint="it is a report of another stage")
+
+
+def _timing(report: Report) -> Timing:
+    """Clock target, slack and Fmax; a tool that gives only one of slack and achieved period implies the other."""
+    target, slack, achieved = report.clk_target_ns, report.wns_ns, report.clk_est_ns
+    if slack is None and None not in (target, achieved):
+        slack = (target or 0) - (achieved or 0)
+    if achieved is None and None not in (target, slack):
+        achieved = (target or 0) - (slack or 0)
+    met = report.timing_met if report.timing_met is not None else None if slack is None else slack >= 0
+    return Timing(target, slack, 1e3 / achieved if achieved and achieved > 0 else None, met)
 
 
 def require_same(path: Path, what: str, found: str, wanted: str) -> None:
