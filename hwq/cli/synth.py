@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,9 @@ def synth(
         progress=Progress(),
     )
     if as_json:
-        emit({"tool": synthesiser.tool, "kind": synthesiser.kind, "stage": synthesiser.stage, "results": results})
+        # `measurement` is that of the stage itself, `measurements` those on the way to it
+        shown = [{**{f.name: getattr(r, f.name) for f in fields(r)}, "measurement": r.measurement} for r in results]
+        emit({"tool": synthesiser.tool, "kind": synthesiser.kind, "stage": synthesiser.stage, "results": shown})
         return
     how = "chosen automatically" if tool == "auto" else "as asked"
     click.echo(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {board}")
