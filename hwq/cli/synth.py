@@ -26,6 +26,7 @@ KINDS = tuple(CHAINS)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, or csynth for C synthesis.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
 @click.option(
     "--out",
@@ -43,6 +44,7 @@ def synth(
     stage: str | None,
     clock: Period | None,
     jobs: int,
+    force: bool,
     dry_run: bool,
     out: Path | None,
     timeout: float | None,
@@ -66,6 +68,7 @@ def synth(
         clock=clock,
         jobs=jobs,
         timeout_s=timeout,
+        force=force,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
         progress=Progress(),

@@ -13,6 +13,7 @@ from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
 from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.preflight import Preflight
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
@@ -57,6 +58,7 @@ def synth(
     store_path: Path | str | None = None,
     jobs: int = 2,
     timeout_s: float | None = None,
+    force: bool = False,
     tell: Tell | None = None,
     progress: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
@@ -65,11 +67,13 @@ def synth(
     Args:
         stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
         timeout_s: limit for each program.
+        force: go on with designs that will not fit or exceed a tool's limits.
         tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
         RunError, BoardError, ToolError, ReportError, StoreError.
         UsageError: the tool does not take the board, or has no such stage.
+        PreflightError: a design will not fit, or a tool will refuse it; no tool has been started for it.
         MismatchError: an evaluator disagrees; nothing of that point is measured.
     """
     board = load(board_name)
@@ -79,7 +83,8 @@ def synth(
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
     store = Store.open(store_path)
     designs = [Design(directory, p, board, period, code) for p in points]
-    job = _Job(synthesiser, store, timeout_s, tell or _quiet, progress or _quiet)
+    preflight = Preflight(board, synthesiser, store)
+    job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it
     order = sorted(designs, key=lambda design: -design.point.ebops)
@@ -109,7 +114,9 @@ class _Job:
 
     synthesiser: Synthesiser
     store: Store
+    preflight: Preflight
     timeout_s: float | None
+    force: bool
     say: Tell
     progress: Tell
 
@@ -118,12 +125,17 @@ def _one(design: Design, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
     job.say(point, "generating")
     summary = design.summary()
+    known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
+    found = [m for m in known if m is not None]
+    if len(found) < len(known) or not known:
+        forecast = job.preflight.forecast(design.folder, summary, job.timeout_s)
+        job.say(point, str(forecast))
+        if not job.force:
+            job.preflight.check(point, forecast)
     job.say(point, "proving")
     for comparison in comparisons_of(design.simulation(lambda text: job.say(point, text))):
         if comparison.mismatches:
             raise MismatchError(f"point {point}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
-    known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
-    found = [m for m in known if m is not None]
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         job.say(point, "done: measured before")
