@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passes": {"ir", "fixed", "errors"},
     "frontend": {"ir", "fixed", "errors"},
     "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
-    "tools": {"errors", "boards", "codegen.plan", "rundir", "units"},
+    "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "reports", "rundir", "units"},
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},
@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
     "__init__": {"train.convert", "train.quantize_config"},
-    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "train.config", "__init__"},
+    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "codegen.steps", "train.config", "__init__"},
 }
 
 # Third-party libraries: at import time, and only inside functions.
@@ -51,7 +51,7 @@ EAGER: dict[str, set[str]] = {
 }
 LAZY: dict[str, set[str]] = {
     "data": {"sklearn", "pandas"},
-    "measure": {"pandas"},
+    "measure": {"pandas", "sqlalchemy"},
     "cost": {"scipy"},
     "report": {"pandas"},
     "cli": {"rich"},

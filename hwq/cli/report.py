@@ -17,7 +17,9 @@ from hwq.cli.common import as_json, console, emit, store_option
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
 @store_option
 @as_json
-def report(paths: tuple[Path, ...], parse: bool, html: Path | None, csv: Path | None, store: Path | None, as_json: bool) -> None:
+def report(
+    paths: tuple[Path, ...], parse: bool, html: Path | None, csv: Path | None, store: Path | str | None, as_json: bool
+) -> None:
     """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches.
 
     With --parse, show what each FILE says: HLS, Vivado, Yosys and nextpnr reports, and run logs. The exit code is 9 where one of them

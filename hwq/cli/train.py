@@ -55,7 +55,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
-def train(data: str, out: Path | None, board: str, store: Path | None, as_json: bool, **options: Any) -> None:
+def train(data: str, out: Path | None, board: str, store: Path | str | None, as_json: bool, **options: Any) -> None:
     """Learn a bitwidth for every weight and activation of a network on DATA.
 
     DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
