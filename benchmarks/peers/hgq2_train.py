@@ -1,9 +1,9 @@
 """HGQ2's side of benchmarks/train.py; runs in an environment of its own (HGQ2 0.2.0, TensorFlow) and prints one JSON object.
 
-    hgq2_train.py speed DATA.npz BATCH STEPS XLA     CPU ms a step and of the first epoch, peak memory
-    hgq2_train.py calibrate DATA.npz ROWS            CPU seconds of trace_minmax
-    hgq2_train.py front DATA.npz OPTIONS.json        one run with rising beta: (exact EBOPs, accuracy) of its front on the test rows
-    hgq2_train.py wide                               share of zeros in a converted layer of 1 024 inputs
+hgq2_train.py speed DATA.npz BATCH STEPS XLA     CPU ms a step and of the first epoch, peak memory
+hgq2_train.py calibrate DATA.npz ROWS            CPU seconds of trace_minmax
+hgq2_train.py front DATA.npz OPTIONS.json        one run with rising beta: (exact EBOPs, accuracy) of its front on the test rows
+hgq2_train.py wide                               share of zeros in a converted layer of 1 024 inputs
 """
 
 from __future__ import annotations

@@ -37,10 +37,14 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
 @click.option("--beta-start", default=_DEFAULT.beta_start, show_default=True, help="First price of an EBOP.")
 @click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP.")
-@click.option("--warmup", default=_DEFAULT.warmup, show_default=True, help="Share of the rising epochs that stay at the first price.")
+@click.option(
+    "--warmup", default=_DEFAULT.warmup, show_default=True, help="Share of the rising epochs that stay at the first price."
+)
 @click.option("--settle", default=_DEFAULT.settle, show_default=True, help="Share of the epochs in which the front settles.")
 @click.option("--population", default=_DEFAULT.population, show_default=True, help="Networks that settle side by side.")
-@click.option("--budget", callback=_budget, metavar="ebops=N|lut=N", help="Steer the price to this cost instead of through its range.")
+@click.option(
+    "--budget", callback=_budget, metavar="ebops=N|lut=N", help="Steer the price to this cost instead of through its range."
+)
 @click.option("--gamma", default=_DEFAULT.gamma, show_default=True, help="Price of a bit, as a multiple of beta.")
 @click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights.")
 @click.option("--initial-bits", default=_DEFAULT.initial_bits, show_default=True)

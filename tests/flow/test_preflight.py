@@ -76,7 +76,7 @@ def test_a_measured_design_that_does_not_fit(tools: Path, tmp_path: Path) -> Non
     store = store_with(tmp_path / "s.sqlite", [150_000, 200_000, 240_000])
     small = replace(BOARD, lut=100_000)
     preflight = Preflight(small, choose("yosys", small, period_ns=5.0), store)
-    with pytest.raises(PreflightError, match="LUT ± .* of 100000 will not fit") as caught:
+    with pytest.raises(PreflightError, match=r"LUT ± .* of 100000 will not fit") as caught:
         preflight.check("0001", preflight.forecast(tmp_path, summary(200_000)))
     assert "--force" in (caught.value.hint or "") and caught.value.exit_code == 13
 

@@ -137,6 +137,8 @@ def test_impossible_budgets(bad: dict[str, float]) -> None:
 
 
 def test_a_collapsed_training_is_an_error_with_a_remedy(tmp_path: Path) -> None:
-    config = TrainConfig(model="mlp:6", epochs=40, float_epochs=2, beta_start=5.0, beta_end=9.0, bits_learning_rate=1.0, population=1)
+    config = TrainConfig(
+        model="mlp:6", epochs=40, float_epochs=2, beta_start=5.0, beta_end=9.0, bits_learning_rate=1.0, population=1
+    )
     with pytest.raises(TrainingError, match="collapsed"):
         trainer.train(load("digits", seed=0), config, tmp_path / "run")

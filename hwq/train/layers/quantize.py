@@ -23,7 +23,9 @@ from hwq.train.layers.rounding import (
 )
 from hwq.train.quantizers import power_of_two, round_through
 
-TRACKED_ROWS = 2048  # of a batch, whose range is looked at while training: two passes over a large batch would cost as much as rounding it
+TRACKED_ROWS = (
+    2048  # of a batch, whose range is looked at while training: two passes over a large batch would cost as much as rounding it
+)
 OPTIONS = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
 
 
