@@ -50,7 +50,7 @@ class TrainConfig:
     beta_start: float = 4e-6
     beta_end: float = 8e-4
     warmup: float = 0.1
-    settle: float = 0.25
+    settle: float = 0.15
     population: int = 8
     budget: Mapping[str, float] = field(default_factory=dict)
     gamma: float = 1.0

@@ -72,10 +72,15 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
     exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
     for layer in quantized_layers(model):
         layer.freeze_into(exact.get_layer(layer.name))
+    calibrate(exact, x, margin)
+    return _with_tables(exact, dtype)
+
+
+def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
+    """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
     _look(exact, x, "calibrate")
     for quantizer in quantizers(exact):
         quantizer.settle_range(margin)
-    return _with_tables(exact, dtype)
 
 
 def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:
