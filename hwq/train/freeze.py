@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hwq.errors import TrainingError
-from hwq.train.backend import keras, ops
+from hwq.train.backend import compiled, keras, ops
 from hwq.train.layers import Part, QSoftmax, quantized_layers
 
 CHUNK_VALUES = 1 << 24  # of the largest tensor at once
@@ -57,8 +58,11 @@ def _look(model: Any, x: np.ndarray, mode: str) -> None:
     for quantizer in quantizers(model):
         quantizer.begin(mode)
     step = _chunk(model)
-    for i in range(0, len(x), step):
-        model(x[i : i + step], training=False)
+    look = compiled(lambda rows: model(rows, training=False)) if len(x) > step else partial(model, training=False)
+    for i in range(0, len(x) // step * step, step):
+        look(x[i : i + step])
+    if len(x) % step:
+        model(x[len(x) // step * step :], training=False)
 
 
 def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:
