@@ -80,6 +80,11 @@ CASES: dict[str, Case] = {
         kind.lower(): Case(lambda x, kind=kind: two(getattr(L, kind)())(x), (f"Q{kind}",), (6,))
         for kind in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
     },
+    "gated_channels": Case(
+        lambda x: L.Multiply()([x, L.Reshape((1, 1, 2))(L.Dense(2, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))]),
+        ("QMultiply",),
+        IMAGE,
+    ),
     "average_of_three": Case(lambda x: L.Average()([L.Dense(4)(x), L.Dense(4)(x), L.Dense(4)(x)]), ("QAverage",), (6,)),
     "concatenate": Case(lambda x: two(L.Concatenate())(x), ("Concatenate",), (6,)),
     "concatenate_axis": Case(lambda x: two(L.Concatenate(axis=1))(x), ("Concatenate",), (2, 6)),
@@ -129,6 +134,7 @@ DAILY = (
     "norm_no_center",
     "norm_alone",
     "add",
+    "gated_channels",
     "average",
     "concatenate_axis",
     "max_pool2d_same",

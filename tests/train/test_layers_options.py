@@ -153,7 +153,7 @@ def test_options_that_cannot_be_meant(make: object) -> None:
         (lambda: QSoftmax(axis=1), "axis 1"),
         (lambda: QEinsumDense("abc,cd->bad", (3, 4)).build((None, 3, 5)), "batch axis"),
         (lambda: QEinsumDense("abc,bd->adc", (4, 5), batch_norm=True).build((None, 3, 5)), "no output axis"),
-        (lambda: QMultiply()([np.zeros((1, 3)), np.zeros((1, 1))]), "shapes"),
+        (lambda: QMultiply()([np.zeros((1, 3)), np.zeros((1, 2))]), "shapes"),
         (lambda: QMultiply()([np.zeros((1, 3))]), "1 inputs"),
         (lambda: QDense(3)(keras.Input((None, 3))), "unknown length"),
         (lambda: QConv2D(4, 2, groups=3).build((None, 5, 5, 3)), "groups"),
