@@ -1,13 +1,17 @@
 """What a design consists of, counted at two moments: from the graph (constants known) and from the pipelined circuit.
 
 from the graph           unit
-ebops                    sum over multiplications of enclosed bits(weight) x width(input element): hwq.cost.multiplications
-weight_bits              sum over weights and biases of enclosed bits
+ebops                    sum over all products of the design of enclosed bits(weight) x width(input element): a weight that serves
+                         many places (a convolution) counts at each; of two activations, width x width;
+                         for tables the 6-input LUTs that hold them: hwq.cost.multiplications
+weight_bits              sum over weights and biases of enclosed bits, each counted once
 activation_bits          sum of the widths of all quantised elements and results of tables
 nonzero, digits          non-zero weights and biases; their canonical signed digits
 from the circuit
 adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
-clamp_bits               width of every clamp's source (comparators and selections)
+clamp_bits               width of every clamp's source, and of every maximum and minimum (comparators and selections)
+product_bits             sum over products of two activations of width x width
+table_bits               bits of all tables that are read, entry by entry, for each use
 register_bits            flip-flops of the emitted Verilog
 latency_cycles           pipeline depth
 """
@@ -53,11 +57,15 @@ def circuit_features(circuit: Circuit) -> dict[str, float]:
     """The features of a pipelined circuit, by name."""
     adders = np.isin(circuit.opcode, (Opcode.ADD, Opcode.SUB, Opcode.NEG))
     clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
+    choices = np.flatnonzero(np.isin(circuit.opcode, (Opcode.MAX, Opcode.MIN)))
+    products, tables = (np.flatnonzero(circuit.opcode == op) for op in (Opcode.MUL, Opcode.TABLE))
     widths = circuit.widths
     return {
         "adders": float(adders.sum()),
         "adder_bits": float(sum(_full_adders(circuit, int(w), widths) for w in np.flatnonzero(adders))),
-        "clamp_bits": float(sum(int(widths[circuit.a[w]]) for w in clamps)),
+        "clamp_bits": float(sum(int(widths[circuit.a[w]]) for w in clamps) + sum(int(widths[w]) for w in choices)),
+        "product_bits": float(sum(int(widths[circuit.a[w]]) * int(widths[circuit.b[w]]) for w in products)),
+        "table_bits": float(sum(int(widths[w]) * len(circuit.tables[int(circuit.b[w])]) for w in tables)),
         "register_bits": float(register_bits(circuit)),
         "latency_cycles": float(circuit.latency),
     }
