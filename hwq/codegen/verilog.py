@@ -31,6 +31,11 @@ class Module:
 
 def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
     """`rtl/<top>.v`."""
+    return {f"rtl/{top}.v": verilog_text(circuit, ports, top)}
+
+
+def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = False) -> str:
+    """The modules of `circuit`; with `enable`, an input `ce` without which no register moves."""
     d = Design(circuit, ports)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for wire in range(len(circuit)):
@@ -47,7 +52,7 @@ def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
     modules = [_module(d, f"{top}_{circuit.names[g]}", g, groups[g], own[g], exports[g]) for g in sorted(groups) if g != TOP]
     here = _module(d, top, TOP, groups[TOP], own[TOP], {})
     values = {"top": top, "ports": ports, "modules": modules, "here": here, "outputs": outputs, "latency": circuit.latency}
-    return {f"rtl/{top}.v": render("verilog/top.v.j2", **values)}
+    return render("verilog/top.v.j2", enable=enable, **values)
 
 
 def _own_signals(groups: dict[int, list[Statement]], d: Design) -> dict[int, list[Signal]]:

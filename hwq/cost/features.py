@@ -1,8 +1,10 @@
 """What a design consists of, counted at two moments: from the graph (constants known) and from the pipelined circuit.
 
 from the graph           unit
-ebops                    sum over multiplications of enclosed bits(weight) x width(input element): hwq.cost.multiplications
-weight_bits              sum over weights and biases of enclosed bits
+ebops                    sum over all products of the design of enclosed bits(weight) x width(input element): a weight that serves
+                         many places (a convolution) counts at each; of two activations, width x width;
+                         for tables the 6-input LUTs that hold them: hwq.cost.multiplications
+weight_bits              sum over weights and biases of enclosed bits, each counted once
 activation_bits          sum of the widths of all quantised elements and results of tables
 nonzero, digits          non-zero weights and biases; their canonical signed digits
 from the circuit

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwq.fixed import TypeArray
-from hwq.ir import OPS, Constant, Node
+from hwq.ir import Node
 from hwq.ir.ops import odd_form
+from hwq.ir.windows import blocks
 
 LUT_INPUTS = 6
 _KERNELS = {"dense": "kernel", "conv2d": "kernel", "einsum": "kernel", "scale": "factor"}
@@ -51,12 +52,9 @@ def multiplications(node: Node, sources: Sequence[TypeArray]) -> int:
 
 
 def _on_bits(node: Node, widths: np.ndarray, bits: np.ndarray) -> float:
-    """The operation itself, evaluated on bitwidths in the place of values: `widths` of the input, `bits` of the constants."""
-    attrs = dict(node.attrs)
-    attrs[_KERNELS[node.op]] = Constant(bits, TypeArray.of(0, np.full(bits.shape, 7), 0))
-    if "bias" in attrs:
-        shape = node.constant("bias").shape
-        attrs["bias"] = Constant(np.zeros(shape, np.int64), TypeArray.of(0, np.zeros(shape), 0))
-    plain = node.with_(attrs=attrs, type=TypeArray.of(0, np.full(node.shape, 60), 0))
-    source = TypeArray.of(0, np.full(widths.shape, 7), 0)
-    return float(OPS[node.op].evaluate(plain, [source], [widths[None]]).sum())
+    """Sum of widths[input] * bits[constant] over all products of the node."""
+    if node.op == "scale":
+        return float((widths * bits).sum())
+    padded = np.append(widths.ravel(), 0)
+    found = blocks(node, widths.shape)
+    return float(sum((padded[block.windows].sum(axis=0)[:, None] * bits.ravel()[block.weights]).sum() for block in found))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ with _quiet():
         tf.config.list_physical_devices()  # the first look for devices is what complains
         tf.get_logger().setLevel("ERROR")
 
-__all__ = ["compiled", "deterministic", "keras", "ops", "tf"]
+__all__ = ["deterministic", "keras", "ops", "tf"]
 
 
 def deterministic(seed: int) -> None:
@@ -48,8 +48,3 @@ def deterministic(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     if tf is not None:
         tf.config.experimental.enable_op_determinism()
-
-
-def compiled(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """The function as a graph, for calls on arrays of one shape; on other backends than TensorFlow, itself."""
-    return tf.function(function) if tf is not None else function

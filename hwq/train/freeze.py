@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from hwq.errors import TrainingError
-from hwq.train.backend import compiled, keras, ops
+from hwq.train.backend import keras, ops, tf
 from hwq.train.layers import Part, QSoftmax, quantized_layers
 
 CHUNK_VALUES = 1 << 24  # of the largest tensor at once
 CHUNK_ROWS = 4096
+WORTH_COMPILING = 3  # pieces
 
 
 def quantizers(model: Any) -> list[Any]:
@@ -58,11 +58,15 @@ def _look(model: Any, x: np.ndarray, mode: str) -> None:
     for quantizer in quantizers(model):
         quantizer.begin(mode)
     step = _chunk(model)
-    look = compiled(lambda rows: model(rows, training=False)) if len(x) > step else partial(model, training=False)
-    for i in range(0, len(x) // step * step, step):
-        look(x[i : i + step])
-    if len(x) % step:
-        model(x[len(x) // step * step :], training=False)
+
+    def look(rows: Any) -> None:
+        model(rows, training=False)
+
+    if tf is not None and len(x) > WORTH_COMPILING * step:
+        look = tf.function(look)
+    for i in range(0, len(x), step):
+        # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
+        look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
 
 
 def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:

@@ -80,16 +80,21 @@ CASES: dict[str, Case] = {
         kind.lower(): Case(lambda x, kind=kind: two(getattr(L, kind)())(x), (f"Q{kind}",), (6,))
         for kind in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
     },
+    "gated_channels": Case(
+        lambda x: L.Multiply()([x, L.Reshape((1, 1, 2))(L.Dense(2, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))]),
+        ("QMultiply",),
+        IMAGE,
+    ),
     "average_of_three": Case(lambda x: L.Average()([L.Dense(4)(x), L.Dense(4)(x), L.Dense(4)(x)]), ("QAverage",), (6,)),
     "concatenate": Case(lambda x: two(L.Concatenate())(x), ("Concatenate",), (6,)),
     "concatenate_axis": Case(lambda x: two(L.Concatenate(axis=1))(x), ("Concatenate",), (2, 6)),
     "max_pool1d": Case(chain(lambda: L.MaxPooling1D(2, padding="same")), ("QMaxPooling1D",), LINE),
     "max_pool2d": Case(chain(lambda: L.Conv2D(3, 2), lambda: L.MaxPooling2D(2)), ("QMaxPooling2D",), IMAGE),
-    "max_pool2d_same": Case(chain(lambda: L.MaxPooling2D(3, strides=(2, 1), padding="same")), ("QMaxPooling2D",), IMAGE),
+    "max_pool2d_same": Case(chain(lambda: L.MaxPooling2D((2, 3), strides=(2, 1), padding="same")), ("QMaxPooling2D",), IMAGE),
     "average_pool1d": Case(chain(lambda: L.AveragePooling1D(3, strides=2, padding="same")), ("QAveragePooling1D",), LINE),
     "average_pool2d": Case(chain(lambda: L.AveragePooling2D(2)), ("QAveragePooling2D",), IMAGE),
     "average_pool2d_uneven": Case(
-        chain(lambda: L.AveragePooling2D(3, strides=(2, 1), padding="same")), ("QAveragePooling2D",), IMAGE
+        chain(lambda: L.AveragePooling2D((2, 3), strides=(2, 1), padding="same")), ("QAveragePooling2D",), IMAGE
     ),
     "global_max1d": Case(chain(L.GlobalMaxPooling1D), ("QGlobalMaxPooling1D",), LINE),
     "global_max2d": Case(chain(lambda: L.GlobalMaxPooling2D(keepdims=True)), ("QGlobalMaxPooling2D",), IMAGE),
@@ -129,6 +134,7 @@ DAILY = (
     "norm_no_center",
     "norm_alone",
     "add",
+    "gated_channels",
     "average",
     "concatenate_axis",
     "max_pool2d_same",

@@ -9,9 +9,11 @@ import pytest
 from layer_harness import frozen, mismatches, wide_rows
 
 from hwq.cost.features import graph_features
+from hwq.cost.multiplications import ebops, multiplications
 from hwq.errors import ModelError, UnsupportedLayerError, UsageError
-from hwq.fixed import Overflow, Rounding
+from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.frontend.keras import constant, from_keras, quantizer_types
+from hwq.ir import Node, make_node
 from hwq.sim.reference import predict
 from hwq.train import freeze
 from hwq.train.backend import deterministic, keras, ops, tf
@@ -153,7 +155,7 @@ def test_options_that_cannot_be_meant(make: object) -> None:
         (lambda: QSoftmax(axis=1), "axis 1"),
         (lambda: QEinsumDense("abc,cd->bad", (3, 4)).build((None, 3, 5)), "batch axis"),
         (lambda: QEinsumDense("abc,bd->adc", (4, 5), batch_norm=True).build((None, 3, 5)), "no output axis"),
-        (lambda: QMultiply()([np.zeros((1, 3)), np.zeros((1, 1))]), "shapes"),
+        (lambda: QMultiply()([np.zeros((1, 3)), np.zeros((1, 2))]), "shapes"),
         (lambda: QMultiply()([np.zeros((1, 3))]), "1 inputs"),
         (lambda: QDense(3)(keras.Input((None, 3))), "unknown length"),
         (lambda: QConv2D(4, 2, groups=3).build((None, 5, 5, 3)), "groups"),
@@ -201,6 +203,29 @@ def test_exact_costs_are_at_most_the_declared_ones_and_near() -> None:
     exact = graph_features(from_keras(freeze.freeze(model, x, 1.0))[0])
     for name in ("ebops", "weight_bits", "activation_bits"):
         assert 0.5 * declared[name] < exact[name] <= declared[name] * 1.01, name
+
+
+def node_of(op: str, widths: list[int], attrs: dict[str, object], count: int = 1) -> tuple[Node, list[TypeArray]]:
+    types = TypeArray.of(0, np.array(widths), 0)
+    sources = [make_node(f"x{i}", "input", type=types) for i in range(count)]
+    return make_node("y", op, sources, attrs=attrs), [types] * count
+
+
+def test_exact_costs_by_hand() -> None:
+    kernel = constant(np.array([[3.0, 0.0], [-4.0, 5.0]]), np.zeros((2, 2)))  # enclosed bits 2, 0, 1, 3
+    bias = constant(np.zeros(2), np.zeros(2))
+    dense, types = node_of("dense", [4, 6], {"kernel": kernel, "bias": bias})
+    assert ebops(dense, types) == 4 * 2 + 6 * 1 + 6 * 3
+    assert multiplications(dense, types) == 4
+    product, types = node_of("multiply", [4, 6], {}, 2)
+    assert ebops(product, types) == 16 + 36
+    scale, types = node_of("scale", [4, 6], {"factor": constant(np.array([0.25, 0.75]), np.full(2, 2.0))})
+    assert ebops(scale, types) == 4 * 1 + 6 * 2
+    values = constant(np.arange(256.0)[None], np.zeros((1, 256)))
+    table, types = node_of("table", [0, 5, 8], {"values": values, "index": (0, 0, 0)})
+    assert ebops(table, types) == 0 + 5 * 1 + 8 * 4  # bits of the result x 6-input LUTs for each
+    pool, types = node_of("relu", [4, 6], {})
+    assert ebops(pool, types) == 0
 
 
 def test_a_layer_called_twice_costs_twice() -> None:

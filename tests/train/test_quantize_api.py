@@ -113,14 +113,33 @@ def two_inputs() -> keras.Model:
     return keras.Model([a, b], L.Dense(2)(L.Add()([a, b])))
 
 
-def broadcasting() -> keras.Model:
+def unlike_shapes() -> keras.Model:
     x = keras.Input((4, 3))
-    return keras.Model(x, L.Dense(2)(L.Multiply(name="gate")([L.Dense(3)(x), L.Dense(1)(x)])))
+    return keras.Model(x, L.Dense(2)(L.Multiply(name="gate")([L.Dense(3)(x), L.GlobalMaxPooling1D()(x)])))
 
 
 def nested() -> keras.Model:
-    inner = keras.Sequential([keras.Input((3,)), L.Dense(3)], name="inner")
-    return keras.Sequential([keras.Input((3,)), inner, L.Dense(2)])
+    """Two models inside a third, with layers of the same name; one of them called twice."""
+    first = keras.Sequential(
+        [keras.Input((3,)), L.Dense(3, name="d"), L.BatchNormalization(name="n"), L.ReLU(name="r")], name="first"
+    )
+    z = keras.Input((3,))
+    second = keras.Model(z, L.Add(name="a")([L.Dense(3, name="d")(z), z]), name="second")
+    x = keras.Input((3,))
+    return keras.Model(x, L.Dense(2, name="out")(second(second(first(x)))))
+
+
+def test_models_inside_models_are_taken_apart() -> None:
+    deterministic(0)
+    model = nested()
+    x = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=14), x)
+    assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.01
+    assert sorted(kind for _, kind in report.converted) == ["Add", "BatchNormalization", "Dense", "Dense", "ReLU"]
+    assert [layer.name for layer in twin.layers if type(layer).__name__ == "QDense"] == ["d", "d_2", "out"]
+    twin, _ = hwq.quantize(model, data=x)
+    exact, graph = frozen(twin, x)
+    assert mismatches(exact, graph, wide_rows(x)) == 0
 
 
 def sequence(*layers: keras.layers.Layer, shape: tuple[int | None, ...] = (4, 3), **options: str) -> keras.Model:
@@ -134,8 +153,7 @@ def sequence(*layers: keras.layers.Layer, shape: tuple[int | None, ...] = (4, 3)
         (lambda: sequence(L.Masking(name="mask"), L.Dense(2)), ("mask", "Masking")),
         (lambda: sequence(L.Dense(2), L.LeakyReLU(0.3, name="slope")), ("slope", "0.3")),
         (lambda: sequence(L.Dense(2), L.PReLU(name="prelu")), ("prelu", "PReLU")),
-        (broadcasting, ("gate", "shapes")),
-        (nested, ("inner", "Sequential")),
+        (unlike_shapes, ("gate", "shapes")),
         (lambda: sequence(L.Dense(2, name="any"), shape=(None, 3)), ("any", "unknown length")),
         (
             lambda: sequence(L.ZeroPadding2D(data_format="channels_first", name="pad"), L.Dense(2), shape=(3, 4, 4)),
