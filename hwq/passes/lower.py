@@ -1,7 +1,7 @@
 """From a Graph to a Circuit: every tensor operation as scalar adders, shifts, wraps and clamps.
 
-A constant is written in canonical signed digits (no two neighbouring digits are non-zero); each digit is one term, and the
-terms of a sum meet in a tree that joins the earliest and narrowest first. Sharing sub-expressions is not done here.
+Products with constants are adder graphs that share terms over the whole matrix (`hwq.passes.adders`); the terms of any other
+sum meet in a tree that joins the earliest and narrowest first.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.ir import Circuit, CircuitBuilder, Graph, Node
 from hwq.ir.ops import odd_form
+from hwq.passes.adders import AdderOptions, Multiplier
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +28,13 @@ class Value:
 @dataclass(slots=True)
 class _Lowering:
     builder: CircuitBuilder
+    options: AdderOptions
     values: dict[str, list[Value]] = field(default_factory=dict)
     depth: dict[int, int] = field(default_factory=dict)  # adders in a row before a wire, for joining early terms first
+    multiplier: Multiplier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.multiplier = Multiplier(self.builder, self.depth, self.options)
 
     def frac(self, value: Value) -> int:
         return self.builder.frac(value.wire) - value.exponent
@@ -39,25 +43,13 @@ class _Lowering:
         return self.depth.get(wire, 0)
 
 
-def csd(value: int) -> list[tuple[int, int]]:
-    """Canonical signed digits of an integer: [(position, +1 or -1), ...], lowest first.
+def lower(graph: Graph, options: AdderOptions | None = None) -> Circuit:
+    """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps.
 
-    Reitwiesner, 1960: the form with the fewest non-zero digits; unique.
+    Args:
+        options: how products with constants become adders.
     """
-    digits, position = [], 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)  # +1 for ...01, -1 for ...11
-            digits.append((position, digit))
-            value -= digit
-        value >>= 1
-        position += 1
-    return digits
-
-
-def lower(graph: Graph) -> Circuit:
-    """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps."""
-    state = _Lowering(CircuitBuilder())
+    state = _Lowering(CircuitBuilder(), options or AdderOptions())
     start = 0
     for node in graph.nodes:
         state.builder.enter(node.name)
@@ -92,21 +84,12 @@ def _align(state: _Lowering, value: Value, frac: int) -> int:
 def _dense(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     kernel, kernel_frac = odd_form(node.constant("kernel"))
     bias, bias_frac = odd_form(node.constant("bias"))
-    n, m = kernel.shape
-    columns = [np.flatnonzero(kernel[:, j]) for j in range(m)]
+    n = kernel.shape[0]
     out = []
     for row in range(len(inputs[0]) // n):
-        x = inputs[0][row * n : (row + 1) * n]
-        for j in range(m):
-            terms = [
-                (Value(x[i].wire, x[i].exponent + position - int(kernel_frac[i, j])), sign)
-                for i in columns[j]
-                for position, sign in csd(int(kernel[i, j]))
-                if state.builder.constant_value(x[i].wire) != 0
-            ]
-            if bias[j]:
-                terms.append((Value(state.builder.constant(int(bias[j]), int(bias_frac[j]))), 1))
-            out.append(_sum(state, terms))
+        x = [(value.wire, value.exponent) for value in inputs[0][row * n : (row + 1) * n]]
+        products = state.multiplier.multiply(x, kernel, kernel_frac, bias, bias_frac)
+        out += [Value(wire, exponent) for wire, exponent in products]
     return out
 
 

@@ -14,7 +14,8 @@ from hwq.codegen.cpp import EMITTERS, EMITTERS_SPECIAL
 from hwq.fixed import Overflow, Rounding, to_float
 from hwq.ir import OPS, Graph, Opcode
 from hwq.passes import merge_rounding, narrow, optimise, prune
-from hwq.passes.lower import LOWER, csd, lower
+from hwq.passes.adders import csd
+from hwq.passes.lower import LOWER, lower
 from hwq.passes.narrow import intervals
 from hwq.passes.pipeline import operands_of, pipeline
 from hwq.sim.compare import output_types

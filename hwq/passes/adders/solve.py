@@ -1,0 +1,120 @@
+"""Choosing the adder graph of a problem: which search, tried with which valuations, the cheapest result kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hwq.errors import UsageError
+from hwq.fixed.types import bits_for
+from hwq.passes.adders import native
+from hwq.passes.adders import search as plain
+from hwq.passes.adders.problem import Problem, Solution, Weights, adder_bits
+
+# Valuations in the order in which they are tried: none is best on every matrix. Overlapping bits find the narrow sums.
+WEIGHTS = (
+    Weights(count=0, bits=1, overlap=True, base=1),
+    Weights(count=0, bits=1, overlap=True),
+    Weights(count=0, bits=1, base=1),
+    Weights(count=8, bits=1, overlap=True),
+    Weights(count=8, bits=1),
+    Weights(),
+)
+_PAIRS_A_TRY = 1_300_000  # pairs of digits over all tries: half a second
+_LEAST_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class AdderOptions:
+    """How constant products become adders.
+
+    Attributes:
+        backend: "hwq" (shared terms), "naive" (each column by itself), or "da4ml" where that package is installed.
+        extra_depth: adder levels allowed above the least possible; None: any number.
+    """
+
+    backend: str = "hwq"
+    extra_depth: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """A solution with the exact bounds of every operation's result, and its full adders."""
+
+    solution: Solution
+    bounds: list[tuple[int, int]]
+    cost: int
+
+
+def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
+    """The adder graph of `problem`; deterministic.
+
+    Raises:
+        UsageError: a backend that does not exist or is not installed.
+    """
+    options = options or AdderOptions()
+    if options.backend == "naive":
+        alone = np.full(problem.inputs, -1, np.int32)
+        problem = _with_blocks(problem, alone)
+        return finished(problem, _search(problem, Weights(extra_depth=options.extra_depth)))
+    if options.backend != "hwq":
+        raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive")
+    problem = _with_blocks(problem, blocks_of(problem))
+    tries = max(_LEAST_TRIES, min(len(WEIGHTS), _PAIRS_A_TRY // max(problem.pairs(), 1)))
+    best: Solved | None = None
+    for weights in WEIGHTS[:tries]:
+        weights = Weights(weights.count, weights.bits, weights.overlap, weights.base, options.extra_depth)
+        found = finished(problem, _search(problem, weights))
+        if best is None or (found.cost, len(found.solution.operations)) < (best.cost, len(best.solution.operations)):
+            best = found
+    if best is None:
+        raise UsageError("no valuation to try")
+    return best
+
+
+def _with_blocks(problem: Problem, block: np.ndarray) -> Problem:
+    return Problem(
+        problem.low,
+        problem.high,
+        problem.depth,
+        block.astype(np.int32),
+        problem.column,
+        problem.wire,
+        problem.position,
+        problem.sign,
+        problem.columns,
+    )
+
+
+def _search(problem: Problem, weights: Weights) -> Solution:
+    loaded = native.library() if problem.fits_int64() else None
+    return native.search(loaded, problem, weights) if loaded else plain.search(problem, weights)
+
+
+def finished(problem: Problem, solution: Solution) -> Solved:
+    """A solution with its exact bounds and cost, whoever found it."""
+    loaded = native.library() if problem.fits_int64() else None
+    bounds = native.ranges(loaded, problem, solution) if loaded else plain.ranges(problem, solution)
+    every = [*zip(problem.low, problem.high, strict=True), *bounds]
+    cost = sum(
+        adder_bits(kind, shift, every[a], out)
+        for (a, _, shift, kind), out in zip(solution.operations.tolist(), bounds, strict=True)
+    )
+    for wire, _, sign in solution.outputs.tolist():
+        if wire >= 0 and sign < 0:
+            cost += bits_for(-every[wire][1], -every[wire][0])
+    return Solved(solution, bounds, cost)
+
+
+_PAIRS_WHOLE = 8_000_000  # up to here all inputs are searched together
+_DIGITS_A_BLOCK = 96  # of a column, where they are not
+
+
+def blocks_of(problem: Problem) -> np.ndarray:
+    """Which inputs to search together: all, or runs of neighbours where all would take too long."""
+    together = np.where(problem.block < 0, -1, 0)
+    if _with_blocks(problem, together).pairs() <= _PAIRS_WHOLE:
+        return together
+    digits = np.bincount(problem.wire[together[problem.wire] >= 0], minlength=problem.inputs) / max(problem.columns, 1)
+    return np.where(problem.block < 0, -1, (np.cumsum(digits) / _DIGITS_A_BLOCK).astype(np.int64))
