@@ -78,6 +78,28 @@ int bits_of(int64_t low, int64_t high) {
     return n + (low < 0 ? 1 : 0);
 }
 
+struct Range {
+    int64_t low, high;
+};
+
+Range combined(const Range& a, const Range& b, int shift, int kind) {
+    const int64_t scale = int64_t{1} << shift, bl = b.low * scale, bh = b.high * scale;
+    if (kind == kPlain) return {a.low + bl, a.high + bh};
+    if (kind == kSubtract) return {a.low - bh, a.high - bl};
+    return {bl - a.high, bh - a.low};
+}
+
+// What an adder takes, in half LUTs: `adder_cost` in problem.py has the reasons.
+int adder_cost(const Range& a, const Range& b, const Range& out, int shift, int kind) {
+    const int wide_a = bits_of(a.low, a.high), wide_b = bits_of(b.low, b.high) + shift;
+    const int end = std::min(bits_of(out.low, out.high), std::max(wide_a, wide_b));
+    const int start = kind == kReverse ? 0 : shift;
+    const int top_a = a.low < 0 ? end : std::min(wide_a, end), top_b = b.low < 0 ? end : std::min(wide_b, end);
+    const int both = std::max(std::min(top_a, top_b) - shift, 0);
+    if (kind == kPlain) return 2 * both;
+    return 2 * (both + (start == shift && both > 0)) + std::max(end - start - both, 0);
+}
+
 // Pair counts: open addressing, a key is never 0.
 class Counts {
   public:
@@ -142,7 +164,7 @@ struct Problem {
     const int32_t *depth, *block;        // by input; inputs of one block share with each other; block -1: no sharing
     const int32_t *column, *wire, *position, *sign;  // by digit
     int32_t extra_depth;                 // levels above the least possible; negative: no limit
-    int32_t count_weight, bit_weight, bit_kind, base;    // of the score
+    int32_t count_weight, bit_weight, bit_kind, base;  // of the score
 };
 
 class Search {
@@ -206,33 +228,14 @@ class Search {
     bool limited() const { return limit_ != INT64_MAX; }
 
     // ---- one adder ----
-    struct Range {
-        int64_t low, high;
-    };
-
-    static Range combined(const Range& a, const Range& b, int shift, int kind) {
-        const int64_t scale = int64_t{1} << shift, bl = b.low * scale, bh = b.high * scale;
-        if (kind == kPlain) return {a.low + bl, a.high + bh};
-        if (kind == kSubtract) return {a.low - bh, a.high - bl};
-        return {bl - a.high, bh - a.low};
-    }
-
-    // Full adders of a + (b << shift): the low `shift` bits of a bypass, unless a is what is subtracted.
-    static int adder_bits(const Range& a, const Range& out, int shift, int kind) {
-        int width = bits_of(out.low, out.high);
-        if (kind == kReverse) return width;
-        if (kind == kPlain && a.low >= 0 && bits_of(a.low, a.high) <= shift) return 0;
-        return std::max(width - shift, 0);
-    }
+    Range range(int32_t wire) const { return {wires_[wire].low, wires_[wire].high}; }
 
     Range estimate(int32_t a, int32_t b, int shift, int kind) const {
-        const Wire &x = wires_[a], &y = wires_[b];
-        if (a == b) {
-            int64_t factor = kind == kPlain ? (int64_t{1} << shift) + 1 : kind == kSubtract ? 1 - (int64_t{1} << shift) : (int64_t{1} << shift) - 1;
-            int64_t u = x.low * factor, v = x.high * factor;
-            return {std::min(u, v), std::max(u, v)};
-        }
-        return combined({x.low, x.high}, {y.low, y.high}, shift, kind);
+        if (a != b) return combined(range(a), range(b), shift, kind);
+        const int64_t scale = int64_t{1} << shift;
+        const int64_t factor = kind == kPlain ? scale + 1 : kind == kSubtract ? 1 - scale : scale - 1;
+        const int64_t u = wires_[a].low * factor, v = wires_[a].high * factor;
+        return {std::min(u, v), std::max(u, v)};
     }
 
     int32_t make(int32_t a, int32_t b, int shift, int kind) {
@@ -259,7 +262,7 @@ class Search {
         int bits;
         if (p_.bit_kind == 0) {
             Range out = estimate(a, b, shift, kind);
-            bits = adder_bits({wires_[a].low, wires_[a].high}, out, shift, kind);
+            bits = adder_cost(range(a), range(b), out, shift, kind);
         } else {
             int wa = bits_of(wires_[a].low, wires_[a].high), wb = bits_of(wires_[b].low, wires_[b].high) + shift;
             bits = std::max(0, std::min(wa, wb) - shift);
@@ -366,10 +369,10 @@ class Search {
 
     // ---- stage 2: what is left of a column ----
     struct Join {
-        int32_t bits, depth, width;
+        int32_t cost, depth, width;
         size_t i, j;
         bool operator<(const Join& o) const {
-            if (bits != o.bits) return bits < o.bits;
+            if (cost != o.cost) return cost < o.cost;
             if (depth != o.depth) return depth < o.depth;
             if (width != o.width) return width < o.width;
             return i != o.i ? i < o.i : j < o.j;
@@ -400,10 +403,8 @@ class Search {
         int sign, shift = b.position - a.position;
         int kind = kind_of(a, b, positives == 1, sign);
         Range out = estimate(a.wire, b.wire, shift, kind);
-        const Wire &x = wires_[a.wire], &y = wires_[b.wire];
-        int depth = std::max(x.depth, y.depth) + 1;
-        int bits = adder_bits({x.low, x.high}, out, shift, kind);
-        return {bits, depth, bits_of(out.low, out.high), i, j};
+        const int depth = std::max(wires_[a.wire].depth, wires_[b.wire].depth) + 1;
+        return {adder_cost(range(a.wire), range(b.wire), out, shift, kind), depth, bits_of(out.low, out.high), i, j};
     }
 
     Digit sum(int32_t column) {
@@ -482,19 +483,24 @@ void hwq_adders_copy(void* handle, int32_t* operations, int32_t* outputs) {
 
 void hwq_adders_free(void* handle) { delete static_cast<Search*>(handle); }
 
-// The exact bounds of every operation's result. Returns 0, or 1 when memory runs out.
+// The exact bounds of every operation's result, and the sum of their costs. Returns 0, or 1 when memory runs out.
 int32_t hwq_adders_ranges(int32_t inputs, const int64_t* low, const int64_t* high, int32_t count, const int32_t* operations,
-                          int64_t* least, int64_t* most) {
+                          int64_t* least, int64_t* most, int64_t* cost) {
     try {
         vector<Form> forms(inputs + count);
         vector<int32_t> readers(inputs + count, 0);
         for (int32_t i = 0; i < inputs; ++i) forms[i] = {{i, 1}};
         for (int32_t k = 0; k < count; ++k)
             for (int32_t side : {0, 1}) ++readers[operations[4 * k + side]];
+        auto range = [&](int32_t wire) -> Range {
+            return wire < inputs ? Range{low[wire], high[wire]} : Range{least[wire - inputs], most[wire - inputs]};
+        };
+        *cost = 0;
         for (int32_t k = 0; k < count; ++k) {
             const int32_t *o = operations + 4 * k, wire = inputs + k;
             forms[wire] = combine(forms[o[0]], forms[o[1]], o[2], o[3]);
             bounds(forms[wire], low, high, least[k], most[k]);
+            *cost += adder_cost(range(o[0]), range(o[1]), range(wire), o[2], o[3]);
             for (int32_t side : {0, 1})
                 if (--readers[o[side]] == 0) Form().swap(forms[o[side]]);
             if (!readers[wire]) Form().swap(forms[wire]);

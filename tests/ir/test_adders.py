@@ -13,7 +13,7 @@ from hwq.ir import CircuitBuilder, Opcode
 from hwq.passes.adders import AdderOptions, Multiplier, native, problem
 from hwq.passes.adders import search as plain
 from hwq.passes.adders.matrix import digits_of
-from hwq.passes.adders.problem import Problem, Weights
+from hwq.passes.adders.problem import Problem, Weights, csd
 from hwq.passes.adders.solve import WEIGHTS, blocks_of, finished, solve
 from hwq.passes.lower import lower
 from hwq.sim.reference import evaluate
@@ -93,15 +93,29 @@ def test_native_code_gives_the_same_where_a_column_has_many_terms(extra: int | N
     assert native.search(native.library(), asked, w).operations.tolist() == plain.search(asked, w).operations.tolist()
 
 
+@given(st.lists(st.integers(-(1 << 70), 1 << 70) | st.integers(-300, 300), min_size=1, max_size=12))
+def test_digits(values: list[int]) -> None:
+    row, column, position, sign = digits_of(np.array([values], object))
+    for j, value in enumerate(values):
+        mine = column == j
+        assert sum(int(s) << int(p) for p, s in zip(position[mine], sign[mine], strict=True)) == value
+        assert mine.sum() == len(csd(value)), "more digits than the canonical form"
+    assert not row.any() and len(set(zip(column.tolist(), position.tolist(), strict=True))) == len(column)
+
+
+def test_three_is_two_and_one() -> None:
+    assert [a.tolist() for a in digits_of(np.array([[3]]))] == [[0, 0], [0, 0], [0, 1], [1, 1]]
+
+
 def test_a_shared_pair_is_built_once() -> None:
     """x0 + 2 x1 in two columns, alone and times 4 with the sign turned, next to x2."""
     kernel = np.array([[1, -4], [2, -8], [0, 1]])
     found = solve(stated(kernel))
     assert found.solution.operations.tolist() == [[0, 1, 1, problem.PLAIN], [2, 3, 2, problem.SUBTRACT]]
     assert found.solution.outputs.tolist() == [[3, 0, 1], [4, 0, 1]]
-    # x0 + (x1 << 1): 10 bits of which one passes; x2 - (that << 2): 12 bits of which two pass
     assert found.bounds == [(-384, 381), (-128 - 4 * 381, 127 + 4 * 384)]
-    assert found.cost == 9 + 10
+    # x0 + (x1 << 1): bits 1 to 8 of 0 to 9; x2 - (that << 2): bits 2 to 11 and the lowest again
+    assert found.cost == 2 * 8 + 2 * (10 + 1)
 
 
 def test_bounds_follow_the_worth_of_a_wire() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.ir import CircuitBuilder
-from hwq.passes.adders.problem import REVERSE, SUBTRACT, Problem, csd
+from hwq.passes.adders.problem import REVERSE, SUBTRACT, Problem
 from hwq.passes.adders.solve import AdderOptions, Solved, finished, solve
 
 Scaled = tuple[int, int]  # a wire and an exponent: its value times 2^exponent
@@ -128,19 +128,30 @@ class Multiplier:
 
 
 def digits_of(matrix: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
-    """(row, column, position, sign) of every canonical signed digit of an integer matrix."""
-    parts: list[tuple[npt.NDArray[np.int64], ...]] = []
-    if matrix.size and max(abs(int(v)) for v in (matrix.max(), matrix.min())).bit_length() < 62:
-        rest, position = matrix.astype(np.int64), 0
-        while rest.any():
-            digit = np.where(rest & 1, 2 - (rest & 3), 0)
-            rows, columns = np.nonzero(digit)
-            parts.append((rows, columns, np.full(len(rows), position), digit[rows, columns]))
-            rest, position = (rest - digit) >> 1, position + 1
-    else:
-        for row, column in zip(*np.nonzero(matrix), strict=True):
-            entry = np.array(csd(int(matrix[row, column])), np.int64)
-            parts.append((np.full(len(entry), row), np.full(len(entry), column), entry[:, 0], entry[:, 1]))
+    """(row, column, position, sign) of the signed digits of an integer matrix: as few as there can be, and narrow.
+
+    Canonical digits with every 4 - 1 written as 2 + 1: as many digits, which span fewer bits and differ less in sign, so
+    that more pairs are alike.
+    """
+    planes = _planes(matrix)
+    for position in range(len(planes) - 3, -1, -1):
+        low, middle, high = planes[position : position + 3]
+        turn = (high != 0) & (middle == 0) & (low == -high)
+        low[turn] = middle[turn] = high[turn]
+        high[turn] = 0
+    parts = [(*np.nonzero(plane), np.full(np.count_nonzero(plane), p), plane[plane != 0]) for p, plane in enumerate(planes)]
     if not parts:
         return tuple(np.zeros(0, np.int64) for _ in range(4))
     return tuple(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
+
+
+def _planes(matrix: Matrix) -> list[npt.NDArray[np.int8]]:
+    """The canonical signed digits of every entry: one array of -1, 0, +1 a position, lowest first."""
+    wide = matrix.size and max(abs(int(v)) for v in (matrix.max(), matrix.min())).bit_length() >= 62
+    rest = matrix.astype(object if wide else np.int64)
+    planes = []
+    while (rest != 0).any():
+        digit = np.where(rest % 2 != 0, 2 - rest % 4, 0)
+        planes.append(digit.astype(np.int8))
+        rest = (rest - digit) >> 1
+    return planes

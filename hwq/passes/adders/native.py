@@ -111,7 +111,7 @@ def search(loaded: ctypes.CDLL, problem: Problem, weights: Weights) -> Solution:
     return Solution(problem.inputs, operations, outputs)
 
 
-def ranges(loaded: ctypes.CDLL, problem: Problem, solution: Solution) -> list[tuple[int, int]]:
+def ranges(loaded: ctypes.CDLL, problem: Problem, solution: Solution) -> tuple[list[tuple[int, int]], int]:
     """As `hwq.passes.adders.search.ranges`.
 
     Raises:
@@ -120,9 +120,8 @@ def ranges(loaded: ctypes.CDLL, problem: Problem, solution: Solution) -> list[tu
     low, high = np.array(problem.low, np.int64), np.array(problem.high, np.int64)
     operations = np.ascontiguousarray(solution.operations, np.int32)
     least, most = np.zeros(len(operations), np.int64), np.zeros(len(operations), np.int64)
-    failed = loaded.hwq_adders_ranges(
-        problem.inputs, _pointer(low), _pointer(high), len(operations), _pointer(operations), _pointer(least), _pointer(most)
-    )
-    if failed:
+    cost = ctypes.c_int64()
+    given = (problem.inputs, _pointer(low), _pointer(high), len(operations), _pointer(operations))
+    if loaded.hwq_adders_ranges(*given, _pointer(least), _pointer(most), ctypes.byref(cost)):
         raise MemoryError("the adder search ran out of memory")
-    return list(zip(least.tolist(), most.tolist(), strict=True))
+    return list(zip(least.tolist(), most.tolist(), strict=True)), cost.value

@@ -65,11 +65,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How the search values a shared pair: (uses - base) * (count + bits * full adders).
+    """How the search values a shared pair: (uses - base) * (count + bits * what it takes).
 
     Attributes:
-        count, bits: value of an adder, and of each of its bits.
-        overlap: count the bits in which both operands meet, in place of the adder's own.
+        count, bits: value of an adder, and of each half LUT of it.
+        overlap: value the bits in which both operands meet, signs aside, in place of its half LUTs.
         base: 1 where the adder that remains is not counted as saved.
         extra_depth: adder levels allowed above the least possible; None: any number.
     """
@@ -106,16 +106,23 @@ def csd(value: int) -> list[tuple[int, int]]:
     return digits
 
 
-def adder_bits(kind: int, shift: int, fine: tuple[int, int], out: tuple[int, int]) -> int:
-    """Full adders of one operation: the low `shift` bits of a bypass, unless a is what is subtracted.
+def adder_cost(kind: int, shift: int, a: tuple[int, int], b: tuple[int, int], out: tuple[int, int]) -> int:
+    """What one operation takes after mapping to carry chains, in half LUTs.
+
+    A bit of the chain takes a LUT where both operands can be other than zero there. Where only one is present a sum takes
+    none (the bit is the chain's own input) and a difference an inverter, which other readers of that bit share: half a LUT.
+    Below the coarser operand the finer one passes, unless it is what is subtracted. The sign bits of two signed operands
+    are one function, above both it is there already. A difference needs one LUT more where both begin at the same bit.
+    (Counted in what Yosys' synth_xilinx makes of single adders.)
 
     Args:
-        fine: bounds of a.
-        out: bounds of the result.
+        a, b, out: bounds of the finer operand, of the coarser one before its shift, and of the result.
     """
-    width = bits_for(*out)
-    if kind == REVERSE:
-        return width
-    if kind == PLAIN and fine[0] >= 0 and bits_for(*fine) <= shift:
-        return 0  # the operands do not overlap: wires only
-    return max(width - shift, 0)
+    wide_a, wide_b = bits_for(*a), bits_for(*b) + shift
+    end = min(bits_for(*out), max(wide_a, wide_b))
+    start = 0 if kind == REVERSE else shift
+    top_a, top_b = end if a[0] < 0 else min(wide_a, end), end if b[0] < 0 else min(wide_b, end)
+    both = max(min(top_a, top_b) - shift, 0)
+    if kind == PLAIN:
+        return 2 * both
+    return 2 * (both + (start == shift and both > 0)) + max(end - start - both, 0)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwq.fixed.types import bits_for
-from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, Solution, Weights, adder_bits
+from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, Solution, Weights, adder_cost
 
 Digit = tuple[int, int, int]  # wire, position, sign
 Key = tuple[int, int, int, bool]  # wire a, wire b, shift, signs differ
@@ -123,12 +123,15 @@ def _range(form: dict[int, int], low: tuple[int, ...], high: tuple[int, ...]) ->
     )
 
 
-def ranges(problem: Problem, solution: Solution) -> list[Range]:
-    """The exact bounds of every operation's result: from its worth in inputs, not from its operands' bounds."""
+def ranges(problem: Problem, solution: Solution) -> tuple[list[Range], int]:
+    """The exact bounds of every operation's result, from its worth in inputs, and the sum of the operations' costs."""
     forms: list[dict[int, int]] = [{i: 1} for i in range(problem.inputs)]
+    found, cost = list(zip(problem.low, problem.high, strict=True)), 0
     for a, b, shift, kind in solution.operations.tolist():
         forms.append(_form(forms[a], forms[b], shift, kind))
-    return [_range(form, problem.low, problem.high) for form in forms[problem.inputs :]]
+        found.append(_range(forms[-1], problem.low, problem.high))
+        cost += adder_cost(kind, shift, found[a], found[b], found[-1])
+    return found[problem.inputs :], cost
 
 
 # ---- stage 1: sharing
@@ -148,7 +151,7 @@ def _score(state: _Search, key: Key, count: int) -> int:
         bits = max(0, min(tops) - shift)
     else:
         kind = SUBTRACT if differ else PLAIN
-        bits = adder_bits(kind, shift, state.ranges[a], _estimate(state, a, b, shift, kind))
+        bits = adder_cost(kind, shift, state.ranges[a], state.ranges[b], _estimate(state, a, b, shift, kind))
     return (count - weights.base) * (weights.count + weights.bits * bits)
 
 
@@ -285,7 +288,7 @@ def _lowest(state: _Search, terms: list[Digit]) -> list[int]:
 
 
 def _judge(state: _Search, terms: list[Digit], i: int, j: int, positives: int) -> tuple[int, int, int, int, int]:
-    """(full adders, depth, width, finer term, coarser term) of joining two terms: the least is best."""
+    """(half LUTs, depth, width, finer term, coarser term) of joining two terms: the least is best."""
     if (terms[j][1], terms[j][0]) < (terms[i][1], terms[i][0]):
         i, j = j, i
     a, b = terms[i], terms[j]
@@ -293,7 +296,7 @@ def _judge(state: _Search, terms: list[Digit], i: int, j: int, positives: int) -
     shift = b[1] - a[1]
     out = _estimate(state, a[0], b[0], shift, kind)
     depth = max(state.depth[a[0]], state.depth[b[0]]) + 1
-    return adder_bits(kind, shift, state.ranges[a[0]], out), depth, bits_for(*out), i, j
+    return adder_cost(kind, shift, state.ranges[a[0]], state.ranges[b[0]], out), depth, bits_for(*out), i, j
 
 
 def _allowed(state: _Search, number: int, a: Digit, b: Digit) -> bool:

@@ -10,16 +10,16 @@ from hwq.errors import UsageError
 from hwq.fixed.types import bits_for
 from hwq.passes.adders import native
 from hwq.passes.adders import search as plain
-from hwq.passes.adders.problem import Problem, Solution, Weights, adder_bits
+from hwq.passes.adders.problem import Problem, Solution, Weights
 
 # Valuations in the order in which they are tried: none is best on every matrix. Overlapping bits find the narrow sums.
 WEIGHTS = (
-    Weights(count=0, bits=1, overlap=True, base=1),
+    Weights(count=4, bits=1, overlap=True),
     Weights(count=0, bits=1, overlap=True),
+    Weights(count=2, bits=1, overlap=True, base=1),
     Weights(count=0, bits=1, base=1),
-    Weights(count=8, bits=1, overlap=True),
-    Weights(count=8, bits=1),
-    Weights(),
+    Weights(count=0, bits=1, overlap=True, base=1),
+    Weights(count=8, bits=1, base=1),
 )
 _PAIRS_A_TRY = 1_300_000  # pairs of digits over all tries: half a second
 _LEAST_TRIES = 2
@@ -40,7 +40,7 @@ class AdderOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
-    """A solution with the exact bounds of every operation's result, and its full adders."""
+    """A solution with the exact bounds of every operation's result, and what it takes in half LUTs."""
 
     solution: Solution
     bounds: list[tuple[int, int]]
@@ -95,15 +95,12 @@ def _search(problem: Problem, weights: Weights) -> Solution:
 def finished(problem: Problem, solution: Solution) -> Solved:
     """A solution with its exact bounds and cost, whoever found it."""
     loaded = native.library() if problem.fits_int64() else None
-    bounds = native.ranges(loaded, problem, solution) if loaded else plain.ranges(problem, solution)
-    every = [*zip(problem.low, problem.high, strict=True), *bounds]
-    cost = sum(
-        adder_bits(kind, shift, every[a], out)
-        for (a, _, shift, kind), out in zip(solution.operations.tolist(), bounds, strict=True)
-    )
+    bounds, cost = native.ranges(loaded, problem, solution) if loaded else plain.ranges(problem, solution)
     for wire, _, sign in solution.outputs.tolist():
-        if wire >= 0 and sign < 0:
-            cost += bits_for(-every[wire][1], -every[wire][0])
+        if wire >= 0 and sign < 0:  # a column that comes out negated is negated again
+            number = wire - problem.inputs
+            low, high = bounds[number] if number >= 0 else (problem.low[wire], problem.high[wire])
+            cost += bits_for(low, high)
     return Solved(solution, bounds, cost)
 
 
