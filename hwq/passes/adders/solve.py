@@ -21,8 +21,10 @@ WEIGHTS = (
     Weights(count=0, bits=1, overlap=True, base=1),
     Weights(count=8, bits=1, base=1),
 )
-_PAIRS_A_TRY = 1_300_000  # pairs of digits over all tries: half a second
-_LEAST_TRIES = 2
+_PAIRS_QUICK = 1_000_000  # pairs of digits over all tries that take less than half a second
+_FEW_TRIES = 2  # of what takes longer
+_PAIRS_WHOLE = 8_000_000  # pairs up to which all inputs are searched together: a few seconds, 300 MB
+_DIGITS_A_BLOCK = 96  # of a column, where they are not
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
     if options.backend != "hwq":
         raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive")
     problem = _with_blocks(problem, blocks_of(problem))
-    tries = max(_LEAST_TRIES, min(len(WEIGHTS), _PAIRS_A_TRY // max(problem.pairs(), 1)))
+    pairs = max(problem.pairs(), 1)
+    tries = min(len(WEIGHTS), max(_PAIRS_QUICK // pairs, _FEW_TRIES if pairs <= _PAIRS_WHOLE else 1))
     best: Solved | None = None
     for weights in WEIGHTS[:tries]:
         weights = Weights(weights.count, weights.bits, weights.overlap, weights.base, options.extra_depth)
@@ -102,10 +105,6 @@ def finished(problem: Problem, solution: Solution) -> Solved:
             low, high = bounds[number] if number >= 0 else (problem.low[wire], problem.high[wire])
             cost += bits_for(low, high)
     return Solved(solution, bounds, cost)
-
-
-_PAIRS_WHOLE = 8_000_000  # up to here all inputs are searched together
-_DIGITS_A_BLOCK = 96  # of a column, where they are not
 
 
 def blocks_of(problem: Problem) -> np.ndarray:
