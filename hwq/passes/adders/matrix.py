@@ -93,7 +93,9 @@ class Multiplier:
 
     def _solution(self, problem: Problem) -> Solved:
         # the bounds are no part of the key: rows of one layer share a solution, each with bounds of its own
-        parts = (problem.column, problem.wire, problem.position, problem.sign, problem.depth, problem.block)
+        parts = [problem.column, problem.wire, problem.position, problem.sign, problem.block]
+        if self.options.extra_depth is not None:
+            parts.append(problem.depth)
         key = b"".join(part.tobytes() + b"|" for part in parts) + repr(problem.columns).encode()
         known = self._solved.get(key)
         if known is None:

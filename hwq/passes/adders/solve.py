@@ -64,7 +64,7 @@ def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
         raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive")
     problem = _with_blocks(problem, blocks_of(problem))
     pairs = max(problem.pairs(), 1)
-    tries = min(len(WEIGHTS), max(_PAIRS_QUICK // pairs, _FEW_TRIES if pairs <= _PAIRS_WHOLE else 1))
+    tries = 1 if pairs == 1 else min(len(WEIGHTS), max(_PAIRS_QUICK // pairs, _FEW_TRIES if pairs <= _PAIRS_WHOLE else 1))
     best: Solved | None = None
     for weights in WEIGHTS[:tries]:
         weights = Weights(weights.count, weights.bits, weights.overlap, weights.base, options.extra_depth)
