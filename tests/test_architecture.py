@@ -49,6 +49,7 @@ EAGER: dict[str, set[str]] = {
     "cli": {"click"},
 }
 LAZY: dict[str, set[str]] = {
+    "passes": {"da4ml"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas"},
     "cost": {"scipy"},

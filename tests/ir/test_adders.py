@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from networks import random_network, random_rows
 
 from hwq.errors import UsageError
 from hwq.ir import CircuitBuilder, Opcode
-from hwq.passes.adders import AdderOptions, Multiplier, native, problem
+from hwq.passes.adders import AdderOptions, Multiplier, da4ml, native, problem
 from hwq.passes.adders import search as plain
 from hwq.passes.adders.matrix import digits_of
 from hwq.passes.adders.problem import Problem, Weights, csd
@@ -197,3 +199,44 @@ def test_no_wire_leaves_its_bounds() -> None:
         values.append(circuit._evaluate_row(i, x, values))
         assert (values[-1] >= int(circuit.low[i])).all() and (values[-1] <= int(circuit.high[i])).all()
     assert circuit.count(Opcode.ADD, Opcode.SUB) > 10
+
+
+class Solved:
+    """One stage as da4ml hands it over."""
+
+    def __init__(
+        self, ops: list[tuple[int, ...]], idxs: list[int], shifts: list[int], negs: list[bool], inp_shifts: list[int]
+    ) -> None:
+        self.ops, self.out_idxs, self.out_shifts, self.out_negs, self.inp_shifts = ops, idxs, shifts, negs, inp_shifts
+
+
+def test_stages_of_da4ml_become_operations() -> None:
+    """Two stages by hand: (x0, x1) -> 2 x0 - x1, x1 - 4 x0 -> 2 a - b, -b, 0; with a bias of 5 on the first and the second column."""
+    first = Solved([(0, 0, -1, 0), (1, 0, -1, 0), (0, 1, 1, 0), (1, 0, 1, 1)], [2, 3], [0, 0], [False, False], [1, 0])
+    second = Solved([(0, 0, -1, 0), (1, 0, -1, 0), (0, 1, 1, -1)], [2, 1, -1], [1, 0, 0], [False, True, False], [0, 0])
+    kernel = np.array([[8, 4, 0], [-3, -1, 0]])
+    asked = stated(np.vstack([kernel, np.diag([5, 4, 0])]))
+    asked.block[2:] = -1
+    matrix, rows = da4ml.matrix_of(asked)
+    assert rows == [0, 1] and (matrix == kernel).all()
+    found = da4ml.converted(asked, [first, second])
+    got, _ = worth(asked, found.operations, found.outputs)
+    assert (got == np.vstack([kernel, np.diag([5, 4, 0])])).all()
+
+
+def test_da4ml_is_never_required() -> None:
+    if importlib.util.find_spec("da4ml") is not None:
+        pytest.skip("da4ml is installed")
+    with pytest.raises(UsageError, match="da4ml is not installed"):
+        solve(stated(np.array([[3]])), AdderOptions("da4ml"))
+
+
+def test_da4ml_refuses_constants_it_would_round() -> None:
+    with pytest.raises(UsageError, match="25 bits"):
+        da4ml.matrix_of(stated(np.array([[(1 << 24) + 1]])))
+
+
+def test_any_function_can_be_the_backend() -> None:
+    asked = stated(np.array([[3, 5], [1, 0]]))
+    found = solve(asked, AdderOptions(lambda problem: plain.search(problem, Weights(extra_depth=0))))
+    assert (worth(asked, found.solution.operations, found.solution.outputs)[0] == np.array([[3, 5], [1, 0]])).all()

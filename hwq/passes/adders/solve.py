@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from hwq.errors import UsageError
 from hwq.fixed.types import bits_for
-from hwq.passes.adders import native
+from hwq.passes.adders import da4ml, native
 from hwq.passes.adders import search as plain
 from hwq.passes.adders.problem import Problem, Solution, Weights
 
@@ -32,11 +33,12 @@ class AdderOptions:
     """How constant products become adders.
 
     Attributes:
-        backend: "hwq" (shared terms), "naive" (each column by itself), or "da4ml" where that package is installed.
+        backend: "hwq" (shared terms), "naive" (each column by itself), "da4ml" where that package is installed, or any
+            function that solves a problem.
         extra_depth: adder levels allowed above the least possible; None: any number.
     """
 
-    backend: str = "hwq"
+    backend: str | Callable[[Problem], Solution] = "hwq"
     extra_depth: int | None = None
 
 
@@ -56,12 +58,16 @@ def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
         UsageError: a backend that does not exist or is not installed.
     """
     options = options or AdderOptions()
+    if callable(options.backend):
+        return finished(problem, options.backend(problem))
+    if options.backend == "da4ml":
+        return finished(problem, da4ml.search(problem))
     if options.backend == "naive":
         alone = np.full(problem.inputs, -1, np.int32)
         problem = _with_blocks(problem, alone)
         return finished(problem, _search(problem, Weights(extra_depth=options.extra_depth)))
     if options.backend != "hwq":
-        raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive")
+        raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive, da4ml")
     problem = _with_blocks(problem, blocks_of(problem))
     pairs = max(problem.pairs(), 1)
     tries = 1 if pairs == 1 else min(len(WEIGHTS), max(_PAIRS_QUICK // pairs, _FEW_TRIES if pairs <= _PAIRS_WHOLE else 1))
