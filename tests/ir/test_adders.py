@@ -180,7 +180,7 @@ def test_equal_rows_reuse_the_solution() -> None:
         assert (got[:, r * 4 : r * 4 + 4] == want).all()
 
 
-@pytest.mark.parametrize("options", [AdderOptions("naive"), AdderOptions(extra_depth=0), AdderOptions(extra_depth=2)])
+@pytest.mark.parametrize("options", [AdderOptions("naive"), AdderOptions(extra_depth=None), AdderOptions(extra_depth=2)])
 @pytest.mark.parametrize("seed", range(4))
 def test_networks_by_every_option(options: AdderOptions, seed: int) -> None:
     graph = random_network(seed, (9, 8, 5), skip=True)

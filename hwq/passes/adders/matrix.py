@@ -77,11 +77,16 @@ class Multiplier:
         base = int(position.min(initial=0)) if len(position) else 0
         order = np.lexsort((position, wire, column))
         bounds = [self.builder.bounds(w) for w, _ in values]
+        depth = np.array([self.depth.get(w, 0) for w, _ in values], np.int32)
+        constant = np.array([low == high for low, high in bounds], bool)
+        if not constant.all():
+            # only differences matter, and a constant is there from the start
+            depth = np.maximum(depth - depth[~constant].min(), 0)
         columns, wires, positions, signs = (a[order].astype(np.int32) for a in (column, wire, position - base, sign))
         problem = Problem(
             low=tuple(low for low, _ in bounds),
             high=tuple(high for _, high in bounds),
-            depth=np.array([self.depth.get(w, 0) for w, _ in values], np.int32),
+            depth=depth,
             block=np.array([0 if row >= 0 else -1 for row in rows], np.int32),
             column=columns,
             wire=wires,
