@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boards": {"errors", "units", "resources"},
     "data": {"errors", "rundir", "resources"},
     "ir": {"errors", "fixed"},
-    "passes": {"ir", "fixed", "errors"},
+    "passes": {"ir", "fixed", "resources", "errors"},
     "frontend": {"ir", "fixed", "errors"},
     "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
     "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "reports", "rundir", "units"},
@@ -50,6 +50,7 @@ EAGER: dict[str, set[str]] = {
     "cli": {"click"},
 }
 LAZY: dict[str, set[str]] = {
+    "passes": {"da4ml"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "sqlalchemy"},
     "cost": {"scipy"},

@@ -37,7 +37,7 @@ def code_digest() -> str:
     folders = [directory("hls_templates"), *(root / name for name in ("codegen", "passes", "ir", "fixed"))]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".py", ".j2"):
+            if path.suffix in (".py", ".j2", ".cpp"):
                 whole.update(path.name.encode() + path.read_bytes())
     return whole.hexdigest()
 
