@@ -20,6 +20,7 @@ from hwq.resources import directory
 from hwq.rundir import Point, RunDir, read_json, write_json
 from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
+from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.rtlsim import rtlsim
 from hwq.units import Period
@@ -102,10 +103,12 @@ class Design:
         inputs = quantize_inputs(self.graph, x)
         reference = evaluate(self.graph, inputs)
         # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
+        native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
         code = to_types(csim(self.build, self.folder, inputs), self.build.graph, self.graph)
         rtl = to_types(rtlsim(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
         comparisons = [
             compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph)),
+            compare(self.graph, "reference", reference, "emulator", native),
             compare(self.graph, "reference", reference, "csim", code),
             compare(self.graph, "reference", reference, "rtl", rtl),
         ]
