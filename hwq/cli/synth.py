@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -17,6 +18,13 @@ from hwq.units import Period
 @click.option("--tool", type=click.Choice(["auto", "yosys", "vitis", "vivado"]), default="auto", show_default=True)
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option(
+    "--style",
+    type=click.Choice(["multiply", "adders"]),
+    default="multiply",
+    show_default=True,
+    help="Of the C++: a product for each weight, or the shared adder graph.",
+)
 @click.option("--timeout", type=float, help="Seconds for one run of the tool.")
 @store_option
 @as_json
@@ -27,6 +35,7 @@ def synth(
     tool: str,
     clock: Period | None,
     jobs: int,
+    style: Literal["multiply", "adders"],
     timeout: float | None,
     store: Path | None,
     as_json: bool,
@@ -42,6 +51,7 @@ def synth(
         clock=clock,
         jobs=jobs,
         timeout_s=timeout,
+        style=style,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
     )

@@ -220,7 +220,7 @@ class _Emitter:
 
     def table(self, number: int) -> Table:
         if number not in self.tables:
-            values = tuple(int(v) for v in getattr(self.circuit, "tables", ())[number])
+            values = tuple(int(v) for v in self.circuit.tables[number])
             self.tables[number] = Table(number, integer_bits(min(values), max(values)), values)
         return self.tables[number]
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import hwq
 from hwq.boards import Board
-from hwq.codegen.build import Build, build
+from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import circuit_features, graph_features
 from hwq.ir import Graph, parse, verify
 from hwq.resources import directory
@@ -49,6 +49,7 @@ class Design:
     board: Board
     period: Period
     code: str
+    style: Style = "multiply"
 
     @cached_property
     def graph_text(self) -> str:
@@ -56,7 +57,7 @@ class Design:
 
     @cached_property
     def folder(self) -> Path:
-        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns)))
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style))
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -66,7 +67,7 @@ class Design:
 
     @cached_property
     def build(self) -> Build:
-        return build(self.graph, self.board, self.period)
+        return build(self.graph, self.board, self.period, style=self.style)
 
     def summary(self) -> dict[str, Any]:
         """What was generated (digests, features, latency), writing the files when they are not there yet."""

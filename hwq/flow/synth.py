@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
+from hwq.codegen.build import Style
 from hwq.errors import MismatchError
 from hwq.flow.design import Design, code_digest, comparisons_of
 from hwq.measure.measurement import WHOLE, Key, Measurement
@@ -48,9 +49,13 @@ def synth(
     store_path: Path | None = None,
     jobs: int = 2,
     timeout_s: float | None = None,
+    style: Style = "multiply",
     tell: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
     """Measure points of a run, cheapest first in the result.
+
+    Args:
+        style: of the C++ (`hwq.codegen.build.build`).
 
     Raises:
         RunError, BoardError, ToolError, ReportError, StoreError.
@@ -62,7 +67,7 @@ def synth(
     synthesiser = choose(tool, board)
     store = Store.open(store_path)
     period, code = clock or board.default_clock, code_digest()
-    designs = [Design(directory, p, board, period, code) for p in points]
+    designs = [Design(directory, p, board, period, code, style) for p in points]
     say = tell or (lambda _point, _what: None)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it

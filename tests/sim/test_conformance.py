@@ -30,6 +30,10 @@ def prove(graph: Graph, x: np.ndarray, folder: Path) -> None:
     for name, got in (("emulator", native), ("csim", csim(made, folder, x)), ("rtl", rtlsim(made, folder, x))):
         result = compare(graph, "reference", want, name, to_types(got, made.graph, graph))
         assert result.mismatches == 0, str(result)
+    adders = build(graph, boards.load("xcvu9p"), style="adders")
+    adders.plan.write(folder / "adders")
+    result = compare(graph, "reference", want, "adders", to_types(csim(adders, folder / "adders", x), made.graph, graph))
+    assert result.mismatches == 0, str(result)
     assert (to_types(evaluate(made.graph, x), made.graph, graph) == want).all()
 
 

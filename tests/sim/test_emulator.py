@@ -33,7 +33,7 @@ def ports(inputs: TypeArray, outputs: int) -> Graph:
     return verify(Graph((x, make_node("y", "dense", [x], attrs=attrs)), ("x",), ("y",)))
 
 
-def random_circuit(seed: int, widest: int, wires: int = 400) -> tuple[Graph, Circuit]:
+def random_circuit(seed: int, widest: int, wires: int = 900) -> tuple[Graph, Circuit]:
     """Every operation of the builder on wires of up to `widest` bits; outputs of at most 60."""
     rng = np.random.default_rng(seed)
     types = TypeArray.of(rng.integers(0, 2, 6), rng.integers(1, 20, 6), rng.integers(-3, 4, 6))
@@ -48,7 +48,7 @@ def random_circuit(seed: int, widest: int, wires: int = 400) -> tuple[Graph, Cir
         width = int(rng.integers(1, 20))
         signed = int(rng.integers(0, 2))
         bounds = (-(signed << (width - 1)), (1 << (width - signed)) - 1)
-        choice = rng.integers(0, 8)
+        choice = rng.integers(0, 11)
         if choice < 4:
             wire = builder.add(a, b, exponent=int(rng.integers(-reach, reach + 1)), subtract=bool(choice & 1))
         elif choice == 4:
@@ -57,6 +57,12 @@ def random_circuit(seed: int, widest: int, wires: int = 400) -> tuple[Graph, Cir
             wire = builder.shift(a, int(rng.integers(-reach, 40)))
         elif choice == 6:
             wire = builder.wrap(a, *bounds)
+        elif choice == 7:
+            wire = builder.multiply(a, b)
+        elif choice == 8:
+            wire = builder.extreme(a, b, 0, least=bool(rng.integers(0, 2)))
+        elif choice == 9 and high - low < 1000:
+            wire = builder.table(a, [int(v) for v in rng.integers(*bounds, high - low + 1, endpoint=True)], 3)
         else:
             ends = (min(max(v, -(1 << 60)), 1 << 60) for v in (low, high))
             wire = builder.clamp(a, *sorted(int(v) for v in rng.integers(*ends, 2, endpoint=True)))
@@ -90,7 +96,7 @@ def test_random_circuits(seed: int, widest: int) -> None:
     x = random_rows(graph, 333)
     made = emulator(graph, circuit)
     assert (made.library is None) == (int(circuit.widths.max()) > 128)
-    assert int(circuit.widths.max()) > widest // 2
+    assert int(circuit.widths.max()) > widest // 2 and set(circuit.opcode.tolist()) == set(Opcode)
     assert (made.evaluate(x) == circuit.evaluate(x)).all()
 
 
