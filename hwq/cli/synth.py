@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -26,6 +26,13 @@ KINDS = tuple(CHAINS)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, or csynth for C synthesis.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option(
+    "--style",
+    type=click.Choice(["multiply", "adders"]),
+    default="multiply",
+    show_default=True,
+    help="Of the C++: a product for each weight, or the shared adder graph.",
+)
 @click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
 @click.option(
@@ -47,6 +54,7 @@ def synth(
     force: bool,
     dry_run: bool,
     out: Path | None,
+    style: Literal["multiply", "adders"],
     timeout: float | None,
     store: Path | str | None,
     as_json: bool,
@@ -69,6 +77,7 @@ def synth(
         jobs=jobs,
         timeout_s=timeout,
         force=force,
+        style=style,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
         progress=Progress(),
