@@ -127,7 +127,7 @@ def _area(source: Source, area: ET.Element | None) -> dict[str, Any]:
         if len(found) > 1:
             raise source.error(f"<Resources> has {' and '.join(child.tag for child in found)}")
         values[key] = source.convert(f"<{names[0]}>", found[0].text, whole) if found else None
-        if values[key] is None and key in ("lut", "ff"):
+        if values[key] is None and (found or key in ("lut", "ff")):
             raise source.error(f"<Resources> has no number of <{names[0]}>")
     return values
 

@@ -14,7 +14,7 @@ from hwq.reports.vivado_head import check_year
 
 _TITLE = re.compile(r"== ((?:Vivado|Vitis|AMD|Vitis Unified) ?\S* ?HLS) Report for '(.+)'\s*$")
 _FIELD = re.compile(r"\s*\* ([A-Z][A-Za-z ]*?):\s+(.*?)\s*$")
-_VERSION = re.compile(r"(\d{4}\.\d+(?:\.\d+)?) \(Build .*?(\d{4})\)$")
+_VERSION = re.compile(r"(\d{4}\.\d+(?:\.\d+)?)(?:\s+\(build .*?(\d{4})\))?", re.IGNORECASE)
 _HEADING = re.compile(r"\s*[+*] ([^:]+?)\s*(?:\([^)]*\))?:\s*$")
 _AREA = {
     "bram": ("bram_18k", "bram"),
@@ -61,6 +61,10 @@ def read_module(source: Source) -> Report:
     printed = any(line.startswith("SYNTHESIS REPORT:") for line in lines[:begin])
     if "Interface" not in parts and not printed:
         raise source.error("truncated: no section 'Interface'", len(lines))
+    if "Interface" in parts:
+        at = next((i for i in range(parts["Interface"].start, len(lines)) if is_border(lines[i])), None)
+        if at is None or not read_table(source, lines, at)[0].columns:
+            raise source.error("truncated: the section 'Interface' has no rows", len(lines))
     whole_tables(source, lines, begin)
     performance, area = parts["Performance Estimates"], parts["Utilization Estimates"]
     target, estimate, uncertainty = _clock(source, lines, performance)
@@ -129,7 +133,7 @@ def head_fields(lines: Sequence[str], begin: int) -> dict[str, str]:
 
 
 def head_version(source: Source, fields: dict[str, str]) -> str:
-    match = _VERSION.match(fields.get("Version", ""))
+    match = _VERSION.fullmatch(fields.get("Version", ""))
     if match is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
         raise source.error("the head names no version or no device: it is damaged or truncated")
     check_year(source, match[1], match[2])

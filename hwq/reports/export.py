@@ -210,12 +210,13 @@ def read_export_text(source: Source) -> Report:
             raise source.error(f"no {key.upper()} row in the resource summary", at + 1)
     target, achieved, met = _timing(source, lines, heads[f"{stage} Timing Summary"])
     _compare(source, target, achieved, met)
-    _first_table(source, lines, heads[f"{stage} Vivado Reports"])
+    if not _first_table(source, lines, heads[f"{stage} Vivado Reports"]).columns:
+        raise source.error("truncated: the list of the reports has no rows", len(lines))
     table = _first_table(source, lines, heads[f"{stage} Resources"])
     modules = tuple(_text_module(source, table, row) for row in table.rows)
     _same_top(source, modules, counts)
     fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
-    version = re.match(r"(\d{4}\.\d+(?:\.\d+)?) \(Build .*?(\d{4})\)$", fields.get("Version", ""))
+    version = re.fullmatch(r"(\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(\d{4})\))?", fields.get("Version", ""))
     if version is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
         raise source.error("the head names no version or no device: it is damaged")
     check_year(source, version[1], version[2])

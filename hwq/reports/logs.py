@@ -98,7 +98,7 @@ def outcome(text: str) -> Outcome:
     errors = [match[0].strip() for match in _ERROR.finditer(text)]
     first = errors[0] if errors else None
     status, decisive = _decide(text, [line for line in errors if not _HARMLESS.search(line)])
-    tail = [line for line in text[-4000:].split("\n") if line.strip()]
+    tail = [line.rstrip() for line in text[-4000:].split("\n") if line.strip()]
     if tail and not any(_END.search(line) for line in tail[-4:]):
         cut = f"the log breaks off after {tail[-1].strip()[:80]!r}"
         if status is Status.OK:
@@ -118,6 +118,8 @@ def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
                 return bare
             if refused:
                 return Status.LICENCE, refused[0].strip()
+        if status is Status.FAILED and (late := _LATE.search(text)):
+            return Status.TIMING_MISSED, late[0].strip()
         return status, line
     if bare:
         return bare
