@@ -112,7 +112,9 @@ def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     """Status and the line behind it, for the `errors` that are no harmless ones."""
     bare, refused = _bare(text), _NO_LICENCE.search(text)
     if errors:
-        line, status = next(((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], Status.FAILED))
+        line, status = next(
+            ((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], _last_resort(errors))
+        )
         if status in (Status.FAILED, Status.COMPILE_ERROR):  # a sign of more weight than an error that names no cause
             if bare:
                 return bare
@@ -131,6 +133,11 @@ def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     if all(_BANNER_ONLY.fullmatch(line) for line in lines):
         return Status.NO_REPORT, "nothing but the head of a log is in it: nothing was run"
     return Status.OK, None
+
+
+def _last_resort(errors: list[str]) -> Status:
+    """Where every error only passes on a failure: HLS says so of its front end, in whatever words."""
+    return Status.COMPILE_ERROR if any("[HLS 200-70]" in line or "[HLS 200-1715]" in line for line in errors) else Status.FAILED
 
 
 def classify(line: str) -> Status | None:

@@ -82,7 +82,8 @@ def _vivado(source: Source) -> Report:
         parser = (
             read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text[:6000], re.MULTILINE) else read_flat
         )
-        if ("-hier" in options) != (parser is read_hierarchical) and name == "report_utilization":
+        asked = any(word.startswith("-hier") for word in options.split())
+        if asked != (parser is read_hierarchical) and name == "report_utilization":
             raise source.error(f"its command is {name}{options}, its content of another kind: the report is damaged")
     elif re.fullmatch(r"(?:Accelerator|SDx System) Utilization.*", title) or name == "report_accelerator_utilization":
         parser = read_kernels

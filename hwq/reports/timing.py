@@ -213,7 +213,7 @@ def _check_paths(source: Source, lines: Sequence[str], start: int) -> list[_Path
         final = source.convert("slack", path.final, number, path.line)
         if final is None or abs(final - path.slack) > 0.0005:
             raise source.error(f"a path begins with a slack of {path.slack:g} and ends with {path.final}: it is damaged", path.line)
-        if path.verdict in ("MET", "VIOLATED") and (path.slack < 0) == (path.verdict == "MET"):
+        if path.verdict in ("MET", "VIOLATED") and abs(path.slack) > 0.0005 and (path.slack < 0) == (path.verdict == "MET"):
             raise source.error(f"a slack of {path.slack:g} is called {path.verdict}: the path is damaged", path.line)
     return paths
 

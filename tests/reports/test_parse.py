@@ -96,6 +96,10 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         samples.module_csynth("Vitis HLS", "2022.1", estimate="4.535"),
         {"tool": "Vitis HLS", "lat_min": 638, "lat_max": 640, "ii_max": 640, "clk_est_ns": 4.535, "status": "timing missed"},
     ),
+    "module that counts its time by its estimate": (
+        samples.module_csynth("Vitis HLS", "2022.1", estimate="6.000").replace("3.190 us|   3.200 us", "3.828 us|   3.840 us"),
+        {"lat_min": 638, "lat_max": 640, "status": "timing missed"},
+    ),
     "module without URAM": (samples.module_csynth(uram=False), {"uram": None, "lut": 1258}),
     "module of unknown latency": (
         samples.module_csynth(latency=("?", "?", "?", "?")),
@@ -178,6 +182,17 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "bram": 20,
         }
         | {"clk_target_ns": 5.0, "clk_est_ns": 5.037, "timing_met": False, "status": "timing missed", "state": "Routed"},
+    ),
+    "export without registers": (
+        samples.export("NA", "No Sequential Path"),
+        {"clk_est_ns": None, "timing_met": None, "status": "ok", "lut": 40345},
+    ),
+    "export of the first versions": (
+        samples.export("4.9", "Timing met")
+        .replace("Post-Implementation ", "")
+        .replace("CP achieved post-synthesis:    3.384\n", "")
+        .replace(" post-implementation", ""),
+        {"clk_est_ns": 4.9, "timing_met": True, "state": "Synthesized", "lut": 40345},
     ),
     "export_impl.xml": (
         samples.export_xml(),
