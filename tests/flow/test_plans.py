@@ -28,7 +28,12 @@ GOOD = {
         json.dumps(
             {
                 "fmax": {"clk": {"achieved": 80.0, "constraint": 50}},
-                "utilization": {"TRELLIS_COMB": {"used": 900}, "TRELLIS_FF": {"used": 90}, "MULT18X18D": {"used": 0}, "DP16KD": {"used": 0}},
+                "utilization": {
+                    "TRELLIS_COMB": {"used": 900},
+                    "TRELLIS_FF": {"used": 90},
+                    "MULT18X18D": {"used": 0},
+                    "DP16KD": {"used": 0},
+                },
             }
         ),
     )
@@ -99,7 +104,12 @@ def test_there_and_back(run: Path, server: Server, folder: Path, tmp_path: Path)
     back = import_plan(folder, run=run, store_path=store)
     assert back.steps == ("yosys-synth", "nextpnr-route") and back.folder.parent.parent == run
     synthesis, routed = back.measurements
-    assert (synthesis.key.tool, synthesis.key.version, synthesis.key.stage, synthesis.resources.lut) == ("yosys", "0.70", "synth", 300)
+    assert (synthesis.key.tool, synthesis.key.version, synthesis.key.stage, synthesis.resources.lut) == (
+        "yosys",
+        "0.70",
+        "synth",
+        300,
+    )
     assert (routed.key.stage, routed.key.options, routed.timing.fmax_mhz) == ("route", "after yosys 0.70", pytest.approx(80.0))
     assert routed.resources.lut == 900 and routed.seconds > 0
     assert Store.open(store).artefacts(routed.key).keys() == {"nextpnr/routed.json", "nextpnr/route.log"}
@@ -176,7 +186,9 @@ def test_what_was_changed_on_the_way_is_refused(server: Server, folder: Path, tm
         assert Store.open(tmp_path / "s.sqlite").find() == []
 
     synthesis, routed = "steps/yosys-synth.json", "steps/nextpnr-route.json"
-    refuses(ToolError, "stat.json of yosys-synth is missing or was changed", lambda c: (c / "yosys/stat.json").write_text(stat_json(5)))
+    refuses(
+        ToolError, "stat.json of yosys-synth is missing or was changed", lambda c: (c / "yosys/stat.json").write_text(stat_json(5))
+    )
     refuses(ToolError, "missing or was changed", lambda c: (c / "nextpnr/netlist.json").unlink())
     refuses(ToolError, "the log of yosys-synth is missing", lambda c: (c / "yosys/synth.log").unlink())
     refuses(ToolError, "failed at synth", lambda c: (c / "yosys/synth.log").write_text("ERROR: out of luck\n"))
