@@ -94,6 +94,12 @@ def _row(source: Source, line: str, number: int, width: int) -> _Row:
             raise source.error(f"{cells[0]}: minimum, average and maximum are not in order: the row is damaged", number)
         if len({low is None, mean is None, high is None}) > 1:
             raise source.error(f"{cells[0]}: only some of minimum, average and maximum are said: the row is damaged", number)
+    single = values[2] is not None and all(v is None for v in values[3:])  # one transaction has no interval
+    total = source.convert(f"{cells[0]}, total", cells[8], whole, number) if len(cells) == 9 else None
+    if single and len({*values[:3], total if total is not None else values[2]}) > 1:
+        raise source.error(f"{cells[0]}: one transaction with several latencies: the row is damaged", number)
+    if total is not None and values[2] is not None and total < values[2]:
+        raise source.error(f"{cells[0]}: the whole run took less than one transaction: the row is damaged", number)
     if cells[1].lower() not in (*_NOT_RUN, "pass", "fail"):
         raise source.error(f"{cells[0]}: status {cells[1]!r} is neither Pass nor Fail", number)
     return _Row(cells[0], cells[1], values)
@@ -105,6 +111,7 @@ def read_transactions(source: Source) -> Report:
     Raises:
         ReportError: truncated or damaged.
     """
+    numbered = re.search(r"^transaction +\d+:", source.text, re.MULTILINE) is not None
     latencies: list[int | None] = []
     intervals: list[int | None] = []
     if not source.text.endswith("\n"):
@@ -121,6 +128,10 @@ def read_transactions(source: Source) -> Report:
         intervals.append(source.convert("interval", match[3].replace("x", "-"), whole, number))
     if not latencies:
         raise source.error("truncated: no transaction", 1)
+    if not numbered:  # the first generations mark no end: what looks whole may be half of it
+        return Report("cosim transaction data", tool="HLS cosim", reason="the format has no end mark, so no range is taken from it")
+    if not (intervals[-1] is None or (len(intervals) == 1 and intervals[0] == 0)):
+        raise source.error("truncated: the last transaction has an interval, so one more must follow", len(latencies) + 1)
     known, gaps = [v for v in latencies if v is not None], [v for v in intervals if v]
     return Report(
         "cosim transaction data",
@@ -154,6 +165,8 @@ def read_lat(source: Source) -> Report:
         low, mean, high = (values[f"{which}_{what}"] for which in ("MIN", "AVER", "MAX"))
         if None not in (low, mean, high) and not (low or 0) <= (mean or 0) <= (high or 0):
             raise source.error(f"minimum, average and maximum {what.lower()} are not in order: the file is damaged")
+    if not values["MAX_THROUGHPUT"] and values["MIN_LATENCY"] != values["MAX_LATENCY"]:
+        raise source.error("one transaction with several latencies: the file is damaged")
     return Report(
         "cosim transaction data",
         tool="HLS cosim",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hwq.reports.csynth_text import verdict
+from hwq.reports.csynth_text import check_time, verdict
 from hwq.reports.numbers import nanoseconds, number, whole, whole_range
 from hwq.reports.text import Source, read, refuse_damage
 from hwq.reports.types import Latency, Module, Report, Resources, Timing
@@ -67,8 +68,10 @@ def read_csynth_xml(source: Source) -> Report:
     if xml.root.tag != "profile" or xml.root.find("UserAssignments") is None:
         raise source.error(f"no HLS report: its root is <{xml.root.tag}> without <UserAssignments>")
     version, part, top = (xml.text(t) for t in ("ReportVersion/Version", "UserAssignments/Part", "UserAssignments/TopModelName"))
-    if not version or not top:
-        raise source.error("no <Version> or no <TopModelName>: the report is damaged")
+    if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not re.fullmatch(r"[A-Za-z_][\w.]*", top):
+        raise source.error(f"<Version> {version!r} or <TopModelName> {top!r} cannot be: the report is damaged")
+    if part and not re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", part):
+        raise source.error(f"<Part> {part!r} cannot be: the report is damaged")
     area = _area(source, xml.root.find("AreaEstimates/Resources"))
     to_ns = _unit(xml)
     target, uncertainty = xml.get("UserAssignments/TargetClockPeriod", to_ns), xml.get("UserAssignments/ClockUncertainty", to_ns)
@@ -146,12 +149,8 @@ def _cycles(xml: Xml, target: float) -> dict[str, Any]:
             raise source.error(f"{low_key} is {values[low_key]}, {high_key} {values[high_key]}: the report is damaged")
     for key, name in (("lat_min", "Best"), ("lat_max", "Worst")):
         shown = xml.text(f"{_LATENCY}/{name}-caseRealTimeLatency")
-        time = source.convert(f"<{name}-caseRealTimeLatency>", shown, nanoseconds)
-        if time is None or values[key] is None:
-            continue
-        step = 1.0 if shown.endswith("ns") else 10.0 ** (3 * ["us", "ms", "s", "sec"].index(shown.split()[-1]) + 3)
-        if abs(values[key] * target - time) > 0.00051 * step + 0.0051 * values[key]:
-            raise source.error(f"a latency of {values[key]} cycles of {target:g} ns is not {shown}: the report is damaged")
+        if values[key] is not None and shown:
+            check_time(source, values[key], target, shown)
     return values
 
 

@@ -1,20 +1,20 @@
-"""The text reports of C synthesis: <function>_csynth.rpt of one module, and the summary csynth.rpt of Vitis HLS."""
+"""<function>_csynth.rpt: the C-synthesis report of one module, by Vivado HLS or Vitis HLS."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hwq.reports.numbers import count, nanoseconds, whole
 from hwq.reports.text import Row, Source, Table, is_border, is_table_line, read_table
 from hwq.reports.types import Module, Report, Status
+from hwq.reports.vivado_head import check_year
 
 _TITLE = re.compile(r"== ((?:Vivado|Vitis|AMD|Vitis Unified) ?\S* ?HLS) Report for '(.+)'\s*$")
-_SUMMARY = re.compile(r"== Synthesis Summary Report of '(.+)'\s*$")
 _FIELD = re.compile(r"\s*\* ([A-Z][A-Za-z ]*?):\s+(.*?)\s*$")
-_VERSION = re.compile(r"\d{4}\.\d+(?:\.\d+)?")
+_VERSION = re.compile(r"(\d{4}\.\d+(?:\.\d+)?) \(Build .*?(\d{4})\)$")
 _HEADING = re.compile(r"\s*[+*] ([^:]+?)\s*(?:\([^)]*\))?:\s*$")
 _AREA = {
     "bram": ("bram_18k", "bram"),
@@ -36,11 +36,6 @@ def is_module(text: str) -> bool:
     return "HLS Report for '" in text
 
 
-def is_summary(text: str) -> bool:
-    """The summary of all modules."""
-    return "== Synthesis Summary Report of '" in text
-
-
 @dataclass(frozen=True, slots=True)
 class _Part:
     """One section: a == heading, with where it starts and ends."""
@@ -56,20 +51,20 @@ def read_module(source: Source) -> Report:
         ReportError: truncated, damaged, or numbers that contradict each other.
     """
     lines = source.lines
-    begin, title = _find(source, lines, _TITLE)
+    begin, title = find_title(source, lines, _TITLE)
     parts = _parts(lines, begin)
-    fields = _fields(lines, begin)
-    version = _version(source, fields)
+    fields = head_fields(lines, begin)
+    version = head_version(source, fields)
     for name in ("Performance Estimates", "Utilization Estimates"):
         if name not in parts:
             raise source.error(f"truncated: no section {name!r}", len(lines))
     printed = any(line.startswith("SYNTHESIS REPORT:") for line in lines[:begin])
     if "Interface" not in parts and not printed:
         raise source.error("truncated: no section 'Interface'", len(lines))
-    _whole_tables(source, lines, begin)
+    whole_tables(source, lines, begin)
     performance, area = parts["Performance Estimates"], parts["Utilization Estimates"]
     target, estimate, uncertainty = _clock(source, lines, performance)
-    cycles = _latency(source, lines, performance)
+    cycles = _latency(source, lines, performance, target)
     resources, zero = _area(source, lines, area)
     missed = estimate is not None and target is not None and estimate > target - (uncertainty or 0) + 1e-9
     status, reason = verdict(zero=zero, missed=missed)
@@ -101,7 +96,7 @@ def verdict(*, zero: bool, missed: bool) -> tuple[Status, str | None]:
     return Status.OK, None
 
 
-def _find(source: Source, lines: Sequence[str], pattern: re.Pattern[str]) -> tuple[int, re.Match[str]]:
+def find_title(source: Source, lines: Sequence[str], pattern: re.Pattern[str]) -> tuple[int, re.Match[str]]:
     found = [(i, match) for i, line in enumerate(lines) if (match := pattern.match(line))]
     if not found:
         raise source.error("the heading of the report is damaged")
@@ -123,7 +118,7 @@ def _parts(lines: Sequence[str], begin: int) -> dict[str, _Part]:
     return found
 
 
-def _fields(lines: Sequence[str], begin: int) -> dict[str, str]:
+def head_fields(lines: Sequence[str], begin: int) -> dict[str, str]:
     fields: dict[str, str] = {}
     for line in lines[begin + 1 : begin + 16]:
         if match := _FIELD.match(line):
@@ -133,14 +128,15 @@ def _fields(lines: Sequence[str], begin: int) -> dict[str, str]:
     return fields
 
 
-def _version(source: Source, fields: dict[str, str]) -> str:
+def head_version(source: Source, fields: dict[str, str]) -> str:
     match = _VERSION.match(fields.get("Version", ""))
-    if match is None:
-        raise source.error("the head names no version: it is damaged or truncated")
-    return match[0]
+    if match is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
+        raise source.error("the head names no version or no device: it is damaged or truncated")
+    check_year(source, match[1], match[2])
+    return match[1]
 
 
-def _whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
+def whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
     """The last table of the file is whole; so is the last one of the report where other results follow it."""
     end = next((i for i in range(begin, len(lines)) if lines[i].startswith("CO-SIMULATION RESULT:")), len(lines))
     if end < len(lines):
@@ -194,11 +190,30 @@ def _clock(source: Source, lines: Sequence[str], part: _Part) -> tuple[float | N
     return tuple(slowest)
 
 
-def _latency(source: Source, lines: Sequence[str], part: _Part) -> dict[str, Any]:
+def _latency(source: Source, lines: Sequence[str], part: _Part, target: float | None) -> dict[str, Any]:
     table = _after(source, lines, part, "Latency", "Summary")
     if table is None or len(table.rows) != 1:
         raise source.error("no table of the latency, or not one row in it", part.start)
-    return _cycles(source, table, table.rows[0], required=True)
+    values = _cycles(source, table, table.rows[0], required=True)
+    for key, name in (("lat_min", "latency (absolute) min"), ("lat_max", "latency (absolute) max")):
+        at = table.index(name)
+        if at is not None and target is not None and values[key] is not None:
+            check_time(source, values[key], target, table.rows[0].cells[at], table.rows[0].line)
+    return values
+
+
+def check_time(source: Source, cycles: int, target_ns: float, shown: str, line: int | None = None) -> None:
+    """A latency as a time is its cycles by the target clock, shown with three digits after the point.
+
+    Raises:
+        ReportError: it is another time.
+    """
+    time = source.convert("latency as a time", shown, nanoseconds, line)
+    unit = nanoseconds("1 " + shown.split()[-1]) if time is not None and " " in shown else None
+    if time is None or unit is None:
+        return
+    if abs(cycles * target_ns - time) > 0.00051 * unit + 0.0051 * cycles:
+        raise source.error(f"a latency of {cycles} cycles of {target_ns:g} ns is not {shown}: the report is damaged", line)
 
 
 def _cycles(source: Source, table: Table, row: Row, *, required: bool) -> dict[str, Any]:
@@ -263,71 +278,3 @@ def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _
             Module(row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], {}))
         )
     return tuple(modules)
-
-
-_SUMMARY_COLUMNS = {"bram": ("bram",), "dsp": ("dsp",), "ff": ("ff",), "lut": ("lut",), "uram": ("uram",)}
-
-
-def read_summary(source: Source) -> Report:
-    """The summary csynth.rpt of Vitis HLS: modules and loops; it shows the worst case alone, and `-` for what is not used or not known.
-
-    The slack has the wrong sign in 2020.2, so the status goes by the issue column.
-
-    Raises:
-        ReportError: truncated or damaged.
-    """
-    lines = source.lines
-    begin, title = _find(source, lines, _SUMMARY)
-    fields = _fields(lines, begin)
-    version = _version(source, fields)
-    at = next((i for i in range(begin, len(lines)) if _HEADING.match(lines[i]) and "Resource Estimates" in lines[i]), None)
-    first = next((i for i in range(at, min(at + 8, len(lines))) if is_border(lines[i])), None) if at is not None else None
-    if first is None:
-        raise source.error("truncated: no table of modules and loops", len(lines))
-    table, _ = read_table(source, lines, first)
-    _whole_tables(source, lines, begin)
-    names, issues = table.index("modules & loops"), table.index("issue type")
-    needed = [table.index("latency (cycles)"), table.index("interval"), *(table.index(*n) for n in _SUMMARY_COLUMNS.values())]
-    if names is None or issues is None or None in needed or not table.rows:
-        raise source.error(f"columns are missing in the table of modules and loops: {', '.join(table.columns)}", table.line)
-    modules = tuple(m for row in table.rows if (m := _summary_row(source, table, row)) is not None)
-    if not modules or modules[0].depth != 0 or modules[0].name != title[1]:
-        raise source.error(f"the first row of the table is not {title[1]!r}: it is damaged", table.line)
-    top = modules[0]
-    if (top.lut is None or top.ff is None) and not all(value is None for value in (top.lut, top.ff, top.dsp, top.bram)):
-        raise source.error("the first row has no LUT or FF count", table.rows[0].line)
-    missed = "timing" in table.rows[0].cells[issues].lower()
-    status, reason = verdict(zero=not any((top.lut, top.ff, top.dsp, top.bram, top.uram)), missed=missed)
-    return Report(
-        "summary_csynth.rpt",
-        tool="Vitis HLS",
-        version=version,
-        device=fields.get("Target device"),
-        top=title[1],
-        bram_unit="18K",
-        status=status,
-        reason=reason,
-        state="C synthesis",
-        modules=modules[1:],
-        **{key: getattr(top, key) for key in ("lut", "ff", "dsp", "bram", "uram", "lat_min", "lat_max", "ii_min", "ii_max")},
-    )
-
-
-def _summary_row(source: Source, table: Table, row: Row) -> Module | None:
-    """A module; None for a loop, which has no resources of its own."""
-    marker = row.raw.lstrip()
-    if not marker.startswith(("+", "*")):
-        if not marker.startswith("o "):
-            raise source.error(f"{row.cells[0]!r} is neither module nor loop", row.line)
-        return None
-    values: dict[str, Any] = {}
-    for key, names in _SUMMARY_COLUMNS.items():
-        at = table.index(*names)
-        values[key] = source.convert(f"{row.cells[0]}, {key}", row.cells[at or 0], count, row.line)
-    for key, name in (("lat", "latency (cycles)"), ("ii", "interval")):
-        text = row.cells[table.index(name) or 0]
-        low, _, high = text.partition("~")
-        values[f"{key}_max"] = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
-        values[f"{key}_min"] = source.convert(f"{row.cells[0]}, {name}", low, whole, row.line)
-    module = Module(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values)
-    return replace(module, name=module.name.rstrip("* ")) if module.name.endswith("*") else module

@@ -11,6 +11,7 @@ from hwq.reports.numbers import count, number
 from hwq.reports.text import Row, Source, Table, depth, is_border, read_table
 from hwq.reports.types import Module, Report, Status
 from hwq.reports.utilization import TRIMMED_LUT
+from hwq.reports.vivado_head import check_year
 from hwq.reports.xml import parse_xml
 
 _VIVADO = re.compile(r"Implementation tool: Xilinx Vivado v\.?(\d{4}\.\d+(?:\.\d+)?)")
@@ -18,6 +19,7 @@ _COUNT = re.compile(r"([A-Z]+):\s+(\S+)\s*$")
 _PERIOD = re.compile(r"CP (required|achieved post-synthesis|achieved post-implementation):\s+(\S+)\s*$")
 _TITLE = re.compile(r"== Vivado (RTL Synthesis|Place & Route) Results\s*$", re.MULTILINE)
 _KEYS = ("lut", "ff", "dsp", "bram", "uram")
+_EXPORTED = frozenset({*_KEYS, "clb", "slice", "srl", "latch", "lutram", "muxf7", "muxf8", "carry8", "carry4"})
 _NEEDED = ("lut", "ff", "dsp", "bram")
 
 
@@ -57,7 +59,12 @@ def read_export(source: Source) -> Report:
     counts: dict[str, float | None] = {}
     periods: dict[str, float | None] = {}
     met: bool | None = None
+    inside = False
     for number_, line in enumerate(lines, 1):
+        if line.startswith("#==="):
+            inside = line.rstrip().endswith("Resource usage ===")
+        elif inside and line.strip() and ((row := _COUNT.match(line)) is None or row[1].lower() not in _EXPORTED):
+            raise source.error(f"{line.strip()[:40]!r} is no row of the resources that hwq knows", number_)
         if match := _COUNT.match(line):
             counts.setdefault(match[1].lower(), source.convert(match[1], match[2], count, number_))
         elif match := _PERIOD.match(line):
@@ -67,7 +74,7 @@ def read_export(source: Source) -> Report:
         elif line.rstrip() in ("Timing met", "Timing not met"):
             met = line.rstrip() == "Timing met"
     version = _VIVADO.search(source.text)
-    device = re.search(r"^Device target:\s+(\S+)\s*$", source.text, re.MULTILINE)
+    device = re.search(r"^Device target:\s+([a-z0-9]+(?:-[A-Za-z0-9]+)*)\s*$", source.text, re.MULTILINE)
     if version is None or device is None or "required" not in periods or len(periods) < 2:
         raise source.error("truncated or damaged: no tool, no device or no clock period in it", len(lines))
     placed = "achieved post-implementation" in periods
@@ -128,8 +135,9 @@ def read_export_xml(source: Source) -> Report:
     items = {item.get("NAME"): item.get("VALUE") for item in xml.root.findall("GeneralInfo/item")}
     top = next((m.get("MODULENAME") for m in xml.root.iter("RtlModule") if m.get("IS_TOP") == "1"), None)
     modules = tuple(_rtl_module(source, element) for element in xml.root.findall("RtlModules/RtlModule"))
-    if modules and (modules[0].lut, modules[0].ff) not in ((values["lut"], values["ff"]), (None, None)) and modules[0].depth == 0:
-        raise source.error(f"the design has {values['lut']:g} LUTs, its top module {modules[0].lut}: the report is damaged")
+    _same_top(source, modules, values)
+    if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not str(items.get("Version", version)).startswith(version[:6]):
+        raise source.error(f"<VIVADO_VERSION> is {version!r}, the general information says {items.get('Version')!r}: it is damaged")
     return Report(
         kind,
         tool="Vivado (HLS export)",
@@ -146,6 +154,16 @@ def read_export_xml(source: Source) -> Report:
         **values,
         **_verdict(values, met, placed=kind == "export_impl.xml"),
     )
+
+
+def _same_top(source: Source, modules: Sequence[Module], values: dict[str, Any]) -> None:
+    """The design stands twice: in its summary, and as the first row of its modules, where a zero is left out."""
+    if not modules or modules[0].depth != 0 or modules[0].lut is None:
+        return
+    for key in _KEYS:
+        again = getattr(modules[0], key) or 0
+        if values.get(key) is not None and values[key] != again:
+            raise source.error(f"the design has {values[key]:g} {key.upper()}, its top module {again:g}: the report is damaged")
 
 
 def _rtl_module(source: Source, element: ET.Element) -> Module:
@@ -182,9 +200,11 @@ def read_export_text(source: Source) -> Report:
             raise source.error(f"truncated: no section {stage + ' ' + name!r}", len(lines))
     at = heads[f"{stage} Resource Summary"] + 2
     counts: dict[str, float | None] = {}
-    while at < len(lines) and (match := _COUNT.match(lines[at])):
+    while at < len(lines) and (match := _COUNT.match(lines[at])) and match[1].lower() in _EXPORTED:
         counts[match[1].lower()] = source.convert(match[1], match[2], count, at + 1)
         at += 1
+    if at < len(lines) and lines[at].strip():
+        raise source.error(f"{lines[at].strip()[:40]!r} is no row of the resources that hwq knows", at + 1)
     for key in _NEEDED:
         if counts.get(key) is None:
             raise source.error(f"no {key.upper()} row in the resource summary", at + 1)
@@ -193,20 +213,18 @@ def read_export_text(source: Source) -> Report:
     _first_table(source, lines, heads[f"{stage} Vivado Reports"])
     table = _first_table(source, lines, heads[f"{stage} Resources"])
     modules = tuple(_text_module(source, table, row) for row in table.rows)
-    if modules and None not in (modules[0].lut, modules[0].ff) and (modules[0].lut, modules[0].ff) != (counts["lut"], counts["ff"]):
-        raise source.error(
-            f"the design has {counts['lut']:g} LUTs, its top module {modules[0].lut}: the report is damaged", table.line
-        )
+    _same_top(source, modules, counts)
     fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
-    version = re.match(r"\d{4}\.\d+(?:\.\d+)?", fields.get("Version", ""))
-    if version is None:
-        raise source.error("the head names no version: it is damaged")
+    version = re.match(r"(\d{4}\.\d+(?:\.\d+)?) \(Build .*?(\d{4})\)$", fields.get("Version", ""))
+    if version is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
+        raise source.error("the head names no version or no device: it is damaged")
+    check_year(source, version[1], version[2])
     values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}
     placed = stage == "Place & Route"
     return Report(
         "export_impl.rpt" if placed else "export_syn.rpt",
         tool="Vivado (HLS export)",
-        version=version[0],
+        version=version[1],
         device=fields.get("Target device"),
         bram_unit="18K",
         clk_target_ns=target,

@@ -97,30 +97,38 @@ def outcome(text: str) -> Outcome:
     """
     errors = [match[0].strip() for match in _ERROR.finditer(text)]
     first = errors[0] if errors else None
-    real = [line for line in errors if not _HARMLESS.search(line)]
-    bare = _bare(text)
-    if real:
-        causes = [(line, kind) for line in real if (kind := classify(line)) is not None]
-        line, status = causes[0] if causes else (real[0], Status.FAILED)
-        if bare and not (causes and causes[0][1] not in (Status.FAILED, Status.COMPILE_ERROR)):
-            status, line = bare
-        refused = _NO_LICENCE.search(text)
-        if refused and status in (Status.FAILED, Status.COMPILE_ERROR):
-            status, line = Status.LICENCE, refused[0].strip()
-        return Outcome(status, len(errors), first, line)
+    status, decisive = _decide(text, [line for line in errors if not _HARMLESS.search(line)])
+    tail = [line for line in text[-4000:].split("\n") if line.strip()]
+    if tail and not any(_END.search(line) for line in tail[-4:]):
+        cut = f"the log breaks off after {tail[-1].strip()[:80]!r}"
+        if status is Status.OK:
+            status, decisive = Status.KILLED, cut
+        elif status is not Status.NO_REPORT and errors[-1:] != [tail[-1].strip()]:
+            decisive = f"{decisive} ({cut})"
+    return Outcome(status, len(errors), first, decisive)
+
+
+def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
+    """Status and the line behind it, for the `errors` that are no harmless ones."""
+    bare, refused = _bare(text), _NO_LICENCE.search(text)
+    if errors:
+        line, status = next(((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], Status.FAILED))
+        if status in (Status.FAILED, Status.COMPILE_ERROR):  # a sign of more weight than an error that names no cause
+            if bare:
+                return bare
+            if refused:
+                return Status.LICENCE, refused[0].strip()
+        return status, line
     if bare:
-        return Outcome(bare[0], len(errors), first, bare[1])
-    refused, failed = _NO_LICENCE.search(text), _STAGE_FAILED.search(text)
-    if failed:
-        return Outcome(Status.LICENCE if refused else Status.FAILED, len(errors), first, (refused or failed)[0].strip())
+        return bare
+    if failed := _STAGE_FAILED.search(text):
+        return Status.LICENCE if refused else Status.FAILED, (refused or failed)[0].strip()
     if late := _LATE.search(text):
-        return Outcome(Status.TIMING_MISSED, len(errors), first, late[0].strip())
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines or all(_BANNER_ONLY.fullmatch(line) for line in lines):
-        return Outcome(Status.NO_REPORT, len(errors), first, "nothing but the head of a log is in it: nothing was run")
-    if not any(_END.search(line) for line in lines[-4:]):
-        return Outcome(Status.KILLED, len(errors), first, f"the log breaks off after {lines[-1].strip()[:80]!r}")
-    return Outcome(Status.OK, len(errors), first, None)
+        return Status.TIMING_MISSED, late[0].strip()
+    lines = text.split("\n") if text.endswith("\n") else text.split("\n")[:-1]
+    if all(_BANNER_ONLY.fullmatch(line) for line in lines):
+        return Status.NO_REPORT, "nothing but the head of a log is in it: nothing was run"
+    return Status.OK, None
 
 
 def classify(line: str) -> Status | None:

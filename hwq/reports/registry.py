@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwq.errors import ReportError
-from hwq.reports import cosim, csynth_text, export, logs
+from hwq.reports import cosim, csynth_summary, csynth_text, export, logs
 from hwq.reports.csynth import read_csynth_xml
 from hwq.reports.power import read_power
 from hwq.reports.text import Source, decode, refuse_damage
@@ -147,7 +147,7 @@ def _is_vivado(text: str) -> bool:
 
 _TEXTS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
     (_is_vivado, _vivado),
-    (csynth_text.is_summary, csynth_text.read_summary),
+    (csynth_summary.is_summary, csynth_summary.read_summary),
     (csynth_text.is_module, csynth_text.read_module),
     (export.is_export_text, export.read_export_text),
     (export.is_export, export.read_export),
@@ -157,4 +157,4 @@ _TEXTS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
     (_is_failfast, _failfast),
     (cosim.is_report, cosim.read_report),
 )
-_ANYWHERE = (csynth_text.is_module, csynth_text.is_summary)
+_ANYWHERE = (csynth_text.is_module, csynth_summary.is_summary)

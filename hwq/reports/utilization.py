@@ -185,6 +185,7 @@ def read_hierarchical(source: Source) -> Report:
     table = _only_table(source, lines, section)
     if len(table.columns) < 2 or not table.rows:
         raise source.error("the hierarchy has no rows", table.line)
+    _known_columns(source, table, _HIER, ("instance", "module", "logic luts", "lutrams", "srls"))
     modules = tuple(_module(source, table, row, _HIER, unit=2) for row in table.rows)
     top = modules[0]
     if top.lut is None or top.ff is None or top.depth != 0:
@@ -201,6 +202,7 @@ def read_hierarchical(source: Source) -> Report:
 
 def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) -> None:
     """A part is never larger than the whole, and LUTs are logic, RAM and shift registers."""
+    _check_sums(source, table, modules)
     parts = [table.index(name) for name in ("logic luts", "lutrams", "srls")]
     for row, module in zip(table.rows, modules, strict=True):
         for key in ("lut", "ff", "dsp", "bram", "ramb18", "uram"):
@@ -215,6 +217,41 @@ def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) ->
                 )
 
 
+def _check_sums(source: Source, table: Table, modules: Sequence[Module]) -> None:
+    """Registers, memories and multipliers of an instance are those of its children, but for a few that Vivado moved across.
+
+    LUTs are not, as two may share one.
+    """
+    children: dict[int, list[int]] = {}
+    above: list[int] = []
+    for k, module in enumerate(modules):
+        while above and modules[above[-1]].depth >= module.depth:
+            above.pop()
+        if above:
+            children.setdefault(above[-1], []).append(k)
+        above.append(k)
+    for parent, parts in children.items():
+        for key in ("ff", "dsp", "bram", "ramb18", "uram"):
+            values = [getattr(modules[k], key) for k in parts]
+            whole_ = getattr(modules[parent], key)
+            if None not in values and whole_ is not None and abs(sum(values) - whole_) > 2 + 0.01 * whole_:
+                raise source.error(
+                    f"{modules[parent].name}: {whole_:g} {key}, but its parts make {sum(values):g}: the report is damaged",
+                    table.rows[parent].line,
+                )
+
+
+def _known_columns(source: Source, table: Table, names: dict[str, tuple[str, ...]], others: Sequence[str]) -> None:
+    """A count that is not there is well; one that is not there while an unknown column is would be lost."""
+    known = {name for group in names.values() for name in group} | set(others)
+    unknown = [column for column in table.columns if column not in known]
+    missing = [key for key, group in names.items() if table.index(*group) is None]
+    if unknown and missing:
+        raise source.error(
+            f"no column of {missing[0]}, but one called {unknown[0]!r}: the header is damaged, or new to hwq", table.line
+        )
+
+
 def read_kernels(source: Source) -> Report:
     """The kernel table of `v++` (`report_accelerator_utilization`): what the kernels use, without the platform.
 
@@ -225,6 +262,7 @@ def read_kernels(source: Source) -> Report:
     header, _, start = read_header(source, lines)
     section = next(iter(read_sections(source, lines, start).values()))
     table = _only_table(source, lines, section)
+    _known_columns(source, table, _KERNEL, ("name", "lutasmem"))
     modules = tuple(_module(source, table, row, _KERNEL, unit=3) for row in table.rows)
     used = next((m for m in modules if m.name.lower() == "used resources"), None)
     if used is None or used.lut is None or used.ff is None:

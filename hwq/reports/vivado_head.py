@@ -10,6 +10,9 @@ from hwq.reports.text import Source, is_border, read_table
 
 _FIELD = re.compile(r"\|\s*([A-Za-z][A-Za-z ]*?)\s*:\s(.*?)\s*$")
 _VERSION = re.compile(r"v\.?(\d{4}\.\d+(?:\.\d+)?)")
+_YEAR = re.compile(r"^Copyright 1986-(\d{4}) .*?(?:Copyright 2022-(\d{4}) .*)?$")
+_DEVICE = re.compile(r"(?=[a-z]*\d)[a-z0-9]+(?:[-_][A-Za-z0-9]+)*")
+_DESIGN = re.compile(r"[A-Za-z_\\][\w$.\\/\[\]-]*")
 _ENTRY = re.compile(r"\s*(\d+(?:\.\d+)*)\.? (\S.*?)\s*$")
 
 
@@ -48,11 +51,34 @@ def read_header(source: Source, lines: Sequence[str]) -> tuple[Header, str, int]
     version = _VERSION.search(fields.get("tool version", ""))
     if version is None:
         raise source.error("the Tool Version line names no version: the header is damaged")
+    _check_header(source, fields, version[1])
     return (
         Header(version[1], fields.get("device", ""), fields.get("design", ""), fields.get("design state", "")),
         lines[at].strip(),
         at + 1,
     )
+
+
+def check_year(source: Source, version: str, year: str | None) -> None:
+    """A version is named after the year in which it was built, or after the one before (2016.4 was built in January 2017).
+
+    Raises:
+        ReportError: another year.
+    """
+    if year is not None and not int(year) - 1 <= int(version[:4]) <= int(year):
+        raise source.error(f"version {version} of a build of {year}: the head of the report is damaged")
+    if not "2012" <= version[:4] <= "2049":
+        raise source.error(f"there is no version {version}: the head of the report is damaged")
+
+
+def _check_header(source: Source, fields: dict[str, str], version: str) -> None:
+    """What every Vivado report has, and cannot be otherwise."""
+    for name, pattern in (("design", _DESIGN), ("device", _DEVICE)):
+        if name not in fields or pattern.fullmatch(fields[name]) is None:
+            raise source.error(f"its head names no {name}, or one that cannot be ({fields.get(name, '')!r}): it is damaged")
+    rights = _YEAR.match(source.text.split("\n", 1)[0])
+    year = None if rights is None else rights[2] or rights[1]
+    check_year(source, version, None if year == "2022" else year)  # Xilinx' own copyright ends with 2022, whatever the version
 
 
 @dataclass(frozen=True, slots=True)
