@@ -14,6 +14,7 @@ from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
 from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.preflight import Preflight
+from hwq.flow.readings import require_pass
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
@@ -197,16 +198,17 @@ def _store_all(
     """
     measurements = []
     for step in synthesiser.steps:
-        if step.measures:
-            try:
-                found, artefacts = measure(
-                    step, records[step.name], design.folder, design.board, summary, _options(synthesiser, step)
-                )
-            except ReportError:
-                record_path(design.folder, step.name).unlink(missing_ok=True)
-                raise
-            store.put(found, artefacts)
-            measurements.append(found)
+        record = records[step.name]
+        try:
+            require_pass(step, record, design.folder)
+            if not step.measures:
+                continue
+            found, artefacts = measure(step, record, design.folder, design.board, summary, _options(synthesiser, step))
+        except ReportError:
+            record_path(design.folder, step.name).unlink(missing_ok=True)
+            raise
+        store.put(found, artefacts)
+        measurements.append(found)
     return tuple(measurements)
 
 

@@ -54,7 +54,12 @@ def test_a_model_predicts_with_its_error_and_the_time(tools: Path, tmp_path: Pat
     lut, ff, dsp = forecast.resources
     assert lut.measured and lut.value == pytest.approx(1440) and lut.error < 0.01 and lut.available == BOARD.lut
     assert ff.value == pytest.approx(600) and dsp.value == 0 and forecast.seconds == pytest.approx(12.0)
-    assert forecast.limits == () and "1440 LUT ± 0% of" in str(forecast) and "about 12 s" in str(forecast)
+    assert (
+        forecast.limits == ()
+        and "1440 LUT ± 0% of" in str(forecast)
+        and "0 DSP of" in str(forecast)
+        and "about 12 s" in str(forecast)
+    )
 
 
 def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path) -> None:
@@ -76,7 +81,7 @@ def test_a_measured_design_that_does_not_fit(tools: Path, tmp_path: Path) -> Non
     store = store_with(tmp_path / "s.sqlite", [150_000, 200_000, 240_000])
     small = replace(BOARD, lut=100_000)
     preflight = Preflight(small, choose("yosys", small, period_ns=5.0), store)
-    with pytest.raises(PreflightError, match="LUT ± .* of 100000 will not fit") as caught:
+    with pytest.raises(PreflightError, match=r"LUT ± .* of 100000 will not fit") as caught:
         preflight.check("0001", preflight.forecast(tmp_path, summary(200_000)))
     assert "--force" in (caught.value.hint or "") and caught.value.exit_code == 13
 

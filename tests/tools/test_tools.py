@@ -129,7 +129,11 @@ def test_vitis_run_takes_the_script_its_own_way() -> None:
     assert lead(find.Tool("vivado_hls", ("v",), "2019.2"), "hls") == ("-f",)
 
 
-def test_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    for name in ("nextpnr-ecp5", "ecppack"):
+        monkeypatch.setenv(find.variable(name), str(script(tmp_path / name, "echo 0.9")))
+
     def choose(tool: str, board: str, stage: str | None = None) -> synthesis.Synthesiser:
         return synthesis.choose(tool, boards.load(board), stage=stage, period_ns=5.0)
 
