@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -33,6 +33,13 @@ KINDS = tuple(CHAINS)
     type=click.Path(path_type=Path, file_okay=False),
     help="With --dry-run: copy the plans there, to run on another machine.",
 )
+@click.option(
+    "--style",
+    type=click.Choice(["multiply", "adders"]),
+    default="multiply",
+    show_default=True,
+    help="Of the C++: a product for each weight, or the shared adder graph.",
+)
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
@@ -47,6 +54,7 @@ def synth(
     force: bool,
     dry_run: bool,
     out: Path | None,
+    style: Literal["multiply", "adders"],
     timeout: float | None,
     store: Path | str | None,
     as_json: bool,
@@ -55,7 +63,7 @@ def synth(
     if out is not None and not dry_run:
         raise click.UsageError("--out goes with --dry-run")
     if dry_run:
-        _plan(run, board, point, tool, stage, clock, out, as_json)
+        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, out=out)
         return
     from hwq.flow.synth import synth as run_synthesis
 
@@ -69,6 +77,7 @@ def synth(
         jobs=jobs,
         timeout_s=timeout,
         force=force,
+        style=style,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
         progress=Progress(),
@@ -89,12 +98,10 @@ def synth(
     click.echo(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
-def _plan(
-    run: Path, board: str, point: str, tool: str, stage: str | None, clock: Period | None, out: Path | None, as_json: bool
-) -> None:
+def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
     from hwq.flow.planning import plan
 
-    planned = plan(run, board, point=point, tool=tool, stage=stage, clock=clock, out=out)
+    planned = plan(run, board, **options)
     if as_json:
         emit(planned)
         return

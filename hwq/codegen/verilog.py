@@ -7,7 +7,7 @@ A row goes in every clock; its result is at `y` after `latency` rising edges. No
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
@@ -25,6 +25,7 @@ class _Module:
     widths: list[int]
     signed: list[bool]
     registers: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    functions: dict[tuple[int, int, int, int], str] = field(default_factory=dict)  # (table, low and width of code, width) -> name
 
     def name(self, wire: int, stage: int) -> str:
         """The wire as seen in `stage`, behind as many registers as stages lie between."""
@@ -93,6 +94,12 @@ def _statements(module: _Module, wire: int) -> list[str]:
         return [f"{head} = {a} >>> {shift};" if shift > 0 else f"{head} = {a} <<< {-shift};"]
     if op is Opcode.WRAP:
         return [f"{head} = {a};"]
+    if op is Opcode.MUL:
+        return [f"{head} = {a} * {operands[1]};"]
+    if op in (Opcode.MAX, Opcode.MIN):
+        return [f"{head} = {_choice(module, wire, operands)};"]
+    if op is Opcode.TABLE:
+        return _lookup(module, wire)
     return [f"{head} = {_clamp(module, wire, a)};"]
 
 
@@ -120,6 +127,51 @@ def _adder(module: _Module, wire: int, operands: list[str], shift: int, sign: st
         f"wire {mark}[{width - by - 1}:0] w{wire}_high = {high};",
         f"{head} = {{w{wire}_high, {passed}}};",
     ]
+
+
+def _choice(module: _Module, wire: int, operands: list[str]) -> str:
+    """The greater or the lesser operand; one that is the other shifted up is told apart by the sign alone."""
+    circuit, (a, b) = module.circuit, operands
+    first, second = operands_of(circuit, wire)
+    for near, far, x, shifted in ((first, second, a, b), (second, first, b, a)):
+        if (
+            circuit.opcode[far] == Opcode.SHIFT
+            and int(circuit.a[far]) == near
+            and int(circuit.shift[far]) < 0
+            and module.signed[near]
+        ):
+            sign = f"{module.name(near, int(circuit.stage[wire]))}[{module.widths[near] - 1}]"
+            small, large = (x, shifted) if circuit.opcode[wire] == Opcode.MAX else (shifted, x)
+            return f"{sign} ? {small} : {large}"
+    return f"({a} {'>' if circuit.opcode[wire] == Opcode.MAX else '<'} {b}) ? {a} : {b}"
+
+
+def _lookup(module: _Module, wire: int) -> list[str]:
+    """A call of the table's function, and before its first use the function: a case of the operand's raw bits."""
+    circuit = module.circuit
+    source, number = int(circuit.a[wire]), int(circuit.b[wire])
+    low, in_width, out_width = int(circuit.low[source]), module.widths[source], module.widths[wire]
+    key = (number, low, in_width, out_width)
+    lines: list[str] = []
+    if key not in module.functions:
+        module.functions[key] = name = f"table_{len(module.functions)}"
+        raw = [entry & ((1 << out_width) - 1) for entry in circuit.tables[number]]
+        rest = Counter(raw).most_common(1)[0][0]  # also for codes that never occur
+        cases = [
+            f"        {in_width}'d{(low + k) & ((1 << in_width) - 1)}: {name} = {out_width}'d{value};"
+            for k, value in enumerate(raw)
+            if value != rest
+        ]
+        lines = [
+            f"function [{out_width - 1}:0] {name};",
+            f"    input [{in_width - 1}:0] code;",
+            "    case (code)",
+            *cases,
+            f"        default: {name} = {out_width}'d{rest};",
+            "    endcase",
+            "endfunction",
+        ]
+    return [*lines, f"{_declaration(module, wire)} = {module.functions[key]}({module.name(source, int(circuit.stage[wire]))});"]
 
 
 def _clamp(module: _Module, wire: int, a: str) -> str:

@@ -18,8 +18,8 @@ import numpy as np
 
 from hwq.ir import Circuit, Graph, Node, Opcode
 from hwq.ir.ops import odd_form
-from hwq.passes.lower import csd
 from hwq.passes.pipeline import register_bits
+from hwq.passes.wires import csd
 
 TRAINING = ("ebops", "weight_bits", "activation_bits")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import hwq
 from hwq.boards import Board
-from hwq.codegen.build import Build, build
+from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import circuit_features, graph_features
 from hwq.flow.routed import compare_routed
 from hwq.ir import Graph, parse, verify
@@ -21,6 +21,7 @@ from hwq.resources import directory
 from hwq.rundir import Point, RunDir, read_json, write_json
 from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
+from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.rtlsim import rtlsim
 from hwq.sim.vectors import write_rows
@@ -51,6 +52,7 @@ class Design:
     board: Board
     period: Period
     code: str
+    style: Style = "multiply"
 
     @cached_property
     def graph_text(self) -> str:
@@ -58,7 +60,7 @@ class Design:
 
     @cached_property
     def folder(self) -> Path:
-        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns)))
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style))
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -68,7 +70,7 @@ class Design:
 
     @cached_property
     def build(self) -> Build:
-        return build(self.graph, self.board, self.period)
+        return build(self.graph, self.board, self.period, style=self.style)
 
     def summary(self) -> dict[str, Any]:
         """What was generated (digests, features, latency), writing the files when they are not there yet."""
@@ -138,10 +140,12 @@ class Design:
         inputs = quantize_inputs(self.graph, x)
         reference = evaluate(self.graph, inputs)
         # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
+        native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
         code = to_types(csim(self.build, self.folder, inputs), self.build.graph, self.graph)
         rtl = to_types(rtlsim(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
         comparisons = [
             compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph)),
+            compare(self.graph, "reference", reference, "emulator", native),
             compare(self.graph, "reference", reference, "csim", code),
             compare(self.graph, "reference", reference, "rtl", rtl),
         ]

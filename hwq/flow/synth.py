@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
+from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
@@ -60,6 +61,7 @@ def synth(
     jobs: int = 2,
     timeout_s: float | None = None,
     force: bool = False,
+    style: Style = "multiply",
     tell: Tell | None = None,
     progress: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
@@ -69,6 +71,7 @@ def synth(
         stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
         timeout_s: limit for each program.
         force: go on with designs that will not fit or exceed a tool's limits.
+        style: of the C++ (`hwq.codegen.build.build`).
         tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
@@ -83,7 +86,7 @@ def synth(
     period, code = clock or board.default_clock, code_digest()
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
     store = Store.open(store_path)
-    designs = [Design(directory, p, board, period, code) for p in points]
+    designs = [Design(directory, p, board, period, code, style) for p in points]
     preflight = Preflight(board, synthesiser, store)
     job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
     results: dict[str, SynthResult] = {}

@@ -1,13 +1,15 @@
 """Circuit: the scalar operations of a design as columns of NumPy arrays, in topological order.
 
 Every wire carries an integer (a mantissa); its value is that integer times 2^-frac. `low` and `high` bound it and so give its
-width. There are eight operations, all on integers:
+width. There are twelve operations, all on integers:
 
     INPUT  the a-th input                     CONST  low (= high)
     ADD    a + (b << shift)                   SUB    a - (b << shift)       (shift < 0: (a << -shift) +- b)
     NEG    -a                                 SHIFT  a >> shift, floor      (shift < 0: a << -shift)
     WRAP   a modulo 2^n into [low, high], where high - low + 1 = 2^n
     CLAMP  min(max(a, low), high)
+    MUL    a * b                                 MAX, MIN  the greater, the lesser of a and b
+    TABLE  entry a - low(a) of table number b, `tables`
 
 `stage` is the pipeline stage that computes a wire (0 until `hwq.passes.pipeline` has run); `node` is the index of the graph
 node that asked for it, in `names`.
@@ -15,6 +17,7 @@ node that asked for it, in `names`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -38,7 +41,15 @@ class Opcode(IntEnum):
     SHIFT = 5
     WRAP = 6
     CLAMP = 7
+    MUL = 8
+    MAX = 9
+    MIN = 10
+    TABLE = 11
 
+
+# which columns hold wires, for each operation
+WIRES_A = frozenset(Opcode) - {Opcode.INPUT, Opcode.CONST}
+WIRES_B = frozenset({Opcode.ADD, Opcode.SUB, Opcode.MUL, Opcode.MAX, Opcode.MIN})
 
 ADDERS = (Opcode.ADD, Opcode.SUB, Opcode.NEG)
 
@@ -58,6 +69,7 @@ class Circuit:
     stage: IntColumn
     outputs: IntColumn
     names: tuple[str, ...]
+    tables: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.opcode)
@@ -98,6 +110,12 @@ class Circuit:
         if op is Opcode.CONST:
             return np.full(len(x), low, x.dtype)
         a = values[int(self.a[i])]
+        if op is Opcode.TABLE:
+            entries = np.array(self.tables[int(self.b[i])], a.dtype)
+            return entries[(a - int(self.low[self.a[i]])).astype(np.int64)]
+        if op in (Opcode.MUL, Opcode.MAX, Opcode.MIN):
+            function = {Opcode.MUL: np.multiply, Opcode.MAX: np.maximum, Opcode.MIN: np.minimum}[op]
+            return np.asarray(function(a, values[int(self.b[i])]))
         if op in (Opcode.ADD, Opcode.SUB):
             b = values[int(self.b[i])]
             a, b = (a, b << shift) if shift >= 0 else (a << -shift, b)
@@ -118,6 +136,7 @@ class CircuitBuilder:
     names: list[str] = field(default_factory=list)
     _rows: list[tuple[int, int, int, int, int, int, int, int]] = field(default_factory=list)
     _known: dict[tuple[int, int, int, int, int, int, int], int] = field(default_factory=dict)
+    _tables: dict[tuple[int, ...], int] = field(default_factory=dict)
     _node: int = 0
 
     def enter(self, name: str) -> None:
@@ -137,7 +156,7 @@ class CircuitBuilder:
         return low if low == high else None
 
     def _append(self, op: Opcode, a: int, b: int, shift: int, low: int, high: int, frac: int) -> int:
-        if low == high and op is not Opcode.INPUT:
+        if low == high and op is not Opcode.INPUT:  # TABLE too: all its entries are equal
             op, a, b, shift = Opcode.CONST, -1, -1, 0
             if low == 0:
                 frac = 0
@@ -187,6 +206,40 @@ class CircuitBuilder:
             return self._append(Opcode.NEG, b, -1, 0, low, high, frac_b)
         return self._append(Opcode.SUB if subtract else Opcode.ADD, a, b, shift, low, high, max(frac_a, frac_b))
 
+    def multiply(self, a: int, b: int) -> int:
+        """value(a) * value(b), exact; a wire times itself is a square, never negative."""
+        a, b = min(a, b), max(a, b)
+        (al, ah), (bl, bh) = self.bounds(a), self.bounds(b)
+        corners = (al * bl, al * bh, ah * bl, ah * bh)
+        low, high = min(corners), max(corners)
+        if a == b and al < 0 < ah:
+            low = 0
+        elif a == b:
+            low = min(al * al, ah * ah)
+        return self._append(Opcode.MUL, a, b, 0, low, high, self.frac(a) + self.frac(b))
+
+    def extreme(self, a: int, b: int, frac: int, *, least: bool = False) -> int:
+        """The greater (or the lesser) of two mantissas that both have `frac` fractional bits."""
+        (al, ah), (bl, bh) = self.bounds(a), self.bounds(b)
+        if a == b or (ah <= bl if least else al >= bh):
+            return a
+        if bh <= al if least else bl >= ah:
+            return b
+        low, high = (min(al, bl), min(ah, bh)) if least else (max(al, bl), max(ah, bh))
+        for wire, other in ((a, b), (b, a)):
+            if self.constant_value(wire) is not None:
+                return self.clamp(other, low, high)
+        return self._append(Opcode.MIN if least else Opcode.MAX, min(a, b), max(a, b), 0, low, high, frac)
+
+    def table(self, wire: int, entries: Sequence[int], frac: int) -> int:
+        """entries[mantissa - low]: one entry for each mantissa that the wire's bounds allow, worth entry * 2^-frac."""
+        low, high = self.bounds(wire)
+        listed = tuple(int(v) for v in entries)
+        if len(listed) != high - low + 1:
+            raise GraphError(f"a table of {len(listed)} entries for a wire of {high - low + 1} values")
+        number = self._tables.setdefault(listed, len(self._tables))
+        return self._append(Opcode.TABLE, wire, number, 0, min(listed), max(listed), frac)
+
     def wrap(self, wire: int, low: int, high: int) -> int:
         """Modulo into [low, high], a power of two of values."""
         inside = low <= self.bounds(wire)[0] and self.bounds(wire)[1] <= high
@@ -207,16 +260,21 @@ class CircuitBuilder:
         for i in range(len(self._rows) - 1, -1, -1):
             if needed[i]:
                 op, a, b = self._rows[i][:3]
-                if op not in (Opcode.INPUT, Opcode.CONST):
+                if op in WIRES_A:
                     needed[a] = True
-                    if b >= 0:
-                        needed[b] = True
+                if op in WIRES_B:
+                    needed[b] = True
         number = np.cumsum(needed) - 1
         rows = [row for row, keep in zip(self._rows, needed, strict=True) if keep]
 
+        used = {old: new for new, old in enumerate(sorted({row[2] for row in rows if row[0] == Opcode.TABLE}))}
+        every = list(self._tables)
+
         def renumber(row: tuple[int, ...], column: int) -> int:
             value = row[column]
-            return value if value < 0 or row[0] == Opcode.INPUT else int(number[value])
+            if row[0] == Opcode.TABLE and column == 2:
+                return used[value]
+            return int(number[value]) if row[0] in (WIRES_A if column == 1 else WIRES_B) else value
 
         def column(values: list[int]) -> IntColumn:
             return np.array(values, np.int32)
@@ -235,4 +293,5 @@ class CircuitBuilder:
             stage=np.zeros(len(rows), np.int32),
             outputs=column([int(number[i]) for i in outputs]),
             names=tuple(self.names),
+            tables=tuple(every[i] for i in used),
         )

@@ -72,6 +72,20 @@ class Node:
             raise GraphError(f"node {self.name} ({self.op}) has no constant {name!r}")
         return value
 
+    def integers(self, name: str) -> tuple[int, ...]:
+        """The attribute `name`, which must be a tuple of integers."""
+        value = self.attrs.get(name)
+        if not isinstance(value, tuple):
+            raise GraphError(f"node {self.name} ({self.op}): {name} must be a tuple of integers, not {value!r}")
+        return value
+
+    def integer(self, name: str) -> int:
+        """The attribute `name`, which must be an integer."""
+        value = self.attrs.get(name)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise GraphError(f"node {self.name} ({self.op}): {name} must be an integer, not {value!r}")
+        return value
+
     def with_(self, **changes: object) -> Node:
         return replace(self, **changes)  # type: ignore[arg-type]
 

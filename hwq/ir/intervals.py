@@ -6,13 +6,14 @@ fractional bits; it is exact where inputs are independent and an enclosure other
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from hwq.fixed import Overflow, TypeArray
-from hwq.fixed.arithmetic import IntArray, shift_round
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray, shift_round
 
 Objects = npt.NDArray[np.object_]
 
@@ -41,6 +42,24 @@ class Interval:
 
     def reshape(self, shape: tuple[int, ...]) -> Interval:
         return Interval(self.low.reshape(shape), self.high.reshape(shape), self.frac.reshape(shape))
+
+    def take(self, index: npt.NDArray[np.int64]) -> Interval:
+        """The elements at `index` of a flat interval; its shape."""
+        return Interval(self.low[index], self.high[index], self.frac[index])
+
+    def with_zero(self) -> Interval:
+        """A flat interval with a zero behind it, which the index -1 then reads."""
+        zero = np.zeros(1, object)
+        return Interval(np.append(self.low, zero), np.append(self.high, zero), np.append(self.frac, 0))
+
+    def plain(self) -> Interval:
+        """The same with Python integers as bounds, whatever they were computed in."""
+        return Interval(self.low.astype(object), self.high.astype(object), self.frac)
+
+    @property
+    def zero(self) -> npt.NDArray[np.bool_]:
+        """Where the value is always zero."""
+        return np.asarray((self.low == 0) & (self.high == 0), bool)
 
 
 def shifted(values: Objects, shift: npt.NDArray[np.int64]) -> Objects:
@@ -76,22 +95,60 @@ def requantized(source: Interval, types: TypeArray) -> Interval:
     return Interval(low, high, bounds.frac)
 
 
-def matmul_bounds(x: Interval, kernel: IntArray, kernel_frac: npt.NDArray[np.int64]) -> Interval:
-    """Bounds of x @ kernel for x of shape (n,) and a kernel of shape (n, m); frac is that of the finest non-zero term of each output."""
-    n, m = kernel.shape
-    used = kernel != 0
-    alive = ((x.low != 0) | (x.high != 0))[:, None] & used
-    term_frac = x.frac[:, None] + kernel_frac
+def product_sum_bounds(x: Interval, kernel: IntArray, kernel_frac: npt.NDArray[np.int64]) -> Interval:
+    """Bounds (p, m) of x @ kernel for x of shape (p, n) and a kernel of shape (n, m); frac is that of the finest non-zero term of each sum."""
+    used, alive = kernel != 0, ~x.zero
+    lowest = -(1 << 30)
+    x_frac, k_frac = np.where(alive, x.frac, lowest), np.where(used, kernel_frac, lowest)
+    frac = _finest(x_frac, k_frac)
+    frac = np.where(frac < lowest // 2, 0, frac)
+    x_one, k_one = int(x_frac.max(initial=lowest)), int(k_frac.max(initial=lowest))
+    if x_one == lowest or k_one == lowest:
+        zeros = np.zeros(frac.shape, object)
+        return Interval(zeros, zeros, frac)
+    low, high = (shifted(bound, np.where(alive, x_one - x.frac, 0)) for bound in (x.low, x.high))
+    k = shifted(kernel, np.where(used, k_one - kernel_frac, 0))
+    largest = max(int(np.abs(low).max()), int(np.abs(high).max())) * int(np.abs(k).max()) * max(1, len(k))
+    if largest.bit_length() < SAFE_BITS:
+        low, high, k = low.astype(np.int64), high.astype(np.int64), k.astype(np.int64)
+    up, down = np.maximum(k, 0), np.minimum(k, 0)
+    cut = np.where(_any_term(alive, used), x_one + k_one - frac, 0).astype(k.dtype)  # the bits cut off are zero
+    return Interval((low @ up + high @ down).astype(k.dtype) >> cut, (high @ up + low @ down).astype(k.dtype) >> cut, frac).plain()
+
+
+def _finest(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """max over i of a[p, i] + b[i, m], a few rows at a time."""
+    rows = max(1, (1 << 22) // max(1, b.size))
+    parts = [(a[start : start + rows, :, None] + b).max(axis=1, initial=-(1 << 31)) for start in range(0, len(a), rows)]
+    return np.concatenate(parts).astype(np.int64) if parts else np.zeros((0, b.shape[1]), np.int64)
+
+
+def _any_term(alive: npt.NDArray[np.bool_], used: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    return np.asarray((alive.astype(np.float32) @ used.astype(np.float32)) > 0, bool)
+
+
+def product_bounds(a: Interval, b: Interval) -> Interval:
+    """Bounds of a * b, element by element."""
+    corners = np.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    return Interval(low, high, np.where((low == 0) & (high == 0), 0, a.frac + b.frac))
+
+
+def negated(a: Interval) -> Interval:
+    """Bounds of -a."""
+    return Interval(-a.high, -a.low, a.frac)
+
+
+def extreme_bounds(terms: Sequence[Interval], *, least: bool) -> Interval:
+    """Bounds of the greatest (or the least) of `terms`, element by element."""
     lowest = np.iinfo(np.int64).min
-    frac = np.where(alive, term_frac, lowest).max(axis=0) if n else np.full(m, lowest)
-    frac = np.where(frac == lowest, 0, frac).astype(np.int64)
-    low, high = np.zeros(m, object), np.zeros(m, object)
-    for i, j in zip(*np.nonzero(alive), strict=True):
-        scale = int(kernel[i, j]) << int(frac[j] - term_frac[i, j])
-        a, b = int(x.low[i]) * scale, int(x.high[i]) * scale
-        low[j] += min(a, b)
-        high[j] += max(a, b)
-    return Interval(low, high, frac)
+    frac = np.max([np.where(t.zero, lowest, t.frac) for t in terms], axis=0)
+    frac = np.where(frac == lowest, 0, frac)
+    lows, highs = (
+        np.stack([shifted(getattr(t, part), np.where(t.zero, 0, frac - t.frac)) for t in terms]) for part in ("low", "high")
+    )
+    pick = np.min if least else np.max
+    return Interval(pick(lows, axis=0), pick(highs, axis=0), frac)
 
 
 def add_bounds(a: Interval, b: Interval) -> Interval:

@@ -46,14 +46,15 @@ def verify(graph: Graph) -> Graph:
 def _verify_node(node: Node, inputs: list[Node]) -> None:
     check_form(node)
     spec = spec_of(node.op)
-    spec.verify(node, [n.type for n in inputs])
+    types = [n.type for n in inputs]
+    spec.verify(node, types)
     for key, value in node.attrs.items():
         if isinstance(value, Constant):
             _verify_constant(node, key, value)
     if spec.declares_type:
         return
     # the declared inputs' types bound the result: it must fit the node's own type without loss
-    bounds = spec.infer(node, [Interval.of(n.type) for n in inputs])
+    bounds = spec.infer(node, types, [Interval.of(t) for t in types])
     if bounds.shape != node.shape:
         raise GraphError(f"node {node.name}: its type has shape {node.shape}, its value {bounds.shape}")
 

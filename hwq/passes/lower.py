@@ -1,63 +1,22 @@
-"""From a Graph to a Circuit: every tensor operation as scalar adders, shifts, wraps and clamps.
-
-A constant is written in canonical signed digits (no two neighbouring digits are non-zero); each digit is one term, and the
-terms of a sum meet in a tree that joins the earliest and narrowest first. Sharing sub-expressions is not done here.
-"""
+"""From a Graph to a Circuit: every tensor operation as scalar adders, shifts, wraps and clamps (`hwq.passes.wires`)."""
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.ir import Circuit, CircuitBuilder, Graph, Node
 from hwq.ir.ops import odd_form
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A wire read with another binary point: its value times 2^exponent."""
-
-    wire: int
-    exponent: int = 0
-
-
-@dataclass(slots=True)
-class _Lowering:
-    builder: CircuitBuilder
-    values: dict[str, list[Value]] = field(default_factory=dict)
-    depth: dict[int, int] = field(default_factory=dict)  # adders in a row before a wire, for joining early terms first
-
-    def frac(self, value: Value) -> int:
-        return self.builder.frac(value.wire) - value.exponent
-
-    def depth_of(self, wire: int) -> int:
-        return self.depth.get(wire, 0)
-
-
-def csd(value: int) -> list[tuple[int, int]]:
-    """Canonical signed digits of an integer: [(position, +1 or -1), ...], lowest first.
-
-    Reitwiesner, 1960: the form with the fewest non-zero digits; unique.
-    """
-    digits, position = [], 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)  # +1 for ...01, -1 for ...11
-            digits.append((position, digit))
-            value -= digit
-        value >>= 1
-        position += 1
-    return digits
+from hwq.ir.ops_pool import max_windows
+from hwq.ir.ops_table import rows_of
+from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.passes.wires import Lowering, Value, align, greatest, matvec, product, scaled, signed_sum
 
 
 def lower(graph: Graph) -> Circuit:
     """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps."""
-    state = _Lowering(CircuitBuilder())
+    state = Lowering(CircuitBuilder(), {node.name: node.type for node in graph.nodes})
     start = 0
     for node in graph.nodes:
         state.builder.enter(node.name)
@@ -72,81 +31,36 @@ def lower(graph: Graph) -> Circuit:
     for name in graph.outputs:
         node = graph[name]
         for value, t in zip(state.values[name], node.type, strict=True):
-            outputs.append(_align(state, value, t.frac) if t.width else state.builder.constant(0, 0))
+            outputs.append(align(state, value, t.frac) if t.width else state.builder.constant(0, 0))
     return state.builder.build(outputs)
 
 
-def _input(state: _Lowering, node: Node, start: int) -> list[Value]:
+def _input(state: Lowering, node: Node, start: int) -> list[Value]:
     return [Value(state.builder.input(start + i, t.lowest, t.highest, t.frac)) for i, t in enumerate(node.type)]
 
 
-def _align(state: _Lowering, value: Value, frac: int) -> int:
-    """The wire whose mantissa has `frac` fractional bits; bits below are cut off (they are zero where nothing is rounded)."""
-    if state.builder.constant_value(value.wire) == 0:
-        return value.wire
-    wire = state.builder.shift(value.wire, state.frac(value) - frac)
-    state.depth.setdefault(wire, state.depth_of(value.wire))
-    return wire
-
-
-def _dense(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    kernel, kernel_frac = odd_form(node.constant("kernel"))
-    bias, bias_frac = odd_form(node.constant("bias"))
-    n, m = kernel.shape
-    columns = [np.flatnonzero(kernel[:, j]) for j in range(m)]
-    out = []
-    for row in range(len(inputs[0]) // n):
-        x = inputs[0][row * n : (row + 1) * n]
-        for j in range(m):
-            terms = [
-                (Value(x[i].wire, x[i].exponent + position - int(kernel_frac[i, j])), sign)
-                for i in columns[j]
-                for position, sign in csd(int(kernel[i, j]))
-                if state.builder.constant_value(x[i].wire) != 0
-            ]
-            if bias[j]:
-                terms.append((Value(state.builder.constant(int(bias[j]), int(bias_frac[j]))), 1))
-            out.append(_sum(state, terms))
+def _linear(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    """Each place of each matrix through the same product: a convolution is one window at a time."""
+    kernel, bias = constants(node)
+    k, k_frac = (a.ravel() for a in odd_form(kernel))
+    b, b_frac = (a.ravel() for a in odd_form(bias))
+    padded = [*inputs[0], state.constant(0)]  # -1 reads the zero
+    out = [padded[-1]] * node.type.size
+    for block in blocks(node, state.types[node.inputs[0]].shape):
+        weights, steps = k[block.weights], k_frac[block.weights]
+        for window, places, biases in zip(block.windows.tolist(), block.outputs.tolist(), block.biases, strict=True):
+            found = matvec(state, [padded[i] for i in window], weights, steps, b[biases], b_frac[biases])
+            for place, value in zip(places, found, strict=True):
+                out[place] = value
     return out
 
 
-def _sum(state: _Lowering, terms: list[tuple[Value, int]]) -> Value:
-    """The signed sum of `terms`, as a tree: of all pairs, the two that are ready first and end lowest are joined next."""
-    if not terms:
-        return Value(state.builder.constant(0, 0))
-    heap = [(*_rank(state, value), number, value, sign) for number, (value, sign) in enumerate(terms)]
-    heapq.heapify(heap)
-    number = len(heap)
-    while len(heap) > 1:
-        *_, a, sign_a = heapq.heappop(heap)
-        *_, b, sign_b = heapq.heappop(heap)
-        value, sign = _join(state, a, sign_a, b, sign_b)
-        heapq.heappush(heap, (*_rank(state, value), number, value, sign))
-        number += 1
-    *_, value, sign = heap[0]
-    if sign > 0:
-        return value
-    zero = state.builder.constant(0, 0)
-    wire = state.builder.add(zero, value.wire, subtract=True)
-    state.depth.setdefault(wire, state.depth_of(value.wire) + 1)
-    return Value(wire, value.exponent)
+def _wiring(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    every = [*(value for values in inputs for value in values), state.constant(0)]
+    return [every[i] for i in wiring(node, [state.types[name].shape for name in node.inputs]).ravel().tolist()]
 
 
-def _rank(state: _Lowering, value: Value) -> tuple[int, int]:
-    low, high = state.builder.bounds(value.wire)
-    top = max(-low, high).bit_length() - state.frac(value)
-    return state.depth_of(value.wire), top
-
-
-def _join(state: _Lowering, a: Value, sign_a: int, b: Value, sign_b: int) -> tuple[Value, int]:
-    if sign_a < 0 <= sign_b:
-        a, sign_a, b, sign_b = b, sign_b, a, sign_a
-    wire = state.builder.add(a.wire, b.wire, exponent=b.exponent - a.exponent, subtract=sign_a != sign_b)
-    state.depth.setdefault(wire, max(state.depth_of(a.wire), state.depth_of(b.wire)) + 1)
-    return Value(wire, a.exponent), sign_a
-
-
-def _relu(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     out = []
     for value in inputs[0]:
         _, high = state.builder.bounds(value.wire)
@@ -156,25 +70,75 @@ def _relu(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[V
     return out
 
 
-def _add(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    return [_sum(state, [(a, 1), (b, 1)]) for a, b in zip(*inputs, strict=True)]
+def _leaky_relu(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    down = node.integer("shift")
+    signed = [state.builder.bounds(x.wire)[0] < 0 for x in inputs[0]]
+    return [greatest(state, [x, Value(x.wire, x.exponent - down)]) if s else x for x, s in zip(inputs[0], signed, strict=True)]
 
 
-def _reshape(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
-    return inputs[0]
+def _add(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [signed_sum(state, [(a, 1), (b, 1)]) for a, b in zip(*inputs, strict=True)]
 
 
-def _quantize(state: _Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+def _subtract(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [signed_sum(state, [(a, 1), (b, -1)]) for a, b in zip(*inputs, strict=True)]
+
+
+def _multiply(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [product(state, a, b) for a, b in zip(*inputs, strict=True)]
+
+
+def _extreme(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    return [greatest(state, pair, least=node.op == "minimum") for pair in zip(*inputs, strict=True)]
+
+
+def _scale(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    factor, frac = (a.ravel().tolist() for a in odd_form(node.constant("factor")))
+    return [scaled(state, x, int(m), int(f)) for x, m, f in zip(inputs[0], factor, frac, strict=True)]
+
+
+def _bias(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    bias, frac = (a.ravel().tolist() for a in odd_form(node.constant("bias")))
+    return [signed_sum(state, [(x, 1), (state.constant(int(m), int(f)), 1)]) for x, m, f in zip(inputs[0], bias, frac, strict=True)]
+
+
+def _max_pool(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    _, windows = max_windows(node, state.types[node.inputs[0]].shape)
+    return [greatest(state, [inputs[0][i] for i in dict.fromkeys(window)]) for window in windows.tolist()]
+
+
+def _table(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
+    mantissas, fracs = rows_of(node)
+    return [
+        _looked_up(state, x, t, mantissas[row].tolist(), int(fracs[row]))
+        for x, t, row in zip(inputs[0], state.types[node.inputs[0]], node.integers("index"), strict=True)
+    ]
+
+
+def _looked_up(state: Lowering, x: Value, t: FixedType, row: list[int], frac: int) -> Value:
+    """The entry of `row` that belongs to x, whose type `t` numbers the codes."""
+    if state.frac(x) > t.frac and not state.is_zero(x):
+        x = state.read(align(state, x, t.frac), t.frac)  # the bits cut off are zero
+    up = 0 if state.is_zero(x) else t.frac - state.frac(x)
+    low, high = state.builder.bounds(x.wire)
+    # bounds of a wire may be wider than its type where only the sum's total is known: codes that cannot occur get the nearest entry
+    codes = (min(max(m << up, t.lowest), t.highest) - t.lowest for m in range(low, high + 1))
+    wire = state.builder.table(x.wire, [row[code] for code in codes], frac)
+    state.depth.setdefault(wire, state.depth_of(x.wire) + 1)
+    return state.read(wire, frac)
+
+
+def _quantize(state: Lowering, node: Node, inputs: Sequence[list[Value]]) -> list[Value]:
     return [Value(_requantize(state, value, t), value.exponent) for value, t in zip(inputs[0], node.type, strict=True)]
 
 
-def _requantize(state: _Lowering, value: Value, t: FixedType) -> int:
+def _requantize(state: Lowering, value: Value, t: FixedType) -> int:
     builder = state.builder
     if t.width == 0 or builder.constant_value(value.wire) == 0:
         return builder.constant(0, 0)
     drop = state.frac(value) - t.frac
     wire = Value(_rounding_added(state, value.wire, drop, t.rounding), value.exponent)
-    shifted = _align(state, wire, t.frac)
+    shifted = align(state, wire, t.frac)
     if t.overflow is Overflow.WRAP:
         out = builder.wrap(shifted, t.lowest, t.highest)
     else:
@@ -183,7 +147,7 @@ def _requantize(state: _Lowering, value: Value, t: FixedType) -> int:
     return out
 
 
-def _rounding_added(state: _Lowering, wire: int, drop: int, rounding: Rounding) -> int:
+def _rounding_added(state: Lowering, wire: int, drop: int, rounding: Rounding) -> int:
     """The wire plus what makes the floor that follows round as asked, when `drop` low bits are about to go."""
     builder = state.builder
     if drop <= 0 or rounding is Rounding.TRN:
@@ -200,10 +164,19 @@ def _rounding_added(state: _Lowering, wire: int, drop: int, rounding: Rounding) 
     return total
 
 
-LOWER: dict[str, Callable[[_Lowering, Node, Sequence[list[Value]]], list[Value]]] = {
-    "dense": _dense,
-    "relu": _relu,
-    "add": _add,
-    "reshape": _reshape,
+LOWER: dict[str, Callable[[Lowering, Node, Sequence[list[Value]]], list[Value]]] = {
+    **dict.fromkeys(LINEAR, _linear),
+    **dict.fromkeys(WIRING, _wiring),
     "quantize": _quantize,
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "add": _add,
+    "subtract": _subtract,
+    "multiply": _multiply,
+    "maximum": _extreme,
+    "minimum": _extreme,
+    "scale": _scale,
+    "bias": _bias,
+    "max_pool2d": _max_pool,
+    "table": _table,
 }

@@ -1,6 +1,8 @@
 """Cut a Circuit into pipeline stages: which stage computes each wire, so that no stage chains more than a given delay.
 
-Delays are counted in half adder levels: an adder or a two-sided clamp is one level, a ReLU half a level, wires nothing.
+Delays are counted in half adder levels: an adder or a two-sided clamp is one level, a ReLU half a level, wires nothing; a maximum
+is a comparison and a choice; a product is a tree of adders; a table half a level for up to six bits, which one LUT a bit holds.
+What is slower than a whole stage gets a stage of its own.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from dataclasses import replace
 import numpy as np
 
 from hwq.ir import Circuit, Opcode
+from hwq.ir.circuit import WIRES_A, WIRES_B
 
-_DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2}
+_DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
 
 
 def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
@@ -21,6 +24,7 @@ def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
         levels_per_stage: how many adders may follow one another between two registers, at least 1.
     """
     limit = 2 * max(1, levels_per_stage)
+    widths = circuit.widths
     stage = np.zeros(len(circuit), np.int32)
     arrival = np.zeros(len(circuit), np.int32)
     for i in range(len(circuit)):
@@ -33,6 +37,10 @@ def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
         delay = _DELAY.get(op, 0)
         if op is Opcode.CLAMP and int(circuit.high[operands[0]]) == int(circuit.high[i]):
             delay = 1
+        elif op is Opcode.MUL:
+            delay = 2 + 2 * (int(min(widths[w] for w in operands)) - 1).bit_length()
+        elif op is Opcode.TABLE:
+            delay = 1 + max(0, int(widths[operands[0]]) - 6)
         if start + delay > limit:
             stage[i], start = stage[i] + 1, 0
         arrival[i] = start + delay
@@ -41,12 +49,10 @@ def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
 
 def operands_of(circuit: Circuit, wire: int) -> tuple[int, ...]:
     """The wires that `wire` reads."""
-    op = Opcode(int(circuit.opcode[wire]))
-    if op in (Opcode.INPUT, Opcode.CONST):
-        return ()
-    if op in (Opcode.ADD, Opcode.SUB):
+    op = int(circuit.opcode[wire])
+    if op in WIRES_B:
         return int(circuit.a[wire]), int(circuit.b[wire])
-    return (int(circuit.a[wire]),)
+    return (int(circuit.a[wire]),) if op in WIRES_A else ()
 
 
 def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> int:

@@ -13,32 +13,11 @@ import numpy as np
 
 from hwq.train.backend import keras, tf
 from hwq.train.config import PRICES, TrainConfig
-from hwq.train.layers import QDense, Quantize
+from hwq.train.layers import bit_variables, total_costs, total_l1
 
 
 def _loss(labels: Any, scores: Any) -> Any:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
-
-
-def total_costs(model: Any) -> dict[str, Any]:
-    """Differentiable ebops, weight_bits and activation_bits of a quantised model."""
-    parts = [layer.costs() for layer in model.layers if isinstance(layer, QDense)]
-    totals = {name: tf.add_n([part[name] for part in parts]) for name in PRICES}
-    for layer in model.layers:
-        if isinstance(layer, Quantize):
-            totals["activation_bits"] += tf.reduce_sum(layer.widths())
-    return totals
-
-
-def bit_variables(model: Any) -> list[Any]:
-    """The trained bitwidths."""
-    out: list[Any] = []
-    for layer in model.layers:
-        if isinstance(layer, QDense):
-            out += layer.bits_weights()
-        elif isinstance(layer, Quantize):
-            out.append(layer.f)
-    return out
 
 
 @dataclass(slots=True)
@@ -104,7 +83,7 @@ class Loop:
         with tf.GradientTape() as tape:
             loss = _loss(y, self.model(x, training=True))
             if self.quantised:
-                loss += beta * self._price() + self.config.l1 * self._l1()
+                loss += beta * self._price() + self.config.l1 * total_l1(self.model)
         trained = [v.value for v in [*self.weights, *self.bits]]
         gradients = tape.gradient(loss, trained)
         gradients = [tf.zeros_like(v) if g is None else g for v, g in zip(trained, gradients, strict=True)]
@@ -120,9 +99,6 @@ class Loop:
         else:
             priced = costs["ebops"]
         return priced + self.config.gamma * (costs["weight_bits"] + costs["activation_bits"])
-
-    def _l1(self) -> Any:
-        return tf.add_n([tf.reduce_sum(tf.abs(layer.kernel)) for layer in self.model.layers if isinstance(layer, QDense)])
 
 
 def batches(rows: int, batch: int, seed: int, epoch: int) -> np.ndarray:

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_network, random_rows
+from networks import random_graph, random_network, random_rows
 
 from hwq.codegen.cpp import EMITTERS, EMITTERS_SPECIAL
 from hwq.fixed import Overflow, Rounding, to_float
 from hwq.ir import OPS, Graph, Opcode
 from hwq.passes import merge_rounding, narrow, optimise, prune
-from hwq.passes.lower import LOWER, csd, lower
+from hwq.passes.lower import LOWER, lower
 from hwq.passes.narrow import intervals
 from hwq.passes.pipeline import operands_of, pipeline
+from hwq.passes.wires import csd
 from hwq.sim.compare import output_types
 from hwq.sim.reference import evaluate, evaluate_nodes
 
@@ -27,11 +28,19 @@ def outputs(graph: Graph, x: np.ndarray) -> np.ndarray:
     return to_float(evaluate(graph, x), output_types(graph).frac)
 
 
-graphs = st.builds(
-    lambda seed, mode, skip: random_network(seed, rounding=mode[0], overflow=mode[1], skip=skip),
-    st.integers(0, 10**6),
-    st.sampled_from(MODES),
-    st.booleans(),
+graphs = st.one_of(
+    st.builds(
+        lambda seed, mode, skip: random_network(seed, rounding=mode[0], overflow=mode[1], skip=skip),
+        st.integers(0, 10**6),
+        st.sampled_from(MODES),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda seed, mode, ops: random_graph(seed, *mode, ops),
+        st.integers(0, 10**6),
+        st.sampled_from(MODES),
+        st.integers(1, 12),
+    ),
 )
 
 

@@ -1,0 +1,145 @@
+"""dense, conv2d, einsum, sum_pool2d: sums of inputs times constants. All four are the matrices of `hwq.ir.windows.blocks`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwq.errors import GraphError
+from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.ir.graph import Node
+from hwq.ir.intervals import Interval, add_bounds, product_sum_bounds
+from hwq.ir.spec import (
+    OpSpec,
+    Types,
+    Values,
+    bits_of,
+    constant_interval,
+    exact_matmul,
+    fail,
+    image_shape,
+    integer,
+    integers,
+    odd_form,
+)
+from hwq.ir.windows import Block, blocks, constants, conv_shape, pool_windows, read_einsum
+
+_CHUNK = 1 << 22  # elements of gathered windows held at a time
+
+
+def result_shape(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of a linear op's result for an input of `shape`."""
+    if node.op == "dense":
+        return (*shape[:-1], node.constant("kernel").shape[1])
+    if node.op == "conv2d":
+        return conv_shape(node, shape)
+    if node.op == "sum_pool2d":
+        return pool_windows(node, shape)[0]
+    return read_einsum(str(node.attrs["equation"]), shape, node.constant("kernel").shape).shape
+
+
+def _verify_dense(node: Node, types: Types) -> None:
+    kernel, bias = node.constant("kernel"), node.constant("bias")
+    if len(kernel.shape) != 2 or bias.shape != kernel.shape[1:]:
+        fail(node, f"kernel {kernel.shape} and bias {bias.shape} must be (n, m) and (m,)")
+    if types[0].shape[-1:] != kernel.shape[:1]:
+        fail(node, f"the last axis of its input {types[0].shape} must be {kernel.shape[0]}")
+
+
+def _verify_conv2d(node: Node, types: Types) -> None:
+    kernel, bias = node.constant("kernel"), node.constant("bias")
+    channels = image_shape(node, types)[2]
+    groups = integer(node, "groups", least=1)
+    integers(node, "strides", 2, least=1)
+    integers(node, "dilation", 2, least=1)
+    integers(node, "pads", 4)
+    if len(kernel.shape) != 4 or bias.shape != kernel.shape[3:]:
+        fail(node, f"kernel {kernel.shape} and bias {bias.shape} must be (height, width, channels / groups, m) and (m,)")
+    if kernel.shape[2] * groups != channels or kernel.shape[3] % groups:
+        fail(node, f"{groups} groups of {kernel.shape[2]} channels and {kernel.shape[3]} outputs do not fit {channels} channels")
+    _check_window(node, types)
+
+
+def _verify_einsum(node: Node, types: Types) -> None:
+    try:
+        shape = read_einsum(str(node.attrs["equation"]), types[0].shape, node.constant("kernel").shape).shape
+    except GraphError as error:
+        fail(node, str(error))
+    if node.constant("bias").shape != shape:
+        fail(node, f"bias {node.constant('bias').shape} must have the shape of the result, {shape}")
+
+
+def _verify_sum_pool(node: Node, types: Types) -> None:
+    image_shape(node, types)
+    integers(node, "size", 2, least=1)
+    integers(node, "strides", 2, least=1)
+    integers(node, "pads", 4)
+    _check_window(node, types)
+
+
+def _check_window(node: Node, types: Types) -> None:
+    try:
+        result_shape(node, types[0].shape)
+    except GraphError as error:
+        fail(node, str(error))
+
+
+def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
+    x = inputs[0].reshape((-1,)).with_zero()
+    kernel, bias = constants(node)
+    weights, weight_frac = (a.ravel() for a in odd_form(kernel))
+    b = constant_interval(bias).reshape((-1,))
+    shape = result_shape(node, inputs[0].shape)
+    low, high, frac = np.zeros(shape, object), np.zeros(shape, object), np.zeros(shape, np.int64)
+    for block in blocks(node, inputs[0].shape):
+        total = product_sum_bounds(x.take(block.windows), weights[block.weights], weight_frac[block.weights])
+        total = add_bounds(total, b.take(block.biases))
+        for target, part in ((low, total.low), (high, total.high), (frac, total.frac)):
+            target.ravel()[block.outputs] = part
+    return Interval(low, high, frac)
+
+
+def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
+    """Everything at one common step of the inputs, one of the weights; the sums in float64 where they are exact there."""
+    kernel, bias = constants(node)
+    k, k_frac = (a.ravel() for a in odd_form(kernel))
+    b, b_frac = (a.ravel() for a in odd_form(bias))
+    t, x_frac = types[0], types[0].frac.astype(np.int64).ravel()
+    x_one, k_one = int(x_frac.max(initial=0)), int(k_frac.max(initial=0))
+    one = max(x_one + k_one, int(b_frac.max(initial=0)), int(node.type.frac.max(initial=0)))
+    k = np.where(k == 0, 0, k << (k_one - k_frac).astype(object))
+    b = np.where(b == 0, 0, b << (one - b_frac).astype(object))
+    largest = np.maximum(-t.lowest, t.highest).ravel() << (x_one - x_frac).astype(object)
+    found = blocks(node, t.shape)
+    bits = _sum_bits(found, largest, k)
+    total_bits = max(bits + one - x_one - k_one, bits_of(float(np.abs(b).max(initial=0)))) + 1
+    flat = values[0].reshape(len(values[0]), -1)
+    x = as_integers(flat, bits) << as_integers(x_one - x_frac, bits)
+    x = np.concatenate([x, np.zeros_like(x, shape=(len(x), 1))], axis=1)  # element -1: the padding
+    down = as_integers(one - node.type.frac.astype(np.int64).ravel(), total_bits)
+    out = np.zeros((len(x), node.type.size), np.int64 if total_bits <= 62 else object)
+    for block in found:
+        weights, bias_here = as_integers(k[block.weights], bits), as_integers(b[block.biases], total_bits)
+        rows = max(1, _CHUNK // max(1, block.windows.size))
+        for start in range(0, len(x), rows):
+            part = exact_matmul(x[start : start + rows, block.windows], weights, bits)
+            total = (as_integers(part, total_bits) << (one - x_one - k_one)) + bias_here
+            out[start : start + rows, block.outputs] = total >> down[block.outputs]  # exact: the bits shifted out are zero
+    return out.reshape(len(x), *node.shape)
+
+
+def _sum_bits(found: list[Block], largest: IntArray, kernel: IntArray) -> int:
+    """Bits that hold any operand and any sum of absolute values of terms."""
+    x = np.append(largest, 0).astype(np.float64)
+    k = np.abs(kernel).astype(np.float64)
+    bound = max((float((x[block.windows] @ k[block.weights]).max(initial=0)) for block in found), default=0.0)
+    return bits_of(max(bound, float(x.max(initial=0)), float(k.max(initial=0))))
+
+
+SPECS = (
+    OpSpec("dense", 1, ("kernel", "bias"), False, _infer, _verify_dense, _evaluate),
+    OpSpec("conv2d", 1, ("kernel", "bias", "strides", "pads", "dilation", "groups"), False, _infer, _verify_conv2d, _evaluate),
+    OpSpec("einsum", 1, ("equation", "kernel", "bias"), False, _infer, _verify_einsum, _evaluate),
+    OpSpec("sum_pool2d", 1, ("size", "strides", "pads"), False, _infer, _verify_sum_pool, _evaluate),
+)

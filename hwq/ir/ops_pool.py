@@ -1,0 +1,56 @@
+"""max_pool2d: the greatest element of each window; padding does not count. (Sums are linear: `hwq.ir.ops_linear`.)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwq.errors import GraphError
+from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.ir.graph import Node
+from hwq.ir.intervals import Interval, extreme_bounds
+from hwq.ir.spec import OpSpec, Types, Values, fail, image_shape, integers, to_step
+from hwq.ir.windows import Index, pool_windows
+
+
+def max_windows(node: Node, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], Index]:
+    """As `pool_windows`, each place of the padding taken by the window's first real element, which changes no maximum."""
+    found, windows = pool_windows(node, shape)
+    first = windows[np.arange(len(windows)), (windows >= 0).argmax(axis=1)]
+    return found, np.where(windows >= 0, windows, first[:, None])
+
+
+def _verify(node: Node, types: Types) -> None:
+    shape = image_shape(node, types)
+    integers(node, "size", 2, least=1)
+    integers(node, "strides", 2, least=1)
+    integers(node, "pads", 4)
+    try:
+        _, windows = pool_windows(node, shape)
+    except GraphError as error:
+        fail(node, str(error))
+    if (windows < 0).all(axis=1).any():
+        fail(node, "a window holds nothing but padding, which has no maximum")
+
+
+def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
+    shape, windows = max_windows(node, inputs[0].shape)
+    x = inputs[0].reshape((-1,))
+    return extreme_bounds([x.take(windows[:, i]) for i in range(windows.shape[1])], least=False).reshape(shape)
+
+
+def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
+    _, windows = max_windows(node, types[0].shape)
+    frac = types[0].frac.astype(np.int64).ravel()
+    one = frac[windows].max(axis=1)
+    up = one[:, None] - frac[windows]
+    bits = int((types[0].width.ravel()[windows] + up).max(initial=0)) + 1
+    x, up = as_integers(values[0].reshape(len(values[0]), -1), bits), as_integers(up, bits)
+    y = x[:, windows[:, 0]] << up[:, 0]
+    for i in range(1, windows.shape[1]):
+        y = np.maximum(y, x[:, windows[:, i]] << up[:, i])
+    return to_step(y.reshape(len(y), *node.shape), one.reshape(node.shape), bits, node.type)
+
+
+SPECS = (OpSpec("max_pool2d", 1, ("size", "strides", "pads"), False, _infer, _verify, _evaluate),)

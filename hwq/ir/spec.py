@@ -1,0 +1,145 @@
+"""What an operation is to the registry (OpSpec), and the arithmetic on steps that all operations share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.errors import GraphError
+from hwq.fixed import TypeArray
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray, as_integers
+from hwq.ir.graph import Constant, Node
+from hwq.ir.intervals import Interval
+
+ANY = -1  # the arity of an op that reads one or more inputs
+FLOAT_BITS = 53  # integers of so many bits, and their sums up to there, are exact in float64
+Types = Sequence[TypeArray]
+Values = Sequence[IntArray]
+Steps = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class OpSpec:
+    """One operation.
+
+    Attributes:
+        name: its name in the text form.
+        arity: how many inputs it reads; ANY for one or more.
+        attrs: the attributes it must have.
+        declares_type: the node's own `type` is part of its meaning (input, quantize); else the type follows from the inputs.
+        infer: (node, types of the inputs, bounds of the inputs) -> bounds of the result.
+        verify: (node, types of the inputs) -> raises GraphError.
+        evaluate: (node, types of the inputs, mantissas of the inputs with a leading batch axis) -> mantissas of the result.
+    """
+
+    name: str
+    arity: int
+    attrs: tuple[str, ...]
+    declares_type: bool
+    infer: Callable[[Node, Types, Sequence[Interval]], Interval]
+    verify: Callable[[Node, Types], None]
+    evaluate: Callable[[Node, Types, Values], IntArray]
+
+
+def fail(node: Node, reason: str) -> NoReturn:
+    """Raises GraphError: names the node and its op."""
+    raise GraphError(f"node {node.name} ({node.op}): {reason}")
+
+
+def integers(node: Node, name: str, count: int | None = None, *, least: int = 0) -> tuple[int, ...]:
+    """The attribute `name`, a tuple of `count` integers of at least `least`.
+
+    Raises:
+        GraphError: it is something else.
+    """
+    value = node.attrs.get(name)
+    good = isinstance(value, tuple) and all(isinstance(v, int) and v >= least for v in value)
+    if not isinstance(value, tuple) or not good or (count is not None and len(value) != count):
+        fail(node, f"{name} must be {'' if count is None else f'{count} '}integers of at least {least}, not {value!r}")
+    return value
+
+
+def integer(node: Node, name: str, *, least: int = 0) -> int:
+    """The attribute `name`, an integer of at least `least`.
+
+    Raises:
+        GraphError: it is something else.
+    """
+    value = node.attrs.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        fail(node, f"{name} must be an integer of at least {least}, not {value!r}")
+    return value
+
+
+def image_shape(node: Node, types: Types) -> tuple[int, int, int]:
+    """(height, width, channels) of the first input.
+
+    Raises:
+        GraphError: it has another number of axes.
+    """
+    shape = types[0].shape
+    if len(shape) != 3:
+        fail(node, f"its input must be (height, width, channels), not {shape}")
+    return shape
+
+
+def verify_any(node: Node, types: Types) -> None:
+    """No rule besides arity and attributes."""
+
+
+def odd_form(constant: Constant) -> tuple[IntArray, Steps]:
+    """(mantissas, frac) of the same values with every mantissa odd or zero, as Python integers; zeros get frac 0."""
+    m = constant.mantissas
+    if m.dtype == object:
+        flat = [int(v) for v in m.ravel()]
+        zeros = np.array([(v & -v).bit_length() - 1 if v else 0 for v in flat], np.int64).reshape(m.shape)
+    else:
+        lowest = np.where(m == 0, 1, m & -m)  # the lowest set bit, a power of two: exact as a float
+        zeros = (np.frexp(lowest.astype(np.float64))[1] - 1).astype(np.int64)
+    mantissas: IntArray = np.array((m >> zeros.astype(m.dtype)).tolist() or [], object).reshape(m.shape)
+    frac = constant.types.frac.astype(np.int64) - zeros
+    return mantissas, np.where(mantissas == 0, 0, frac).astype(np.int64)
+
+
+def constant_interval(constant: Constant) -> Interval:
+    """A constant as bounds, its trailing zero bits removed so that they do not raise the step of a sum."""
+    mantissas, frac = odd_form(constant)
+    return Interval(mantissas, mantissas, frac)
+
+
+def to_step(mantissas: IntArray, frac: npt.ArrayLike, bits: int, target: TypeArray) -> IntArray:
+    """Mantissas of `bits` bits at `frac` brought to the steps of `target`, which must lose nothing (an absent element is zero)."""
+    shift = np.where(target.width == 0, 0, target.frac.astype(np.int64) - np.asarray(frac, np.int64))
+    bits += int(np.maximum(shift, 0).max(initial=0)) + 1
+    m, s = as_integers(mantissas, bits), as_integers(shift, bits)
+    return (m << np.maximum(s, 0)) >> np.maximum(-s, 0)
+
+
+def rescale(mantissas: IntArray, source: TypeArray, target: TypeArray) -> IntArray:
+    """The same values at the steps of `target`."""
+    return to_step(mantissas, source.frac, int(source.width.max(initial=0)), target)
+
+
+def aligned(types: Types, values: Values, extra: int = 0) -> tuple[list[IntArray], Steps, int]:
+    """All inputs at one step for each element: (mantissas, their frac, bits that hold any of them and `extra` more)."""
+    fracs = [t.frac.astype(np.int64) for t in types]
+    one = np.max(fracs, axis=0)
+    bits = max(int((t.width + one - f).max(initial=0)) for t, f in zip(types, fracs, strict=True)) + extra
+    return [as_integers(v, bits) << as_integers(one - f, bits) for v, f in zip(values, fracs, strict=True)], one, bits
+
+
+def exact_matmul(a: IntArray, b: IntArray, bits: int) -> IntArray:
+    """a @ b on integers, where `bits` bits hold the sum of the terms' absolute values (float64 up to 53: its sums are exact)."""
+    if bits <= FLOAT_BITS:
+        return np.asarray(a.astype(np.float64) @ b.astype(np.float64)).astype(np.int64)
+    dtype = np.int64 if bits <= SAFE_BITS else object
+    return np.asarray(a.astype(dtype) @ b.astype(dtype))
+
+
+def bits_of(bound: float) -> int:
+    """Bits that hold any integer of absolute value up to `bound`, a float that may itself be rounded."""
+    return max(1, int(np.frexp(max(bound, 1.0) * (1 + 1e-6))[1]) + 1)
