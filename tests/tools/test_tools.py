@@ -33,6 +33,14 @@ def test_output_goes_to_the_log_and_the_listener(tmp_path: Path) -> None:
     assert sorted(done.log.read_text().split()) == ["one", "two"] and done.peak_mb > 0
 
 
+def test_a_screen_that_is_gone_does_not_stop_the_tool(tmp_path: Path) -> None:
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    done = run(["bash", "-c", "yes | head -n 200000"], cwd=tmp_path, log=tmp_path / "x.log", tool="t", on_line=closed, timeout_s=60)
+    assert done.returncode == 0 and len(done.log.read_text()) == 400_000
+
+
 def test_a_limit_kills_the_whole_group(tmp_path: Path) -> None:
     began = time.monotonic()
     with pytest.raises(ToolTimeoutError, match="limit"):
@@ -112,7 +120,7 @@ def test_hls_that_fails(body: str, words: str, hint: str, tmp_path: Path, monkey
     with pytest.raises(ToolError, match=words) as caught:
         synthesis.synthesise(chosen, tmp_path, "plan")
     assert hint in (caught.value.hint or "")
-    assert not list(tmp_path.glob("steps/*"))
+    assert not list(tmp_path.glob("steps/*.json"))
 
 
 def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
