@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -26,19 +26,19 @@ KINDS = tuple(CHAINS)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, or csynth for C synthesis.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
-@click.option(
-    "--style",
-    type=click.Choice(["multiply", "adders"]),
-    default="multiply",
-    show_default=True,
-    help="Of the C++: a product for each weight, or the shared adder graph.",
-)
 @click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
     help="With --dry-run: copy the plans there, to run on another machine.",
+)
+@click.option(
+    "--style",
+    type=click.Choice(["multiply", "adders"]),
+    default="multiply",
+    show_default=True,
+    help="Of the C++: a product for each weight, or the shared adder graph.",
 )
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
@@ -63,7 +63,7 @@ def synth(
     if out is not None and not dry_run:
         raise click.UsageError("--out goes with --dry-run")
     if dry_run:
-        _plan(run, board, point, tool, stage, clock, out, as_json)
+        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, out=out)
         return
     from hwq.flow.synth import synth as run_synthesis
 
@@ -98,12 +98,10 @@ def synth(
     click.echo(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
-def _plan(
-    run: Path, board: str, point: str, tool: str, stage: str | None, clock: Period | None, out: Path | None, as_json: bool
-) -> None:
+def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
     from hwq.flow.planning import plan
 
-    planned = plan(run, board, point=point, tool=tool, stage=stage, clock=clock, out=out)
+    planned = plan(run, board, **options)
     if as_json:
         emit(planned)
         return

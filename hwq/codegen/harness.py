@@ -10,26 +10,38 @@ from collections.abc import Sequence
 from hwq.boards import Board
 from hwq.codegen.ports import Element, Ports
 from hwq.codegen.templates import render
-from hwq.errors import DataError
+from hwq.errors import BoardError, DataError
 
 BAUD = 1_000_000
+SMALLEST_DIVISOR = 8  # clock cycles a bit: fewer leave no middle to sample
+LARGEST_DRIFT = 0.015  # of a bit time: ten bits later the sample must still lie within its bit
 TIMEOUT_MS = 50
 MAGIC = b"HWQ1"
 IDENTITY_BYTES = 16
 
 
 def harness_files(ports: Ports, board: Board, top: str, latency: int, design: str) -> dict[str, str]:
-    """`board/<top>_board.v` and `board/pins.lpf`; nothing for a board without a harness."""
+    """`board/<top>_board.v` and `board/pins.lpf`; nothing for a board without a harness.
+
+    Raises:
+        BoardError: the board's clock has no divisor for the line's speed.
+    """
     if board.harness is None:
         return {}
     clock_hz = round(board.harness.clock.mhz * 1e6)
+    divisor = round(clock_hz / BAUD)
+    if divisor < SMALLEST_DIVISOR or abs(clock_hz / (divisor * BAUD) - 1) > LARGEST_DRIFT:
+        raise BoardError(
+            f"{board.name}: the harness cannot make {BAUD} baud from {board.harness.clock}",
+            hint=f"it needs a multiple of {BAUD / 1e6:g} MHz, at least {SMALLEST_DIVISOR * BAUD / 1e6:g} MHz",
+        )
     y_bytes = bytes_for(ports.output_bits)
     identity = int.from_bytes(identity_of(ports, design), "little")
     values: dict[str, object] = {
         "top": top,
         "board": board.name,
         "baud": BAUD,
-        "divisor": max(1, round(clock_hz / BAUD)),
+        "divisor": divisor,
         "x_bytes": bytes_for(ports.input_bits),
         "y_bytes": y_bytes,
         "out_bytes": max(IDENTITY_BYTES, y_bytes),

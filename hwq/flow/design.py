@@ -15,7 +15,7 @@ import hwq
 from hwq.boards import Board
 from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import circuit_features, graph_features
-from hwq.flow.routed import RoutedNetlist
+from hwq.flow.routed import compare_routed
 from hwq.ir import Graph, parse, verify
 from hwq.resources import directory
 from hwq.rundir import Point, RunDir, read_json, write_json
@@ -112,6 +112,9 @@ class Design:
         self.summary()
         content = self._simulate(notice)
         write_json(path, content)
+        if (self.folder / "steps" / "nextpnr-route.json").is_file():
+            self.compare_routed()
+            content = read_json(path)
         return content
 
     def compare_routed(self) -> Comparison:
@@ -122,13 +125,9 @@ class Design:
         """
         with np.load(self.run.vectors_path) as vectors:
             inputs = quantize_inputs(self.graph, vectors["x"])
-        netlist = RoutedNetlist.read(self.folder / "nextpnr" / "netlist.json", self.folder / "yosys" / "netlist.json")
-        found = netlist.evaluate(self.build.ports, inputs, self.build.plan.latency_cycles)
-        routed = to_types(found, self.build.graph, self.graph)
-        comparison = compare(self.graph, "reference", evaluate(self.graph, inputs), "routed", routed)
+        comparison = compare_routed(self.folder, self.summary()["latency_cycles"], inputs)
         content = self.simulation()
-        kept = [c for c in content["comparisons"] if c["stage_b"] != "routed"]
-        comparisons = [*kept, asdict(comparison)]
+        comparisons = [*(c for c in content["comparisons"] if c["stage_b"] != "routed"), asdict(comparison)]
         total = sum(c["mismatches"] for c in comparisons)
         write_json(self.folder / "sim.json", {**content, "comparisons": comparisons, "mismatches": total})
         return comparison

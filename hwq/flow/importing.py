@@ -12,14 +12,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwq.boards import Board, load
 from hwq.codegen.plan import TOP, digest_of
 from hwq.codegen.steps import CHAINS, Step, kinds_for, stages_for, steps_for
-from hwq.errors import RunError, ToolError
+from hwq.errors import MismatchError, RunError, ToolError
 from hwq.flow.measuring import measure, options_of
+from hwq.flow.routed import compare_routed, random_inputs
+from hwq.ir import parse
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, explain, read_json, write_json
+from hwq.sim.reference import quantize_inputs
 from hwq.tools.faults import diagnose
 from hwq.tools.runner import Record, changed_outputs, read_record, record_path
 
@@ -49,12 +54,15 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         RunError: no plan, changed files, no finished step, or a run that does not know the plan.
         ToolError: a step whose log or files contradict its record.
         ReportError: a report that cannot be believed.
+        MismatchError: a routed netlist that is not the plan's design.
     """
     summary = _summary(folder)
     board = load(summary["board"])
     records = _records(folder, board, summary)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
+    if "nextpnr-route" in records:
+        _prove(folder, run, summary)
     target = folder if run is None else _home(RunDir.open(run), folder, summary)
     chains = _chains(board, summary["period_ns"])
     measurements = []
@@ -74,6 +82,18 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     if run is not None and measurements:
         _link(RunDir.open(run), board, summary, records, chains, target)
     return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target)
+
+
+def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any]) -> None:
+    """The routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
+    inputs = random_inputs(folder)
+    if run is not None:
+        graph = parse((folder / "graph.hwq").read_text())
+        with np.load(RunDir.open(run).vectors_path) as vectors:
+            inputs = np.concatenate([inputs, quantize_inputs(graph, vectors["x"])])
+    comparison = compare_routed(folder, summary["latency_cycles"], inputs)
+    if comparison.mismatches:
+        raise MismatchError(f"{folder}: {comparison}", hint="the netlist is not that of the plan; please report it with graph.hwq")
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from hwq.boards import Board
 from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
-from hwq.flow.readings import read_step
+from hwq.flow.readings import read_power, read_step
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.tools.runner import Record
 
@@ -50,6 +50,7 @@ def measure(
         when=datetime.fromtimestamp(record.began, UTC).isoformat(timespec="seconds"),
         log=str(folder / record.log),
         host=record.host,
+        power_w=read_power(record, folder),
     )
     names = [n for n in record.outputs if Path(n).suffix in REPORTS and Path(n).name != "netlist.json"]
     paths = {name: folder / name for name in (*names, record.log)}

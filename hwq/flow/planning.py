@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.boards import load
+from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.flow.design import Design, code_digest
 from hwq.rundir import RunDir, explain
@@ -42,11 +43,13 @@ def plan(
     tool: str = "auto",
     stage: str | None = None,
     clock: Period | None = None,
+    style: Style = "multiply",
     out: Path | None = None,
 ) -> list[Planned]:
     """Generate the plans of points of a run.
 
     Args:
+        style: of the C++ (`hwq.codegen.build.build`).
         out: also copy each plan to `out/<point>`, to be taken to another machine.
 
     Raises:
@@ -58,7 +61,7 @@ def plan(
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns, planned=True)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, board, period, code)
+        design = Design(directory, p, board, period, code, style)
         summary = design.summary()
         design.write_test_data(synthesiser)
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])

@@ -50,8 +50,8 @@ class Expectation:
         return self.value * (1 - min(self.error, 0.9)) > self.available
 
     def __str__(self) -> str:
-        basis = f"± {self.error:.0%}" if self.measured else "at a guess"
-        return f"{self.value:.0f} {self.name.upper()} {basis} of {self.available}"
+        basis = "" if not self.value else f" ± {self.error:.0%}" if self.measured else " at a guess"
+        return f"{self.value:.0f} {self.name.upper()}{basis} of {self.available}"
 
 
 @dataclass(frozen=True, slots=True)

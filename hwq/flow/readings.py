@@ -65,6 +65,22 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
     return reading
 
 
+def read_power(record: Record, folder: Path) -> float | None:
+    """The power report among the outputs of a step, in W; None where there is none.
+
+    Raises:
+        ReportError: it cannot be read.
+    """
+    name = next((n for n in record.outputs if Path(n).name.endswith("power.rpt")), None)
+    return None if name is None else _believe(folder / name, parse(folder / name), "power").power_w
+
+
+def require_pass(step: Step, record: Record, folder: Path) -> None:
+    """Raises ReportError: a co-simulation that did not pass."""
+    for name in record.outputs if step.stage == "cosim" else ():
+        _believe(folder / name, parse(folder / name))
+
+
 def _believe(path: Path, report: Report, kind: str | None = None) -> Report:
     """Raises ReportError: the report is of a failure, or of another kind. A missed clock is a result."""
     if report.status not in (Status.OK, Status.TIMING_MISSED):

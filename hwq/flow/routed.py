@@ -17,9 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.codegen.ports import Element, Ports
+from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.errors import ReportError
 from hwq.fixed.arithmetic import IntArray
+from hwq.ir import parse, verify
+from hwq.sim.compare import Comparison, compare
+from hwq.sim.reference import evaluate
 
 Plane = npt.NDArray[np.uint64]
 _ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -131,6 +134,30 @@ class RoutedNetlist:
             ones = np.unpackbits(plane.view(np.uint8), bitorder="little")[:rows].astype(np.int64)
             value += ones * (-(1 << bit) if e.signed and bit == e.width - 1 else 1 << bit)
         return value
+
+
+def compare_routed(folder: Path, latency: int, inputs: IntArray) -> Comparison:
+    """The routed netlist in a plan's folder against the plan's own graph (`graph.hwq`), for input mantissas (rows, elements).
+
+    Raises:
+        ReportError: a netlist that cannot be followed.
+    """
+    graph = verify(parse((folder / "graph.hwq").read_text()))
+    netlist = RoutedNetlist.read(folder / "nextpnr" / "netlist.json", folder / "yosys" / "netlist.json")
+    found = netlist.evaluate(ports_of(graph), inputs, latency)
+    return compare(graph, "reference", evaluate(graph, inputs), "routed", found)
+
+
+def random_inputs(folder: Path, rows: int = 2000) -> npt.NDArray[np.int64]:
+    """Input mantissas (rows, elements) over the whole range of every input, the extremes first."""
+    graph = parse((folder / "graph.hwq").read_text())
+    low, high = (
+        np.concatenate([getattr(graph[n].type, end).ravel() for n in graph.inputs]).astype(np.int64)
+        for end in ("lowest", "highest")
+    )
+    x = np.random.default_rng(0).integers(low, high + 1, (rows, len(low)))
+    x[0], x[1] = low, high
+    return x
 
 
 def _parts(name: str, content: Mapping[str, Any]) -> list[_Cell]:

@@ -15,6 +15,7 @@ from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
 from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.preflight import Preflight
+from hwq.flow.readings import require_pass
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
@@ -70,10 +71,8 @@ def synth(
         stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
         timeout_s: limit for each program.
         force: go on with designs that will not fit or exceed a tool's limits.
-        tell: told what happens to each point; progress: every line that a program prints.
-
-    Args:
         style: of the C++ (`hwq.codegen.build.build`).
+        tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
         RunError, BoardError, ToolError, ReportError, StoreError.
@@ -202,16 +201,17 @@ def _store_all(
     """
     measurements = []
     for step in synthesiser.steps:
-        if step.measures:
-            try:
-                found, artefacts = measure(
-                    step, records[step.name], design.folder, design.board, summary, _options(synthesiser, step)
-                )
-            except ReportError:
-                record_path(design.folder, step.name).unlink(missing_ok=True)
-                raise
-            store.put(found, artefacts)
-            measurements.append(found)
+        record = records[step.name]
+        try:
+            require_pass(step, record, design.folder)
+            if not step.measures:
+                continue
+            found, artefacts = measure(step, record, design.folder, design.board, summary, _options(synthesiser, step))
+        except ReportError:
+            record_path(design.folder, step.name).unlink(missing_ok=True)
+            raise
+        store.put(found, artefacts)
+        measurements.append(found)
     return tuple(measurements)
 
 

@@ -131,7 +131,7 @@ class Store:
             for part in (m.resources, m.timing, m.latency):
                 row |= {f.name: getattr(part, f.name) for f in fields(part)}
             row |= {f"feature_{k}": v for k, v in m.features.items()}
-            flat.append({**row, "seconds": m.seconds, "when": m.when, "host": m.host, "body": m.body()})
+            flat.append({**row, "power_w": m.power_w, "seconds": m.seconds, "when": m.when, "host": m.host, "body": m.body()})
         return pd.DataFrame(flat) if flat else pd.DataFrame(columns=[*_KEY, "body"])
 
     def export(self, path: Path) -> int:

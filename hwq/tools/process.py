@@ -155,8 +155,14 @@ class _Tee(threading.Thread):
                 except OSError as error:  # the disk is full: no result of this run could be believed
                     self.error = error
                     _signal_group(self.process, signal.SIGKILL)
-                if self.on_line:
-                    self.on_line(line.decode(errors="replace").rstrip())
+                self._show(line.decode(errors="replace").rstrip())
+
+    def _show(self, line: str) -> None:
+        if self.on_line:
+            try:
+                self.on_line(line)
+            except OSError:  # the screen is gone: the program must not block on a pipe that nobody empties
+                self.on_line = None
 
     def finish(self) -> None:
         """Wait for the rest of the output; end what the program left running behind its back."""

@@ -6,11 +6,12 @@ is written last and whole, so a step either has finished or has not; a plan that
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,31 @@ class Record:
         """Over what it made and with what."""
         content = json.dumps([self.tool, self.version, sorted(self.outputs.items())])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def locked(folder: Path, notice: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Keep other processes from running steps in the same folder; the lock ends with its holder, however that ends.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    path = folder / "steps" / ".lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("wb")
+    except OSError as error:
+        raise explain(error, path) from error
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if notice:
+                notice("waiting for another hwq that works on it")
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError as error:
+            raise explain(error, path) from error
+        yield
 
 
 def record_path(folder: Path, name: str) -> Path:

@@ -15,7 +15,7 @@ from hwq.codegen.steps import CHAINS, DEFAULT_STAGE, STAGES, Step, kinds_for, st
 from hwq.errors import ToolMissingError, UsageError
 from hwq.tools.find import Tool
 from hwq.tools.programs import PROGRAMS, locate
-from hwq.tools.runner import Record, read_record, run_step, still_valid
+from hwq.tools.runner import Record, locked, read_record, run_step, still_valid
 from hwq.tools.yosys import FIRST_CALL, compiled
 
 KINDS = tuple(CHAINS)
@@ -108,15 +108,16 @@ def synthesise(
         RunError: the folder cannot be written.
     """
     records: dict[str, Record] = {}
-    for step in synthesiser.steps:
-        tool = synthesiser.tool_of(step)
-        inputs = {name: record.fingerprint for name, record in records.items()}
-        record = read_record(folder, step)
-        if record is None or not still_valid(record, folder, plan, tool, inputs):
-            if notice:
-                notice(f"{step.stage}: {tool}" + (f" ({FIRST_CALL})" if not compiled(tool) else ""))
-            record = run_step(step, tool, folder, plan, inputs, timeout_s=timeout_s, on_line=progress)
-        records[step.name] = record
+    with locked(folder, notice):
+        for step in synthesiser.steps:
+            tool = synthesiser.tool_of(step)
+            inputs = {name: record.fingerprint for name, record in records.items()}
+            record = read_record(folder, step)
+            if record is None or not still_valid(record, folder, plan, tool, inputs):
+                if notice:
+                    notice(f"{step.stage}: {tool}" + (f" ({FIRST_CALL})" if not compiled(tool) else ""))
+                record = run_step(step, tool, folder, plan, inputs, timeout_s=timeout_s, on_line=progress)
+            records[step.name] = record
     return records
 
 

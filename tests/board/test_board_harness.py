@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from hwq.ir import Graph, digest
 from hwq.sim.reference import evaluate
 from hwq.tools.gxx import compile_program
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
+from hwq.units import Period
 
 # standard input and output as the host's side of the line; a byte of silence is sent as 0x00 after a 0xff escape
 MAIN = """
@@ -176,3 +178,17 @@ def test_part_names() -> None:
     assert ecp5_part("LFE5UM5G-85F-8BG381I").arguments == ("--um5g-85k", "--package", "CABGA381", "--speed", "8")
     with pytest.raises(BoardError, match="no part name"):
         ecp5_part("xc7z020clg400-1")
+
+
+@pytest.mark.parametrize(
+    ("clock", "fine"), [("12MHz", True), ("27MHz", True), ("100MHz", True), ("4MHz", False), ("8.5MHz", False)]
+)
+def test_clocks_that_make_no_baud_rate(clock: str, fine: bool, network: Graph) -> None:
+    board = boards.load("ulx3s-85f")
+    assert board.harness is not None
+    other = replace(board, harness=replace(board.harness, clock=Period.parse(clock)))
+    if fine:
+        assert f"localparam DIVISOR = {Period.parse(clock).mhz:.0f};" in build(network, other).plan.files["board/hwq_top_board.v"]
+    else:
+        with pytest.raises(BoardError, match="baud"):
+            build(network, other)

@@ -44,7 +44,7 @@ def vivado(stages: str = "synth place route", **changes: str) -> str:
             f"{stage}_utilization.rpt": utilisation(state=state),
             f"{stage}_utilization_hierarchical.rpt": "rows",
             f"{stage}_timing.rpt": timing(state=state),
-            "route_power.rpt": "power",
+            "route_power.rpt": samples.power(),
         }
         for key, text in changes.items():
             if key.replace("__", ".") in files:
@@ -66,6 +66,11 @@ def hls(text: str | None = None, after: str = "") -> str:
     return put("hls_prj/solution1/syn/report/csynth.xml", csynth() if text is None else text) + after
 
 
+def cosim(verdict: str = "Pass") -> str:
+    text = samples.cosim((verdict, "13", "13", "14", "5", "5", "6"))
+    return put("hls_prj/solution1/sim/report/hwq_top_cosim.rpt", text)
+
+
 def pnr(lut: object = 900) -> str:
     cells = {"TRELLIS_COMB": lut, "TRELLIS_FF": 90, "MULT18X18D": 0, "DP16KD": 0}
     used = {name: {"used": n, "available": 83640} for name, n in cells.items()}
@@ -81,7 +86,7 @@ def nextpnr(report: str | None = None, after: str = "") -> str:
 GOOD = {
     "yosys": stat_files() + put("board/stat.json", stat_json()) + put("board/netlist.json", "{}"),
     "vivado": vivado(),
-    "vitis_hls": hls(),
+    "vitis_hls": hls() + cosim(),
     "nextpnr-ecp5": nextpnr(),
     "ecppack": put("board/hwq_top.bit", "bits"),
 }
@@ -219,6 +224,10 @@ FAULTS = {
         "",
         "route",
     ),
+    "half a power report": Fault(
+        "vivado", "vivado", vivado(route_power__rpt=samples.power()[:900]), ReportError, "power", "", "route"
+    ),
+    "co-simulation that failed, exit 0": Fault("vitis", "vitis_hls", hls() + cosim("Fail"), ReportError, "cosim.rpt", "", "cosim"),
     "half a utilisation report": Fault(
         "vivado", "vivado", vivado(synth_utilization__rpt=utilisation(state="Synthesized")[:1500]), ReportError, "synth_utilization"
     ),
@@ -293,7 +302,7 @@ def test_a_fault_is_an_error_and_never_a_value(name: str, bench: Bench) -> None:
         bench.synth(fault.kind, fault.stage)
     assert fault.words in caught.value.message and fault.hint in (caught.value.hint or "") and caught.value.exit_code != 0
     # earlier stages of a chain may have been measured well; the failed one must not
-    failed = {None: ("synth", "csynth"), "route": ("route",), "bitstream": ("bitstream",)}[fault.stage]
+    failed = {None: ("synth", "csynth"), "route": ("route",), "bitstream": ("bitstream",), "cosim": ()}[fault.stage]
     kept = Store.open(bench.store).find()
     assert not [m for m in kept if m.key.stage in failed] or name == "an empty bitstream"
     bench.hanging = False
@@ -374,6 +383,12 @@ def test_a_child_that_lives_on_does_not_hold_the_run(bench: Bench) -> None:
     bench.tools("yosys", yosys=(stat_files() + "setsid sleep 30 &", None))
     found = bench.synth("yosys").measurement
     assert found is not None and found.seconds < 25
+
+
+def test_power_is_kept(bench: Bench) -> None:
+    bench.tools("vivado")
+    found = bench.synth("vivado", "route").measurement
+    assert found is not None and found.power_w == 24.099 and Store.open(bench.store).get(found.key) == found
 
 
 def test_reports_and_logs_are_archived(bench: Bench) -> None:

@@ -92,7 +92,7 @@ def kill_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> N
         assert alone(run) == [], f"kill {number} left a tool running"
         if len(check(run, store, expected)) == POINTS:  # all done: begin again with a store and steps of their own
             stores += 1
-            for path in run.glob("synth/*/steps/*"):
+            for path in run.glob("synth/*/steps/*.json"):
                 path.unlink()
     store = tmp_path / f"s{stores}.sqlite"
     done, begun = len(check(run, store, expected)), len(starts.read_text().splitlines())
@@ -102,6 +102,19 @@ def kill_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> N
     assert again - begun <= POINTS - done, "a finished point was synthesised again"
     assert all(r.reused for r in synth(run, BOARD, point="all", tool="yosys", store_path=store)[1])
     assert len(starts.read_text().splitlines()) == again, "a second identical synth started a tool"
+
+
+def test_two_at_once_do_the_work_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two calls of the same synth share the folders, the records and the store."""
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", YOSYS)))
+    run, store = make_run(tmp_path / "run", POINTS), tmp_path / "s.sqlite"
+    prove(run, BOARD)
+    processes = [start(run, store) for _ in range(3)]
+    for process in processes:
+        process.join(60)
+    assert [p.exitcode for p in processes] == [0, 0, 0]
+    assert len((tmp_path / "starts").read_text().splitlines()) == POINTS and len(Store.open(store).find()) == POINTS
 
 
 def test_a_few_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

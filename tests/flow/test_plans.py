@@ -13,13 +13,15 @@ import pytest
 from fake_runs import BANNERS, fake, make_run, prove, put, stat_json
 
 from hwq.cli import COMMANDS
-from hwq.errors import ReportError, RunError, ToolError, UsageError
+from hwq.errors import MismatchError, ReportError, RunError, ToolError, UsageError
+from hwq.flow import importing
 from hwq.flow.importing import import_plan
 from hwq.flow.planning import plan
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.rundir import RunDir
+from hwq.sim.compare import Comparison, Mismatch
 
 GOOD = {
     "yosys": put("yosys/stat.json", stat_json()) + put("yosys/netlist.v", "module") + put("yosys/netlist.json", "{}"),
@@ -67,6 +69,8 @@ class Server:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # the fake nextpnr writes no netlist; real ones are evaluated in test_routed.py
+    monkeypatch.setattr(importing, "compare_routed", lambda *_: Comparison("reference", "routed", 40, 0, None))
     for name in ("YOSYS", "NEXTPNR_ECP5", "ECPPACK"):
         monkeypatch.delenv(f"HWQ_{name}", raising=False)
     return make_run(tmp_path / "run", 2)
@@ -212,6 +216,23 @@ def test_what_was_changed_on_the_way_is_refused(server: Server, folder: Path, tm
         change(copy / synthesis, outputs={**outputs, "yosys/stat.json": digest})
 
     refuses(ReportError, "zero", lie)
+
+
+def test_a_routed_netlist_of_another_design_is_refused(
+    run: Path, server: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.run(folder, "nextpnr-ecp5", "route")
+    seen: list[int] = []
+
+    def differs(_folder: Path, _latency: int, inputs: Any) -> Comparison:
+        seen.append(len(inputs))
+        return Comparison("reference", "routed", len(inputs), 1, Mismatch(0, "y", 0, 1, 2))
+
+    monkeypatch.setattr(importing, "compare_routed", differs)
+    for where in (None, run):
+        with pytest.raises(MismatchError):
+            import_plan(folder, run=where, store_path=tmp_path / "s.sqlite")
+    assert seen == [2000, 2040] and Store.open(tmp_path / "s.sqlite").find() == []
 
 
 def test_another_run_does_not_know_the_plan(server: Server, folder: Path, tmp_path: Path) -> None:

@@ -54,7 +54,12 @@ def test_a_model_predicts_with_its_error_and_the_time(tools: Path, tmp_path: Pat
     lut, ff, dsp = forecast.resources
     assert lut.measured and lut.value == pytest.approx(1440) and lut.error < 0.01 and lut.available == BOARD.lut
     assert ff.value == pytest.approx(600) and dsp.value == 0 and forecast.seconds == pytest.approx(12.0)
-    assert forecast.limits == () and "1440 LUT ± 0% of" in str(forecast) and "about 12 s" in str(forecast)
+    assert (
+        forecast.limits == ()
+        and "1440 LUT ± 0% of" in str(forecast)
+        and "0 DSP of" in str(forecast)
+        and "about 12 s" in str(forecast)
+    )
 
 
 def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path) -> None:
