@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
-from hwq.codegen.plan import BuildPlan
+from hwq.codegen.harness import harness_files
+from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.scripts import script_files
 from hwq.codegen.templates import render
@@ -16,8 +17,6 @@ from hwq.passes import optimise
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.units import Period
-
-TOP = "hwq_top"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ def build(graph: Graph, board: Board, period: Period | None = None, *, top: str 
         **cpp_files(optimised, top),
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period),
+        **harness_files(ports, board, top, circuit.latency, digest(graph)),
         "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
     }
     plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph))

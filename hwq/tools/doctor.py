@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from hwq.errors import HwqError
 from hwq.tools.find import Tool, find
 from hwq.tools.gxx import ap_types
-from hwq.tools.vendor import find_hls, find_vivado
-from hwq.tools.yosys import find_yosys
+from hwq.tools.programs import find_hls, find_yosys
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def examine() -> list[ToolStatus]:
         _program(
             "vivado",
             "the vendor's synthesis",
-            find_vivado,
+            lambda: find("vivado"),
             False,
             "synthesis falls back to Vitis HLS, then Yosys; get Vivado from AMD",
         ),

@@ -37,10 +37,24 @@ def test_cpp() -> None:
     assert CPP in build(small(), boards.load("xcvu9p")).plan.files["hls/hwq_top.cpp"]
 
 
-def test_verilog_is_one_pipelined_module() -> None:
+VERILOG = """\
+// dense
+module hwq_top_dense (
+    input  wire [3:0] w0,
+    input  wire [3:0] w1,
+    output reg  signed [6:0] w4_1,
+    output reg  signed [5:0] w5_1,
+    input  wire clk
+);
+"""
+
+
+def test_verilog_has_a_module_for_each_node() -> None:
     text = build(small(), boards.load("xcvu9p")).plan.files["rtl/hwq_top.v"]
-    assert text.count("module hwq_top") == 1 and text.count("always @(posedge clk)") == 1
+    assert VERILOG in text
     assert "output wire [12:0] y" in text and "input  wire [7:0] x" in text
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["hwq_top_dense", "hwq_top"]
+    assert "    hwq_top_dense dense_i (\n        .w0(w0),\n" in text
 
 
 def test_every_tool_has_its_script() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -33,13 +34,14 @@ def measurement(number: int = 0, lut: float = 100.0, **features: float) -> Measu
 
 
 def test_what_is_put_comes_back(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "a" / "s.sqlite")
+    path = tmp_path / "a" / "s.sqlite"
+    store = Store.open(path)
     m = measurement(1, adder_bits=5.0)
     assert store.get(m.key) is None
     store.put(m)
     store.put(m)
     assert store.get(m.key) == m
-    assert Store.open(store.path).find(tool="yosys", family="Virtex UltraScale+") == [m]
+    assert Store.open(path).find(tool="yosys", family="Virtex UltraScale+") == [m]
     assert store.find(tool="vivado") == []
     frame = store.to_frame()
     assert len(frame) == 1 and frame.lut[0] == 100 and frame.carry.isna()[0]
@@ -123,8 +125,7 @@ def test_features_count_what_is_there() -> None:
     made = build(random_network(3), boards.load("xcvu9p"))
     found = {**graph_features(made.graph), **circuit_features(made.circuit)}
     text = made.plan.files["rtl/hwq_top.v"]
-    registers = [line for line in text.splitlines() if line.strip().startswith("reg ")]
-    bits = sum(int(line.split("[")[1].split(":")[0]) + 1 for line in registers)
+    bits = sum(int(high) + 1 for high in re.findall(r"^ *(?:output )?reg .*\[(\d+):0\]", text, re.MULTILINE))
     assert found["register_bits"] == bits
     assert found["latency_cycles"] == made.plan.latency_cycles
 

@@ -11,8 +11,9 @@ import pytest
 
 from hwq import boards
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError, UsageError
-from hwq.tools import doctor, find, synthesis, vendor
+from hwq.tools import doctor, find, synthesis
 from hwq.tools.process import run
+from hwq.tools.runner import lead
 from hwq.tools.yosys import run_script
 
 
@@ -99,41 +100,55 @@ GOOD = "mkdir -p hls_prj/solution1/syn/report; echo '<profile/>' > hls_prj/solut
         (GOOD + "echo 'ERROR: [Common 17-345] A valid license was not found'; exit 1", "17-345", "licence"),
         (GOOD + "echo 'ERROR: [HLS 207-3771] use of undeclared'", "207-3771", "see"),
         ("echo 'ERROR: [HLS 200-1023] Part xcvu9p is not installed'; exit 1", "200-1023", "part is not installed"),
-        ("exit 0", "no new report", "see"),
+        ("exit 0", "left no hls_prj", "see"),
         ("kill -9 $$", "SIGKILL", "see"),
     ],
 )
 def test_hls_that_fails(body: str, words: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hls(tmp_path, monkeypatch, body)
-    chosen = synthesis.choose("vitis", boards.load("xcvu9p"))
+    chosen = synthesis.choose("vitis", boards.load("xcvu9p"), period_ns=5.0)
     assert str(chosen.tool) == "vitis_hls 2023.2"
     with pytest.raises(ToolError, match=words) as caught:
-        synthesis.synthesise(chosen, tmp_path)
+        synthesis.synthesise(chosen, tmp_path, "plan")
     assert hint in (caught.value.hint or "")
+    assert not list(tmp_path.glob("steps/*"))
 
 
 def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hls(tmp_path, monkeypatch, "echo 'ERROR: [HLS 200-642] -maximum_size'; echo \"$@\" > args; " + GOOD)
-    chosen = synthesis.choose("auto", boards.load("xcvu9p"))
-    _, reports = synthesis.synthesise(chosen, tmp_path)
-    assert chosen.kind == "vitis" and [p.name for p in reports] == ["csynth.xml"]
-    assert (tmp_path / "args").read_text().split() == ["-f", "hls/run_hls.tcl"]
+    chosen = synthesis.choose("auto", boards.load("xcvu9p"), period_ns=5.0)
+    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    assert chosen.kind == "vitis" and list(records["hls-csynth"].outputs) == ["hls_prj/solution1/syn/report/csynth.xml"]
+    assert (tmp_path / "args").read_text().split() == ["-f", "hls/csynth.tcl"]
 
 
 def test_vitis_run_takes_the_script_its_own_way() -> None:
     tool = find.Tool("vitis-run", ("/x/vitis-run",), "2025.1")
-    assert vendor.hls_argv(tool, "a.tcl") == ["/x/vitis-run", "--mode", "hls", "--tcl", "a.tcl"]
+    assert lead(tool, "hls") == ("--mode", "hls", "--tcl") and lead(tool, "vitis-run") == ()
+    assert lead(find.Tool("vivado_hls", ("v",), "2019.2"), "hls") == ("-f",)
 
 
 def test_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert synthesis.choose("auto", boards.load("xcvu9p")).kind == "yosys"
+    def choose(tool: str, board: str, stage: str | None = None) -> synthesis.Synthesiser:
+        return synthesis.choose(tool, boards.load(board), stage=stage, period_ns=5.0)
+
+    assert choose("auto", "xcvu9p").kind == "yosys"
+    assert choose("auto", "ulx3s-85f").kind == "yosys"
+    assert [s.name for s in choose("auto", "ulx3s-85f", "bitstream").steps][-1] == "board-pack"
     with pytest.raises(UsageError, match="vivado does not take"):
-        synthesis.choose("vivado", boards.load("ulx3s-85f"))
+        choose("vivado", "ulx3s-85f")
+    with pytest.raises(UsageError, match="yosys has no stage route") as caught:
+        choose("yosys", "ulx3s-85f", "route")
+    assert "nextpnr-ecp5" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no tool takes"):
+        choose("auto", "ulx3s-85f", "csynth")
     with pytest.raises(ToolMissingError, match="vivado is not installed"):
-        synthesis.choose("vivado", boards.load("xcvu9p"))
+        choose("vivado", "xcvu9p")
+    with pytest.raises(ToolMissingError, match="nothing installed takes"):
+        choose("auto", "xcvu9p", "route")
     monkeypatch.setenv("HWQ_VIVADO", "/nowhere/vivado")
     with pytest.raises(ToolMissingError, match="HWQ_VIVADO"):
-        synthesis.choose("vivado", boards.load("xcvu9p"))
+        choose("vivado", "xcvu9p")
 
 
 def test_doctor_lists_what_is_needed() -> None:
