@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import environments
 import numpy as np
-import peers
 from table import Row
 
 from hwq import boards
@@ -115,7 +115,7 @@ def by_da4ml(problem: Problem) -> Solution:
     kernel, rows = da4ml.matrix_of(problem)
     if not kernel.any():
         return da4ml.converted(problem, [])
-    solved = peers.da4ml(kernel.astype(int), [problem.low[i] for i in rows], [problem.high[i] for i in rows])
+    solved = environments.da4ml(kernel.astype(int), [problem.low[i] for i in rows], [problem.high[i] for i in rows])
     return da4ml.converted(problem, solved.stages)
 
 
@@ -152,7 +152,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
 def _matrix_rows(case: Matrix) -> Iterator[Row]:
     kernel = case.make()
     mine = solved_alone(case)
-    theirs = peers.da4ml(kernel, [case.low] * len(kernel), [case.high] * len(kernel))
+    theirs = environments.da4ml(kernel, [case.low] * len(kernel), [case.high] * len(kernel))
     count = sum(op[2] in (0, 1) for stage in theirs.stages for op in stage.ops)
     yield Row("adders", case.name, "adders / da4ml", mine["adders"] / count, "x", 1.0, ADDERS_BAR)
     yield Row("adders", case.name, "adders", mine["adders"], "", count)
@@ -169,7 +169,7 @@ def resources(name: str, graph: Graph, options: AdderOptions) -> dict[str, float
     staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
     files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, period)}
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:20]
-    stat = peers.cache_folder() / f"yosys-{digest}.json"
+    stat = environments.cache_folder() / f"yosys-{digest}.json"
     if not stat.is_file():
         with tempfile.TemporaryDirectory() as folder:
             for path, content in files.items():

@@ -62,7 +62,7 @@ VERILOG = """\
 module hwq_top_dense (
     input  wire [3:0] w0,
     input  wire [3:0] w1,
-    output reg  signed [6:0] w3_1,
+    output reg  signed [6:0] w4_1,
     output reg  signed [5:0] w5_1,
     input  wire clk
 );

@@ -43,7 +43,7 @@ def da4ml(kernel: np.ndarray, low: list[int], high: list[int], requirement: str 
     path = cache_folder() / f"da4ml-{digest}.json"
     if not path.is_file():
         env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        argv = [str(environment(requirement)), str(HERE / "da4ml_solve.py")]
+        argv = [str(environment(requirement)), str(HERE / "peers" / "da4ml_solve.py")]
         done = subprocess.run(argv, input=json.dumps(given), capture_output=True, text=True, env=env)
         if done.returncode:
             sys.exit(f"da4ml failed:\n{done.stderr}")
