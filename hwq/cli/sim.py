@@ -17,7 +17,10 @@ from hwq.units import Period
 @click.option("--clock", type=Clock(), help="Clock target; default the board's.")
 @as_json
 def sim(run: Path, board: str | None, point: str, clock: Period | None, as_json: bool) -> None:
-    """Compare Keras, the integer reference, the ap_fixed C-simulation and the RTL simulation of points of RUN, by integer equality."""
+    """Compare all evaluators of points of RUN by integer equality.
+
+    Keras, the integer reference, the native emulator, the ap_fixed C-simulation and the RTL simulation.
+    """
     from hwq.errors import MismatchError
     from hwq.flow.simulate import simulate
 

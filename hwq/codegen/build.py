@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
-from hwq.codegen.plan import BuildPlan
+from hwq.codegen.cpp_adders import adders_file
+from hwq.codegen.harness import harness_files
+from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.scripts import script_files
 from hwq.codegen.templates import render
@@ -17,7 +20,7 @@ from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.units import Period
 
-TOP = "hwq_top"
+Style = Literal["multiply", "adders"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,13 @@ class Build:
     ports: Ports
 
 
-def build(graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP) -> Build:
+def build(graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP, style: Style = "multiply") -> Build:
     """Generate every file of `graph` for `board`.
 
     Args:
         period: the clock target; the board's default when None.
+        style: of the C++: "multiply", each weight a constant times its input, or "adders", the shared adder graph. The Verilog
+            is the adder graph in both.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
@@ -46,8 +51,10 @@ def build(graph: Graph, board: Board, period: Period | None = None, *, top: str 
     files = {
         "graph.hwq": text(optimised),
         **cpp_files(optimised, top),
+        **(adders_file(circuit, ports, top) if style == "adders" else {}),
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period),
+        **harness_files(ports, board, top, circuit.latency, digest(graph)),
         "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
     }
     plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph))

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hwq.codegen.cpp_text import Section, ap_type, literal, summary
+from hwq.codegen.cpp_text import Section, ap_type, exact, literal, summary, table_array
+from hwq.codegen.cpp_weights import weight_lines, weight_name
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Node
 from hwq.ir.ops import odd_form
@@ -34,20 +35,20 @@ def _linear(node: Node, inputs: Sequence[Node]) -> Section:
     k, k_frac = (a.ravel() for a in odd_form(kernel))
     b, b_frac = (a.ravel() for a in odd_form(bias))
     lines: list[list[str]] = [[] for _ in range(node.type.size)]
+    weights = weight_lines(node.name, zip(map(int, k[k != 0]), map(int, k_frac[k != 0]), strict=True))
     for block in blocks(node, source.shape):
         for window, outputs, biases in zip(block.windows, block.outputs, block.biases, strict=True):
             for j, out in enumerate(outputs.tolist()):
                 t, name, at = node.type[out], f"{node.name}_{out}", biases[j]
                 if not t.width:
                     continue
-                lines[out].append(f"{ap_type(t)} {name} = {literal(int(b[at]), int(b_frac[at])) if b[at] else 0};")
+                lines[out].append(f"{ap_type(t)} {name} = {exact(int(b[at]), int(b_frac[at])) if b[at] else 0};")
                 for i in np.flatnonzero(k[block.weights[:, j]]):
                     if _present(source, window[i]):
                         w = block.weights[i, j]
-                        # brought to the sum's own type first: one addition type a sum, which halves the compile time of the C-simulation
-                        term = f"{source.name}_{window[i]} * {literal(int(k[w]), int(k_frac[w]))}"
-                        lines[out].append(f"{name} += {ap_type(t)}({term});")
-    return Section(summary(node, _describe(node, source)), tuple(line for part in lines for line in part))
+                        weight = weight_name(node.name, (int(k[w]), int(k_frac[w])))
+                        lines[out].append(f"add_product({name}, {source.name}_{window[i]}, {weight});")
+    return Section(summary(node, _describe(node, source)), (*weights, *(line for part in lines for line in part)))
 
 
 def _describe(node: Node, source: Node) -> str:
@@ -74,9 +75,10 @@ def _relu(node: Node, inputs: Sequence[Node]) -> Section:
         if not t.width:
             continue
         x = f"{source.name}_{index}"
-        lines.append(f"{ap_type(t)} {node.name}_{index} = {x};")
         if source.type[index].signed:
-            lines.append(f"if ({x} < 0) {node.name}_{index} = 0;")
+            lines += [f"{ap_type(t)} {node.name}_{index};", f"relu({node.name}_{index}, {x});"]
+        else:
+            lines.append(f"{ap_type(t)} {node.name}_{index} = {x};")
     return Section(summary(node, "relu"), tuple(lines))
 
 
@@ -179,17 +181,13 @@ def _table(node: Node, inputs: Sequence[Node]) -> Section:
         if key not in arrays:
             arrays[key] = f"{node.name}_{len(arrays)}_table"
             entries = _by_bits(mantissas[row, : counts[i]].tolist(), x, int(frac[row]) - t.frac)
-            kind = next(kind for bits, kind in _C_TYPES if all(-(1 << (bits - 1)) <= v < 1 << (bits - 1) for v in entries))
-            lines.append(f"static const {kind} {arrays[key]}[{len(entries)}] = {{{', '.join(map(str, entries))}}};")
+            lines.append(table_array(arrays[key], entries))
         lines.append(f"{ap_type(t)} {name};")
         if x.width:
             lines.append(f"ap_uint<{x.width}> {name}_code = {source.name}_{i}.range({x.width - 1}, 0);")
         lines.append(f"ap_int<{t.width + 1}> {name}_bits = {arrays[key]}[{f'{name}_code' if x.width else 0}];")
         lines.append(f"{name}.range({t.width - 1}, 0) = {name}_bits.range({t.width - 1}, 0);")
     return Section(summary(node, f"{len(arrays)} tables for {node.type.size} elements"), tuple(lines))
-
-
-_C_TYPES = ((8, "signed char"), (16, "short"), (32, "int"), (64, "long long"))
 
 
 def _by_bits(entries: list[int], x: FixedType, down: int) -> list[int]:

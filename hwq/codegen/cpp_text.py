@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,20 @@ def ap_type(t: FixedType) -> str:
     return f"{name}<{t.width},{t.integer}{modes}>"
 
 
+def integer_type(width: int, *, signed: bool) -> str:
+    """The ap_int type of a mantissa."""
+    return f"ap_{'' if signed else 'u'}int<{width}>"
+
+
+_C_TYPES = ((8, "signed char"), (16, "short"), (32, "int"), (64, "long long"))
+
+
+def table_array(name: str, entries: Sequence[int]) -> str:
+    """The declaration of a constant array of integers in the narrowest C type that holds them."""
+    kind = next(kind for bits, kind in _C_TYPES if all(-(1 << (bits - 1)) <= v < 1 << (bits - 1) for v in entries))
+    return f"static const {kind} {name}[{len(entries)}] = {{{', '.join(map(str, entries))}}};"
+
+
 def literal(mantissa: int, frac: int) -> str:
     """A constant as a typed literal: the narrowest type that holds it, and its exact decimal value.
 
@@ -40,10 +55,18 @@ def literal(mantissa: int, frac: int) -> str:
         GraphError: more bits than a double literal holds.
     """
     width = bits_for(min(mantissa, 0), max(mantissa, 0))
+    return f"{ap_type(FixedType(mantissa < 0, width, frac))}({exact(mantissa, frac)})"
+
+
+def exact(mantissa: int, frac: int) -> str:
+    """mantissa * 2^-frac as a decimal double.
+
+    Raises:
+        GraphError: more bits than a double literal holds.
+    """
     if abs(mantissa).bit_length() > EXACT_LITERAL_BITS:
-        raise GraphError(f"a constant of {width} bits has no exact double literal")
-    value = float(np.ldexp(float(mantissa), -frac))
-    return f"{ap_type(FixedType(mantissa < 0, width, frac))}({value!r})"
+        raise GraphError(f"a constant of {abs(mantissa).bit_length()} bits has no exact double literal")
+    return repr(float(np.ldexp(float(mantissa), -frac)))
 
 
 def summary(node: Node, what: str) -> str:

@@ -2,9 +2,10 @@
 
 from the graph           unit
 ebops                    sum over all products of the design of enclosed bits(weight) x width(input element): a weight that serves
-                         many places (a convolution) counts at each; of two activations, width x width
+                         many places (a convolution) counts at each; of two activations, width x width;
+                         for tables the 6-input LUTs that hold them: hwq.cost.multiplications
 weight_bits              sum over weights and biases of enclosed bits, each counted once
-activation_bits          sum of the widths of all quantised elements
+activation_bits          sum of the widths of all quantised elements and results of tables
 nonzero, digits          non-zero weights and biases; their canonical signed digits
 from the circuit
 adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
@@ -19,9 +20,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwq.cost.multiplications import ebops, enclosed_bits
 from hwq.ir import Circuit, Graph, Node, Opcode
 from hwq.ir.ops import odd_form
-from hwq.ir.windows import blocks
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
 
@@ -33,48 +34,23 @@ def graph_features(graph: Graph) -> dict[str, float]:
     totals = dict.fromkeys(("ebops", "weight_bits", "activation_bits", "nonzero", "digits"), 0.0)
     nodes = graph.by_name()
     for node in graph.nodes:
-        if node.op in ("input", "quantize"):
+        if node.op in ("input", "quantize", "table"):
             totals["activation_bits"] += float(node.type.width.sum())
-        for name, value in _products(node, [nodes[name] for name in node.inputs]).items():
+        totals["ebops"] += ebops(node, [nodes[name].type for name in node.inputs])
+        for name, value in _constants(node).items():
             totals[name] += value
     return totals
 
 
-def enclosed_bits(mantissas: np.ndarray) -> np.ndarray:
-    """Bits between the first and the last non-zero bit of each integer, 0 for 0."""
-    flat = [int(abs(v)) for v in mantissas.ravel()]
-    return np.array([(v // (v & -v)).bit_length() if v else 0 for v in flat], np.int64).reshape(mantissas.shape)
-
-
-def _products(node: Node, sources: list[Node]) -> dict[str, float]:
-    """The features of one node's constants and products."""
-    if node.op == "multiply":
-        a, b = (source.type.width.astype(np.int64) for source in sources)
-        return {"ebops": float((a * b).sum())}
-    constants = [odd_form(node.constant(name))[0] for name in ("kernel", "factor", "bias") if name in node.attrs]
-    if not constants:
-        return {}
-    bits = [enclosed_bits(c) for c in constants]
-    values = [int(v) for c in constants for v in c.ravel() if v]
+def _constants(node: Node) -> dict[str, float]:
+    """Features of the weights themselves, each counted once."""
+    found = [odd_form(node.constant(name))[0] for name in ("kernel", "factor", "bias") if name in node.attrs]
+    values = [int(v) for mantissas in found for v in mantissas.ravel() if v]
     return {
-        "ebops": _weighted(node, sources[0], bits[0]) if node.op != "bias" else 0.0,
-        "weight_bits": float(sum(int(b.sum()) for b in bits)),
+        "weight_bits": float(sum(enclosed_bits(mantissas).sum() for mantissas in found)),
         "nonzero": float(len(values)),
         "digits": float(sum(len(csd(v)) for v in values)),
     }
-
-
-def _weighted(node: Node, source: Node, bits: np.ndarray) -> float:
-    """Sum over the products with constants of bits(weight) x width(input element)."""
-    widths = source.type.width.astype(np.int64).ravel()
-    if node.op == "scale":
-        return float((widths * bits.ravel()).sum())
-    padded = np.append(widths, 0)
-    return float(
-        sum(
-            (padded[block.windows].sum(axis=0)[:, None] * bits.ravel()[block.weights]).sum() for block in blocks(node, source.shape)
-        )
-    )
 
 
 def circuit_features(circuit: Circuit) -> dict[str, float]:

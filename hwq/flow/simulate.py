@@ -20,7 +20,7 @@ def simulate(
     clock: Period | None = None,
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, list[Comparison]]]:
-    """[(point, comparisons)]: the reference against Keras, the C-simulation and the RTL simulation.
+    """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation and the RTL simulation.
 
     Raises:
         RunError, BoardError, ToolError.

@@ -104,12 +104,16 @@ def version_of(argv: tuple[str, ...], name: str) -> str:
     return version
 
 
+def cache_root() -> Path:
+    """hwq's cache folder: HWQ_CACHE, else `hwq` in the user's own."""
+    return Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
+
+
 class VersionCache:
     """Versions by path, size and time of change, so that an unchanged tool is not started only to ask who it is."""
 
     def __init__(self, program: str) -> None:
-        root = Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
-        self.path = root / "versions.json"
+        self.path = cache_root() / "versions.json"
         real = Path(program).resolve()
         status = real.stat()
         self.key = f"{real}|{status.st_size}|{status.st_mtime_ns}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
@@ -42,6 +44,29 @@ def compile_program(sources: Sequence[str], output: str, *, cwd: Path, flags: Se
     if done.returncode:
         raise ToolError(f"g++ failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
     return done
+
+
+def compile_library(
+    sources: Sequence[str], output: str, *, cwd: Path, flags: Sequence[str], log: Path, jobs: int | None = None
+) -> None:
+    """Compile `sources` (relative to `cwd`) one by one, `jobs` at a time (default: one a core), and link them to a shared library.
+
+    Raises:
+        ToolMissingError: no g++.
+        ToolError: g++ failed; the message holds its first error.
+    """
+    if len(sources) == 1:
+        compile_program(sources, output, cwd=cwd, flags=[*flags, "-shared"], log=log)
+        return
+
+    def one(source: str) -> str:
+        name = f"{source}.o"
+        compile_program([source], name, cwd=cwd, flags=[*flags, "-c"], log=log.with_name(f"{source}.log"))
+        return name
+
+    with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        objects = list(pool.map(one, sources))
+    compile_program(objects, output, cwd=cwd, flags=[*flags, "-shared"], log=log)
 
 
 def first_error(log: Path) -> str:

@@ -2,56 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
+from hwq.train import freeze
 from hwq.train.backend import keras
-from hwq.train.layers import QDense, Quantize
-from hwq.train.tracing import UNCHANGED, Trace
+from hwq.train.converters import HINTS, KERNELS, KINDS, copy_weights, quantises
+from hwq.train.flatten import flat
+from hwq.train.layers import Quantize
+from hwq.train.model import QuantizedModel
+from hwq.train.quantize_config import QuantizeConfig
+from hwq.train.tracing import IDENTITIES, UNCHANGED, Trace
 
-KINDS = ("Activation", "Add", "BatchNormalization", "Dense", "Dropout", "Flatten", "ReLU", "Reshape", "Softmax")
-SUPPORTED = "InputLayer, Dense, BatchNormalization after Dense, ReLU, Activation, Flatten, Reshape, Add, Dropout, a final Softmax"
+SUPPORTED = ", ".join(["InputLayer", *sorted(KINDS)])
+GUESSED_ROWS = 256
 
 
 @dataclass(slots=True)
-class _Converter:
-    bits: int
-    overflow: str
+class _Conversion:
+    """One conversion: what the functions of `hwq.train.converters` read and fill in."""
+
+    config: QuantizeConfig
     trace: Trace
-    outputs: set[int]
+    output: int  # id of the model's output tensor
     known: dict[int, Any] = field(default_factory=dict)
-    pairs: list[tuple[Any, Any, Any]] = field(default_factory=list)  # (quantised, dense, batch norm or None)
+    made: dict[tuple[int, str], Any] = field(default_factory=dict)
+    copies: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)  # (quantised, float layer or None, batch norm or None)
     converted: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    own: dict[int, str] = field(default_factory=dict)
     raw_input: Any = None
     quantised_input: bool = False
 
     def tensor(self, tensor: Any) -> Any:
+        """The twin's tensor for a tensor of the float model."""
         if id(tensor) not in self.known:
             self.known[id(tensor)] = self._convert(tensor)
         return self.known[id(tensor)]
 
     def _convert(self, tensor: Any) -> Any:
         layer, node_index, _ = tensor._keras_history
-        if self.trace.shared(layer):
-            raise UnsupportedLayerError(f"layer {layer.name!r} is used more than once", hint="give each use a layer of its own")
         kind = type(layer).__name__
         if kind == "InputLayer":
             return self._input(layer, tensor)
-        if kind not in KINDS:
+        # a class of the user's own may share a name with one of Keras
+        if kind not in KINDS or getattr(keras.layers, kind, None) is not type(layer):
             raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=f"supported: {SUPPORTED}"
+                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=HINTS.get(kind, f"supported: {SUPPORTED}")
             )
         inputs = layer._inbound_nodes[node_index].input_tensors
-        result = getattr(self, f"_{kind.lower()}")(layer, inputs, id(tensor) in self.outputs)
-        if kind not in ("Dropout", "Softmax"):
+        result = KINDS[kind](self, layer, inputs, id(tensor) == self.output)
+        if layer.name not in {name for name, _ in self.skipped} or kind in KERNELS:
             self.converted.append((layer.name, kind))
         return result
+
+    def make(self, layer: Any, part: str, factory: Callable[[], Any]) -> Any:
+        """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
+        key = (id(layer), part)
+        if key not in self.made:
+            self.made[key] = factory()
+        return self.made[key]
+
+    def options(self, layer: Any, source: Any, *, weights: bool = False) -> dict[str, Any]:
+        """The quantisers' options of the twin of a layer that reads the float tensor `source`."""
+        config = self.config
+        out: dict[str, Any] = {"bits": config.bits, "overflow": self.overflow(source), "rounding": config.rounding}
+        if config.granularity is not None:
+            out["granularity"] = config.granularity
+        if weights:
+            out.update(weight_granularity=config.weight_granularity, weight_rounding=config.weight_rounding)
+        return out
+
+    def overrides(self, layer: Any, options: dict[str, Any]) -> dict[str, Any]:
+        """`options` with what the configuration says for this layer alone."""
+        return {**options, **self.config.layers.get(layer.name, {})}
+
+    @property
+    def table_bits(self) -> int:
+        return self.config.table_bits or min(self.config.bits + 2, 10)
+
+    def only_reader(self, tensor: Any, layer: Any) -> bool:
+        """Whether nothing but one call of `layer` reads the tensor, and neither it nor the tensor's layer is called twice."""
+        before = tensor._keras_history[0]
+        shared = self.trace.shared(before) or self.trace.shared(layer)
+        return len(self.trace.readers[id(tensor)]) == 1 and id(tensor) != self.output and not shared
+
+    def own_name(self, layer: Any) -> str:
+        """The name of the twin of `layer`: its own, but for layers of nested models that share one."""
+        return self.own[id(layer)]
 
     def name(self, wanted: str) -> str:
         """A name for a layer that the float model has not: Keras refuses two of one name."""
@@ -63,137 +107,101 @@ class _Converter:
         return name
 
     def _input(self, layer: Any, tensor: Any) -> Any:
-        """The design has one quantised input: where one Dense or Add reads it, that one's quantiser; else a quantiser that all share."""
+        """The design has one quantised input: where one layer that quantises reads it, that one's quantiser; else one that all share."""
         if tensor.dtype not in ("float32", "float64", "float16"):
             raise UnsupportedLayerError(f"input {layer.name!r} has dtype {tensor.dtype}; only floats are quantised")
         x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name)
         users = self.trace.users(tensor)
-        if len(users) == 1 and type(users[0]).__name__ in ("Dense", "Add"):
+        if len(users) == 1 and quantises(users[0]) and not self.trace.shared(users[0]):
             return x
         self.quantised_input = True
-        return Quantize(self.bits, "SAT", name=self.name(f"{layer.name}_quantize"))(x)
+        name = self.name(f"{layer.name}_quantize")
+        granularity = self.config.granularity or ("channel" if len(tensor.shape) > 3 else "element")
+        own = {"rounding": self.config.rounding, "granularity": granularity, **self.config.layers.get(layer.name, {})}
+        return Quantize(**{"bits": self.config.bits, "overflow": "SAT", **own}, name=name)(x)
 
-    def _dense(self, layer: Any, inputs: list[Any], final: bool, norm: Any = None) -> Any:
-        x = self.tensor(inputs[0])  # before asking who quantises the input: only now that is settled
-        q = QDense(layer.units, self.bits, self._overflow(inputs[0]), batch_norm=norm is not None, name=layer.name)
-        if norm is not None:
-            q.epsilon = float(norm.epsilon)
-        y = q(x)
-        self.pairs.append((q, layer, norm))
-        return self._activate(layer, y, final)
-
-    def _overflow(self, source: Any) -> str:
+    def overflow(self, source: Any) -> str:
         """The host quantises the design's inputs, so that saturating them costs nothing."""
-        layer = source._keras_history[0]
+        layer, index, _ = source._keras_history
         while type(layer).__name__ in UNCHANGED:
-            layer = layer._inbound_nodes[0].input_tensors[0]._keras_history[0]
-        return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantised_input else self.overflow
-
-    def _activate(self, layer: Any, y: Any, final: bool) -> Any:
-        name = getattr(layer.activation, "__name__", str(layer.activation))
-        if name == "linear":
-            return y
-        if name == "relu":
-            return keras.layers.ReLU(name=self.name(f"{layer.name}_relu"))(y)
-        if name == "softmax" and final:
-            self.skipped.append((layer.name, "softmax of the outputs: the argmax is the same without it"))
-            return y
-        raise UnsupportedLayerError(
-            f"layer {layer.name!r} has the activation {name}", hint="supported: linear, relu, and softmax at the output"
-        )
-
-    def _batchnormalization(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        dense, index, _ = inputs[0]._keras_history
-        plain = type(dense).__name__ == "Dense" and dense.activation.__name__ == "linear"
-        if not plain or len(self.trace.readers[id(inputs[0])]) != 1 or self.trace.shared(dense):
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a BatchNormalization that does not follow a linear Dense",
-                hint="put it between a Dense without activation and its activation",
-            )
-        if layer.axis not in (-1, len(inputs[0].shape) - 1):
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} normalises axis {layer.axis}", hint="normalise the last axis, that of the Dense's units"
-            )
-        result = self._dense(dense, dense._inbound_nodes[index].input_tensors, False, norm=layer)
-        self.converted.append((dense.name, "Dense"))
-        return result
-
-    def _relu(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        if layer.max_value is not None or layer.negative_slope or layer.threshold:
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a ReLU with max_value, negative_slope or threshold", hint="use a plain ReLU"
-            )
-        return keras.layers.ReLU(name=layer.name)(self.tensor(inputs[0]))
-
-    def _activation(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        return self._activate(layer, self.tensor(inputs[0]), final)
-
-    def _softmax(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        if not final:
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a Softmax inside the model", hint="only one at the output is left out"
-            )
-        self.skipped.append((layer.name, "softmax of the outputs: the argmax is the same without it"))
-        return self.tensor(inputs[0])
-
-    def _dropout(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        self.skipped.append((layer.name, "dropout does nothing at inference"))
-        return self.tensor(inputs[0])
-
-    def _flatten(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        return keras.layers.Flatten(name=layer.name)(self.tensor(inputs[0]))
-
-    def _reshape(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        return keras.layers.Reshape(layer.target_shape, name=layer.name)(self.tensor(inputs[0]))
-
-    def _add(self, layer: Any, inputs: list[Any], final: bool) -> Any:
-        if len(inputs) != 2 or inputs[0].shape != inputs[1].shape:
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} adds {len(inputs)} tensors or broadcasts", hint="add two tensors of one shape"
-            )
-        sources = [self.tensor(t) for t in inputs]
-        terms = [
-            Quantize(self.bits, self._overflow(t), name=self.name(f"{layer.name}_quantize_{i}"))(source)
-            for i, (t, source) in enumerate(zip(inputs, sources, strict=True))
-        ]
-        return keras.layers.Add(name=layer.name)(terms)
+            layer, index, _ = layer._inbound_nodes[index].input_tensors[0]._keras_history
+        return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantised_input else self.config.overflow
 
 
-def quantize_model(model: Any, *, bits: int = 6, overflow: str = "WRAP") -> tuple[Any, ConversionReport]:
+def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     """The quantised twin of a float model, with its weights; the bitwidths still have to be initialised from data.
-
-    Args:
-        model: a built Sequential or functional model of one input and one output.
-        bits: initial bits of every layer's largest weight and of every activation.
-        overflow: WRAP or SAT, of the activations behind the input.
 
     Raises:
         UnsupportedLayerError: names the layer, and what is supported.
         ModelError: the model is not built, or has several inputs or outputs.
+        UsageError: an option for a layer that the model has not.
     """
     if not getattr(model, "built", False) or not getattr(model, "outputs", None):
         raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
-    converter = _Converter(bits, overflow, Trace.of(model.outputs[0]), {id(model.outputs[0])})
-    converter.names.update(layer.name for layer in model.layers)
-    outputs = converter.tensor(model.outputs[0])
-    if not converter.pairs:
-        raise ModelError("the model has no Dense layer: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
-    twin = keras.Model(converter.raw_input, outputs, name=model.name)
-    for q, dense, norm in converter.pairs:
-        _copy(q, dense, norm)
-    return twin, ConversionReport(tuple(dict.fromkeys(converter.converted)), tuple(converter.skipped))
+    end, layers = flat(model)
+    names = {layer.name for layer in layers}
+    unknown = sorted(set(config.layers) - names)
+    if unknown:
+        raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
+    conversion = _Conversion(config, Trace.of(end), id(_through_identities(end)))
+    conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
+    outputs = conversion.tensor(end)
+    if not conversion.copies:
+        raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
+    twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
+    for one in conversion.copies.values():
+        copy_weights(*one)
+    return twin, ConversionReport(tuple(dict.fromkeys(conversion.converted)), tuple(dict.fromkeys(conversion.skipped)))
 
 
-def _copy(q: Any, dense: Any, norm: Any) -> None:
-    q.kernel.assign(dense.kernel)
-    q.bias.assign(dense.bias if dense.use_bias else np.zeros(dense.units, "float32"))
-    if norm is None:
-        return
-    q.mean.assign(norm.moving_mean)
-    q.variance.assign(norm.moving_variance)
-    if norm.scale:
-        q.gamma.assign(norm.gamma)
-    if norm.center:
-        q.beta.assign(norm.beta)
+def _through_identities(tensor: Any) -> Any:
+    """The tensor that the model's output is, layers looked through that do nothing at inference."""
+    layer, index, _ = tensor._keras_history
+    while type(layer).__name__ in IDENTITIES:
+        tensor = layer._inbound_nodes[index].input_tensors[0]
+        layer, index, _ = tensor._keras_history
+    return tensor
+
+
+def quantize_model(model: Any, *, bits: int = 6, overflow: str = "WRAP") -> tuple[Any, ConversionReport]:
+    """`convert` with nothing but initial bits and the overflow mode of hidden activations."""
+    return convert(model, QuantizeConfig(bits=bits, overflow=overflow))
+
+
+def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None) -> tuple[Any, ConversionReport]:
+    """A float Keras model, Sequential or functional, trained or not, to its quantised twin, ready for compile and fit.
+
+    Args:
+        model: a built model of one input and one output.
+        config: `QuantizeConfig`; None: 6 bits to begin with, a bitwidth for every weight.
+        data: rows (rows, ...) of the training data, from which the bitwidths of activations begin; a thousand are enough. None:
+            rows drawn from the normal distribution, right only for inputs that are normalised.
+
+    Returns:
+        The twin, an ordinary Keras model, and what was converted and left out.
+
+    Raises:
+        UnsupportedLayerError: a layer that cannot be converted, by name, with what to do.
+        ModelError: the model is not built, has several inputs or outputs, or nothing to quantise.
+        DataError: rows that do not fit the model, NaN or infinity.
+        TrainingError: a layer all of whose weights are zero.
+    """
+    twin, report = convert(model, config or QuantizeConfig())
+    freeze.initialise(twin, _rows(model, data))
+    return twin, report
+
+
+def _rows(model: Any, data: Any) -> np.ndarray:
+    shape = tuple(model.inputs[0].shape[1:])
+    if data is None:
+        return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *shape)).astype(np.float32)
+    rows = np.asarray(data, np.float32)
+    if rows.shape[1:] != shape or not len(rows):
+        raise DataError(
+            f"the data has rows of shape {rows.shape[1:]}, the model reads {shape}", hint="give (rows, ...) of training data"
+        )
+    if not np.isfinite(rows).all():
+        raise DataError("the data has NaN or infinity", hint="clean the rows first")
+    return rows

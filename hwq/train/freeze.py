@@ -2,55 +2,71 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hwq.errors import TrainingError
-from hwq.train.backend import keras, ops
-from hwq.train.layers import QDense, Quantize
+from hwq.train.backend import keras, ops, tf
+from hwq.train.layers import Part, QSoftmax, quantized_layers
+
+CHUNK_VALUES = 1 << 24  # of the largest tensor at once
+CHUNK_ROWS = 4096
+WORTH_COMPILING = 3  # pieces
 
 
 def quantizers(model: Any) -> list[Any]:
-    """Every activation quantiser, those inside QDense included, in the order of the layers."""
-    out = []
-    for layer in model.layers:
-        if isinstance(layer, Quantize):
-            out.append(layer)
-        elif isinstance(layer, QDense):
-            out.append(layer.quantizer)
-    return out
+    """Every activation quantiser, those inside layers included, in the order of the layers."""
+    return [q for layer in quantized_layers(model) for q in layer.quantizers()]
 
 
 def initialise(model: Any, x: np.ndarray) -> None:
-    """Choose every bitwidth from the weights and from data, front to back.
+    """Choose every bitwidth: those of weights from their values, those of activations from the ranges of the rows `x`.
 
     Raises:
         TrainingError: a layer that is all zeros at the start.
     """
-    for layer in model.layers:
-        if isinstance(layer, (QDense, Quantize)):
-            layer.initialise(reaching(model, layer, x))
-        if isinstance(layer, QDense):
-            kernel, _ = layer.quantized(*layer.folded())
-            if not np.any(np.asarray(kernel)):
-                raise TrainingError(
-                    f"every weight of layer {layer.name!r} is zero before training starts",
-                    hint="more initial bits, or a float model that has trained",
-                )
-
-
-def reaching(model: Any, layer: Any, x: np.ndarray) -> np.ndarray:
-    """The rows that reach `layer`, before its own quantiser."""
-    source = layer._inbound_nodes[0].input_tensors[0]
-    if source is model.inputs[0]:
-        return x
-    return outputs(keras.Model(model.inputs[0], source), x)
+    for layer in quantized_layers(model):
+        layer.initialise_weights()
+    _look(model, x, "observe")
+    for quantizer in quantizers(model):
+        quantizer.settle_initial()
+    for layer in quantized_layers(model):
+        if layer.is_dead():
+            raise TrainingError(
+                f"every weight of layer {layer.name!r} is zero before training starts",
+                hint="more initial bits, or a float model that has trained",
+            )
 
 
 def outputs(model: Any, x: np.ndarray) -> np.ndarray:
-    """The model's outputs for all rows, at inference, in pieces that fit the cache."""
-    return np.concatenate([ops.convert_to_numpy(model(x[i : i + 4096], training=False)) for i in range(0, len(x), 4096)])
+    """The model's outputs for all rows, at inference, in pieces that fit the memory."""
+    step = _chunk(model)
+    return np.concatenate([ops.convert_to_numpy(model(x[i : i + step], training=False)) for i in range(0, len(x), step)])
+
+
+def _chunk(model: Any) -> int:
+    tensors = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
+    largest = max((math.prod(n for n in tensor.shape[1:] if n) for tensor in tensors), default=1)
+    return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(largest, 1)))
+
+
+def _look(model: Any, x: np.ndarray, mode: str) -> None:
+    """Pass all rows through the model while its quantisers record what they see."""
+    for quantizer in quantizers(model):
+        quantizer.begin(mode)
+    step = _chunk(model)
+
+    def look(rows: Any) -> None:
+        model(rows, training=False)
+
+    if tf is not None and len(x) > WORTH_COMPILING * step:
+        look = tf.function(look)
+    for i in range(0, len(x), step):
+        # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
+        look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
 
 
 def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:
@@ -61,33 +77,53 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
         margin: factor on the observed ranges.
         dtype: float32, or float64 where float32 cannot hold the accumulators.
     """
+    exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
+    for layer in quantized_layers(model):
+        layer.freeze_into(exact.get_layer(layer.name))
+    calibrate(exact, x, margin)
+    return _with_tables(exact, dtype)
 
+
+def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
+    """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
+    _look(exact, x, "calibrate")
+    for quantizer in quantizers(exact):
+        quantizer.settle_range(margin)
+
+
+def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:
     def clone(layer: Any) -> Any:
-        config = layer.get_config()
-        if isinstance(layer, (QDense, Quantize)):
-            config.update(exact=True)
-        if isinstance(layer, QDense):
-            config.update(batch_norm=False)
-        config["dtype"] = dtype
-        return layer.__class__.from_config(config)
+        config = config_of(layer) if isinstance(layer, Part) else layer.get_config()
+        return layer.__class__.from_config({**config, "dtype": dtype})
 
-    exact = keras.models.clone_model(model, clone_function=clone)
-    for layer in model.layers:
-        twin = exact.get_layer(layer.name)
-        if isinstance(layer, QDense):
-            kernel, bias = layer.quantized(*layer.folded())
-            for target, value in (
-                (twin.kernel, kernel),
-                (twin.bias, bias),
-                (twin.kernel_f, layer.kernel_f),
-                (twin.bias_f, layer.bias_f),
-            ):
-                target.assign(ops.convert_to_numpy(value))
-        if isinstance(layer, (QDense, Quantize)):
-            source, target = (layer.quantizer, twin.quantizer) if isinstance(layer, QDense) else (layer, twin)
-            target.f.assign(np.round(ops.convert_to_numpy(source.f)))
-            target.trace(reaching(exact, twin, x), margin)
-    return exact
+    return keras.models.clone_model(model, clone_function=clone)
+
+
+def _with_tables(exact: Any, dtype: str) -> Any:
+    """`exact` itself where it needs no tables, else a copy that has them: their sizes are known only now."""
+    tables = {layer.name: [part.tabulate() for part in layer.tables()] for layer in quantized_layers(exact) if layer.tables()}
+    if not tables:
+        return exact
+
+    def config_of(layer: Any) -> dict[str, Any]:
+        shapes = [values.shape for values, _ in tables.get(layer.name, [])]
+        if not shapes:
+            return layer.get_config()
+        key, value = ("table_shapes", shapes) if isinstance(layer, QSoftmax) else ("table_shape", shapes[0])
+        return {**layer.get_config(), key: value}
+
+    final = _clone(exact, config_of, dtype)
+    for layer in exact.layers:
+        twin = final.get_layer(layer.name)
+        known = {v.path: v for v in layer.variables}
+        for variable in twin.variables:
+            if variable.path in known:
+                variable.assign(known[variable.path])
+        if layer.name in tables:
+            for part, (values, index) in zip(twin.tables(), tables[layer.name], strict=True):
+                part.table.assign(values)
+                part.index.assign(index)
+    return final
 
 
 def logits(model: Any, x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-UNCHANGED = ("Dropout", "Flatten", "Reshape")  # they hand on the values that they read
+IDENTITIES = (  # they do nothing at inference
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+)
+UNCHANGED = (*IDENTITIES, "Flatten", "Reshape")  # they hand on the values that they read
 
 
 @dataclass(slots=True)

@@ -25,11 +25,14 @@ def small() -> Graph:
 
 CPP = """\
     // dense: dense 2 -> 2, 3 of 4 weights, from layer "logits"
+    const ap_fixed<3,2> dense_n1_1 = ap_fixed<1,0>(-0.5);
+    const ap_fixed<3,2> dense_n3_1 = ap_fixed<3,2>(-1.5);
+    const ap_fixed<3,2> dense_p1_0 = ap_ufixed<1,1>(1.0);
     ap_fixed<7,4> dense_0 = 0;
-    dense_0 += ap_fixed<7,4>(x_0 * ap_fixed<3,2>(-1.5));
-    dense_0 += ap_fixed<7,4>(x_1 * ap_ufixed<1,1>(1.0));
-    ap_fixed<6,3> dense_1 = ap_fixed<1,0>(-0.5);
-    dense_1 += ap_fixed<6,3>(x_1 * ap_fixed<1,0>(-0.5));
+    add_product(dense_0, x_0, dense_n3_1);
+    add_product(dense_0, x_1, dense_p1_0);
+    ap_fixed<6,3> dense_1 = -0.5;
+    add_product(dense_1, x_1, dense_n1_1);
 """
 
 
@@ -37,12 +40,29 @@ def test_cpp() -> None:
     assert CPP in build(small(), boards.load("xcvu9p")).plan.files["hls/hwq_top.cpp"]
 
 
+ADDERS = """\
+    // dense
+    ap_uint<6> w2;
+    add(w2, w0, w1, 1);
+    ap_int<7> w3;
+    subtract(w3, w2, w0, 2);
+    ap_int<6> w5;
+    subtract_from(w5, w1, ap_int<1>(-1LL), 2);
+"""
+
+
+def test_cpp_as_adders() -> None:
+    made = build(small(), boards.load("xcvu9p"), style="adders")
+    assert ADDERS in made.plan.files["hls/hwq_top.cpp"]
+    assert made.plan.digest != build(small(), boards.load("xcvu9p")).plan.digest
+
+
 VERILOG = """\
 // dense
 module hwq_top_dense (
     input  wire [3:0] w0,
     input  wire [3:0] w1,
-    output reg  signed [6:0] w3_1,
+    output reg  signed [6:0] w4_1,
     output reg  signed [5:0] w5_1,
     input  wire clk
 );

@@ -34,13 +34,14 @@ def measurement(number: int = 0, lut: float = 100.0, **features: float) -> Measu
 
 
 def test_what_is_put_comes_back(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "a" / "s.sqlite")
+    path = tmp_path / "a" / "s.sqlite"
+    store = Store.open(path)
     m = measurement(1, adder_bits=5.0)
     assert store.get(m.key) is None
     store.put(m)
     store.put(m)
     assert store.get(m.key) == m
-    assert Store.open(store.path).find(tool="yosys", family="Virtex UltraScale+") == [m]
+    assert Store.open(path).find(tool="yosys", family="Virtex UltraScale+") == [m]
     assert store.find(tool="vivado") == []
     frame = store.to_frame()
     assert len(frame) == 1 and frame.lut[0] == 100 and frame.carry.isna()[0]

@@ -1,4 +1,4 @@
-"""Every operation in every evaluator: reference = C-simulation = RTL, by integer equality; quantisers exhaustively in every mode."""
+"""Every operation in every evaluator: reference = emulator = C-simulation = RTL, by integer equality; quantisers exhaustively in every mode."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Attr, Graph, Node, make_node, verify
 from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
+from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import rtlsim
 from hwq.tools.find import find
@@ -25,9 +26,14 @@ def prove(graph: Graph, x: np.ndarray, folder: Path) -> None:
     made = build(graph, boards.load("xcvu9p"))
     made.plan.write(folder)
     want = evaluate(graph, x)
-    for name, got in (("csim", csim(made, folder, x)), ("rtl", rtlsim(made, folder, x))):
+    native = emulator(made.graph, made.circuit).evaluate(x)
+    for name, got in (("emulator", native), ("csim", csim(made, folder, x)), ("rtl", rtlsim(made, folder, x))):
         result = compare(graph, "reference", want, name, to_types(got, made.graph, graph))
         assert result.mismatches == 0, str(result)
+    adders = build(graph, boards.load("xcvu9p"), style="adders")
+    adders.plan.write(folder / "adders")
+    result = compare(graph, "reference", want, "adders", to_types(csim(adders, folder / "adders", x), made.graph, graph))
+    assert result.mismatches == 0, str(result)
     assert (to_types(evaluate(made.graph, x), made.graph, graph) == want).all()
 
 

@@ -1,0 +1,168 @@
+"""HLS C++ from a Circuit: the adder graph as ap_int statements, one a wire, for tools that share less than hwq does.
+
+Wires are integers (mantissas); where their binary points lie is of no concern to an adder once they are aligned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hwq.codegen.cpp_text import Section, integer_type, table_array
+from hwq.codegen.ports import Ports
+from hwq.codegen.templates import render
+from hwq.errors import GraphError
+from hwq.ir import Circuit, Opcode
+
+LITERAL_BITS = 63
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """The circuit with what its statements need."""
+
+    circuit: Circuit
+    widths: list[int]
+    ports: Ports
+
+    def type_of(self, wire: int) -> str:
+        """ap_int or ap_uint of the wire's own width."""
+        return integer_type(max(self.widths[wire], 1), signed=bool(self.circuit.low[wire] < 0))
+
+    def constant(self, value: int, like: int) -> str:
+        if abs(value).bit_length() > LITERAL_BITS:
+            raise GraphError(f"a constant of {abs(value).bit_length()} bits has no C++ literal")
+        return f"{self.type_of(like)}({value}LL)"
+
+    def name(self, wire: int) -> str:
+        if self.circuit.opcode[wire] == Opcode.CONST:
+            return self.constant(int(self.circuit.low[wire]), wire)
+        return f"w{wire}"
+
+
+def adder_sections(circuit: Circuit, ports: Ports) -> list[Section]:
+    """The statements of every graph node's wires, in order, inputs unpacked and outputs packed."""
+    text = _Text(circuit, [int(w) for w in circuit.widths], ports)
+    sections: list[tuple[str, list[str]]] = []
+    last = -1
+    for wire in range(len(circuit)):
+        if circuit.opcode[wire] == Opcode.CONST:
+            continue
+        if circuit.node[wire] != last:
+            last = int(circuit.node[wire])
+            sections.append((circuit.names[last], []))
+        sections[-1][1].extend(_statements(text, wire))
+    sections.append((f"{len(ports.outputs)} outputs", _outputs(text)))
+    return [Section(comment, tuple(lines)) for comment, lines in sections]
+
+
+def adders_file(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
+    """`hls/<top>.cpp` in the style "adders".
+
+    Raises:
+        GraphError: a constant of more than 63 bits.
+    """
+    sections = adder_sections(circuit, ports)
+    return {f"hls/{top}.cpp": render("cpp/adders.cpp.j2", top=top, ports=ports, sections=sections)}
+
+
+def _statements(text: _Text, wire: int) -> list[str]:
+    circuit, op = text.circuit, Opcode(int(text.circuit.opcode[wire]))
+    if op is Opcode.INPUT:
+        e = text.ports.inputs[int(circuit.a[wire])]
+        bits = f"ap_uint<{e.width}> w{wire}_bits = x.range({e.offset + e.width - 1}, {e.offset});"
+        return [bits, f"{text.type_of(wire)} w{wire} = w{wire}_bits;"]
+    return STATEMENTS[op](text, wire)
+
+
+def _call(text: _Text, wire: int, function: str, *operands: str) -> list[str]:
+    return [f"{text.type_of(wire)} w{wire};", f"{function}(w{wire}, {', '.join(operands)});"]
+
+
+def _assign(text: _Text, wire: int, expression: str) -> list[str]:
+    return [f"{text.type_of(wire)} w{wire} = {expression};"]
+
+
+def _add(text: _Text, wire: int) -> list[str]:
+    a, b, shift = _operands(text, wire)
+    return _call(text, wire, "add", a, b, str(shift)) if shift >= 0 else _call(text, wire, "add", b, a, str(-shift))
+
+
+def _subtract(text: _Text, wire: int) -> list[str]:
+    a, b, shift = _operands(text, wire)
+    return _call(text, wire, "subtract", a, b, str(shift)) if shift >= 0 else _call(text, wire, "subtract_from", b, a, str(-shift))
+
+
+def _operands(text: _Text, wire: int) -> tuple[str, str, int]:
+    c = text.circuit
+    return text.name(int(c.a[wire])), text.name(int(c.b[wire])), int(c.shift[wire])
+
+
+def _negate(text: _Text, wire: int) -> list[str]:
+    return _assign(text, wire, f"-{text.name(int(text.circuit.a[wire]))}")
+
+
+def _shift(text: _Text, wire: int) -> list[str]:
+    a, shift = text.name(int(text.circuit.a[wire])), int(text.circuit.shift[wire])
+    return _assign(text, wire, f"{a} >> {shift}" if shift >= 0 else f"{text.type_of(wire)}({a}) << {-shift}")
+
+
+def _wrap(text: _Text, wire: int) -> list[str]:
+    return _assign(text, wire, text.name(int(text.circuit.a[wire])))
+
+
+def _clamp(text: _Text, wire: int) -> list[str]:
+    source, c = int(text.circuit.a[wire]), text.circuit
+    # the bounds in the source's own type: one that lies outside it bounds nothing
+    low, high = max(int(c.low[wire]), int(c.low[source])), min(int(c.high[wire]), int(c.high[source]))
+    return _call(text, wire, "clamp", text.name(source), text.constant(low, source), text.constant(high, source))
+
+
+def _multiply(text: _Text, wire: int) -> list[str]:
+    a, b, _ = _operands(text, wire)
+    return _assign(text, wire, f"{a} * {b}")
+
+
+def _extreme(sign: str) -> Callable[[_Text, int], list[str]]:
+    def statements(text: _Text, wire: int) -> list[str]:
+        a, b, _ = _operands(text, wire)
+        return [*_assign(text, wire, b), f"if ({a} {sign} {b}) w{wire} = {a};"]
+
+    return statements
+
+
+def _table(text: _Text, wire: int) -> list[str]:
+    c = text.circuit
+    source = int(c.a[wire])
+    low, width = int(c.low[source]), text.widths[source]
+    entries = [0] * (1 << width)
+    for k, entry in enumerate(c.tables[int(c.b[wire])]):
+        entries[(low + k) % len(entries)] = entry
+    return [
+        table_array(f"w{wire}_table", entries),
+        f"ap_uint<{width}> w{wire}_code = {text.name(source)};",
+        *_assign(text, wire, f"w{wire}_table[w{wire}_code]"),
+    ]
+
+
+STATEMENTS: dict[Opcode, Callable[[_Text, int], list[str]]] = {
+    Opcode.ADD: _add,
+    Opcode.SUB: _subtract,
+    Opcode.NEG: _negate,
+    Opcode.SHIFT: _shift,
+    Opcode.WRAP: _wrap,
+    Opcode.CLAMP: _clamp,
+    Opcode.MUL: _multiply,
+    Opcode.MAX: _extreme(">"),
+    Opcode.MIN: _extreme("<"),
+    Opcode.TABLE: _table,
+}
+
+
+def _outputs(text: _Text) -> list[str]:
+    lines = [f"ap_uint<{text.ports.output_bits}> packed = 0;"]
+    for number, (wire, e) in enumerate(zip(text.circuit.outputs.tolist(), text.ports.outputs, strict=True)):
+        if e.width:
+            lines.append(f"ap_uint<{e.width}> y_{number} = {text.name(wire)};")
+            lines.append(f"packed.range({e.offset + e.width - 1}, {e.offset}) = y_{number};")
+    return [*lines, "*y = packed;"]

@@ -1,0 +1,54 @@
+"""QuantizeConfig: how `hwq.quantize` turns a float model into its quantised twin. Imports no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hwq.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeConfig:
+    """Options of the conversion.
+
+    Attributes:
+        bits: initial bits of the largest weight of each layer, and of each activation.
+        overflow: WRAP, SAT or SAT_SYM, of hidden activations; the input saturates, since the host pays for that.
+        rounding: RND, TRN or RND_CONV, of activations.
+        granularity: which activations share a bitwidth: "element" (none), "channel", "tensor"; None: what each layer does by default
+            (element; for convolutions and pooling channel; for tables tensor).
+        weight_granularity: likewise of weights; "channel" is an output channel.
+        weight_rounding: RND, TRN or RND_CONV, of weights.
+        table_bits: initial bits of the input of every table; None: `bits` + 2.
+        softmax: of a softmax at the output: "drop" (the argmax is the same without it) or "table".
+        layers: name of a layer of the float model -> options of its quantised twin, over all of the above.
+    """
+
+    bits: int = 6
+    overflow: str = "WRAP"
+    rounding: str = "RND"
+    granularity: str | None = None
+    weight_granularity: str = "element"
+    weight_rounding: str = "RND"
+    table_bits: int | None = None
+    softmax: str = "drop"
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.bits <= 30:
+            raise UsageError(f"bits must be 1 to 30, not {self.bits}")
+        if self.table_bits is not None and not 1 <= self.table_bits <= 13:
+            raise UsageError(f"table_bits must be 1 to 13, not {self.table_bits}", hint="a table has a value for every code")
+        choices = {
+            "overflow": ("WRAP", "SAT", "SAT_SYM"),
+            "rounding": ("RND", "TRN", "RND_CONV"),
+            "granularity": (None, "element", "channel", "tensor"),
+            "weight_granularity": ("element", "channel", "tensor"),
+            "weight_rounding": ("RND", "TRN", "RND_CONV"),
+            "softmax": ("drop", "table"),
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(str, allowed))}")
