@@ -38,7 +38,9 @@ class Slide:
         depth: pixels before the newest one that are kept.
         start: row and column of the anchor when a frame's first pixel comes in.
         row_emits, column_emits: where the anchor has a result, as bits, the first lowest.
-        taps: for each tap of the window how many pixels ago it came, and the rows and columns of the anchor where it lies inside the image.
+        taps: for each tap of the window where it is found, as (row of the window's reach, columns before the newest, pixels before the newest),
+            and the rows and the columns of the anchor where it lies inside the image (nothing: wherever there is a result).
+        memory: rows above the newest are kept in a memory with an entry a column; else all pixels in one shift register.
         flushes: whether results are left when a frame ends.
         gap: the longest way from one result to the next, in pixels.
     """
@@ -49,7 +51,8 @@ class Slide:
     start: tuple[int, int]
     row_emits: str
     column_emits: str
-    taps: tuple[tuple[int, str, str], ...]
+    taps: tuple[tuple[tuple[int, int, int], str, str], ...]
+    memory: bool
     flushes: bool
     gap: int
 
@@ -176,14 +179,23 @@ def slide_of(window: Window) -> Slide:
             ]
             # a mask is left out where it is true wherever there is a result
             bits = ["" if (i | ~e).all() else _bits(i) for i, e in zip(inside, emits, strict=True)]
-            taps.append(((kh - 1 - u) * columns + kw - 1 - v, bits[0], bits[1]))
+            taps.append(((u, kw - 1 - v, (kh - 1 - u) * columns + kw - 1 - v), bits[0], bits[1]))
     if lag > area:
         raise GraphError(f"a window of {kh} x {kw} pixels reaches beyond {rows} x {columns} twice", hint="use io=parallel")
     places = np.flatnonzero(np.logical_and.outer(*emits).ravel())
     start = -lag % area
     gap = int(np.diff(np.append(places, places[0] + area)).max())
     return Slide(
-        area, lag, depth, divmod(start, columns), _bits(emits[0]), _bits(emits[1]), tuple(taps), bool(places[-1] + lag >= area), gap
+        area=area,
+        lag=lag,
+        depth=depth,
+        start=divmod(start, columns),
+        row_emits=_bits(emits[0]),
+        column_emits=_bits(emits[1]),
+        taps=tuple(taps),
+        memory=kh > 1 and columns >= kw + 4,
+        flushes=bool(places[-1] + lag >= area),
+        gap=gap,
     )
 
 

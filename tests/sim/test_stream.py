@@ -69,7 +69,7 @@ class Chain:
 
 def classifier() -> Graph:
     """Two padded convolutions, a pool, a dense layer."""
-    net = Chain((6, 6, 2))
+    net = Chain((6, 8, 2))
     net.conv((3, 3), 3, (1, 1, 1, 1))
     net.add("relu")
     net.quantize()
@@ -191,7 +191,9 @@ def test_the_counters_see_the_windows_of_the_graph(window: Window) -> None:
         valid = step >= slide.lag and bit(slide.row_emits, row) and bit(slide.column_emits, column)
         if valid:
             inside = [(not r or bit(r, row)) and (not c or bit(c, column)) for _, r, c in slide.taps]
-            seen.append([history[-1 - d] % slide.area if i else -1 for (d, _, _), i in zip(slide.taps, inside, strict=True)])
+            seen.append(
+                [history[-1 - d] % slide.area if i else -1 for ((_, _, d), _, _), i in zip(slide.taps, inside, strict=True)]
+            )
         column = (column + 1) % window.columns
         row = (row + (column == 0)) % window.rows
     _, want = window_grid((window.rows, window.columns), window.size, window.strides, window.pads, window.dilation)
