@@ -78,6 +78,8 @@ def train(data: str, out: Path | None, board: str, store: Path | str | None, as_
         f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
         f"{summary.seconds:.0f} s"
     )
+    if summary.budget_met is False:
+        note("no network kept the budget; the points are the nearest: a higher --beta-start, more --epochs or a smaller --model")
     click.echo(f"next: hwq synth {target} --board {board}")
 
 

@@ -37,7 +37,10 @@ class _Frozen:
 def finish(
     model: Any, archive: list[Candidate], dataset: Dataset, config: TrainConfig, run: RunDir, report: Callable[[Progress], None]
 ) -> list[str]:
-    """Write the points of the front; the ids, cheapest first. Running it again writes the same files."""
+    """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
+
+    With a budget, only points that keep it are written, unless there is none.
+    """
     chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
     frozen: dict[str, _Frozen] = {}
     front: list[Candidate] = []
@@ -48,6 +51,8 @@ def finish(
         frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
         report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
+    fitting = [c for c in front if config.budget and budgeted(frozen[c.key].graph, config) <= next(iter(config.budget.values()))]
+    front = fitting or front
     ids = []
     with np.load(run.vectors_path) as vectors:
         x = vectors["x"]
@@ -55,6 +60,11 @@ def finish(
         ids.append(f"{number:04d}")
         _write(frozen[candidate.key], run, ids[-1], x, dataset)
     return ids
+
+
+def budgeted(graph: Graph, config: TrainConfig) -> float:
+    """What the finished network uses of the budget."""
+    return config.budgeted(graph_features(graph))
 
 
 def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> _Frozen:

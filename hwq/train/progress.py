@@ -43,3 +43,4 @@ class TrainSummary:
     best: str
     resumed: bool
     seconds: float
+    budget_met: bool | None = None  # None: there was no budget

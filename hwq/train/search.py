@@ -21,6 +21,7 @@ from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State, batches, stack
+from hwq.train.history import History
 from hwq.train.progress import Candidate, Progress
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
@@ -38,6 +39,8 @@ class Search:
     report: Callable[[Progress], None]
     save_seconds: float
     archive: list[Candidate] = field(default_factory=list)
+    _history: History = field(init=False)
+    _losses: Any = None
     _saved: float = 0.0
 
     @property
@@ -59,6 +62,7 @@ class Search:
             self.archive = found.archive
             phase, epoch, control, state = found.phase, found.epoch, Control.load(self.config, found.control), State(*found.state)
         self._saved = time.monotonic()
+        self._history = History(self.run.path / "history.csv", epoch if phase == "bits" else self.config.trunk_epochs + epoch)
         if phase == "bits":
             self._trunk(start if state is None else state, epoch, control)
             epoch, state = 0, None
@@ -115,6 +119,7 @@ class Search:
                 f"the loss is not a number any more, in epoch {number + 1}; the state before it is kept",
                 hint="a lower --learning-rate or --beta-end",
             )
+        self._losses = losses
         return after
 
     def _look(self, state: State, epoch: int, total: int, control: Control, phase: str, *, keep: bool) -> float:
@@ -128,6 +133,7 @@ class Search:
                 self.engine.assign(state, member)
                 checkpoint.save_weights(weights_path(self.run, candidate), self.engine.model)
             self.archive = after
+            self._history.add(number, phase, candidate, float(self._losses[member]), costs)
         control.steer([costs for _, costs in seen], epoch, phase)
         best = max(val for val, _ in seen)
         ebops = min(costs["ebops"] for _, costs in seen)

@@ -12,12 +12,13 @@ import numpy as np
 
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
+from hwq.ir import parse
 from hwq.rundir import RunDir, best, write_npz
 from hwq.train import checkpoint, convert, freeze, models
 from hwq.train.backend import deterministic, keras
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
-from hwq.train.finish import finish, uniform_ebops
+from hwq.train.finish import budgeted, finish, uniform_ebops
 from hwq.train.layers import total_costs
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.search import Search
@@ -49,6 +50,9 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         archive = _train_bits(twin, dataset, config, directory, report)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
         meta["finished"] = finish(twin, archive, dataset, config, directory, report)
+        if config.budget:
+            kept = [budgeted(parse(p.graph_path.read_text()), config) for p in directory.points()]
+            meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
         meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
         meta["state"], meta["seconds"] = "trained", time.monotonic() - started
         directory.save_meta(meta)
@@ -63,6 +67,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         best(points).id,
         found_run is not None,
         time.monotonic() - started,
+        meta.get("budget_met"),
     )
 
 
