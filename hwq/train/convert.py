@@ -37,6 +37,7 @@ class _Conversion:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     own: dict[int, str] = field(default_factory=dict)
+    configured: set[str] = field(default_factory=set)  # layers that have taken options of their own
     raw_input: Any = None
     quantised_input: bool = False
 
@@ -66,7 +67,15 @@ class _Conversion:
         """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
         key = (id(layer), part)
         if key not in self.made:
-            self.made[key] = factory()
+            try:
+                self.made[key] = factory()
+            except (TypeError, ValueError) as error:
+                if layer.name not in self.config.layers:
+                    raise
+                given = dict(self.config.layers[layer.name])
+                raise UsageError(
+                    f"layer {layer.name!r} does not take all of the options {given}", hint=str(error).splitlines()[0]
+                ) from error
         return self.made[key]
 
     def options(self, layer: Any, source: Any, *, weights: bool = False) -> dict[str, Any]:
@@ -81,6 +90,7 @@ class _Conversion:
 
     def overrides(self, layer: Any, options: dict[str, Any]) -> dict[str, Any]:
         """`options` with what the configuration says for this layer alone."""
+        self.configured.add(layer.name)
         return {**options, **self.config.layers.get(layer.name, {})}
 
     @property
@@ -117,8 +127,8 @@ class _Conversion:
         self.quantised_input = True
         name = self.name(f"{layer.name}_quantize")
         granularity = self.config.granularity or ("channel" if len(tensor.shape) > 3 else "element")
-        own = {"rounding": self.config.rounding, "granularity": granularity, **self.config.layers.get(layer.name, {})}
-        return Quantize(**{"bits": self.config.bits, "overflow": "SAT", **own}, name=name)(x)
+        options = {"bits": self.config.bits, "overflow": "SAT", "rounding": self.config.rounding, "granularity": granularity}
+        return self.make(layer, "", lambda: Quantize(**self.overrides(layer, options), name=name))(x)
 
     def overflow(self, source: Any) -> str:
         """The host quantises the design's inputs, so that saturating them costs nothing."""
@@ -148,6 +158,9 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     conversion = _Conversion(config, Trace.of(end), id(_through_identities(end)))
     conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
     outputs = conversion.tensor(end)
+    idle = sorted(set(config.layers) - conversion.configured)
+    if idle:
+        raise UsageError(f"layer {idle[0]!r} has no quantiser of its own: it takes no options", hint="name the layer that reads it")
     if not conversion.copies:
         raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
     twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)

@@ -64,9 +64,13 @@ def _look(model: Any, x: np.ndarray, mode: str) -> None:
 
     if tf is not None and len(x) > WORTH_COMPILING * step:
         look = tf.function(look)
-    for i in range(0, len(x), step):
-        # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
-        look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
+    try:
+        for i in range(0, len(x), step):
+            # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
+            look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
+    finally:
+        for quantizer in quantizers(model):
+            quantizer.end()
 
 
 def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:

@@ -90,8 +90,34 @@ def test_options_for_one_layer() -> None:
     a, b = twin.get_layer("a"), twin.get_layer("b")
     assert (a.bits, a.quantizer.overflow, a.kernel_f.shape) == (5, "SAT", (6, 5))  # the input saturates
     assert (b.bits, b.quantizer.overflow, b.kernel_f.shape) == (9, "SAT", (1, 1))
-    with pytest.raises(UsageError, match="'c'"):
-        hwq.quantize(model, hwq.QuantizeConfig(layers={"c": {"bits": 3}}))
+
+
+@pytest.mark.parametrize(
+    ("layers", "word"),
+    [({"c": {"bits": 3}}, "no layer 'c'"), ({"b": {"bit": 3}}, "'bit'"), ({"r": {"bits": 3}}, "no quantiser")],
+)
+def test_options_that_no_layer_takes_are_errors(layers: dict[str, dict[str, int]], word: str) -> None:
+    model = keras.Sequential([keras.Input((6,)), L.Dense(5), L.ReLU(name="r"), L.Dense(2, name="b")])
+    with pytest.raises(UsageError, match=word):
+        hwq.quantize(model, hwq.QuantizeConfig(layers=layers))
+
+
+def test_the_quantiser_of_the_input_takes_options() -> None:
+    x = keras.Input((6,), name="x")
+    model = keras.Model(x, L.Add()([L.Dense(3)(x), L.Dense(3)(x)]))
+    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(layers={"x": {"bits": 9, "granularity": "tensor"}}))
+    assert [layer.bits for layer in twin.layers if type(layer).__name__ == "Quantize"] == [9]
+
+
+def test_a_quantiser_that_has_seen_nan_works_again() -> None:
+    deterministic(0)
+    model = keras.Sequential([keras.Input((6,)), L.Dense(5), L.Dense(2)])
+    twin, _ = hwq.quantize(model)
+    with pytest.raises(TrainingError, match="finite"):
+        freeze.initialise(twin, np.full((4, 6), np.nan, np.float32))
+    assert not any(quantizer.mode for quantizer in freeze.quantizers(twin))
+    freeze.initialise(twin, np.random.default_rng(0).normal(size=(50, 6)).astype(np.float32))
+    assert np.isfinite(freeze.outputs(twin, np.ones((4, 6), np.float32))).all()
 
 
 def test_a_layer_of_1024_inputs_does_not_start_at_zero() -> None:

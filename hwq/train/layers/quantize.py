@@ -116,6 +116,8 @@ class Quantize(Part):
         low, high = self._extent(q)
         needed = ops.where(low < 0, ops.ceil(ops.log2(ops.maximum(-low, 1e-30)) - 1e-5), -1e3)
         needed = ops.maximum(needed, ops.where(high > 0, ops.floor(ops.log2(ops.maximum(high, 1e-30)) + 1e-5) + 1, -1e3))
+        if self.most_integer is not None:
+            needed = ops.minimum(needed, float(self.most_integer))
         self.integer.assign(ops.maximum(ops.convert_to_tensor(self.integer) - 0.01, needed))
         self.negative.assign(ops.maximum(ops.convert_to_tensor(self.negative), ops.cast(low < 0, self.negative.dtype)))
 
@@ -139,10 +141,13 @@ class Quantize(Part):
         self.low.assign(np.full(self.low.shape, np.inf))
         self.high.assign(np.full(self.high.shape, -np.inf))
 
+    def end(self) -> None:
+        """Stop recording; what is recorded waits for `settle_initial` or `settle_range`."""
+        self.mode = ""
+
     def settle_initial(self) -> None:
         """Choose f from the observed range so that the widest value of each element has `bits` bits."""
         low, high = self._recorded()
-        self.mode = ""
         top = np.maximum(np.abs(low), np.abs(high))
         overall = float(top.max(initial=0)) or 1.0
         integer = np.ceil(np.log2(np.maximum(top, overall * 2.0**-4)))
@@ -160,7 +165,6 @@ class Quantize(Part):
             ModelError: too many bits for the float type that holds the range.
         """
         seen_low, seen_high = self._recorded()
-        self.mode = ""
         if self.signed is False:
             seen_low, seen_high = np.maximum(seen_low, 0), np.maximum(seen_high, 0)
         low, high = np.floor(seen_low * margin), np.ceil(seen_high * margin)
@@ -178,6 +182,7 @@ class Quantize(Part):
         self.high.assign(np.where(alive, 2.0**bits - 1, 0))
 
     def _recorded(self) -> tuple[np.ndarray, np.ndarray]:
+        """What `begin` and all rows since have left."""
         low, high = (np.asarray(ops.convert_to_numpy(v), np.float64) for v in (self.low, self.high))
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise TrainingError(f"no finite value reaches {self.name!r}", hint="look for NaN or infinity in data and weights")
@@ -197,6 +202,7 @@ class Quantize(Part):
         self.begin(mode)
         x = ops.convert_to_tensor(x)
         self._record(x if mode == "observe" else mantissas(x, ops.round(ops.convert_to_tensor(self.f)), self.rounding))
+        self.end()
 
     def quantizers(self) -> list[Any]:
         return [self]
