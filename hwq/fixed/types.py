@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -108,8 +109,7 @@ class TypeArray:
         """The narrowest types that hold every mantissa in [low, high], element by element (arrays of one shape)."""
         low, high = np.asarray(low), np.asarray(high)
         frac = np.broadcast_to(np.asarray(frac), low.shape)
-        widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
-        return cls.of((low < 0).astype(np.int64), np.array(widths, np.int64).reshape(low.shape), frac)
+        return cls.of((low < 0).astype(np.int64), bits_for_each(low, high), frac)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -147,12 +147,31 @@ class TypeArray:
     @property
     def lowest(self) -> npt.NDArray[np.object_]:
         """The smallest mantissas, as Python integers in an object array."""
-        return np.array([t.lowest for t in self] or [], object).reshape(self.shape)
+        return self._ends([t.lowest for t in self._kinds()])
 
     @property
     def highest(self) -> npt.NDArray[np.object_]:
         """The greatest mantissas, as Python integers in an object array."""
-        return np.array([t.highest for t in self] or [], object).reshape(self.shape)
+        return self._ends([t.highest for t in self._kinds()])
+
+    def _kinds(self) -> list[FixedType]:
+        """One type for each sign and width there can be: what the bounds of a mantissa depend on."""
+        return [FixedType(bool(s), w, 0, self.rounding, self.overflow) for s in (0, 1) for w in range(128)]
+
+    def _ends(self, of_kinds: list[int]) -> npt.NDArray[np.object_]:
+        index = (self.signed != 0).astype(np.int64) * 128 + self.width
+        return np.asarray(np.array(of_kinds, object)[index], object).reshape(self.shape)
+
+
+def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """`bits_for`, element by element, of arrays of one shape."""
+    exact = 1 << 52  # a float holds these, and so its exponent is their length
+    if low.size and low.min() > -exact and high.max() < exact:
+        low, high = low.astype(np.int64), high.astype(np.int64)
+        magnitude = np.where(low < 0, np.maximum(-low - 1, np.maximum(high, 0)), high)
+        return np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) + (low < 0)
+    widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
+    return np.array(widths, np.int64).reshape(low.shape)
 
 
 def bits_for(low: int, high: int) -> int:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from hwq.errors import GraphError
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray
-from hwq.fixed.types import bits_for
+from hwq.fixed.types import bits_for_each
 
 IntColumn = npt.NDArray[np.int32]
 ObjectColumn = npt.NDArray[np.object_]
@@ -77,7 +77,7 @@ class Circuit:
     @property
     def widths(self) -> IntColumn:
         """Bits of each wire; 0 for a wire that is always zero."""
-        return np.array([bits_for(int(a), int(b)) for a, b in zip(self.low, self.high, strict=True)], np.int32)
+        return bits_for_each(self.low, self.high).astype(np.int32)
 
     @property
     def signed(self) -> npt.NDArray[np.bool_]:

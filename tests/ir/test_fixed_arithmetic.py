@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, shift_round
-from hwq.fixed.types import bits_for
+from hwq.fixed.types import bits_for, bits_for_each
 
 
 def exact_round(x: Fraction, mode: Rounding) -> int:
@@ -91,3 +91,17 @@ def test_bits_for_is_the_narrowest(low: int, span: int) -> None:
     if bits:
         narrower = FixedType(low < 0, bits - 1, 0)
         assert narrower.lowest > low or narrower.highest < high
+
+
+@given(st.lists(st.tuples(st.integers(-(1 << 70), 1 << 70) | st.integers(-300, 300), st.integers(0, 300)), max_size=8))
+def test_widths_of_arrays_are_those_of_their_elements(pairs: list[tuple[int, int]]) -> None:
+    low = np.array([a for a, _ in pairs], object)
+    high = np.array([a + b for a, b in pairs], object)
+    assert bits_for_each(low, high).tolist() == [bits_for(a, a + b) for a, b in pairs]
+
+
+@pytest.mark.parametrize("overflow", list(Overflow))
+def test_the_ends_of_arrays_are_those_of_their_elements(overflow: Overflow) -> None:
+    types = TypeArray.of(np.arange(256) // 128, np.arange(256) % 128, 3, overflow=overflow)
+    assert types.lowest.tolist() == [t.lowest for t in types]
+    assert types.highest.tolist() == [t.highest for t in types]
