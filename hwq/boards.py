@@ -18,6 +18,17 @@ YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
 
 
 @dataclass(frozen=True, slots=True)
+class Harness:
+    """What the serial harness of a board needs: its oscillator, the pins as the FPGA sees them, and their voltage standard."""
+
+    clock: Period
+    clock_pin: str
+    rx_pin: str
+    tx_pin: str
+    io: str
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A board or bare part.
 
@@ -28,6 +39,7 @@ class Board:
         tools: those that can take the part.
         adder_level_ns: delay of one adder with the routing to it, for choosing pipeline stages.
         overhead_ns: what a clock period loses to registers and uncertainty.
+        harness: pins for a bitstream that talks to a host; None where the file has no such table.
     """
 
     name: str
@@ -44,6 +56,7 @@ class Board:
     tools: tuple[str, ...]
     adder_level_ns: float
     overhead_ns: float
+    harness: Harness | None = None
 
 
 def names() -> list[str]:
@@ -81,11 +94,7 @@ def read(path: Path) -> Board:
         raise BoardError(f"{path.name}: {error}", hint="docs/adding-a-board.md shows a whole file") from error
     top = _Table(path, content, "")
     capacity, timing = top.table("capacity"), top.table("timing")
-    clock = top.text("default_clock")
-    try:
-        period = Period.parse(clock)
-    except UsageError as error:
-        raise BoardError(f"{path.name}: default_clock is {clock!r}", hint=error.hint) from error
+    period = top.clock("default_clock")
     board = Board(
         name=path.stem,
         title=top.text("title"),
@@ -101,10 +110,18 @@ def read(path: Path) -> Board:
         tools=top.texts("tools", one_of=TOOLS),
         adder_level_ns=timing.positive("adder_level_ns"),
         overhead_ns=timing.positive("overhead_ns"),
+        harness=_harness(top.table("harness")) if "harness" in content else None,
     )
     for table in (capacity, timing, top):
         table.no_more()
     return board
+
+
+def _harness(table: _Table) -> Harness:
+    texts = {key: table.text(key) for key in ("clock_pin", "rx_pin", "tx_pin", "io")}
+    harness = Harness(clock=table.clock("clock"), **texts)
+    table.no_more()
+    return harness
 
 
 class _Table:
@@ -135,6 +152,13 @@ class _Table:
         if not isinstance(value, str) or (one_of is None and not value) or (one_of and value not in one_of):
             raise self._fail(key, f"one of {', '.join(map(repr, one_of))}" if one_of else "a text")
         return value
+
+    def clock(self, key: str) -> Period:
+        text = self.text(key)
+        try:
+            return Period.parse(text)
+        except UsageError as error:
+            raise BoardError(f"{self.path.name}: {self.prefix}{key} is {text!r}", hint=error.hint) from error
 
     def texts(self, key: str, one_of: tuple[str, ...]) -> tuple[str, ...]:
         value = self._get(key)

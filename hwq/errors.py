@@ -115,3 +115,9 @@ class RunError(HwqError):
     """A run directory that is missing, incomplete, or cannot be written (disk full, read-only)."""
 
     exit_code = 12
+
+
+class PreflightError(HwqError):
+    """A design that will not fit, or that a tool will refuse, said before any tool starts."""
+
+    exit_code = 13

@@ -26,19 +26,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "boards": {"errors", "units", "resources"},
     "data": {"errors", "rundir", "resources"},
     "ir": {"errors", "fixed"},
-    "passes": {"ir", "fixed", "errors"},
+    "passes": {"ir", "fixed", "resources", "errors"},
     "frontend": {"ir", "fixed", "errors"},
     "codegen": {"ir", "fixed", "passes", "boards", "resources", "rundir", "units", "errors"},
-    "tools": {"errors", "boards", "codegen.plan", "rundir", "units"},
+    "tools": {"errors", "boards", "codegen.plan", "codegen.steps", "reports", "rundir", "units"},
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},
-    "cost": {"ir", "passes", "measure", "errors"},
+    "cost": {"ir", "passes", "fixed", "measure", "errors"},
     "train": {"cost", "data", "rundir", "ir", "fixed", "frontend", "errors"},
     "allocate": {"ir", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
-    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "train.config", "__init__"},
+    "__init__": {"train.convert", "train.quantize_config"},
+    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "codegen.steps", "train.config", "__init__"},
 }
 
 # Third-party libraries: at import time, and only inside functions.
@@ -49,8 +50,9 @@ EAGER: dict[str, set[str]] = {
     "cli": {"click"},
 }
 LAZY: dict[str, set[str]] = {
+    "passes": {"da4ml"},
     "data": {"sklearn", "pandas"},
-    "measure": {"pandas"},
+    "measure": {"pandas", "sqlalchemy"},
     "cost": {"scipy"},
     "report": {"pandas"},
     "cli": {"rich"},

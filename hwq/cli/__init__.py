@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import keyword
 import os
 import sys
 
@@ -17,6 +18,8 @@ COMMANDS = {
     "synth": "Generate, prove, synthesise and measure points of a run.",
     "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
     "report": "Show a run: accuracy, predicted and measured cost.",
+    "store": "Show, export and import measurements.",
+    "import": "Take the reports of a plan that ran elsewhere back into its run.",
     "boards": "List the boards.",
     "doctor": "Say which tools are there and what to do about the others.",
 }
@@ -31,7 +34,9 @@ class Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(importlib.import_module(f"hwq.cli.{cmd_name}"), cmd_name)
+        # "import" is no name in Python: its module and function end in an underscore
+        name = cmd_name + "_" if keyword.iskeyword(cmd_name) else cmd_name
+        command = getattr(importlib.import_module(f"hwq.cli.{name}"), name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on standard output.")
+
+
+class Place(click.ParamType["Path | str"]):
+    """A file, or the URL of a database server."""
+
+    name = "file or url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path | str:
+        return value if "://" in str(value) else Path(value)
+
+
 store_option = click.option(
-    "--store", type=click.Path(path_type=Path), help="Measurement store; default $HWQ_STORE or the user's data folder."
+    "--store", type=Place(), help="Measurement store: a file or postgresql://...; default $HWQ_STORE or the user's data folder."
 )
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
@@ -67,3 +79,18 @@ def console() -> Console:
 def note(text: str) -> None:
     """A line for the person, on standard error."""
     click.echo(text, err=True)
+
+
+class Progress:
+    """Shows at most one line a programs' output every few seconds, so that a long run is seen to be alive."""
+
+    EVERY_S = 5.0
+
+    def __init__(self) -> None:
+        self.last: dict[str, float] = {}
+
+    def __call__(self, point: str, line: str) -> None:
+        now = time.monotonic()
+        if line.strip() and now - self.last.setdefault(point, now) >= self.EVERY_S:
+            self.last[point] = now
+            note(f"    {point}: {line.strip()[:110]}")

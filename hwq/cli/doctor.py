@@ -19,8 +19,24 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         emit(found)
     else:
         for s in found:
-            mark = click.style("ok     ", fg="green") if s.found else click.style("missing", fg="red" if s.needed else "yellow")
-            where = f"{s.version} {s.path}".strip() if s.found else f"{'needed' if s.needed else 'optional'}: {s.otherwise}"
-            click.echo(f"{mark} {s.name:13} {s.purpose:30} {where}")
-    if any(s.needed and not s.found for s in found):
+            mark, colour = (
+                ("ok     ", "green")
+                if s.usable
+                else ("old    ", "red")
+                if s.found
+                else ("missing", "red" if s.needed else "yellow")
+            )
+            where = f"{s.version} {s.path}".strip() if s.found else "needed" if s.needed else "optional"
+            click.echo(f"{click.style(mark, fg=colour)} {s.name:20} {s.purpose:27} {where}")
+            supported = f"supported: {s.supported}" if s.supported else ""
+            notes = [
+                supported,
+                f"licence: {s.licence}" if s.licence else "",
+                f"or set {s.override}" if s.override and not s.found else "",
+            ]
+            if s.otherwise:
+                click.echo(f"        {s.otherwise}")
+            if any(notes):
+                click.echo(f"        {'; '.join(n for n in notes if n)}")
+    if any(s.needed and not s.usable for s in found):
         ctx.exit(1)

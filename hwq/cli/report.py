@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, console, emit, run_argument, store_option
+from hwq.cli.common import as_json, console, emit, store_option
 
 
 @click.command()
-@run_argument
+@click.argument("paths", metavar="RUN | --parse FILE...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--parse", is_flag=True, help="Read report and log files of any tool instead of a run.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
 @store_option
 @as_json
-def report(run: Path, html: Path | None, csv: Path | None, store: Path | None, as_json: bool) -> None:
-    """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches."""
+def report(
+    paths: tuple[Path, ...], parse: bool, html: Path | None, csv: Path | None, store: Path | str | None, as_json: bool
+) -> None:
+    """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches.
+
+    With --parse, show what each FILE says: HLS, Vivado, Yosys and nextpnr reports, and run logs. The exit code is 9 where one of them
+    cannot be read.
+    """
+    if parse:
+        if html or csv or store:
+            raise click.UsageError("--parse goes with --json alone")
+        if not paths:
+            raise click.UsageError("--parse needs at least one FILE")
+        _parse(paths, as_json=as_json)
+        return
+    if len(paths) != 1:
+        raise click.UsageError("Missing argument 'RUN'." if not paths else "one RUN at a time; for report files use --parse")
     from hwq.flow.report import gather
 
-    content = gather(run, store_path=store)
+    content = gather(paths[0], store_path=store)
     if html is not None:
         from hwq.report.html import page
         from hwq.rundir import write_text
@@ -39,3 +56,20 @@ def report(run: Path, html: Path | None, csv: Path | None, store: Path | None, a
     for path in (html, csv):
         if path is not None:
             click.echo(f"wrote {path.resolve()}")
+
+
+def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
+    from hwq.errors import ReportError
+    from hwq.flow.parse import parse_files, unreadable
+
+    objects = parse_files(paths)
+    if as_json:
+        emit(objects)
+    else:
+        from hwq.report.parsed import render_parsed
+
+        render_parsed(objects, console())
+    bad = unreadable(objects)
+    if bad:
+        click.echo(f"error: {len(bad)} of {len(objects)} files hold no report that can be read", err=True)
+        sys.exit(ReportError.exit_code)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hwq.cli.common import Clock, as_json, emit, note, run_argument, store_option
+from hwq.cli.common import Clock, Progress, as_json, emit, note, run_argument, store_option
+from hwq.codegen.steps import CHAINS, STAGES
 from hwq.units import Period
+
+if TYPE_CHECKING:
+    from hwq.flow.synth import SynthResult
+
+KINDS = tuple(CHAINS)
 
 
 @click.command()
 @run_argument
 @click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
-@click.option("--tool", type=click.Choice(["auto", "yosys", "vitis", "vivado"]), default="auto", show_default=True)
+@click.option("--tool", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True)
+@click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, or csynth for C synthesis.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
+@click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --dry-run: copy the plans there, to run on another machine.",
+)
 @click.option(
     "--style",
     type=click.Choice(["multiply", "adders"]),
@@ -25,7 +40,7 @@ from hwq.units import Period
     show_default=True,
     help="Of the C++: a product for each weight, or the shared adder graph.",
 )
-@click.option("--timeout", type=float, help="Seconds for one run of the tool.")
+@click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
 def synth(
@@ -33,14 +48,23 @@ def synth(
     board: str,
     point: str,
     tool: str,
+    stage: str | None,
     clock: Period | None,
     jobs: int,
+    force: bool,
+    dry_run: bool,
+    out: Path | None,
     style: Literal["multiply", "adders"],
     timeout: float | None,
-    store: Path | None,
+    store: Path | str | None,
     as_json: bool,
 ) -> None:
-    """Generate C++ and Verilog for points of RUN, prove them bit-exact, synthesise them, and store what was measured."""
+    """Generate C++ and Verilog for points of RUN, prove them bit-exact, take them to a stage, and store what was measured."""
+    if out is not None and not dry_run:
+        raise click.UsageError("--out goes with --dry-run")
+    if dry_run:
+        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, out=out)
+        return
     from hwq.flow.synth import synth as run_synthesis
 
     synthesiser, results = run_synthesis(
@@ -48,27 +72,54 @@ def synth(
         board,
         point=point,
         tool=tool,
+        stage=stage,
         clock=clock,
         jobs=jobs,
         timeout_s=timeout,
+        force=force,
         style=style,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
+        progress=Progress(),
     )
     if as_json:
-        emit({"tool": synthesiser.tool, "results": results})
+        # `measurement` is that of the stage itself, `measurements` those on the way to it
+        shown = [{**{f.name: getattr(r, f.name) for f in fields(r)}, "measurement": r.measurement} for r in results]
+        emit({"tool": synthesiser.tool, "kind": synthesiser.kind, "stage": synthesiser.stage, "results": shown})
         return
-    click.echo(
-        f"tool: {synthesiser.tool} ({'chosen automatically' if tool == 'auto' else 'as asked'}), stage {synthesiser.stage}, board {board}"
-    )
+    how = "chosen automatically" if tool == "auto" else "as asked"
+    click.echo(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {board}")
     for r in results:
-        m = r.measurement
         again = ", measured before" if r.reused else ""
-        click.echo(
-            f"point {r.point.id}: {_n(m.resources.lut)} LUT, {_n(m.resources.ff)} FF, {_n(m.resources.dsp)} DSP, "
-            f"{_n(m.latency.max_cycles)} cycles; {r.simulation['mismatches']} mismatches in {r.simulation['samples']} rows{again}"
-        )
+        proof = f"{r.simulation['mismatches']} mismatches in {r.simulation['samples']} rows{again}"
+        click.echo(f"point {r.point.id}: {_summary(r)}; {proof}")
+        for path in r.files:
+            click.echo(f"  wrote {path}")
     click.echo(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
+
+
+def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
+    from hwq.flow.planning import plan
+
+    planned = plan(run, board, **options)
+    if as_json:
+        emit(planned)
+        return
+    for p in planned:
+        click.echo(f"point {p.point}: plan {p.digest}, {len(p.files)} files in {p.folder}")
+        for command in p.commands:
+            click.echo(f"  {command}")
+        click.echo(f"  all of it, also where hwq is not installed: {p.script}; then hwq import {p.folder} --run {run}")
+
+
+def _summary(result: SynthResult) -> str:
+    m = result.measurement
+    if m is None:
+        return "passed"
+    text = f"{_n(m.resources.lut)} LUT, {_n(m.resources.ff)} FF, {_n(m.resources.dsp)} DSP, {_n(m.latency.max_cycles)} cycles"
+    if m.timing.fmax_mhz is not None and m.timing.met is not None:
+        text += f", {m.timing.fmax_mhz:.1f} MHz ({'meets' if m.timing.met else 'MISSES'} the clock)"
+    return text
 
 
 def _n(value: float | None) -> str:

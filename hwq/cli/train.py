@@ -13,6 +13,16 @@ from hwq.train.config import TrainConfig
 _DEFAULT = TrainConfig()
 
 
+def _budget(context: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, float]:
+    name, _, limit = (value or "").partition("=")
+    if not value:
+        return {}
+    try:
+        return {name: float(limit)}
+    except ValueError as error:
+        raise click.BadParameter(f"{value!r} is not like ebops=2000 or lut=3000") from error
+
+
 @click.command()
 @click.argument("data")
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
@@ -27,6 +37,14 @@ _DEFAULT = TrainConfig()
 @click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
 @click.option("--beta-start", default=_DEFAULT.beta_start, show_default=True, help="First price of an EBOP.")
 @click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP.")
+@click.option(
+    "--warmup", default=_DEFAULT.warmup, show_default=True, help="Share of the rising epochs that stay at the first price."
+)
+@click.option("--settle", default=_DEFAULT.settle, show_default=True, help="Share of the epochs in which the front settles.")
+@click.option("--population", default=_DEFAULT.population, show_default=True, help="Networks that settle side by side.")
+@click.option(
+    "--budget", callback=_budget, metavar="ebops=N|lut=N", help="Steer the price to this cost instead of through its range."
+)
 @click.option("--gamma", default=_DEFAULT.gamma, show_default=True, help="Price of a bit, as a multiple of beta.")
 @click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights.")
 @click.option("--initial-bits", default=_DEFAULT.initial_bits, show_default=True)
@@ -41,7 +59,7 @@ _DEFAULT = TrainConfig()
 @click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
-def train(data: str, out: Path | None, board: str, store: Path | None, as_json: bool, **options: Any) -> None:
+def train(data: str, out: Path | None, board: str, store: Path | str | None, as_json: bool, **options: Any) -> None:
     """Learn a bitwidth for every weight and activation of a network on DATA.
 
     DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
@@ -60,6 +78,8 @@ def train(data: str, out: Path | None, board: str, store: Path | None, as_json: 
         f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
         f"{summary.seconds:.0f} s"
     )
+    if summary.budget_met is False:
+        note("no network kept the budget; the points are the nearest: a higher --beta-start, more --epochs or a smaller --model")
     click.echo(f"next: hwq synth {target} --board {board}")
 
 

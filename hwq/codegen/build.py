@@ -8,7 +8,8 @@ from typing import Literal
 from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
 from hwq.codegen.cpp_adders import adders_file
-from hwq.codegen.plan import BuildPlan
+from hwq.codegen.harness import harness_files
+from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.scripts import script_files
 from hwq.codegen.templates import render
@@ -19,7 +20,6 @@ from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.units import Period
 
-TOP = "hwq_top"
 Style = Literal["multiply", "adders"]
 
 
@@ -54,6 +54,7 @@ def build(graph: Graph, board: Board, period: Period | None = None, *, top: str 
         **(adders_file(circuit, ports, top) if style == "adders" else {}),
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period, circuit.latency),
+        **harness_files(ports, board, top, circuit.latency, digest(graph)),
         "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
     }
     plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph))

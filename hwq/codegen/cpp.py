@@ -24,6 +24,21 @@ def cpp_files(graph: Graph, top: str) -> dict[str, str]:
         GraphError: an op that has no C++ form, or a constant of more than 53 bits.
     """
     ports = ports_of(graph)
+    sections = sections_of(graph, ports)
+    values = {"top": top, "ports": ports, "sections": sections, "int_bits": ap_int_limit(ports.input_bits, ports.output_bits)}
+    return {
+        f"hls/{top}.h": render("cpp/top.h.j2", **values),
+        f"hls/{top}.cpp": render("cpp/top.cpp.j2", **values),
+        f"hls/{top}_tb.cpp": render("cpp/tb.cpp.j2", **values),
+    }
+
+
+def sections_of(graph: Graph, ports: Ports) -> list[Section]:
+    """The statements from the packed input `x` to the packed output `*y`.
+
+    Raises:
+        GraphError: an op that has no C++ form, or a constant of more than 53 bits.
+    """
     nodes = graph.by_name()
     sections = [EMITTERS_SPECIAL["input"](nodes[name], ports) for name in graph.inputs]
     for node in graph.nodes:
@@ -32,19 +47,12 @@ def cpp_files(graph: Graph, top: str) -> dict[str, str]:
         if node.op not in EMITTERS:
             raise GraphError(f"node {node.name}: {node.op} has no C++ form")
         sections.append(EMITTERS[node.op](node, [nodes[name] for name in node.inputs]))
-    sections.append(_output_section(ports))
-    values = {"top": top, "ports": ports, "sections": sections, "int_bits": _ap_int_limit(ports)}
-    return {
-        f"hls/{top}.h": render("cpp/top.h.j2", **values),
-        f"hls/{top}.cpp": render("cpp/top.cpp.j2", **values),
-        f"hls/{top}_tb.cpp": render("cpp/tb.cpp.j2", **values),
-    }
+    return [*sections, _output_section(ports)]
 
 
-def _ap_int_limit(ports: Ports) -> int:
-    """AP_INT_MAX_W: the headers take 1024 bits by default, in steps of 1024."""
-    widest = max(ports.input_bits, ports.output_bits)
-    return -(-widest // 1024) * 1024
+def ap_int_limit(*widths: int) -> int:
+    """AP_INT_MAX_W for words of these widths: the headers take 1024 bits by default, in steps of 1024."""
+    return -(-max(widths) // 1024) * 1024
 
 
 def _input_section(node: Node, ports: Ports) -> Section:
@@ -70,4 +78,4 @@ def _output_section(ports: Ports) -> Section:
 
 EMITTERS_SPECIAL: dict[str, Callable[[Node, Ports], Section]] = {"input": _input_section}
 
-__all__ = ["EMITTERS", "EMITTERS_SPECIAL", "Element", "Section", "ap_type", "cpp_files", "literal"]
+__all__ = ["EMITTERS", "EMITTERS_SPECIAL", "Element", "Section", "ap_int_limit", "ap_type", "cpp_files", "literal", "sections_of"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwq.codegen.cpp_text import Section, ap_type, exact, literal, summary, table_array
 from hwq.codegen.cpp_weights import weight_lines, weight_name
-from hwq.fixed import FixedType, Overflow, TypeArray
+from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Node
 from hwq.ir.ops import odd_form
 from hwq.ir.ops_pool import max_windows
@@ -205,8 +205,10 @@ def _quantize(node: Node, inputs: Sequence[Node]) -> Section:
         if not t.width:
             continue
         name, x = f"{node.name}_{index}", f"{source.name}_{index}"
-        if not source.type.width.flat[index]:
-            lines.append(f"{ap_type(t)} {name} = 0;")
+        x_type = source.type[index]
+        vanishes = t.rounding is not Rounding.TRN and x_type.frac - t.frac > x_type.width  # less than half a step, always
+        if not x_type.width or vanishes:
+            lines.append(f"{ap_type(t)} {name} = 0;")  # AMD's headers read past the top bit of what vanishes
         elif t.signed or t.overflow is Overflow.WRAP:
             lines.append(f"{ap_type(t)} {name} = {x};")
         else:
@@ -215,7 +217,7 @@ def _quantize(node: Node, inputs: Sequence[Node]) -> Section:
             plain = FixedType(False, t.width, t.frac)
             lines.append(f"{ap_type(wide)} {name}_wide = {x};")
             lines.append(f"{ap_type(plain)} {name} = {name}_wide;")
-            if source.type[index].signed:
+            if x_type.signed:
                 lines.append(f"if ({name}_wide < 0) {name} = 0;")
     return Section(summary(node, f"quantize {node.type.rounding} {node.type.overflow}"), tuple(lines))
 

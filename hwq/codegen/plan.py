@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hwq.rundir import write_text
 
+TOP = "hwq_top"
+
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
@@ -35,11 +37,7 @@ class BuildPlan:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits over the names and contents of all files."""
-        whole = hashlib.sha256()
-        for name in sorted(self.files):
-            content = self.files[name].encode()
-            whole.update(f"{name}\0{len(content)}\0".encode() + content)
-        return whole.hexdigest()[:16]
+        return digest_of({name: text.encode() for name, text in self.files.items()})
 
     def write(self, folder: Path) -> None:
         """Write the files below `folder`, leaving those alone that are already there with the same text."""
@@ -47,3 +45,13 @@ class BuildPlan:
             path = folder / name
             if not (path.is_file() and path.read_text() == content):
                 write_text(path, content)
+                if name.endswith(".sh"):
+                    path.chmod(0o755)
+
+
+def digest_of(files: Mapping[str, bytes]) -> str:
+    """The digest of a plan's files, also of those that came back from another machine."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(f"{name}\0{len(files[name])}\0".encode() + files[name])
+    return whole.hexdigest()[:16]

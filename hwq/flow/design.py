@@ -15,6 +15,7 @@ import hwq
 from hwq.boards import Board
 from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import circuit_features, graph_features
+from hwq.flow.routed import compare_routed
 from hwq.ir import Graph, parse, verify
 from hwq.resources import directory
 from hwq.rundir import Point, RunDir, read_json, write_json
@@ -23,6 +24,8 @@ from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
+from hwq.sim.vectors import write_rows
+from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
@@ -35,7 +38,7 @@ def code_digest() -> str:
     folders = [directory("hls_templates"), *(root / name for name in ("codegen", "passes", "ir", "fixed"))]
     for folder in folders:
         for path in sorted(folder.rglob("*")):
-            if path.suffix in (".py", ".j2"):
+            if path.suffix in (".py", ".j2", ".cpp"):
                 whole.update(path.name.encode() + path.read_bytes())
     return whole.hexdigest()
 
@@ -79,12 +82,27 @@ class Design:
         content = {
             "design": made.plan.design,
             "plan": made.plan.digest,
+            "files": sorted(made.plan.files),
+            "point": self.point.id,
+            "board": self.board.name,
+            "top": made.plan.top,
             "latency_cycles": made.plan.latency_cycles,
             "period_ns": made.plan.period_ns,
             "features": {**graph_features(made.graph), **circuit_features(made.circuit)},
         }
         write_json(path, content)
         return content
+
+    def write_test_data(self, synthesiser: Synthesiser, rows: int = 200) -> None:
+        """`tb_data/`: rows of the run with the reference's answers, for the test bench of a tool's own C- and co-simulation."""
+        data = self.folder / "tb_data"
+        if not {s.stage for s in synthesiser.steps} & {"csim", "cosim"} or (data / "expected.dat").is_file():
+            return
+        with np.load(self.run.vectors_path) as vectors:
+            inputs = quantize_inputs(self.graph, vectors["x"][:rows])
+        write_rows(data / "inputs.dat", inputs)
+        # in the steps of the design itself, which may drop fractional bits that are always zero
+        write_rows(data / "expected.dat", evaluate(self.build.graph, inputs))
 
     def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> dict[str, Any]:
         """The comparisons of all evaluators and the simulated accuracy: from disk, or by running them now."""
@@ -94,7 +112,25 @@ class Design:
         self.summary()
         content = self._simulate(notice)
         write_json(path, content)
+        if (self.folder / "steps" / "nextpnr-route.json").is_file():
+            self.compare_routed()
+            content = read_json(path)
         return content
+
+    def compare_routed(self) -> Comparison:
+        """The routed netlist (nextpnr/netlist.json) against the reference, added to sim.json.
+
+        Raises:
+            ReportError: a netlist that cannot be followed.
+        """
+        with np.load(self.run.vectors_path) as vectors:
+            inputs = quantize_inputs(self.graph, vectors["x"])
+        comparison = compare_routed(self.folder, self.summary()["latency_cycles"], inputs)
+        content = self.simulation()
+        comparisons = [*(c for c in content["comparisons"] if c["stage_b"] != "routed"), asdict(comparison)]
+        total = sum(c["mismatches"] for c in comparisons)
+        write_json(self.folder / "sim.json", {**content, "comparisons": comparisons, "mismatches": total})
+        return comparison
 
     def _simulate(self, notice: Notice | None) -> dict[str, Any]:
         with np.load(self.run.vectors_path) as vectors:

@@ -14,7 +14,7 @@ from hwq.report.model import PointRow, RunReport
 from hwq.rundir import RunDir, best, read_json
 
 
-def gather(run: Path, *, store_path: Path | None = None) -> RunReport:
+def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
     """Everything known of a run; starts no tool.
 
     Raises:

@@ -1,28 +1,26 @@
-"""`hwq synth`: generate, prove, synthesise, parse and store each point; what is stored already is not measured again."""
+"""`hwq synth`: generate, prove, run the steps of a stage, parse and store each point; what is stored already is not measured again."""
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import Style
-from hwq.errors import MismatchError
+from hwq.codegen.steps import Step
+from hwq.errors import MismatchError, ReportError
 from hwq.flow.design import Design, code_digest, comparisons_of
-from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.preflight import Preflight
+from hwq.flow.readings import require_pass
+from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
-from hwq.reports.csynth import read_csynth
-from hwq.reports.types import Latency, Resources, Timing, require_logic
-from hwq.reports.vivado import read_timing, read_utilization
-from hwq.reports.yosys import read_stat
 from hwq.rundir import Point, RunDir
-from hwq.tools.process import ToolRun
-from hwq.tools.synthesis import Synthesiser, choose, synthesise
+from hwq.tools.runner import Record, record_path
+from hwq.tools.synthesis import Synthesiser, choose, finished, synthesise
 from hwq.units import Period
 
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
@@ -30,13 +28,25 @@ Tell = Callable[[str, str], None]  # (point, what is happening to it)
 
 @dataclass(frozen=True, slots=True)
 class SynthResult:
-    """One point, proven and measured; `reused` when its measurement was in the store already."""
+    """One point, proven and measured.
+
+    Attributes:
+        measurements: one for each stage on the way that measures the design; empty for a C-simulation alone.
+        files: what the last step made.
+        reused: no tool was started: everything was in the store already.
+    """
 
     point: Point
     folder: Path
-    measurement: Measurement
+    measurements: tuple[Measurement, ...]
     simulation: dict[str, Any]
+    files: tuple[Path, ...]
     reused: bool
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """That of the stage itself."""
+        return self.measurements[-1] if self.measurements else None
 
 
 def synth(
@@ -45,36 +55,46 @@ def synth(
     *,
     point: str = "best",
     tool: str = "auto",
+    stage: str | None = None,
     clock: Period | None = None,
-    store_path: Path | None = None,
+    store_path: Path | str | None = None,
     jobs: int = 2,
     timeout_s: float | None = None,
+    force: bool = False,
     style: Style = "multiply",
     tell: Tell | None = None,
+    progress: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
-    """Measure points of a run, cheapest first in the result.
+    """Take points of a run to a stage, cheapest first in the result.
 
     Args:
+        stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
+        timeout_s: limit for each program.
+        force: go on with designs that will not fit or exceed a tool's limits.
         style: of the C++ (`hwq.codegen.build.build`).
+        tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
         RunError, BoardError, ToolError, ReportError, StoreError.
+        UsageError: the tool does not take the board, or has no such stage.
+        PreflightError: a design will not fit, or a tool will refuse it; no tool has been started for it.
         MismatchError: an evaluator disagrees; nothing of that point is measured.
     """
     board = load(board_name)
     directory = RunDir.open(run)
     points = directory.select(point)
-    synthesiser = choose(tool, board)
-    store = Store.open(store_path)
     period, code = clock or board.default_clock, code_digest()
+    synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
+    store = Store.open(store_path)
     designs = [Design(directory, p, board, period, code, style) for p in points]
-    say = tell or (lambda _point, _what: None)
+    preflight = Preflight(board, synthesiser, store)
+    job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it
     order = sorted(designs, key=lambda design: -design.point.ebops)
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
-        waiting = {pool.submit(_one, design, synthesiser, store, timeout_s, say): design for design in order}
+        waiting = {pool.submit(_one, design, job): design for design in order}
         for future in as_completed(waiting):
             results[waiting[future].point.id] = future.result()
             write_link(directory, board, synthesiser, period, waiting[future])
@@ -88,78 +108,132 @@ def synth(
     return synthesiser, [results[p.id] for p in points]
 
 
-def _one(design: Design, synthesiser: Synthesiser, store: Store, timeout_s: float | None, say: Tell) -> SynthResult:
-    point = design.point.id
-    say(point, "generating")
+def _quiet(_point: str, _what: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all points of one call share."""
+
+    synthesiser: Synthesiser
+    store: Store
+    preflight: Preflight
+    timeout_s: float | None
+    force: bool
+    say: Tell
+    progress: Tell
+
+
+def _one(design: Design, job: _Job) -> SynthResult:
+    point, synthesiser = design.point.id, job.synthesiser
+    job.say(point, "generating")
     summary = design.summary()
-    key = key_of(design, synthesiser, summary)
-    say(point, "proving")
-    simulation = design.simulation(lambda text: say(point, text))
-    for comparison in comparisons_of(simulation):
+    known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
+    found = [m for m in known if m is not None]
+    if len(found) < len(known) or not known:
+        forecast = job.preflight.forecast(design.folder, summary, job.timeout_s)
+        job.say(point, str(forecast))
+        if not job.force:
+            job.preflight.check(point, forecast)
+    job.say(point, "proving")
+    for comparison in comparisons_of(design.simulation(lambda text: job.say(point, text))):
         if comparison.mismatches:
             raise MismatchError(f"point {point}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
-    known = store.get(key)
-    if known is not None:
-        say(point, "done: measured before")
-        return SynthResult(design.point, design.folder, known, simulation, True)
-    say(point, f"synthesising with {synthesiser.tool}")
-    tool_run, reports = synthesise(synthesiser, design.folder, timeout_s=timeout_s, notice=lambda text: say(point, text))
-    measurement = measured(key, design, synthesiser, summary, tool_run, reports)
-    store.put(measurement)
-    say(point, "done")
-    return SynthResult(design.point, design.folder, measurement, simulation, False)
+    # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
+    if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
+        job.say(point, "done: measured before")
+        return SynthResult(design.point, design.folder, tuple(found), design.simulation(), _files(design, synthesiser), True)
+    design.write_test_data(synthesiser)
+    job.say(point, f"synthesising with {synthesiser.tool}")
+    records = synthesise(
+        synthesiser,
+        design.folder,
+        summary["plan"],
+        timeout_s=job.timeout_s,
+        notice=lambda text: job.say(point, text),
+        progress=lambda line: job.progress(point, line),
+    )
+    prove_routed(design, records)
+    measurements = _store_all(design, synthesiser, summary, records, job.store)
+    job.say(point, "done")
+    return SynthResult(design.point, design.folder, measurements, design.simulation(), _files(design, synthesiser), False)
 
 
-def key_of(design: Design, synthesiser: Synthesiser, summary: dict[str, Any]) -> Key:
-    tool = synthesiser.tool
-    return Key(summary["design"], summary["plan"], WHOLE, design.board.name, tool.name, tool.version, synthesiser.stage)
-
-
-def measured(
-    key: Key, design: Design, synthesiser: Synthesiser, summary: dict[str, Any], tool_run: ToolRun, reports: list[Path]
-) -> Measurement:
-    """Read the reports of a finished run.
+def prove_routed(design: Design, records: Mapping[str, Record]) -> None:
+    """Evaluate the netlist that nextpnr routed, once, and note the comparison beside the others.
 
     Raises:
-        ReportError: a report that cannot be read, or that measures nothing.
+        MismatchError: it differs from the reference; the step runs again next time.
+        ReportError: a netlist that cannot be followed.
     """
-    latency = Latency(summary["latency_cycles"], summary["latency_cycles"], 1)
-    timing = Timing()
-    if synthesiser.kind == "yosys":
-        resources: Resources = read_stat(reports[0])
-    elif synthesiser.kind == "vivado":
-        _, resources = read_utilization(reports[0])
-        timing = read_timing(reports[1])[1] if len(reports) > 1 else timing
-    else:
-        csynth = read_csynth(reports[0])
-        resources, timing, latency = csynth.resources, csynth.timing, csynth.latency
-    return Measurement(
-        key,
-        design.board.family,
-        require_logic(reports[0], resources),
-        timing,
-        latency,
-        summary["features"],
-        tool_run.seconds,
-        tool_run.peak_mb,
-        datetime.now(UTC).isoformat(timespec="seconds"),
-        str(tool_run.log),
-        platform.node(),
-    )
+    record = records.get("nextpnr-route")
+    if record is None or any(c.stage_b == "routed" for c in comparisons_of(design.simulation())):
+        return
+    comparison = design.compare_routed()
+    if comparison.mismatches:
+        record_path(design.folder, record.step).unlink(missing_ok=True)
+        raise MismatchError(f"point {design.point.id}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
+
+
+def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
+    last = synthesiser.steps[-1]
+    return () if last.measures else tuple(p for o in last.outputs for a in o.split("|") for p in sorted(design.folder.glob(a)))
+
+
+def _key(design: Design, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
+    tool = synthesiser.tool_of(step)
+    return key_of(design.board, step, tool.name, tool.version, _options(synthesiser, step), summary)
+
+
+def _options(synthesiser: Synthesiser, step: Step) -> str:
+    before = synthesiser.steps[: synthesiser.steps.index(step)]
+    return options_of(step, {s: str(synthesiser.tool_of(s)) for s in before})
+
+
+def _store_all(
+    design: Design, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
+) -> tuple[Measurement, ...]:
+    """Read every measuring step's reports, and store each.
+
+    Raises:
+        ReportError: a report that cannot be believed; its step runs again next time, and nothing of it is stored.
+    """
+    measurements = []
+    for step in synthesiser.steps:
+        record = records[step.name]
+        try:
+            require_pass(step, record, design.folder)
+            if not step.measures:
+                continue
+            found, artefacts = measure(step, record, design.folder, design.board, summary, _options(synthesiser, step))
+        except ReportError:
+            record_path(design.folder, step.name).unlink(missing_ok=True)
+            raise
+        store.put(found, artefacts)
+        measurements.append(found)
+    return tuple(measurements)
 
 
 def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, design: Design) -> None:
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
-    meta = directory.meta()
-    wanted: dict[str, Any] = {
-        "board": board.name,
-        "kind": synthesiser.kind,
-        "tool": synthesiser.tool.name,
-        "version": synthesiser.tool.version,
-    }
-    wanted |= {"stage": synthesiser.stage, "period_ns": period.ns}
+    measuring = [s for s in synthesiser.steps if s.measures]
+    if measuring:
+        tool, stage = synthesiser.tool, measuring[-1].stage
+        link(
+            directory, board.name, synthesiser.kind, tool.name, tool.version, stage, period.ns, design.point.id, design.folder.name
+        )
+
+
+def link(
+    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
+) -> None:
+    """As `write_link`, from plain values."""
+    wanted: dict[str, Any] = {"board": board, "kind": kind, "tool": tool, "version": version}
+    wanted |= {"stage": stage, "period_ns": period_ns}
+    meta = run.meta()
     before = meta.get("synth", {})
     folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}
-    folders = {**folders, design.point.id: design.folder.name}
+    folders = {**folders, point: folder}
     if before != {**wanted, "folders": folders}:
-        directory.save_meta({**meta, "synth": {**wanted, "folders": folders}})
+        run.save_meta({**meta, "synth": {**wanted, "folders": folders}})

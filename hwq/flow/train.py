@@ -27,7 +27,7 @@ def train(
     out: Path,
     *,
     board: str = "xcvu9p",
-    store_path: Path | None = None,
+    store_path: Path | str | None = None,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainSummary:
@@ -38,7 +38,7 @@ def train(
     """
     dataset: Dataset = load(data, seed=config.seed, notice=notice)
     config = config.resolved(len(dataset.x_train))
-    if config.costs == "measured":
+    if config.costs == "measured" or "lut" in config.budget:
         config = replace(config, prices=_prices(out, board, store_path, notice))
     if notice:
         notice("loading TensorFlow")
@@ -47,11 +47,11 @@ def train(
     return trainer.train(dataset, config, out, progress=progress)
 
 
-def _prices(out: Path, board: str, store_path: Path | None, notice: Callable[[str], None] | None) -> dict[str, float]:
+def _prices(out: Path, board: str, store_path: Path | str | None, notice: Callable[[str], None] | None) -> dict[str, float]:
     """The prices that a run was begun with, else those of the tool with most measurements on the board's family."""
     if (out / "run.json").is_file():
         recorded = RunDir.open(out).meta().get("config", {})
-        if recorded.get("costs") == "measured":
+        if recorded.get("prices"):
             return dict(recorded["prices"])
     model = price_model(board, store_path)
     if notice:
@@ -59,7 +59,7 @@ def _prices(out: Path, board: str, store_path: Path | None, notice: Callable[[st
     return dict(model.coefficients)
 
 
-def price_model(board: str, store_path: Path | None) -> CostModel:
+def price_model(board: str, store_path: Path | str | None) -> CostModel:
     """Raises CostModelError: too few measurements on the board's family."""
     family = load_board(board).family
     groups: dict[ModelKey, list[Measurement]] = {}

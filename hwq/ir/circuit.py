@@ -186,8 +186,12 @@ class CircuitBuilder:
         """(wire, frac) of the value times 2^exponent: no operation, another reading of the same bits."""
         return wire, self.frac(wire) - exponent
 
-    def add(self, a: int, b: int, *, exponent: int = 0, subtract: bool = False) -> int:
-        """value(a) +- value(b) * 2^exponent, exact."""
+    def add(self, a: int, b: int, *, exponent: int = 0, subtract: bool = False, bounds: tuple[int, int] | None = None) -> int:
+        """value(a) +- value(b) * 2^exponent, exact.
+
+        Args:
+            bounds: of the resulting mantissa, where more is known of it than the operands' own bounds say.
+        """
         if self.constant_value(b) == 0:
             return a
         frac_a, frac_b = self.frac(a), self.frac(b) - exponent
@@ -202,6 +206,8 @@ class CircuitBuilder:
         else:
             al, ah = al << -shift, ah << -shift
         low, high = (al - bh, ah - bl) if subtract else (al + bl, ah + bh)
+        if bounds is not None:
+            low, high = max(low, bounds[0]), min(high, bounds[1])
         if subtract and self.constant_value(a) == 0:
             return self._append(Opcode.NEG, b, -1, 0, low, high, frac_b)
         return self._append(Opcode.SUB if subtract else Opcode.ADD, a, b, shift, low, high, max(frac_a, frac_b))

@@ -11,12 +11,18 @@ from hwq.ir.ops import odd_form
 from hwq.ir.ops_pool import max_windows
 from hwq.ir.ops_table import rows_of
 from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.passes.adders import AdderOptions
 from hwq.passes.wires import Lowering, Value, align, greatest, matvec, product, scaled, signed_sum
 
 
-def lower(graph: Graph) -> Circuit:
-    """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps."""
-    state = Lowering(CircuitBuilder(), {node.name: node.type for node in graph.nodes})
+def lower(graph: Graph, options: AdderOptions | None = None) -> Circuit:
+    """The circuit of `graph`: inputs in the order of the graph's inputs, element by element; outputs likewise, at their types' steps.
+
+    Args:
+        options: how products with constants become adders.
+    """
+    types = {node.name: node.type for node in graph.nodes}
+    state = Lowering(CircuitBuilder(), types, options=options or AdderOptions())
     start = 0
     for node in graph.nodes:
         state.builder.enter(node.name)

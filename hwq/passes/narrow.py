@@ -51,6 +51,6 @@ def _narrowed(node: Node, bounds: dict[str, Interval]) -> Node:
         # nothing can overflow: the mode no longer matters, and WRAP is the one that costs nothing
         return node.with_(type=TypeArray.of(tight.signed, tight.width, declared.frac, declared.rounding, Overflow.WRAP))
     if declared.overflow is Overflow.SAT_SYM:
-        keep |= declared.signed != 0  # a narrower symmetric type may lack its own lowest code
+        keep |= (declared.signed != 0) & (tight.width > 0)  # a narrower symmetric type may lack its own lowest code
     signed, width = (np.where(keep, a, b) for a, b in ((declared.signed, tight.signed), (declared.width, tight.width)))
     return node.with_(type=TypeArray.of(signed, width, declared.frac, declared.rounding, declared.overflow))

@@ -7,44 +7,99 @@ What is slower than a whole stage gets a stage of its own.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import WIRES_A, WIRES_B
 
 _DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
+_PLACED = 4_000_000  # wires placed over all trials of where to cut: a few seconds
 
 
 def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
-    """The same circuit with `stage` filled in, as early as possible.
+    """The same circuit with `stage` filled in: as few stages as can be, and among those a cut with few registers.
+
+    Every wire is computed as early as possible. Where the last stage is not full there is a choice: some stage may do less
+    than it could, which moves all cuts behind it towards the inputs. Each stage in turn is given the length that leaves the
+    fewest register bits without another stage.
 
     Args:
         levels_per_stage: how many adders may follow one another between two registers, at least 1.
     """
     limit = 2 * max(1, levels_per_stage)
-    widths = circuit.widths
-    stage = np.zeros(len(circuit), np.int32)
-    arrival = np.zeros(len(circuit), np.int32)
-    for i in range(len(circuit)):
-        op = Opcode(int(circuit.opcode[i]))
-        operands = [int(w) for w in operands_of(circuit, i) if circuit.opcode[w] != Opcode.CONST]
-        if not operands:
+    wires = _Wires.of(circuit)
+    best = replace(circuit, stage=_placed(wires, [limit]))
+    limits = [limit] * best.latency
+    if best.latency == 1:
+        return best
+    bits, trials = register_bits(best), _PLACED // max(len(circuit), 1)
+    for number in range(best.latency - 1):
+        for shorter in range(limit - 1, 0, -1):
+            trials -= 1
+            if trials < 0:
+                return best
+            tried = [*limits[:number], shorter, *limits[number + 1 :]]
+            found = replace(circuit, stage=_placed(wires, tried))
+            if found.latency > best.latency:
+                break
+            if (fewer := register_bits(found)) < bits:
+                best, bits, limits = found, fewer, tried
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class _Wires:
+    """What placing asks of each wire: its operands other than constants (-1: none), and its delay in half levels."""
+
+    a: list[int]
+    b: list[int]
+    delay: list[int]
+
+    @classmethod
+    def of(cls, circuit: Circuit) -> _Wires:
+        opcode, widths = circuit.opcode, circuit.widths
+        constant = opcode == Opcode.CONST
+
+        def operand(column: npt.NDArray[np.int32], readers: frozenset[int]) -> npt.NDArray[np.int64]:
+            wires = np.where(np.isin(opcode, list(readers)), column, -1).astype(np.int64)
+            return np.where((wires >= 0) & constant[wires], -1, wires)
+
+        a, b = operand(circuit.a, frozenset(WIRES_A)), operand(circuit.b, frozenset(WIRES_B))
+        a, b = np.where(a < 0, b, a), np.where(a < 0, -1, b)
+        delay = np.zeros(len(circuit), np.int64)
+        for op, half_levels in _DELAY.items():
+            delay[opcode == op] = half_levels
+        one_sided = np.flatnonzero((opcode == Opcode.CLAMP) & (a >= 0))
+        delay[one_sided[circuit.high[a[one_sided]] == circuit.high[one_sided]]] = 1
+        for wire in np.flatnonzero((opcode == Opcode.MUL) & (a >= 0)).tolist():
+            narrowest = min(int(widths[w]) for w in (a[wire], b[wire]) if w >= 0)
+            delay[wire] = 2 + 2 * (narrowest - 1).bit_length()
+        tables = np.flatnonzero((opcode == Opcode.TABLE) & (a >= 0))
+        delay[tables] = 1 + np.maximum(widths[a[tables]] - 6, 0)
+        return cls(a.tolist(), b.tolist(), delay.tolist())
+
+
+def _placed(wires: _Wires, limits: list[int]) -> npt.NDArray[np.int32]:
+    """The stage of each wire, as early as possible, where stage k chains `limits[k]` half levels (the last limit goes on)."""
+    stage, arrival = [0] * len(wires.a), [0] * len(wires.a)
+    last = len(limits) - 1
+    for wire, (a, b, delay) in enumerate(zip(wires.a, wires.b, wires.delay, strict=True)):
+        if a < 0:
             continue
-        stage[i] = max(stage[w] for w in operands)
-        start = max(arrival[w] if stage[w] == stage[i] else 0 for w in operands)
-        delay = _DELAY.get(op, 0)
-        if op is Opcode.CLAMP and int(circuit.high[operands[0]]) == int(circuit.high[i]):
-            delay = 1
-        elif op is Opcode.MUL:
-            delay = 2 + 2 * (int(min(widths[w] for w in operands)) - 1).bit_length()
-        elif op is Opcode.TABLE:
-            delay = 1 + max(0, int(widths[operands[0]]) - 6)
-        if start + delay > limit:
-            stage[i], start = stage[i] + 1, 0
-        arrival[i] = start + delay
-    return replace(circuit, stage=stage)
+        now, start = stage[a], arrival[a]
+        if b >= 0:
+            other = stage[b]
+            if other > now:
+                now, start = other, arrival[b]
+            elif other == now and arrival[b] > start:
+                start = arrival[b]
+        if start + delay > limits[now if now < last else last]:
+            now, start = now + 1, 0
+        stage[wire], arrival[wire] = now, start + delay
+    return np.array(stage, np.int32)
 
 
 def operands_of(circuit: Circuit, wire: int) -> tuple[int, ...]:
@@ -62,10 +117,11 @@ def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> i
 
 def register_bits(circuit: Circuit) -> int:
     """Flip-flops that the emitted module holds: each wire's width times the stages it is kept for."""
+    stage = circuit.stage.astype(np.int64)
     last = np.zeros(len(circuit), np.int64)
-    for wire in range(len(circuit)):
-        for operand in operands_of(circuit, wire):
-            last[operand] = max(last[operand], int(circuit.stage[wire]) - int(circuit.stage[operand]))
-    for wire in circuit.outputs:
-        last[wire] = max(last[wire], circuit.latency - int(circuit.stage[wire]))
+    for column, readers in ((circuit.a, WIRES_A), (circuit.b, WIRES_B)):
+        reads = np.isin(circuit.opcode, list(readers))
+        operands = column[reads]
+        np.maximum.at(last, operands, stage[reads] - stage[operands])
+    np.maximum.at(last, circuit.outputs, circuit.latency - stage[circuit.outputs])
     return int((last * circuit.widths * (circuit.opcode != Opcode.CONST)).sum())

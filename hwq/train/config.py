@@ -12,6 +12,7 @@ from hwq.errors import UsageError
 
 STEPS = 15_000  # optimiser steps of a whole run: enough for the front to settle at every beta on the way
 PRICES = ("ebops", "weight_bits", "activation_bits")
+BUDGETS = ("ebops", "lut")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,10 @@ class TrainConfig:
         batch_size: rows a step; None: chosen from the number of rows.
         learning_rate, bits_learning_rate: Adam's step for weights and for bitwidths (in bits).
         beta_start, beta_end: price of one effective bit operation (EBOP) in units of the loss, first and last.
-        warmup: share of the epochs that stay at beta_start.
+        warmup: share of the trunk's epochs that stay at beta_start.
+        settle: share of the epochs in which a population of the networks seen so far settles at falling learning rates.
+        population: how many networks settle side by side.
+        budget: {"ebops": N}, or {"lut": N} as the measured prices predict it: what beta is steered to, in place of its schedule.
         gamma: price of one bit of any weight or activation, as a multiple of beta.
         l1: price of the absolute weights, in units of the loss.
         initial_bits: bits of the largest weight of each layer, and of each activation, at the start.
@@ -46,6 +50,9 @@ class TrainConfig:
     beta_start: float = 4e-6
     beta_end: float = 8e-4
     warmup: float = 0.1
+    settle: float = 0.15
+    population: int = 8
+    budget: Mapping[str, float] = field(default_factory=dict)
     gamma: float = 1.0
     l1: float = 2e-4
     initial_bits: int = 6
@@ -57,7 +64,7 @@ class TrainConfig:
     prices: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "initial_bits", "max_points"):
+        for name in ("epochs", "batch_size", "initial_bits", "max_points", "population"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, not {value}")
@@ -69,8 +76,10 @@ class TrainConfig:
         for name in ("float_epochs", "gamma", "l1", "seed", "random_rows"):
             if getattr(self, name) < 0:
                 raise UsageError(f"{name} must not be negative")
-        if not 0 <= self.warmup < 1 or self.range_margin < 1:
-            raise UsageError("warmup must be in [0, 1) and range_margin at least 1")
+        if not 0 <= self.warmup < 1 or not 0 <= self.settle < 1 or self.range_margin < 1:
+            raise UsageError("warmup and settle must be in [0, 1) and range_margin at least 1")
+        if len(self.budget) > 1 or any(name not in BUDGETS or not limit > 0 for name, limit in self.budget.items()):
+            raise UsageError(f"a budget is one of {', '.join(BUDGETS)} with a limit above 0, not {dict(self.budget)}")
         if self.overflow not in ("WRAP", "SAT") or self.costs not in ("ebops", "measured"):
             raise UsageError("overflow is WRAP or SAT, costs is ebops or measured")
         if self.beta_end < self.beta_start:
@@ -86,17 +95,33 @@ class TrainConfig:
         return replace(self, batch_size=batch, epochs=self.epochs or max(1, round(STEPS / (rows // batch))))
 
     @property
+    def settle_epochs(self) -> int:
+        """Epochs of the population that settles at the end."""
+        return int(self.settle * (self.epochs or 0))
+
+    @property
+    def trunk_epochs(self) -> int:
+        """Epochs in which one network's beta rises."""
+        return (self.epochs or 0) - self.settle_epochs
+
+    @property
     def warm_epochs(self) -> int:
         """Epochs at beta_start, from which no point is kept."""
-        return int(self.warmup * (self.epochs or 0))
+        return int(self.warmup * self.trunk_epochs)
 
     def beta(self, epoch: int) -> float:
-        """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch."""
-        first, last = self.warm_epochs, (self.epochs or 0) - 1
+        """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch of the trunk."""
+        first, last = self.warm_epochs, self.trunk_epochs - 1
         if epoch < first or last <= first:
             return self.beta_start
-        share = (epoch - first) / (last - first)
+        share = min(1.0, (epoch - first) / (last - first))
         return float(self.beta_start * (self.beta_end / self.beta_start) ** share)
+
+    def budgeted(self, costs: Mapping[str, float]) -> float:
+        """What a network uses of the budget: its EBOPs, or the LUTs that the measured prices predict."""
+        if "lut" in self.budget:
+            return sum(self.prices.get(name, 0.0) * costs[name] for name in PRICES)
+        return costs["ebops"]
 
 
 def _plain(value: Any) -> Any:

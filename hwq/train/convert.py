@@ -12,8 +12,10 @@ from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.train import freeze
 from hwq.train.backend import keras
-from hwq.train.converters import KERNELS, KINDS, copy_weights, quantises
+from hwq.train.converters import HINTS, KERNELS, KINDS, copy_weights, quantises
+from hwq.train.flatten import flat
 from hwq.train.layers import Quantize
+from hwq.train.model import QuantizedModel
 from hwq.train.quantize_config import QuantizeConfig
 from hwq.train.tracing import IDENTITIES, UNCHANGED, Trace
 
@@ -30,10 +32,11 @@ class _Conversion:
     output: int  # id of the model's output tensor
     known: dict[int, Any] = field(default_factory=dict)
     made: dict[tuple[int, str], Any] = field(default_factory=dict)
-    copies: dict[str, tuple[Any, Any, Any]] = field(default_factory=dict)  # (quantised, float layer or None, batch norm or None)
+    copies: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)  # (quantised, float layer or None, batch norm or None)
     converted: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    own: dict[int, str] = field(default_factory=dict)
     raw_input: Any = None
     quantised_input: bool = False
 
@@ -51,7 +54,7 @@ class _Conversion:
         # a class of the user's own may share a name with one of Keras
         if kind not in KINDS or getattr(keras.layers, kind, None) is not type(layer):
             raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=f"supported: {SUPPORTED}"
+                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=HINTS.get(kind, f"supported: {SUPPORTED}")
             )
         inputs = layer._inbound_nodes[node_index].input_tensors
         result = KINDS[kind](self, layer, inputs, id(tensor) == self.output)
@@ -89,6 +92,10 @@ class _Conversion:
         before = tensor._keras_history[0]
         shared = self.trace.shared(before) or self.trace.shared(layer)
         return len(self.trace.readers[id(tensor)]) == 1 and id(tensor) != self.output and not shared
+
+    def own_name(self, layer: Any) -> str:
+        """The name of the twin of `layer`: its own, but for layers of nested models that share one."""
+        return self.own[id(layer)]
 
     def name(self, wanted: str) -> str:
         """A name for a layer that the float model has not: Keras refuses two of one name."""
@@ -133,17 +140,17 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
         raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
-    names = {layer.name for layer in model.layers}
+    end, layers = flat(model)
+    names = {layer.name for layer in layers}
     unknown = sorted(set(config.layers) - names)
     if unknown:
         raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
-    output = _through_identities(model.outputs[0])
-    conversion = _Conversion(config, Trace.of(model.outputs[0]), id(output))
-    conversion.names.update(names)
-    outputs = conversion.tensor(model.outputs[0])
+    conversion = _Conversion(config, Trace.of(end), id(_through_identities(end)))
+    conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
+    outputs = conversion.tensor(end)
     if not conversion.copies:
         raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
-    twin = keras.Model(conversion.raw_input, outputs, name=model.name)
+    twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
     for one in conversion.copies.values():
         copy_weights(*one)
     return twin, ConversionReport(tuple(dict.fromkeys(conversion.converted)), tuple(dict.fromkeys(conversion.skipped)))

@@ -58,10 +58,10 @@ def _with_kernel(c: Any, layer: Any, inputs: list[Any], final: bool, norm: Any =
     if kind.startswith("Separable"):
         options["pointwise_overflow"] = c.config.overflow
     if norm is not None:
-        options.update(batch_norm=True, epsilon=float(norm.epsilon), momentum=float(norm.momentum))
-    twin = c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=layer.name, **c.overrides(layer, options)))
+        options.update(batch_norm=True, **_from(norm, "epsilon", "momentum", "center", "scale"))
+    twin = c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=c.own_name(layer), **c.overrides(layer, options)))
     y = twin(x)
-    c.copies[layer.name] = (twin, layer, norm)
+    c.copies[id(twin)] = (twin, layer, norm)
     return _activate(c, layer, y, inputs[0], final)
 
 
@@ -84,7 +84,6 @@ def copy_weights(twin: Any, layer: Any, norm: Any) -> None:
         target.gamma.assign(norm.gamma)
     if norm.center:
         target.beta.assign(norm.beta)
-    target.gamma.trainable, target.beta.trainable = norm.scale, norm.center
 
 
 def _batch_normalization(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -96,9 +95,9 @@ def _batch_normalization(c: Any, layer: Any, inputs: list[Any], final: bool) -> 
         return _with_kernel(c, before, before._inbound_nodes[index].input_tensors, False, norm=layer)
     x = c.tensor(inputs[0])
     options = {**c.options(layer, inputs[0], weights=True), **_from(layer, "axis", "momentum", "epsilon", "center", "scale")}
-    twin = c.make(layer, "", lambda: q.QBatchNormalization(name=layer.name, **c.overrides(layer, options)))
+    twin = c.make(layer, "", lambda: q.QBatchNormalization(name=c.own_name(layer), **c.overrides(layer, options)))
     y = twin(x)
-    c.copies[layer.name] = (twin, None, layer)
+    c.copies[id(twin)] = (twin, None, layer)
     return y
 
 
@@ -122,10 +121,10 @@ def _activate(c: Any, layer: Any, y: Any, source: Any, final: bool) -> Any:
     if name == "linear":
         return y
     if name == "relu":
-        return c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{layer.name}_relu")))(y)
+        return c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{c.own_name(layer)}_relu")))(y)
     if name == "softmax":
-        return _softmax_of(c, layer, y, source, final, c.name(f"{layer.name}_softmax"))
-    return _table(c, layer, y, source, function, c.name(f"{layer.name}_{name}".rstrip("_")))
+        return _softmax_of(c, layer, y, source, final, c.name(f"{c.own_name(layer)}_softmax"))
+    return _table(c, layer, y, source, function, c.name(f"{c.own_name(layer)}_{name}".rstrip("_")))
 
 
 def _activation(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -143,7 +142,7 @@ def _softmax_of(c: Any, layer: Any, y: Any, source: Any, final: bool, name: str)
 def _softmax(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     if layer.axis not in (-1, len(inputs[0].shape) - 1):
         raise UnsupportedLayerError(f"layer {layer.name!r} is a softmax over axis {layer.axis}", hint="take the last axis")
-    return _softmax_of(c, layer, c.tensor(inputs[0]), inputs[0], final, layer.name)
+    return _softmax_of(c, layer, c.tensor(inputs[0]), inputs[0], final, c.own_name(layer))
 
 
 def _table(c: Any, layer: Any, y: Any, source: Any, function: Any, name: str) -> Any:
@@ -164,7 +163,13 @@ class BoundedReLU:
         return keras.activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
     def get_config(self) -> dict[str, Any]:
+        """What the function is made from again."""
         return {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> BoundedReLU:
+        """The function that `get_config` tells of."""
+        return cls(**config)
 
 
 def plain_relu(layer: Any) -> bool:
@@ -175,9 +180,9 @@ def plain_relu(layer: Any) -> bool:
 def _relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     x = c.tensor(inputs[0])
     if plain_relu(layer):
-        return c.make(layer, "", lambda: keras.layers.ReLU(negative_slope=layer.negative_slope, name=layer.name))(x)
+        return c.make(layer, "", lambda: keras.layers.ReLU(negative_slope=layer.negative_slope, name=c.own_name(layer)))(x)
     function = BoundedReLU(*(None if v is None else float(v) for v in (layer.max_value, layer.negative_slope, layer.threshold)))
-    return _table(c, layer, x, inputs[0], function, layer.name)
+    return _table(c, layer, x, inputs[0], function, c.own_name(layer))
 
 
 def _leaky_relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -187,7 +192,7 @@ def _leaky_relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
             f"layer {layer.name!r} has the slope {slope:g}, which is no power of two at most 1",
             hint="take a slope of 0.25, 0.125, ...: it costs nothing",
         )
-    return c.make(layer, "", lambda: keras.layers.LeakyReLU(negative_slope=slope, name=layer.name))(c.tensor(inputs[0]))
+    return c.make(layer, "", lambda: keras.layers.LeakyReLU(negative_slope=slope, name=c.own_name(layer)))(c.tensor(inputs[0]))
 
 
 def _power_of_two(slope: float) -> bool:
@@ -199,15 +204,9 @@ def _power_of_two(slope: float) -> bool:
 
 def _merge(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     sources = [c.tensor(t) for t in inputs]
-    shapes = {tuple(t.shape) for t in inputs}
-    if len(shapes) > 1:
-        raise UnsupportedLayerError(
-            f"layer {layer.name!r} joins shapes {', '.join(str(tuple(t.shape[1:])) for t in inputs)}",
-            hint="give inputs of one shape: nothing is broadcast",
-        )
     overflows = {c.overflow(t) for t in inputs}
     options = {**c.options(layer, inputs[0]), "overflow": overflows.pop() if len(overflows) == 1 else c.config.overflow}
-    return c.make(layer, "", lambda: getattr(q, f"Q{type(layer).__name__}")(name=layer.name, **c.overrides(layer, options)))(
+    return c.make(layer, "", lambda: getattr(q, f"Q{type(layer).__name__}")(name=c.own_name(layer), **c.overrides(layer, options)))(
         sources
     )
 
@@ -221,7 +220,7 @@ def _pool(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     )
     x = c.tensor(inputs[0])
     options = c.overrides(layer, {**c.options(layer, inputs[0]), **own})
-    return c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=layer.name, **options))(x)
+    return c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=c.own_name(layer), **options))(x)
 
 
 def _unchanged(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
@@ -229,7 +228,7 @@ def _unchanged(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     if getattr(layer, "data_format", None) == "channels_first":
         raise UnsupportedLayerError(f"layer {layer.name!r} has data_format channels_first", hint="hwq takes channels_last")
     sources = [c.tensor(t) for t in inputs]
-    twin = c.make(layer, "", lambda: type(layer).from_config(layer.get_config()))
+    twin = c.make(layer, "", lambda: type(layer).from_config({**layer.get_config(), "name": c.own_name(layer)}))
     return twin(sources if len(sources) > 1 or type(layer).__name__ == "Concatenate" else sources[0])
 
 
@@ -238,6 +237,15 @@ def _left_out(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     return c.tensor(inputs[0])
 
 
+HINTS = {  # for layers that have a way round
+    "Rescaling": "scale the data before training: the host does it for nothing",
+    "Normalization": "normalise the data before training: the host does it for nothing",
+    "PReLU": "take LeakyReLU with a slope of 0.25, 0.125, ...",
+    "ELU": 'take Activation("elu"), which becomes a table',
+    "Lambda": "an elementwise function can be Activation(function), which becomes a table",
+    "LayerNormalization": "take BatchNormalization, which costs nothing behind a Dense or a convolution",
+    "Masking": "pad the rows with zeros instead: every row has the same operations",
+}
 Converter = Callable[[Any, Any, list[Any], bool], Any]
 KERNELS = (
     "Dense",

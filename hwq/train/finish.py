@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from hwq.cost.features import graph_features
+from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
@@ -16,9 +17,11 @@ from hwq.ir import Graph, text
 from hwq.rundir import RunDir, write_json, write_npz, write_text
 from hwq.train import checkpoint, convert, freeze, pareto
 from hwq.train.config import TrainConfig
-from hwq.train.loop import accuracy
+from hwq.train.engine import accuracy
 from hwq.train.progress import Candidate, Progress
+from hwq.train.search import weights_path
 
+ARITHMETIC = ("add", "bias", "conv2d", "dense", "einsum", "multiply", "scale", "subtract", "sum_pool2d")
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 FLOAT64_BITS = 52
 
@@ -34,24 +37,34 @@ class _Frozen:
 def finish(
     model: Any, archive: list[Candidate], dataset: Dataset, config: TrainConfig, run: RunDir, report: Callable[[Progress], None]
 ) -> list[str]:
-    """Write the points of the front; the ids, cheapest first. Running it again writes the same files."""
+    """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
+
+    With a budget, only points that keep it are written, unless there is none.
+    """
     chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
-    frozen: dict[int, _Frozen] = {}
+    frozen: dict[str, _Frozen] = {}
     front: list[Candidate] = []
     chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
     for number, candidate in enumerate(chosen, 1):
-        checkpoint.load_weights(run.checkpoint / f"epoch-{candidate.epoch}.npz", model)
+        checkpoint.load_weights(weights_path(run, candidate), model)
         one = _freeze(model, candidate, dataset, config)
-        frozen[candidate.epoch] = one
+        frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
         report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
+    fitting = [c for c in front if config.budget and budgeted(frozen[c.key].graph, config) <= next(iter(config.budget.values()))]
+    front = fitting or front
     ids = []
     with np.load(run.vectors_path) as vectors:
         x = vectors["x"]
     for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
         ids.append(f"{number:04d}")
-        _write(frozen[candidate.epoch], run, ids[-1], x, dataset)
+        _write(frozen[candidate.key], run, ids[-1], x, dataset)
     return ids
+
+
+def budgeted(graph: Graph, config: TrainConfig) -> float:
+    """What the finished network uses of the budget."""
+    return config.budgeted(graph_features(graph))
 
 
 def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> _Frozen:
@@ -70,12 +83,12 @@ def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainCon
             hint="fewer initial bits",
         )
     val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
-    return _Frozen(Candidate(candidate.epoch, val, graph_features(graph)["ebops"], candidate.beta), exact, graph, dtype)
+    return _Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
 
 
 def widest_accumulator(graph: Graph) -> int:
-    """Bits of the widest sum: a dense layer's result, or an add's."""
-    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ("dense", "add")), default=0)
+    """Bits of the widest result of arithmetic, before it is quantised."""
+    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ARITHMETIC), default=0)
 
 
 def widest(graph: Graph) -> int:
@@ -109,5 +122,6 @@ def uniform_ebops(float_model: Any, dataset: Dataset, bits: int) -> dict[str, fl
     twin, _ = convert.quantize_model(float_model, bits=bits)
     freeze.initialise(twin, dataset.x_train)
     graph, _ = from_keras(freeze.freeze(twin, dataset.x_train, 1.0))
-    declared = sum(bits * bits * node.constant("kernel").types.size for node in graph.nodes if node.op == "dense")
-    return {"ebops": graph_features(graph)["ebops"], "declared": float(declared)}
+    types = {node.name: node.type for node in graph.nodes}
+    count = sum(multiplications(node, [types[name] for name in node.inputs]) for node in graph.nodes)
+    return {"ebops": graph_features(graph)["ebops"], "declared": float(bits * bits * count)}

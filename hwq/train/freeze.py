@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import TrainingError
-from hwq.train.backend import keras, ops
+from hwq.train.backend import keras, ops, tf
 from hwq.train.layers import Part, QSoftmax, quantized_layers
 
 CHUNK_VALUES = 1 << 24  # of the largest tensor at once
 CHUNK_ROWS = 4096
+WORTH_COMPILING = 3  # pieces
 
 
 def quantizers(model: Any) -> list[Any]:
@@ -57,8 +58,15 @@ def _look(model: Any, x: np.ndarray, mode: str) -> None:
     for quantizer in quantizers(model):
         quantizer.begin(mode)
     step = _chunk(model)
+
+    def look(rows: Any) -> None:
+        model(rows, training=False)
+
+    if tf is not None and len(x) > WORTH_COMPILING * step:
+        look = tf.function(look)
     for i in range(0, len(x), step):
-        model(x[i : i + step], training=False)
+        # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
+        look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
 
 
 def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:
@@ -72,10 +80,15 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
     exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
     for layer in quantized_layers(model):
         layer.freeze_into(exact.get_layer(layer.name))
+    calibrate(exact, x, margin)
+    return _with_tables(exact, dtype)
+
+
+def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
+    """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
     _look(exact, x, "calibrate")
     for quantizer in quantizers(exact):
         quantizer.settle_range(margin)
-    return _with_tables(exact, dtype)
 
 
 def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:

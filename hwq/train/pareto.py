@@ -38,10 +38,10 @@ def thin(archive: Sequence[Candidate], count: int, *, chance: float) -> list[Can
         return useful
     top = max(useful, key=lambda c: (c.val_accuracy, -c.ebops))
     low, high = math.log(useful[0].ebops), math.log(top.ebops)
-    chosen = {top.epoch: top}
+    chosen = {top.key: top}
     for step in range(count - 1):
         aim = low + (high - low) * step / (count - 1)
-        rest = [c for c in useful if c.epoch not in chosen]
+        rest = [c for c in useful if c.key not in chosen]
         nearest = min(rest, key=lambda c: abs(math.log(c.ebops) - aim))
-        chosen[nearest.epoch] = nearest
+        chosen[nearest.key] = nearest
     return sorted(chosen.values(), key=lambda c: c.ebops)

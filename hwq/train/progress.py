@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report: phase is "float", "bits" or "finish"; `step` of `steps` epochs or points."""
+    """One report: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points."""
 
     phase: str
     step: int
@@ -20,12 +20,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network seen while training: its weights are in the checkpoint folder under its epoch."""
+    """A network seen while training, `member` of the population of that epoch: its weights are in the checkpoint folder under its key."""
 
     epoch: int
     val_accuracy: float
     ebops: float
     beta: float
+    member: int = 0
+
+    @property
+    def key(self) -> str:
+        return f"{self.epoch}-{self.member}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +43,4 @@ class TrainSummary:
     best: str
     resumed: bool
     seconds: float
+    budget_met: bool | None = None  # None: there was no budget

@@ -1,8 +1,8 @@
 """The HGQ quantiser: rounding in the forward pass, a surrogate gradient for the bitwidth in the backward pass.
 
 Sun et al., arXiv 2405.00645. Forward: q = floor(x 2^f + 1/2) 2^-f with f rounded half to even. Backward, with d = q - x:
-dL/dx = g, dL/df = -ln2 sum(g d) over everything that shares the f. 2^f is taken from a table of exact powers on the small tensor
-of bitwidths, never broadcast to the batch first; a computed power could be a unit in the last place off.
+dL/dx = g, dL/df = -ln2 sum(g d) over everything that shares the f. 2^f is made on the small tensor of bitwidths, never broadcast
+to the batch first, and exactly; a computed power could be a unit in the last place off.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ import numpy as np
 from hwq.train.backend import ops
 
 LN2 = float(np.log(2.0))
-LIMIT = 60  # fractional bits stay in -60 .. 60
-_POWERS = np.ldexp(1.0, np.arange(-2 * LIMIT, 2 * LIMIT + 1))
+_FORMS = {"float32": ("int32", 23, 127), "float64": ("int64", 52, 1023)}  # integer of the same size, mantissa bits, exponent bias
 
 
 def power_of_two(exponent: Any, dtype: str) -> Any:
-    """2^exponent, exact, for whole exponents in -120 .. 120."""
-    index = ops.cast(exponent, "int32") + 2 * LIMIT
-    return ops.take(ops.convert_to_tensor(_POWERS.astype(dtype)), index)
+    """2^exponent, exact, for whole exponents in -126 .. 127: the exponent field is written, nothing is computed that could be rounded."""
+    integer, bits, bias = _FORMS[dtype]
+    return ops.view(ops.left_shift(ops.cast(exponent, integer) + bias, bits), dtype)
+
+
+def integer_bits(magnitude: Any) -> Any:
+    """floor(log2(magnitude)) + 1, exact, from the exponent field; for 0 some very negative number."""
+    dtype = _dtype(magnitude)
+    integer, bits, bias = _FORMS[dtype]
+    return ops.cast(ops.right_shift(ops.view(magnitude, integer), bits) - (bias - 1), dtype)
 
 
 def plain(value: Any) -> Any:
@@ -59,10 +65,20 @@ def _fake_quantize(x: Any, f: Any) -> Any:
         extra = len(g.shape) - len(f.shape)
         sensitivity = g * (q - x)
         if extra:
-            sensitivity = ops.sum(sensitivity, axis=tuple(range(extra)))
+            sensitivity = sum_leading(sensitivity, extra)
         return g, -LN2 * sensitivity
 
     return q, gradient
+
+
+def sum_leading(value: Any, axes: int) -> Any:
+    """The sum over the first axes, as a product with ones: several times faster on a large batch than TensorFlow's sum."""
+    shape = value.shape[axes:]
+    if value.shape[0] is None or 0 in shape:
+        rows = ops.reshape(value, (-1, int(np.prod(shape))))
+        return ops.reshape(ops.matmul(ops.ones((1, ops.shape(rows)[0]), value.dtype), rows), shape)
+    rows = ops.reshape(value, (int(np.prod(value.shape[:axes])), -1))
+    return ops.reshape(ops.matmul(ops.ones((1, rows.shape[0]), value.dtype), rows), shape)
 
 
 def exact_mantissas(x: Any, f: Any) -> Any:
@@ -87,8 +103,15 @@ def weight_bits(q: Any, f: Any) -> Any:
     """Bits between the first non-zero bit of a quantised weight and its last one, 0 for a pruned weight; dbits/df = 1 where not pruned."""
     magnitude = ops.abs(q)
     present = ops.cast(magnitude > 0, q.dtype)
-    integer = ops.floor(ops.log2(ops.maximum(magnitude, 1e-30)) + 1e-5) + 1
-    return present * (ops.stop_gradient(integer) + round_through(f))
+    return present * (ops.stop_gradient(integer_bits(ops.stop_gradient(magnitude))) + round_through(f))
+
+
+def enclosed_bits(q: Any, f: Any) -> Any:
+    """Bits from the first to the last non-zero bit of a quantised weight, which is what its multiplication costs; 0 for zero."""
+    dtype = _dtype(q)
+    mantissa = ops.cast(ops.abs(q) * power_of_two(ops.round(f), dtype), "int64")
+    last = ops.cast(ops.bitwise_and(mantissa, -mantissa), dtype)
+    return ops.where(mantissa > 0, integer_bits(ops.cast(mantissa, dtype)) - integer_bits(last) + 1, 0.0)
 
 
 def _dtype(x: Any) -> str:

@@ -12,13 +12,16 @@ import numpy as np
 
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
+from hwq.ir import parse
 from hwq.rundir import RunDir, best, write_npz
-from hwq.train import checkpoint, convert, freeze, models, pareto
-from hwq.train.backend import deterministic, keras, ops
+from hwq.train import checkpoint, convert, freeze, models
+from hwq.train.backend import deterministic, keras
 from hwq.train.config import PRICES, TrainConfig
-from hwq.train.finish import finish, uniform_ebops
-from hwq.train.loop import Loop, accuracy, batches, total_costs
+from hwq.train.engine import Engine, accuracy, batches
+from hwq.train.finish import budgeted, finish, uniform_ebops
+from hwq.train.layers import total_costs
 from hwq.train.progress import Candidate, Progress, TrainSummary
+from hwq.train.search import Search
 
 Report = Callable[[Progress], None]
 SAVE_SECONDS = 10.0
@@ -47,6 +50,9 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         archive = _train_bits(twin, dataset, config, directory, report)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
         meta["finished"] = finish(twin, archive, dataset, config, directory, report)
+        if config.budget:
+            kept = [budgeted(parse(p.graph_path.read_text()), config) for p in directory.points()]
+            meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
         meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
         meta["state"], meta["seconds"] = "trained", time.monotonic() - started
         directory.save_meta(meta)
@@ -61,6 +67,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         best(points).id,
         found_run is not None,
         time.monotonic() - started,
+        meta.get("budget_met"),
     )
 
 
@@ -135,20 +142,22 @@ def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: R
     """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
     path = directory.checkpoint / "float.npz"
     if not path.is_file():
-        loop = Loop(model, config, dataset.x_train, dataset.y_train, quantised=False)
-        top, since, kept = -1.0, 0, [ops.convert_to_numpy(v) for v in model.variables]
+        engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=False)
+        state = best_state = engine.start()
+        top, since = -1.0, 0
         for epoch in range(config.float_epochs + 1):
             if epoch:
-                _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, -epoch % 2**31), 0.0))
-            now, _ = loop.validate(dataset.x_val, dataset.y_val)
+                order = batches(len(dataset.x_train), config.batch_size or 1, config.seed, -epoch % 2**31)
+                state, losses = engine.epoch(state, order, [0.0])
+                _finite(float(losses[0]))
+            ((now, _),) = engine.validate(state, dataset.x_val, dataset.y_val)
             since += 1
             if now > top:
-                top, since, kept = now, 0, [ops.convert_to_numpy(v) for v in model.variables]
+                top, since, best_state = now, 0, state
             report(Progress("float", epoch, config.float_epochs, now))
             if since > 30:
                 break
-        for variable, value in zip(model.variables, kept, strict=True):
-            variable.assign(value)
+        engine.assign(best_state)
         checkpoint.save_weights(path, model)
     checkpoint.load_weights(path, model)
     return {"val_accuracy": accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)}
@@ -160,27 +169,10 @@ def _finite(loss: float) -> None:
 
 
 def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> list[Candidate]:
-    """Train weights and bitwidths while beta rises; the archive of the best networks seen."""
-    folder = directory.checkpoint
+    """Train weights and bitwidths; the archive of the best networks seen."""
     freeze.initialise(model, dataset.x_train)
-    loop = Loop(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
-    state = checkpoint.load_state(folder, loop.variables())
-    done, archive = (state[0], state[1]) if state else (0, [])
-    saved = time.monotonic()
-    for epoch in range(done, config.epochs):
-        beta = config.beta(epoch)
-        _finite(loop.epoch(batches(len(dataset.x_train), config.batch_size, config.seed, epoch), beta))
-        val, ebops = loop.validate(dataset.x_val, dataset.y_val)
-        candidate = Candidate(epoch, val, ebops, beta)
-        after = pareto.insert(archive, candidate) if epoch >= config.warm_epochs else archive
-        if candidate in after:
-            checkpoint.save_weights(weights_path(directory, candidate), model)
-        archive = after
-        report(Progress("bits", epoch + 1, config.epochs, val, candidate.ebops, beta, len(archive)))
-        if time.monotonic() - saved > SAVE_SECONDS or epoch + 1 == config.epochs:
-            checkpoint.save_state(folder, loop.variables(), epoch=epoch + 1, archive=archive, extra={})
-            saved = time.monotonic()
-    return archive
+    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
+    return Search(engine, dataset, config, directory, report, SAVE_SECONDS).run_all()
 
 
 def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
@@ -192,7 +184,3 @@ def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
     if priced <= 0:
         raise TrainingError("the measured prices are all zero", hint="measure some designs first: hwq synth RUN --point all")
     return {name: config.prices.get(name, 0.0) * costs["ebops"] / priced for name in PRICES}
-
-
-def weights_path(directory: RunDir, candidate: Candidate) -> Path:
-    return directory.checkpoint / f"epoch-{candidate.epoch}.npz"

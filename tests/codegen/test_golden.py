@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from hwq import boards
 from hwq.codegen.build import build
-from hwq.codegen.cpp import ap_type, literal
+from hwq.codegen.cpp import EMITTERS, ap_type, literal
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
-from hwq.ir import Constant, Graph, make_node, verify
+from hwq.ir import Constant, Graph, make_node, parse, verify
 
 
 def small() -> Graph:
@@ -40,10 +42,10 @@ def test_cpp() -> None:
 
 ADDERS = """\
     // dense
-    ap_uint<6> w2;
-    add(w2, w0, w1, 1);
-    ap_int<7> w3;
-    subtract(w3, w2, w0, 2);
+    ap_uint<6> w3;
+    add(w3, w0, w0, 1);
+    ap_int<7> w4;
+    subtract_from(w4, w3, w1, 1);
     ap_int<6> w5;
     subtract_from(w5, w1, ap_int<1>(-1LL), 2);
 """
@@ -55,10 +57,24 @@ def test_cpp_as_adders() -> None:
     assert made.plan.digest != build(small(), boards.load("xcvu9p")).plan.digest
 
 
-def test_verilog_is_one_pipelined_module() -> None:
+VERILOG = """\
+// dense
+module hwq_top_dense (
+    input  wire [3:0] w0,
+    input  wire [3:0] w1,
+    output reg  signed [6:0] w4_1,
+    output reg  signed [5:0] w5_1,
+    input  wire clk
+);
+"""
+
+
+def test_verilog_has_a_module_for_each_node() -> None:
     text = build(small(), boards.load("xcvu9p")).plan.files["rtl/hwq_top.v"]
-    assert text.count("module hwq_top") == 1 and text.count("always @(posedge clk)") == 1
+    assert VERILOG in text
     assert "output wire [12:0] y" in text and "input  wire [7:0] x" in text
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["hwq_top_dense", "hwq_top"]
+    assert "    hwq_top_dense dense_i (\n        .w0(w0),\n" in text
 
 
 def test_every_tool_has_its_script() -> None:
@@ -92,3 +108,57 @@ def test_a_constant_that_a_double_cannot_hold_is_refused() -> None:
     assert literal((1 << 53) - 1, 0).endswith("(9007199254740991.0)")
     with pytest.raises(GraphError, match="no exact double"):
         literal((1 << 54) + 1, 0)
+
+
+def test_what_rounds_to_nothing_is_zero() -> None:
+    """AMD's headers stop the program where a rounding drops more bits than the source has."""
+    x = make_node("x", "input", type=TypeArray.of(0, [1], 2))
+    q = make_node("q", "quantize", [x], type=TypeArray.of(1, [3], -1, Rounding.RND_CONV, Overflow.SAT))
+    assert EMITTERS["quantize"](q, [x]).lines == ("ap_fixed<3,4,AP_RND_CONV,AP_SAT> q_0 = 0;",)
+
+
+EVIL = (
+    'a"; system("x"); //',
+    "a*/ int broken; /*",
+    "line\nint broken;",
+    "line\r\u2028\u0085int broken;",
+    "ends in a backslash\\",
+    "trigraph ??/",
+    '`include "/etc/passwd"',
+    "{{ 1 // 0 }}{% raise %}{# x #}",
+    "endmodule module hwq_top; //",
+    "\x00\x07\x1b[31m",
+    "名前 ☃",
+)
+
+
+@pytest.mark.parametrize("source", EVIL)
+def test_a_layer_name_stays_inside_its_comment(source: str) -> None:
+    """The files with an odd layer name differ from those with a plain one in comments alone, and the graph reads back."""
+    plain, odd = (make_plan(name) for name in ("plain", source))
+    assert plain.keys() == odd.keys()
+    for path in plain:
+        if path == "graph.hwq":
+            assert parse(odd[path]).nodes[1].source == source
+            continue
+        assert code_lines(odd[path]) == code_lines(plain[path]), path
+
+
+def make_plan(source: str) -> dict[str, str]:
+    x = make_node("x", "input", type=TypeArray.of(1, np.full((2, 2, 1), 3), 0), source=source)
+    pool = make_node("pool", "max_pool2d", [x], attrs={"size": (2, 2), "strides": (1, 1), "pads": (0, 0, 0, 0)}, source=source)
+    values = Constant(np.arange(8).reshape(1, 8), TypeArray.of(0, np.full((1, 8), 3), 0))
+    table = make_node("table", "table", [pool], attrs={"values": values, "index": (0,)}, source=source)
+    return dict(build(verify(Graph((x, pool, table), ("x",), ("table",))), boards.load("xcvu9p")).plan.files)
+
+
+def code_lines(text: str) -> list[str]:
+    """Lines as any tool may split them, comments taken off; a comment that goes on in the next line shows up in the comparison."""
+    return [re.sub(r"//[^\\?]*$", "//", line) for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", text)]
+
+
+@pytest.mark.parametrize("name", ["x; int y", "1st", "a b", "a\n", "größe", "__x", "x'", ""])
+def test_a_node_name_is_an_identifier(name: str) -> None:
+    node = make_node(name, "input", type=TypeArray.of(0, [3], 0))
+    with pytest.raises(GraphError, match="is no node name"):
+        verify(Graph((node,), (name,), (name,)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from networks import random_network
 
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.ir import Constant, Graph, digest, make_node, parse, text, verify
+from hwq.ir import OPS, Constant, Graph, digest, make_node, parse, text, verify
 
 GOLDEN = """\
 hwq-graph 1
@@ -80,3 +82,16 @@ def test_damage_is_named_by_line(old: str, new: str, where: str) -> None:
 def test_verifier_names_the_rule(old: str, new: str, why: str) -> None:
     with pytest.raises(GraphError, match=why):
         verify(parse(GOLDEN.replace(old, new)))
+
+
+def test_the_text_in_the_documentation() -> None:
+    """The example of docs/ir.md is canonical and obeys the rules; every op stands in its table."""
+    page = (Path(__file__).parents[2] / "docs" / "ir.md").read_text()
+    example = page.split("```")[1].lstrip("\n")
+    assert text(verify(parse(example))) == example
+    graph = parse(example)
+    assert [make_node(n.name, n.op, [graph[i] for i in n.inputs], attrs=n.attrs).type == n.type for n in graph.nodes[1:]] == [
+        True,
+        True,
+    ]
+    assert [op for op in OPS if f"`{op}" not in page] == []

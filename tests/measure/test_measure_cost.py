@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -17,8 +18,11 @@ from hwq.codegen.build import build
 from hwq.cost.features import circuit_features, enclosed_bits, graph_features
 from hwq.cost.model import fit, training_prices
 from hwq.errors import CostModelError, StoreError
+from hwq.fixed import TypeArray
+from hwq.ir import Constant, Graph, make_node, verify
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
+from hwq.passes.lower import lower
 from hwq.reports.types import Latency, Resources, Timing
 
 
@@ -30,13 +34,14 @@ def measurement(number: int = 0, lut: float = 100.0, **features: float) -> Measu
 
 
 def test_what_is_put_comes_back(tmp_path: Path) -> None:
-    store = Store.open(tmp_path / "a" / "s.sqlite")
+    path = tmp_path / "a" / "s.sqlite"
+    store = Store.open(path)
     m = measurement(1, adder_bits=5.0)
     assert store.get(m.key) is None
     store.put(m)
     store.put(m)
     assert store.get(m.key) == m
-    assert Store.open(store.path).find(tool="yosys", family="Virtex UltraScale+") == [m]
+    assert Store.open(path).find(tool="yosys", family="Virtex UltraScale+") == [m]
     assert store.find(tool="vivado") == []
     frame = store.to_frame()
     assert len(frame) == 1 and frame.lut[0] == 100 and frame.carry.isna()[0]
@@ -120,7 +125,31 @@ def test_features_count_what_is_there() -> None:
     made = build(random_network(3), boards.load("xcvu9p"))
     found = {**graph_features(made.graph), **circuit_features(made.circuit)}
     text = made.plan.files["rtl/hwq_top.v"]
-    registers = [line for line in text.splitlines() if line.strip().startswith("reg ")]
-    bits = sum(int(line.split("[")[1].split(":")[0]) + 1 for line in registers)
+    bits = sum(int(high) + 1 for high in re.findall(r"^ *(?:output )?reg .*\[(\d+):0\]", text, re.MULTILINE))
     assert found["register_bits"] == bits
     assert found["latency_cycles"] == made.plan.latency_cycles
+
+
+def test_a_convolution_counts_at_every_place() -> None:
+    """3 x 1 windows over 4 pixels of 5 bits: weights 3 (two bits) and -4 (one bit), two places; the products of two activations beside."""
+    x = make_node("x", "input", type=TypeArray.of(0, np.full((4, 1, 1), 5), 0))
+    kernel = Constant(np.array([3, 0, -4]).reshape(3, 1, 1, 1), TypeArray.of(1, np.full((3, 1, 1, 1), 4), 0))
+    bias = Constant(np.array([1]), TypeArray.of(0, [1], 0))
+    attrs = {"kernel": kernel, "bias": bias, "strides": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+    conv = make_node("conv", "conv2d", [x], attrs=attrs)
+    found = graph_features(verify(Graph((x, conv), ("x",), ("conv",))))
+    assert found == {"ebops": 2 * 5 * (2 + 1), "weight_bits": 4, "activation_bits": 20, "nonzero": 3, "digits": 4}
+    square = make_node("y", "multiply", [x, x])
+    graph = verify(Graph((x, square), ("x",), ("y",)))
+    assert graph_features(graph)["ebops"] == 4 * 25
+    assert circuit_features(lower(graph))["product_bits"] == 4 * 25
+
+
+def test_tables_and_choices_are_counted() -> None:
+    x = make_node("x", "input", type=TypeArray.of(1, [4, 3], 0))
+    values = Constant(np.arange(16).reshape(1, 16), TypeArray.of(0, np.full((1, 16), 4), 0))
+    table = make_node("t", "table", [x], attrs={"values": values, "index": (0, 0)})
+    pool = make_node("m", "minimum", [x, table])
+    found = circuit_features(lower(verify(Graph((x, table, pool), ("x",), ("m",)))))
+    assert found["table_bits"] == 4 * 16 + 3 * 8
+    assert found["clamp_bits"] == 4 + 3

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import random_network, random_rows
+from networks import random_constant, random_graph, random_network, random_rows
 
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.ir import Graph, make_node, verify
+from hwq.ir import Attr, Graph, Node, make_node, verify
 from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
@@ -70,13 +70,119 @@ def test_more_networks(seed: int, mode: tuple[Rounding, Overflow], tmp_path: Pat
 
 def test_dense_over_the_last_axis_and_reshape(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    from networks import random_constant
-
     x = make_node("x", "input", type=TypeArray.of(1, rng.integers(1, 5, (3, 4)), rng.integers(0, 3, (3, 4))))
     dense = make_node("dense", "dense", [x], attrs={"kernel": random_constant(rng, (4, 2)), "bias": random_constant(rng, (2,))})
     flat = make_node("int", "reshape", [dense], attrs={"shape": (6,)}, source='odd*/ "name"\\\n#include')
     graph = verify(Graph((x, dense, flat), ("x",), ("int",)))
     prove(graph, random_rows(graph, 500), tmp_path)
+
+
+def every_code(*nodes: Node) -> np.ndarray:
+    """All combinations of the codes of all elements of the input nodes, as rows."""
+    types = [t for node in nodes for t in node.type]
+    grids = np.meshgrid(*[np.arange(t.lowest, t.highest + 1) for t in types], indexing="ij")
+    return np.stack([grid.ravel() for grid in grids], axis=1)
+
+
+def quantised(nodes: list[Node], sources: list[Node], mode: tuple[Rounding, Overflow]) -> list[str]:
+    """Each source itself and behind a narrow quantise in `mode`, as outputs: signed and unsigned, coarser and finer in turn."""
+    names = [node.name for node in sources]
+    for k, node in enumerate(sources):
+        signed, width = (np.arange(node.type.size) + k) % 2, 2 + (np.arange(node.type.size) + k) % 3
+        frac = node.type.frac.ravel().astype(int) - 1 - (np.arange(node.type.size) + k) % 3
+        types = TypeArray.of(signed.reshape(node.shape), width.reshape(node.shape), frac.reshape(node.shape), *mode)
+        nodes.append(make_node(f"q_{node.name}", "quantize", [node], type=types))
+        names.append(nodes[-1].name)
+    return names
+
+
+PAIR_MODES = [(Rounding.RND, Overflow.WRAP), (Rounding.RND_CONV, Overflow.SAT), (Rounding.TRN, Overflow.SAT_SYM)]
+
+
+@pytest.mark.parametrize("mode", PAIR_MODES, ids=["-".join(m) for m in PAIR_MODES])
+def test_ops_of_two_inputs_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
+    """Signed and unsigned operands with steps apart, 14 bits together: every pair of codes, before and after a quantise."""
+    a = make_node("a", "input", type=TypeArray.of([1, 0], [4, 3], [1, 3]))
+    b = make_node("b", "input", type=TypeArray.of([0, 1], [3, 4], [2, 0]))
+    pairs = [make_node(op, op, [a, b]) for op in ("add", "subtract", "multiply", "maximum", "minimum")]
+    square = make_node("square", "multiply", [a, a])
+    joined = make_node("joined", "concatenate", [pairs[2], square, b], attrs={"axis": 0})
+    nodes = [a, b, *pairs, square, joined]
+    names = quantised(nodes, [*pairs, square, joined], mode)
+    prove(verify(Graph(tuple(nodes), ("a", "b"), tuple(names))), every_code(a, b), tmp_path)
+
+
+@pytest.mark.parametrize("mode", PAIR_MODES, ids=["-".join(m) for m in PAIR_MODES])
+def test_ops_of_one_input_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
+    """14 bits of four elements: every code through relu, leaky relu, tables, constants, pools, windows and rearrangements."""
+    rng = np.random.default_rng(1)
+    x = make_node("x", "input", type=TypeArray.of([[[1], [0]], [[1], [1]]], [[[5], [3]], [[4], [2]]], [[[2], [3]], [[0], [1]]]))
+    values, index = random_constant(rng, (2, 32), 6, 0.2), (0, 1, 1, 0)
+    pool = {"size": (2, 1), "strides": (1, 1), "pads": (0, 0, 1, 0)}
+    conv = {"kernel": random_constant(rng, (2, 2, 1, 2), 4, 0.2), "bias": random_constant(rng, (2,), 4, 0)}
+    place = {"strides": (1, 1), "pads": (1, 0, 0, 1), "dilation": (1, 1), "groups": 1}
+    einsum = {"kernel": random_constant(rng, (2, 2), 4, 0.2), "bias": random_constant(rng, (2, 1, 2), 4, 0)}
+    results = [
+        make_node("leaky", "leaky_relu", [x], attrs={"shift": 2}),
+        make_node("table", "table", [x], attrs={"values": values, "index": index}),
+        make_node("scale", "scale", [x], attrs={"factor": random_constant(rng, x.shape, 5, 0)}),
+        make_node("bias", "bias", [x], attrs={"bias": random_constant(rng, x.shape, 5, 0)}),
+        make_node("max", "max_pool2d", [x], attrs={**pool, "pads": (0, 0, 0, 0)}),
+        make_node("sum", "sum_pool2d", [x], attrs=pool),
+        make_node("conv", "conv2d", [x], attrs={**conv, **place}),
+        make_node("einsum", "einsum", [x], attrs={"equation": "abc,bd->acd", **einsum}),
+        make_node("permute", "permute", [x], attrs={"dims": (2, 1, 0)}),
+    ]
+    relu = make_node("relu", "relu", [results[2]])
+    pad = make_node("pad", "pad", [relu], attrs={"pads": (0, 1, 1, 0, 0, 0)})
+    nodes = [x, *results, relu, pad]
+    names = quantised(nodes, [*results, pad], mode)
+    prove(verify(Graph(tuple(nodes), ("x",), tuple(names))), every_code(x), tmp_path)
+
+
+@pytest.mark.parametrize("seed", [3, 8])
+def test_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
+    graph = random_graph(seed, *MODES[seed % len(MODES)], 10)
+    prove(graph, random_rows(graph, 2000), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1000, 1040))
+def test_more_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
+    graph = random_graph(seed, *MODES[seed % len(MODES)], 14)
+    prove(graph, random_rows(graph, 100_000), tmp_path)
+
+
+def test_a_small_image_network(tmp_path: Path) -> None:
+    """Convolution, depthwise and pointwise, pooling, a skip connection, a table, dense: more than 16 bits of input."""
+    rng = np.random.default_rng(4)
+    x = make_node("x", "input", type=TypeArray.of(0, np.full((6, 6, 1), 3), 2))
+    nodes = [x]
+
+    def grow(op: str, source: Node, **attrs: Attr) -> Node:
+        nodes.append(make_node(f"{op}_{len(nodes)}", op, [source], attrs=attrs))
+        return nodes[-1]
+
+    def quantize(source: Node, bits: int) -> Node:
+        types = TypeArray.of(0, np.full(source.shape, bits), 1, Rounding.RND, Overflow.SAT)
+        nodes.append(make_node(f"q_{len(nodes)}", "quantize", [source], type=types))
+        return nodes[-1]
+
+    def conv(source: Node, shape: tuple[int, ...], groups: int = 1, pad: int = 0) -> Node:
+        kernel, bias = random_constant(rng, shape, 3, 0.4), random_constant(rng, shape[3:], 3, 0.2)
+        pads = (pad,) * 4
+        return grow("conv2d", source, kernel=kernel, bias=bias, strides=(1, 1), pads=pads, dilation=(1, 1), groups=groups)
+
+    first = quantize(grow("relu", conv(x, (3, 3, 1, 2))), 4)
+    depthwise = quantize(conv(first, (3, 3, 1, 2), groups=2, pad=1), 4)
+    pointwise = quantize(conv(depthwise, (1, 1, 2, 2)), 4)
+    nodes.append(make_node("skip", "add", [pointwise, first]))
+    pooled = quantize(grow("max_pool2d", nodes[-1], size=(2, 2), strides=(2, 2), pads=(0, 0, 0, 0)), 4)
+    table = grow("table", pooled, values=random_constant(rng, (1, 16), 5, 0), index=(0,) * pooled.type.size)
+    flat = grow("reshape", table, shape=(8,))
+    grow("dense", flat, kernel=random_constant(rng, (8, 3), 4, 0.4), bias=random_constant(rng, (3,), 4, 0))
+    graph = verify(Graph(tuple(nodes), ("x",), (nodes[-1].name,)))
+    prove(graph, random_rows(graph, 3000), tmp_path)
 
 
 @pytest.mark.skipif(find("verilator") is None, reason="Verilator is not installed")

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from hwq import boards
+from hwq.codegen import steps
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError, UsageError
-from hwq.tools import doctor, find, synthesis, vendor
+from hwq.tools import doctor, find, synthesis
 from hwq.tools.process import run
+from hwq.tools.runner import lead
 from hwq.tools.yosys import run_script
 
 
@@ -29,6 +31,14 @@ def test_output_goes_to_the_log_and_the_listener(tmp_path: Path) -> None:
     )
     assert done.returncode == 3 and sorted(lines) == ["one", "two"] and done.ended == "exit code 3"
     assert sorted(done.log.read_text().split()) == ["one", "two"] and done.peak_mb > 0
+
+
+def test_a_screen_that_is_gone_does_not_stop_the_tool(tmp_path: Path) -> None:
+    def closed(_: str) -> None:
+        raise BrokenPipeError
+
+    done = run(["bash", "-c", "yes | head -n 200000"], cwd=tmp_path, log=tmp_path / "x.log", tool="t", on_line=closed, timeout_s=60)
+    assert done.returncode == 0 and len(done.log.read_text()) == 400_000
 
 
 def test_a_limit_kills_the_whole_group(tmp_path: Path) -> None:
@@ -99,44 +109,141 @@ GOOD = "mkdir -p hls_prj/solution1/syn/report; echo '<profile/>' > hls_prj/solut
         (GOOD + "echo 'ERROR: [Common 17-345] A valid license was not found'; exit 1", "17-345", "licence"),
         (GOOD + "echo 'ERROR: [HLS 207-3771] use of undeclared'", "207-3771", "see"),
         ("echo 'ERROR: [HLS 200-1023] Part xcvu9p is not installed'; exit 1", "200-1023", "part is not installed"),
-        ("exit 0", "no new report", "see"),
+        ("exit 0", "left no hls_prj", "see"),
         ("kill -9 $$", "SIGKILL", "see"),
     ],
 )
 def test_hls_that_fails(body: str, words: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hls(tmp_path, monkeypatch, body)
-    chosen = synthesis.choose("vitis", boards.load("xcvu9p"))
+    chosen = synthesis.choose("vitis", boards.load("xcvu9p"), period_ns=5.0)
     assert str(chosen.tool) == "vitis_hls 2023.2"
     with pytest.raises(ToolError, match=words) as caught:
-        synthesis.synthesise(chosen, tmp_path)
+        synthesis.synthesise(chosen, tmp_path, "plan")
     assert hint in (caught.value.hint or "")
+    assert not list(tmp_path.glob("steps/*.json"))
 
 
 def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hls(tmp_path, monkeypatch, "echo 'ERROR: [HLS 200-642] -maximum_size'; echo \"$@\" > args; " + GOOD)
-    chosen = synthesis.choose("auto", boards.load("xcvu9p"))
-    _, reports = synthesis.synthesise(chosen, tmp_path)
-    assert chosen.kind == "vitis" and [p.name for p in reports] == ["csynth.xml"]
-    assert (tmp_path / "args").read_text().split() == ["-f", "hls/run_hls.tcl"]
+    chosen = synthesis.choose("auto", boards.load("xcvu9p"), period_ns=5.0)
+    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    assert chosen.kind == "vitis" and list(records["hls-csynth"].outputs) == ["hls_prj/solution1/syn/report/csynth.xml"]
+    assert (tmp_path / "args").read_text().split() == ["-f", "hls/csynth.tcl"]
 
 
 def test_vitis_run_takes_the_script_its_own_way() -> None:
     tool = find.Tool("vitis-run", ("/x/vitis-run",), "2025.1")
-    assert vendor.hls_argv(tool, "a.tcl") == ["/x/vitis-run", "--mode", "hls", "--tcl", "a.tcl"]
+    assert lead(tool, "hls") == ("--mode", "hls", "--tcl") and lead(tool, "vitis-run") == ()
+    assert lead(find.Tool("vivado_hls", ("v",), "2019.2"), "hls") == ("-f",)
 
 
-def test_choosing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert synthesis.choose("auto", boards.load("xcvu9p")).kind == "yosys"
+def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    for name in ("nextpnr-ecp5", "ecppack"):
+        monkeypatch.setenv(find.variable(name), str(script(tmp_path / name, "echo 0.9")))
+
+    def choose(tool: str, board: str, stage: str | None = None) -> synthesis.Synthesiser:
+        return synthesis.choose(tool, boards.load(board), stage=stage, period_ns=5.0)
+
+    assert choose("auto", "xcvu9p").kind == "yosys"
+    assert choose("auto", "ulx3s-85f").kind == "yosys"
+    assert [s.name for s in choose("auto", "ulx3s-85f", "bitstream").steps][-1] == "board-pack"
     with pytest.raises(UsageError, match="vivado does not take"):
-        synthesis.choose("vivado", boards.load("ulx3s-85f"))
+        choose("vivado", "ulx3s-85f")
+    with pytest.raises(UsageError, match="yosys has no stage route") as caught:
+        choose("yosys", "ulx3s-85f", "route")
+    assert "nextpnr-ecp5" in (caught.value.hint or "")
+    with pytest.raises(UsageError, match="no tool takes"):
+        choose("auto", "ulx3s-85f", "csynth")
     with pytest.raises(ToolMissingError, match="vivado is not installed"):
-        synthesis.choose("vivado", boards.load("xcvu9p"))
+        choose("vivado", "xcvu9p")
+    with pytest.raises(ToolMissingError, match="nothing installed takes"):
+        choose("auto", "xcvu9p", "route")
     monkeypatch.setenv("HWQ_VIVADO", "/nowhere/vivado")
     with pytest.raises(ToolMissingError, match="HWQ_VIVADO"):
-        synthesis.choose("vivado", boards.load("xcvu9p"))
+        choose("vivado", "xcvu9p")
 
 
 def test_doctor_lists_what_is_needed() -> None:
     found = {s.name: s for s in doctor.examine()}
-    assert found["g++"].found and found["tensorflow"].found and not found["vivado"].found
-    assert all(s.otherwise for s in found.values() if not s.found)
+    assert found["g++"].found and found["tensorflow"].found and not found["vivado"].found and found["python"].usable
+    assert all(s.otherwise and s.obtain and s.fallback for s in found.values() if not s.found)
+    assert {"make", "hls", "v++", "vitis-run", "bambu"} <= set(found)
+    assert "LM_LICENSE_FILE (not set)" in found["vivado"].licence and found["vivado"].supported == "2018.1 - 2025.2"
+
+
+def test_doctor_judges_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XILINXD_LICENSE_FILE", "2100@server")
+    for version, usable, words in (("2017.4", False, "too old"), ("2023.2", True, ""), ("2031.1", True, "newer than 2025.2")):
+        path = script(tmp_path / f"vivado{version}", f'echo "Vivado v{version} (64-bit)"')
+        monkeypatch.setenv("HWQ_VIVADO", str(path))
+        status = next(s for s in doctor.examine() if s.name == "vivado")
+        assert (status.found, status.usable, status.version) == (True, usable, version) and words in status.otherwise
+        assert "(set)" in status.licence
+    monkeypatch.setenv("HWQ_VIVADO", "/nowhere")
+    status = next(s for s in doctor.examine() if s.name == "vivado")
+    assert not status.found and "HWQ_VIVADO" in status.otherwise
+
+
+CSYNTH = "mkdir -p {0}/syn/report; echo '<profile/>' > {0}/syn/report/csynth.xml\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stage", "programs", "wanted"),
+    [
+        ("vitis", "csynth", {"vivado_hls": "Vivado(TM) HLS v2019.2"}, ["-f hls/csynth.tcl"]),
+        ("vitis", "csynth", {"vitis-run": "v2025.1"}, ["--mode hls --tcl hls/csynth.tcl"]),
+        ("v++", "csynth", {"v++": "v++ v2024.2"}, ["-c --mode hls --config hls/hls_config.cfg --work_dir hls_work"]),
+        (
+            "v++",
+            "route",
+            {"v++": "v++ v2024.2", "vitis-run": "v2024.2"},
+            [
+                "-c --mode hls --config hls/hls_config.cfg --work_dir hls_work",
+                "--mode hls --impl --config hls/hls_impl_config.cfg --work_dir hls_work",
+            ],
+        ),
+        (
+            "bambu",
+            "synth",
+            {"bambu": "PandA 2024.10", "yosys": "Yosys 0.70"},
+            [
+                "hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
+                "--device-name=xcu280-2Lfsvh2892-VVD --clock-period=5 -Ihls -O3 -v2",
+                "-q bambu/synth.ys",
+            ],
+        ),
+    ],
+)
+def test_each_generation_is_called_its_own_way(
+    kind: str, stage: str, programs: dict[str, str], wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "bin").mkdir()
+    for name, banner in programs.items():
+        body = f'case "$1" in -V|-version|--version) echo "{banner}"; exit 0;; esac\necho "$@" >> args\n'
+        body += CSYNTH.format("hls_prj/solution1") + CSYNTH.format("hls_work/hls")
+        body += "mkdir -p hls_work/hls/impl/report/verilog bambu; echo x > hls_work/hls/impl/report/verilog/export_impl.xml\n"
+        body += "echo x > hwq_top.v; echo {} > bambu/stat.json"
+        monkeypatch.setenv(find.variable(name), str(script(tmp_path / "bin" / name.replace("+", "x"), body)))
+    chosen = synthesis.choose(kind, boards.load("xcvu9p"), stage=stage, period_ns=5.0)
+    synthesis.synthesise(chosen, tmp_path, "plan")
+    assert (tmp_path / "args").read_text().splitlines() == wanted
+
+
+def test_every_chain_names_steps_and_scripts_that_exist() -> None:
+    """For every board, kind and stage: the steps are there, and so is every script that they start."""
+    from networks import random_network
+
+    from hwq.codegen.build import build
+
+    graph = random_network(1, (3, 2))
+    for board in boards.load_all():
+        files = build(graph, board).plan.files
+        for kind in steps.kinds_for(board):
+            for stage in steps.stages_for(kind, board):
+                for step in steps.steps_for(kind, stage, board, "hwq_top", 5.0):
+                    named = [a for a in step.arguments if a.endswith((".ys", ".tcl", ".cfg", ".lpf", ".cpp"))]
+                    assert all(a in files for a in named), (board.name, step.name, named)
+                    assert step.name in files["run.sh"]

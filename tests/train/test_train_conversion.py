@@ -21,7 +21,7 @@ from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate
 
 layers = keras.layers
-SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2)
+SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2, population=1)
 
 
 def branches_at_the_input() -> keras.Model:
@@ -260,30 +260,31 @@ def test_a_call_killed_at_its_very_beginning_does_not_block_the_next(tmp_path: P
     assert (run / "run.json").read_bytes() == before  # finished: nothing is done again
 
 
-def some_variables(*shapes: tuple[int, ...]) -> list[keras.Variable]:
-    return [keras.Variable(np.random.default_rng(0).normal(size=shape), name=f"w{i}") for i, shape in enumerate(shapes)]
+def some_state(size: int = 1) -> tuple[object, ...]:
+    rng = np.random.default_rng(0)
+    params, mean, square = (rng.normal(size=(size, 30)).astype("float32") for _ in range(3))
+    return params, (rng.normal(size=(size, 5)).astype("float32"),), mean, square, np.float32(3)
 
 
 @pytest.mark.parametrize("damage", [lambda size: 0, lambda size: 9, lambda size: size // 2, lambda size: size - 30])
-def test_a_damaged_checkpoint_is_named_and_changes_nothing(damage: Callable[[int], int], tmp_path: Path) -> None:
-    saved = some_variables((30, 3), (5,))
-    archive = [Candidate(1, 0.5, 100.0, 1e-5)]
-    checkpoint.save_state(tmp_path, saved, epoch=7, archive=archive, extra={"note": 1})
-    into = [keras.Variable(np.zeros(v.shape)) for v in saved]
-    assert checkpoint.load_state(tmp_path, into) == (7, archive, {"note": 1})
-    assert all(np.array_equal(a, b) for a, b in zip(saved, into, strict=True))
-    state = tmp_path / "state.npz"
-    state.write_bytes(state.read_bytes()[: damage(state.stat().st_size)])
-    into = [keras.Variable(np.zeros(v.shape)) for v in saved]
+def test_a_damaged_checkpoint_is_named(damage: Callable[[int], int], tmp_path: Path) -> None:
+    state, archive, control = some_state(2), [Candidate(1, 0.5, 100.0, 1e-5, 1)], {"betas": [1e-5, 2e-5]}
+    checkpoint.save_state(tmp_path, state, phase="settle", epoch=7, archive=archive, control=control)
+    found = checkpoint.load_state(tmp_path, some_state(1))
+    assert found is not None
+    assert (found.phase, found.epoch, found.archive, found.control) == ("settle", 7, archive, control)
+    assert all(np.array_equal(a, b) for a, b in zip(found.state, state, strict=True))
+    path = tmp_path / "state.npz"
+    path.write_bytes(path.read_bytes()[: damage(path.stat().st_size)])
     with pytest.raises(RunError, match=r"state\.npz is damaged"):
-        checkpoint.load_state(tmp_path, into)
-    assert not any(np.asarray(v).any() for v in into)
+        checkpoint.load_state(tmp_path, some_state(1))
 
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
-    checkpoint.save_state(tmp_path, some_variables((30, 3)), epoch=1, archive=[], extra={})
-    with pytest.raises(RunError, match=r"shape \(4,\)"):
-        checkpoint.load_state(tmp_path, some_variables((4,)))
+    checkpoint.save_state(tmp_path, some_state(), phase="bits", epoch=1, archive=[], control={})
+    params, _, mean, square, step = some_state()
+    with pytest.raises(RunError, match=r"the model \[\(30,\), \(4,\)\]"):
+        checkpoint.load_state(tmp_path, (params, (np.zeros((1, 4)),), mean, square, step))
 
 
 def test_numbers_that_no_float_holds_are_an_error(tmp_path: Path) -> None:

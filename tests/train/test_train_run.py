@@ -19,7 +19,7 @@ from hwq.train import pareto, trainer
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate, Progress
 
-CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4)
+CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4, population=2)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def finished(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(run.glob("points/*/*")) if p.suffix != ".npz"}
+    files = [run / "history.csv", *sorted(run.glob("points/*/*"))]
+    return {str(p.relative_to(run)): p.read_bytes() for p in files if p.suffix != ".npz"}
 
 
 def test_points_hold_what_they_say(finished: Path) -> None:
@@ -59,7 +60,7 @@ class KilledError(Exception):
     """Stands for the kill."""
 
 
-@pytest.mark.parametrize("when", [("float", 2), ("bits", 7), ("bits", 20), ("finish", 2)])
+@pytest.mark.parametrize("when", [("float", 2), ("bits", 7), ("settle", 3), ("finish", 1)])
 def test_killed_and_resumed_equals_uninterrupted(
     when: tuple[str, int], digits: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +76,27 @@ def test_killed_and_resumed_equals_uninterrupted(
     summary = trainer.train(digits, CONFIG, run)
     assert summary.resumed
     assert contents(run) == contents(finished)
+
+
+def test_the_history_has_a_line_for_every_network_and_epoch(finished: Path) -> None:
+    lines = [line.split(",") for line in (finished / "history.csv").read_text().splitlines()]
+    assert lines[0][:3] == ["epoch", "phase", "member"] and lines[0][-3:] == ["ebops", "weight_bits", "activation_bits"]
+    seen = [(int(line[0]), line[1], int(line[2])) for line in lines[1:]]
+    trunk, settle = CONFIG.trunk_epochs, CONFIG.settle_epochs
+    assert seen == [(e, "bits", 0) for e in range(trunk)] + [(trunk + e, "settle", m) for e in range(settle) for m in range(2)]
+
+
+def test_a_budget_is_met_by_every_point(digits: Dataset, tmp_path: Path) -> None:
+    config = replace(CONFIG, epochs=60, budget={"ebops": 4000.0}, bits_learning_rate=0.02)
+    trainer.train(digits, config, tmp_path / "run")
+    run = RunDir(tmp_path / "run")
+    costs = [point.ebops for point in run.points()]
+    assert run.meta()["budget_met"] and max(costs) <= 4000 and max(costs) > 2500
+
+
+def test_a_budget_out_of_reach_is_said(digits: Dataset, tmp_path: Path) -> None:
+    summary = trainer.train(digits, replace(CONFIG, epochs=8, budget={"ebops": 5.0}, population=1), tmp_path / "run")
+    assert summary.budget_met is False and RunDir(tmp_path / "run").points()
 
 
 def test_another_configuration_is_refused(digits: Dataset, finished: Path) -> None:

@@ -40,9 +40,18 @@ def _joined(op: str) -> LayerReader:
     def read(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
         pairs = enumerate(zip(layer.input_quantizers, inputs, strict=True))
         terms = [reader.quantize(layer, quantizer, source, f"quantize_{i}") for i, (quantizer, source) in pairs]
+        terms = [_repeated(reader, layer, term, shape) for term in terms]
         return functools.reduce(lambda a, b: reader.add(layer.name, op, [a, b], layer.name), terms)
 
     return read
+
+
+def _repeated(reader: Reader, layer: Any, node: Node, shape: Shape) -> Node:
+    """`node` with every axis of length 1 repeated to that of `shape`: the same wires, read several times."""
+    for axis, (have, want) in enumerate(zip(node.shape, shape, strict=True)):
+        if have != want:
+            node = reader.add(f"{layer.name}_repeat", "concatenate", [node] * want, layer.name, axis=axis)
+    return node
 
 
 def _average(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:

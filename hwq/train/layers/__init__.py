@@ -24,7 +24,7 @@ from hwq.train.layers.pool import (
     QMaxPooling2D,
 )
 from hwq.train.layers.quantize import Quantize
-from hwq.train.layers.totals import bit_variables, quantized_layers, total_costs, total_l1
+from hwq.train.layers.totals import bit_variables, penalised_variables, priced, quantized_layers, total_costs
 
 __all__ = [
     "KernelLayer",
@@ -57,7 +57,8 @@ __all__ = [
     "Quantize",
     "QuantizedLayer",
     "bit_variables",
+    "penalised_variables",
+    "priced",
     "quantized_layers",
     "total_costs",
-    "total_l1",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 from hwq.train.quantizers import power_of_two
 
 TABLE_BITS = 14  # widest input of a table: 16 384 values
@@ -55,6 +55,7 @@ class QActivation(QuantizedLayer):
         self.output_quantizer = self.make_quantizer("output_quantizer", **own)
 
     def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         self.output_quantizer.build(input_shape)
         if self.table_shape:
@@ -106,11 +107,11 @@ class QActivation(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer, self.output_quantizer]
 
-    def costs(self) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops: 6-input LUTs of the tables: a function of b bits takes max(1, 2^(b - 6)) for each bit of its result."""
         b, result = self.quantizer.widths(), self.output_quantizer.widths()
         luts = ops.where(b > 0, result * ops.power(2.0, ops.maximum(b - LUT_INPUTS, 0.0)), 0.0)
-        return {**super().costs(), "ebops": ops.sum(luts)}
+        return {**super().costs(exact), "ebops": ops.sum(luts)}
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape)
@@ -169,6 +170,7 @@ class QSoftmax(QuantizedLayer):
         self.inverse = QActivation(reciprocal, table_shape=shapes[1], name="inverse", **common)
 
     def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
         for part in (self.quantizer, self.exponential):
             part.build(input_shape)
         self.inverse.build((*input_shape[:-1], 1))
@@ -185,8 +187,8 @@ class QSoftmax(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer, self.exponential, self.inverse]
 
-    def costs(self) -> dict[str, Any]:
-        parts = super().costs()
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        parts = super().costs(exact)
         products = ops.sum(self.exponential.output_quantizer.widths() * self.inverse.output_quantizer.widths())
         return {**parts, "ebops": parts["ebops"] + products}
 

@@ -9,7 +9,7 @@ import numpy as np
 from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.kernel import KernelLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 
 WINDOW = ("kernel_size", "strides", "padding", "dilation_rate")
 
@@ -184,6 +184,7 @@ class _SeparableConv(Part):
         self.pointwise = second(filters, 1, **shared, name="pointwise", dtype=self.dtype_policy)
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
+        known_shape(self, input_shape)
         self.depthwise.build(input_shape)
         self.pointwise.build(self.depthwise.compute_output_shape(input_shape))
         self.built = True

@@ -59,10 +59,9 @@ class QEinsumDense(KernelLayer):
         self.output_dims = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
 
     def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        # Keras itself finds the shapes
-        twin = keras.layers.EinsumDense(self.equation, self.output_dims, bias_axes=self.bias_axes)
-        twin.build(input_shape)
         self.row_equation = row_equation(self.name, self.equation, len(input_shape))
+        twin = keras.layers.EinsumDense(self.equation, self.output_dims, bias_axes=self.bias_axes)
+        twin.build(input_shape)  # Keras itself finds the shapes
         source, kernel, result = _sides(self.row_equation)
         # batch normalisation scales the last axis; a kernel without it cannot take the scale in
         self.channel_axes = (kernel.index(result[-1]),) if result[-1:] in kernel and result else ()
@@ -71,8 +70,8 @@ class QEinsumDense(KernelLayer):
                 f"layer {self.name!r} ({self.equation}) has no output axis of its kernel alone at the end",
                 hint="put a QBatchNormalization behind it instead of batch_norm=True",
             )
-        bias = tuple(twin.bias.shape) if twin.bias is not None else (int(twin.kernel.shape[self.channel_axes[0]]),)
-        return tuple(twin.kernel.shape), bias
+        norm = (int(twin.kernel.shape[self.channel_axes[0]]),) if self.batch_norm else ()  # a folded normalisation needs a bias
+        return tuple(twin.kernel.shape), tuple(twin.bias.shape) if twin.bias is not None else norm
 
     def linear(self, x: Any, kernel: Any) -> Any:
         return ops.einsum(self.equation, x, kernel)

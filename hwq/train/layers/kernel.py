@@ -12,10 +12,10 @@ import numpy as np
 
 from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
-from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, fake_round
-from hwq.train.quantizers import weight_bits
+from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, fake_round, spread
+from hwq.train.quantizers import enclosed_bits, weight_bits
 
 _KERAS = {
     "kernel_initializer": keras.initializers,
@@ -66,7 +66,7 @@ class KernelLayer(QuantizedLayer):
         weight_granularity, weight_rounding: of kernel and bias; "channel" is an output channel.
         batch_norm: fold a batch normalisation into kernel and bias before they are quantised: batch statistics while training,
             moving ones otherwise.
-        epsilon, momentum: of that batch normalisation.
+        epsilon, momentum, center, scale: of that batch normalisation.
 
     Raises:
         UnsupportedLayerError: another activation.
@@ -88,6 +88,8 @@ class KernelLayer(QuantizedLayer):
         batch_norm: bool = False,
         epsilon: float = 1e-3,
         momentum: float = 0.98,
+        center: bool = True,
+        scale: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +100,7 @@ class KernelLayer(QuantizedLayer):
         self.weight_granularity = check_choice("weight_granularity", weight_granularity, GRANULARITIES)
         self.weight_rounding = check_choice("weight_rounding", weight_rounding, ROUNDINGS)
         self.batch_norm, self.epsilon, self.momentum = batch_norm, epsilon, momentum
+        self.center, self.scale = center, scale
         self.quantizer = self.make_quantizer()
 
     # what a subclass provides
@@ -115,6 +118,7 @@ class KernelLayer(QuantizedLayer):
     # what follows from it
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         kernel_shape, bias_shape = self.shapes(input_shape)
         self.kernel = self._variable("kernel", kernel_shape)
@@ -128,8 +132,8 @@ class KernelLayer(QuantizedLayer):
             self.bias_f = self.add_weight(name="bias_f", shape=self._shared(bias_shape, axes), initializer=initial)
         if self.batch_norm:
             shape = (int(np.prod([kernel_shape[axis] for axis in self.channel_axes])),)
-            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones")
-            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros")
+            self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", trainable=self.scale)
+            self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", trainable=self.center)
             self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
             self.variance = self.add_weight(name="variance", shape=shape, initializer="ones", trainable=False)
         self.built = True
@@ -170,7 +174,7 @@ class KernelLayer(QuantizedLayer):
     def quantized(self, kernel: Any, bias: Any) -> tuple[Any, Any]:
         """Kernel and bias rounded to their steps."""
         rounded = [
-            None if value is None else fake_round(value, ops.broadcast_to(f, value.shape), self.weight_rounding)
+            None if value is None else fake_round(value, spread(f, value.shape), self.weight_rounding)
             for value, f in ((kernel, self.kernel_f), (bias, getattr(self, "bias_f", None)))
         ]
         return rounded[0], rounded[1]
@@ -201,11 +205,11 @@ class KernelLayer(QuantizedLayer):
     def kernels(self) -> list[Any]:
         return [self.kernel]
 
-    def costs(self) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops = sum of bits(x) bits(w) over the multiplications of one row, one for each position of the kernel: all are unrolled."""
         kernel, bias = self.folded()
-        kernel_bits = self._constant_bits(kernel, self.kernel_f)
-        bias_bits = 0.0 if bias is None else ops.sum(self._constant_bits(bias, self.bias_f))
+        kernel_bits = self._constant_bits(kernel, self.kernel_f, exact)
+        bias_bits = 0.0 if bias is None else ops.sum(self._constant_bits(bias, self.bias_f, exact))
         x_bits = self.quantizer.widths()
         return {
             "ebops": self.multiplications(x_bits, kernel_bits),
@@ -217,13 +221,14 @@ class KernelLayer(QuantizedLayer):
         """Sum of bits(x) bits(w) over every multiplication: the layer itself, computed on bitwidths."""
         return ops.sum(self.linear(ops.expand_dims(x_bits, 0), kernel_bits))
 
-    def _constant_bits(self, value: Any, f: Any) -> Any:
+    def _constant_bits(self, value: Any, f: Any, exact: bool) -> Any:
         f = ops.convert_to_tensor(f)
         sharing = float(np.prod(value.shape) / max(np.prod(f.shape), 1))
         if sharing > 1:  # Sun et al., arXiv 2405.00645: 1 / sqrt(n) for a bitwidth that n weights share
             f = f * sharing**-0.5 + ops.stop_gradient(f * (1 - sharing**-0.5))
-        f = ops.broadcast_to(f, value.shape)
-        return weight_bits(fake_round(ops.stop_gradient(value), ops.stop_gradient(f), self.weight_rounding), f)
+        f = spread(f, value.shape)
+        q = fake_round(ops.stop_gradient(value), ops.stop_gradient(f), self.weight_rounding)
+        return enclosed_bits(q, f) if exact else weight_bits(q, f)
 
     def initialise_weights(self) -> None:
         for value, f in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), strict=True):
@@ -248,9 +253,10 @@ class KernelLayer(QuantizedLayer):
         self.quantizer.freeze_into(twin.quantizer)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "batch_norm", "epsilon", "momentum")
+        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "batch_norm")
+        norm = ("epsilon", "momentum", "center", "scale")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}, **options}
+        return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}
 
 
 def activation_name(layer: str, activation: Any) -> str:

@@ -11,14 +11,15 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.factor import Factor
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
+from hwq.train.layers.rounding import spread
 
 
 class _Merge(QuantizedLayer):
-    """Base: quantise each input, then join them element by element.
+    """Base: quantise each input, then join them element by element; an axis of length 1 is repeated to that of the others.
 
     Raises:
-        UnsupportedLayerError: inputs of unlike shapes, or a number of them that the layer does not take.
+        UnsupportedLayerError: other shapes, or a number of inputs that the layer does not take.
     """
 
     least, most = 2, 1000
@@ -27,11 +28,7 @@ class _Merge(QuantizedLayer):
         shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
         if not self.least <= len(shapes) <= self.most:
             raise UnsupportedLayerError(f"layer {self.name!r} is given {len(shapes)} inputs, which it cannot join")
-        if len(set(shapes)) > 1:
-            raise UnsupportedLayerError(
-                f"layer {self.name!r} is given shapes {', '.join(str(s[1:]) for s in shapes)}",
-                hint="give inputs of one shape: nothing is broadcast",
-            )
+        self.row_shape = joined_shape(self.name, [known_shape(self, shape) for shape in shapes])
         self.input_quantizers = [self.make_quantizer(f"input_quantizer_{i}") for i in range(len(shapes))]
         for quantizer, shape in zip(self.input_quantizers, shapes, strict=True):
             quantizer.build(shape)
@@ -46,15 +43,30 @@ class _Merge(QuantizedLayer):
         raise NotImplementedError
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return tuple(input_shape[0])
+        return (input_shape[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in input_shape]))
 
     def parts(self) -> list[Part]:
         return list(self.input_quantizers)
 
 
+def joined_shape(layer: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of the result for rows of `shapes`: an axis of length 1 is repeated.
+
+    Raises:
+        UnsupportedLayerError: other shapes, or unlike numbers of axes.
+    """
+    fits = len({len(shape) for shape in shapes}) == 1 and all(len(set(axis) - {1}) <= 1 for axis in zip(*shapes, strict=True))
+    if not fits:
+        raise UnsupportedLayerError(
+            f"layer {layer!r} is given rows of shapes {', '.join(map(str, shapes))}",
+            hint="give inputs of one shape, or with axes of length 1 in the place of others",
+        )
+    return tuple(max(axis) for axis in zip(*shapes, strict=True))
+
+
 @keras.saving.register_keras_serializable(package="hwq")
 class QAdd(_Merge):
-    """Sum of two or more tensors of one shape; the arguments are those of `Quantize`."""
+    """Sum of two or more tensors; the arguments are those of `Quantize`."""
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.add, values)
@@ -72,23 +84,23 @@ class QSubtract(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMultiply(_Merge):
-    """Exact product of two or more tensors of one shape; ebops count bits(a) bits(b) of each product."""
+    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.multiply, values)
 
-    def costs(self) -> dict[str, Any]:
-        widths = [quantizer.widths() for quantizer in self.input_quantizers]
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        widths = [spread(quantizer.widths(), self.row_shape) for quantizer in self.input_quantizers]
         product, total = widths[0], ops.zeros((), self.compute_dtype)
         for width in widths[1:]:
             total = total + ops.sum(product * width)
             product = product + width  # a product has the bits of both
-        return {**super().costs(), "ebops": total}
+        return {**super().costs(exact), "ebops": total}
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMaximum(_Merge):
-    """The greatest of two or more tensors of one shape, element by element."""
+    """The greatest of two or more tensors, element by element."""
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.maximum, values)
@@ -96,7 +108,7 @@ class QMaximum(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMinimum(_Merge):
-    """The least of two or more tensors of one shape, element by element."""
+    """The least of two or more tensors, element by element."""
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.minimum, values)
@@ -104,7 +116,7 @@ class QMinimum(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAverage(_Merge):
-    """Mean of two or more tensors of one shape: their sum times 1/n, quantised to `factor_bits` significant bits.
+    """Mean of two or more tensors: their sum times 1/n, quantised to `factor_bits` significant bits.
 
     Exact for n a power of two.
     """
@@ -115,15 +127,14 @@ class QAverage(_Merge):
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
-        row = self.input_quantizers[0].row_shape
-        self.factor = Factor.reciprocal(np.full(row, len(self.input_quantizers)), self.factor_bits)
+        self.factor = Factor.reciprocal(np.full(self.row_shape, len(self.input_quantizers)), self.factor_bits)
 
     def join(self, values: list[Any]) -> Any:
         return self.factor.times(functools.reduce(ops.add, values))
 
-    def costs(self) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Any]:
         widths = functools.reduce(ops.maximum, [quantizer.widths() for quantizer in self.input_quantizers])
-        return {**super().costs(), "ebops": self.factor.ebops(widths, len(self.input_quantizers))}
+        return {**super().costs(exact), "ebops": self.factor.ebops(widths, len(self.input_quantizers))}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor_bits": self.factor_bits}

@@ -28,8 +28,8 @@ class QBatchNormalization(KernelLayer):
         self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any
     ) -> None:
         kwargs = {"granularity": "channel", "batch_norm": True, "use_bias": False, **kwargs}
-        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
-        self.axis, self.center, self.scale = axis, center, scale
+        super().__init__(momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
+        self.axis = axis
 
     def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         if self.axis not in (-1, len(input_shape) - 1):
@@ -43,7 +43,6 @@ class QBatchNormalization(KernelLayer):
         if self.batch_norm:
             self.kernel.trainable = False  # one, unless frozen
             self.kernel.assign(ops.ones(self.kernel.shape))
-            self.gamma.trainable, self.beta.trainable = self.scale, self.center
 
     def linear(self, x: Any, kernel: Any) -> Any:
         return x * kernel
@@ -55,4 +54,4 @@ class QBatchNormalization(KernelLayer):
         return tuple(input_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis, "center": self.center, "scale": self.scale}
+        return {**super().get_config(), "axis": self.axis}

@@ -37,9 +37,12 @@ class Part(keras.layers.Layer):
         """The variables that an L1 price is put on."""
         return [v for part in self.parts() for v in part.kernels()]
 
-    def costs(self) -> dict[str, Any]:
-        """Differentiable costs of one call on one row: `COSTS`, each a scalar tensor."""
-        own = [part.costs() for part in self.parts()]
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        """Costs of one call on one row: `COSTS`, each a scalar tensor.
+
+        Differentiable, from the bits that a constant has at its fraction; or `exact`, from those that its rounded value encloses.
+        """
+        own = [part.costs(exact) for part in self.parts()]
         return {name: sum((cost[name] for cost in own), start=ops.zeros((), self.compute_dtype)) for name in COSTS}
 
     def initialise_weights(self) -> None:

@@ -11,7 +11,7 @@ from hwq.train.backend import keras, ops
 from hwq.train.layers.conv import check_format, per_axis, window_pads
 from hwq.train.layers.factor import Factor
 from hwq.train.layers.kernel import QuantizedLayer
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import Part, known_shape
 
 
 class _Pool(QuantizedLayer):
@@ -41,6 +41,7 @@ class _Pool(QuantizedLayer):
         self.quantizer = self.make_quantizer()
 
     def build(self, input_shape: tuple[Any, ...]) -> None:
+        known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         lengths = self.quantizer.row_shape[:-1]
         if len(lengths) != self.rank:
@@ -113,10 +114,10 @@ class _AveragePool(_Pool):
     def pool(self, x: Any) -> Any:
         return self.factor.times(self.sums(x))
 
-    def costs(self) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops of the multiplications by 1/n, with the mean width of each window."""
         widths = self.sums(ops.expand_dims(self.quantizer.widths(), 0))[0] * self.factor.values
-        return {**super().costs(), "ebops": self.factor.ebops(widths, int(np.prod(self.size)))}
+        return {**super().costs(exact), "ebops": self.factor.ebops(widths, int(np.prod(self.size)))}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor_bits": self.factor_bits}

@@ -19,9 +19,13 @@ from hwq.train.layers.rounding import (
     fake_round,
     into_range,
     mantissas,
+    spread,
 )
 from hwq.train.quantizers import power_of_two, round_through
 
+TRACKED_ROWS = (
+    2048  # of a batch, whose range is looked at while training: two passes over a large batch would cost as much as rounding it
+)
 OPTIONS = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
 
 
@@ -93,9 +97,9 @@ class Quantize(Part):
             return m * power_of_two(-f, dtype_of(x))
         if self.signed is False:
             x = ops.relu(x)
-        q = fake_round(x, ops.broadcast_to(f, self.row_shape), self.rounding)
+        q = fake_round(x, spread(f, self.row_shape), self.rounding)
         if training:
-            self.track(ops.stop_gradient(q))
+            self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q
 
     def _extent(self, x: Any) -> tuple[Any, Any]:
@@ -127,7 +131,7 @@ class Quantize(Part):
             f = f * share + ops.stop_gradient(f * (1 - share))
         value_bits = ops.ceil(ops.stop_gradient(ops.convert_to_tensor(self.integer))) + f
         negative = ops.ones_like(f) if self.signed else ops.convert_to_tensor(self.negative)
-        return ops.broadcast_to(ops.where(value_bits > 0, value_bits + negative, 0.0), self.row_shape)
+        return spread(ops.where(value_bits > 0, value_bits + negative, 0.0), self.row_shape)
 
     def begin(self, mode: str) -> None:
         """Record the range of what passes from now on, in `low` and `high`: "observe" floats, "calibrate" rounded mantissas."""
@@ -200,8 +204,8 @@ class Quantize(Part):
     def bits_weights(self) -> list[Any]:
         return [self.f]
 
-    def costs(self) -> dict[str, Any]:
-        return {**super().costs(), "activation_bits": ops.sum(self.widths())}
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        return {**super().costs(exact), "activation_bits": ops.sum(self.widths())}
 
     def freeze_into(self, twin: Any) -> None:
         twin.f.assign(np.round(ops.convert_to_numpy(self.f)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from hwq.errors import UsageError
 from hwq.train.backend import ops
-from hwq.train.quantizers import LN2, fake_quantize, plain, power_of_two
+from hwq.train.quantizers import LN2, fake_quantize, plain, power_of_two, sum_leading
 
 ROUNDINGS = ("RND", "TRN", "RND_CONV")
 OVERFLOWS = ("WRAP", "SAT", "SAT_SYM")
@@ -40,7 +40,7 @@ def _surrogate(round_: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
             sensitivity = g * (q - x)
             extra = len(g.shape) - len(f.shape)
             if extra:
-                sensitivity = ops.sum(sensitivity, axis=tuple(range(extra)))
+                sensitivity = sum_leading(sensitivity, extra)
             return g, -LN2 * sensitivity
 
         return q, gradient
@@ -73,6 +73,12 @@ def into_range(m: Any, low: Any, high: Any, overflow: str) -> Any:
         return ops.minimum(ops.maximum(m, low), high)
     span = high - low + 1
     return m - span * ops.floor((m - low) / span)
+
+
+def spread(f: Any, shape: Any) -> Any:
+    """Bitwidths brought to `shape`, for values that share one; untouched where nothing is shared."""
+    f = ops.convert_to_tensor(f)
+    return f if tuple(f.shape) == tuple(shape) else ops.broadcast_to(f, shape)
 
 
 def dtype_of(x: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hwq.train.backend import ops
@@ -14,13 +15,13 @@ def quantized_layers(model: Any) -> list[Any]:
     return [layer for layer in model.layers if isinstance(layer, Part)]
 
 
-def total_costs(model: Any) -> dict[str, Any]:
-    """Differentiable ebops, weight_bits and activation_bits of a quantised model, each a scalar tensor."""
+def total_costs(model: Any, *, exact: bool = False) -> dict[str, Any]:
+    """ebops, weight_bits and activation_bits of a quantised model, each a scalar tensor; differentiable unless `exact`."""
     calls = Trace.of(model.outputs[0]).calls
     totals = {name: ops.zeros(()) for name in COSTS}
     for layer in quantized_layers(model):
         times = float(len(calls.get(id(layer), (0,))))
-        for name, cost in layer.costs().items():
+        for name, cost in layer.costs(exact).items():
             totals[name] = totals[name] + times * ops.cast(cost, "float32")
     return totals
 
@@ -30,6 +31,15 @@ def bit_variables(model: Any) -> list[Any]:
     return [v for layer in quantized_layers(model) for v in layer.bits_weights()]
 
 
-def total_l1(model: Any) -> Any:
-    """Sum of the absolute weights of all kernels, a scalar tensor."""
-    return sum((ops.sum(ops.abs(kernel)) for layer in quantized_layers(model) for kernel in layer.kernels()), start=ops.zeros(()))
+def penalised_variables(model: Any) -> list[Any]:
+    """The weights that an L1 penalty presses: kernels, no biases."""
+    return [v for layer in quantized_layers(model) for v in layer.kernels()]
+
+
+def priced(costs: Mapping[str, Any], prices: Mapping[str, float] | None, gamma: float) -> Any:
+    """The resource term of the loss at beta = 1: the price of what is used (None: EBOPs), plus gamma for every bit.
+
+    The second part is what brings a bit to 0 whose partner is 0 already and so costs no EBOPs (HGQ).
+    """
+    total = costs["ebops"] if prices is None else sum(prices.get(name, 0.0) * costs[name] for name in COSTS)
+    return total + gamma * (costs["weight_bits"] + costs["activation_bits"])

@@ -1,0 +1,205 @@
+"""The Verilog expression of each circuit operation, and the bookkeeping of names: who reads what, behind how many registers.
+
+Wires are named w<number>, and w<number>_<k> after k registers; a module's own wires, those it is given and the top's have the same names.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from hwq.codegen.ports import Ports
+from hwq.ir import Circuit, Opcode
+
+Signal = tuple[int, int]  # a wire, and the registers behind it
+TOP = -1  # the group of what stands in the top module: the inputs
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One wire and its value, behind the lines that must stand before it."""
+
+    wire: int
+    value: str
+    before: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Design:
+    """A circuit while its Verilog is written, its columns as lists; `group` is the module that is being written."""
+
+    circuit: Circuit
+    ports: Ports
+    opcode: list[int] = field(init=False)
+    a: list[int] = field(init=False)
+    b: list[int] = field(init=False)
+    shift: list[int] = field(init=False)
+    low: list[int] = field(init=False)
+    high: list[int] = field(init=False)
+    stage: list[int] = field(init=False)
+    widths: list[int] = field(init=False)
+    signed: list[bool] = field(init=False)
+    groups: list[int] = field(init=False)
+    group: int = TOP
+    delays: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # registers behind each wire
+    imports: dict[int, dict[Signal, None]] = field(default_factory=lambda: defaultdict(dict))  # by group, in order
+    functions: dict[tuple[int, int, int, int, int], str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        c = self.circuit
+        self.opcode, self.a, self.b, self.shift = c.opcode.tolist(), c.a.tolist(), c.b.tolist(), c.shift.tolist()
+        self.low, self.high, self.stage = c.low.tolist(), c.high.tolist(), c.stage.tolist()
+        self.widths, self.signed = c.widths.tolist(), c.signed.tolist()
+        inputs = (int(Opcode.INPUT), int(Opcode.CONST))
+        self.groups = [TOP if op in inputs else node for op, node in zip(self.opcode, c.node.tolist(), strict=True)]
+
+    def name(self, wire: int, stage: int) -> str:
+        """The wire as seen in `stage`, behind as many registers as stages lie between."""
+        delay = 0 if self.opcode[wire] == Opcode.CONST else stage - self.stage[wire]
+        if delay > self.delays[wire]:
+            self.delays[wire] = delay
+        if self.groups[wire] != self.group:
+            self.imports[self.group][wire, delay] = None
+        return signal_name((wire, delay))
+
+    def operand(self, wire: int, stage: int) -> str:
+        """The wire as a signed expression."""
+        if self.widths[wire] == 0:
+            return "$signed(1'b0)"
+        if self.opcode[wire] == Opcode.CONST:
+            return constant(self.low[wire])
+        name = self.name(wire, stage)
+        return name if self.signed[wire] else f"$signed({{1'b0, {name}}})"
+
+    def kind(self, wire: int) -> str:
+        """`signed [7:0]`, as a declaration of the wire needs it."""
+        return f"{'signed ' if self.signed[wire] else ''}[{self.widths[wire] - 1}:0]"
+
+
+def signal_name(signal: Signal) -> str:
+    wire, delay = signal
+    return f"w{wire}_{delay}" if delay else f"w{wire}"
+
+
+def constant(value: int) -> str:
+    """A signed literal."""
+    width = max(value.bit_length() + 1, 1)
+    return f"-{width + 1}'sd{-value}" if value < 0 else f"{width}'sd{value}"
+
+
+def statement(d: Design, wire: int) -> Statement:
+    """What computes `wire`."""
+    return _STATEMENTS[Opcode(d.opcode[wire])](d, wire)
+
+
+def _input(d: Design, wire: int) -> Statement:
+    e = d.ports.inputs[d.a[wire]]
+    return Statement(wire, f"x[{e.offset + e.width - 1}:{e.offset}]")
+
+
+def _adder(d: Design, wire: int) -> Statement:
+    """a + (b << shift): where the low bits of one operand meet only zeros of the other, they bypass the adder."""
+    shift, stage, width = d.shift[wire], d.stage[wire], d.widths[wire]
+    sign = "+" if d.opcode[wire] == Opcode.ADD else "-"
+    a, b = d.operand(d.a[wire], stage), d.operand(d.b[wire], stage)
+    low, by = (d.a[wire], shift) if shift > 0 else (d.b[wire], -shift)
+    constant_low = d.opcode[low] == Opcode.CONST
+    if by == 0 or width <= by or constant_low or (shift < 0 and sign == "-"):
+        if shift >= 0:
+            return Statement(wire, f"{a} {sign} ({b} <<< {shift})" if shift else f"{a} {sign} {b}")
+        return Statement(wire, f"({a} <<< {-shift}) {sign} {b}")
+    # the part above bit `by` is an adder of its own; below, the finer operand passes
+    fine = d.name(low, stage)
+    narrow = d.widths[low]
+    passed = f"{fine}[{by - 1}:0]"
+    if narrow <= by:
+        fill = f"{{{by - narrow}{{{fine}[{narrow - 1}]}}}}" if d.signed[low] else f"{by - narrow}'d0"
+        passed = fine if narrow == by else f"{fill}, {fine}"
+    high = f"({a} >>> {by}) {sign} {b}" if shift > 0 else f"{a} {sign} ({b} >>> {by})"
+    mark = "signed " if d.signed[wire] else ""
+    return Statement(wire, f"{{w{wire}_high, {passed}}}", (f"wire {mark}[{width - by - 1}:0] w{wire}_high = {high};",))
+
+
+def _negation(d: Design, wire: int) -> Statement:
+    return Statement(wire, f"-{d.operand(d.a[wire], d.stage[wire])}")
+
+
+def _shift(d: Design, wire: int) -> Statement:
+    a, shift = d.operand(d.a[wire], d.stage[wire]), d.shift[wire]
+    return Statement(wire, f"{a} >>> {shift}" if shift > 0 else f"{a} <<< {-shift}")
+
+
+def _wrap(d: Design, wire: int) -> Statement:
+    return Statement(wire, d.operand(d.a[wire], d.stage[wire]))  # the assignment cuts the upper bits off
+
+
+def _clamp(d: Design, wire: int) -> Statement:
+    source, stage = d.a[wire], d.stage[wire]
+    a = expression = d.operand(source, stage)
+    low, high = d.low[wire], d.high[wire]
+    below, above = d.low[source] < low, d.high[source] > high
+    if above:
+        expression = f"({a} > {constant(high)}) ? {constant(high)} : {expression}"
+    if below:
+        test = f"{d.name(source, stage)}[{d.widths[source] - 1}]" if low == 0 else f"{a} < {constant(low)}"
+        expression = f"({test}) ? {constant(low)} : {expression if not above else f'({expression})'}"
+    return Statement(wire, expression)
+
+
+def _product(d: Design, wire: int) -> Statement:
+    return Statement(wire, f"{d.operand(d.a[wire], d.stage[wire])} * {d.operand(d.b[wire], d.stage[wire])}")
+
+
+def _choice(d: Design, wire: int) -> Statement:
+    """The greater or the lesser operand; one that is the other shifted up is told apart by the sign alone."""
+    stage, first, second = d.stage[wire], d.a[wire], d.b[wire]
+    a, b = d.operand(first, stage), d.operand(second, stage)
+    most = d.opcode[wire] == Opcode.MAX
+    for near, far, x, shifted in ((first, second, a, b), (second, first, b, a)):
+        if d.opcode[far] == Opcode.SHIFT and d.a[far] == near and d.shift[far] < 0 and d.signed[near]:
+            sign = f"{d.name(near, stage)}[{d.widths[near] - 1}]"
+            return Statement(wire, f"{sign} ? {x} : {shifted}" if most else f"{sign} ? {shifted} : {x}")
+    return Statement(wire, f"({a} {'>' if most else '<'} {b}) ? {a} : {b}")
+
+
+def _lookup(d: Design, wire: int) -> Statement:
+    """A call of the table's function, and before its first use in a module the function: a case of the operand's raw bits."""
+    source, number = d.a[wire], d.b[wire]
+    low, in_width, out_width = d.low[source], d.widths[source], d.widths[wire]
+    key = (d.group, number, low, in_width, out_width)
+    lines: list[str] = []
+    if key not in d.functions:
+        d.functions[key] = name = f"table_{sum(known[0] == d.group for known in d.functions)}"
+        raw = [entry & ((1 << out_width) - 1) for entry in d.circuit.tables[number]]
+        rest = Counter(raw).most_common(1)[0][0]  # also for codes that never occur
+        cases = [
+            f"        {in_width}'d{(low + k) & ((1 << in_width) - 1)}: {name} = {out_width}'d{value};"
+            for k, value in enumerate(raw)
+            if value != rest
+        ]
+        lines = [
+            f"function [{out_width - 1}:0] {name};",
+            f"    input [{in_width - 1}:0] code;",
+            "    case (code)",
+            *cases,
+            f"        default: {name} = {out_width}'d{rest};",
+            "    endcase",
+            "endfunction",
+        ]
+    return Statement(wire, f"{d.functions[key]}({d.name(source, d.stage[wire])})", tuple(lines))
+
+
+_STATEMENTS: dict[Opcode, Callable[[Design, int], Statement]] = {
+    Opcode.INPUT: _input,
+    Opcode.ADD: _adder,
+    Opcode.SUB: _adder,
+    Opcode.NEG: _negation,
+    Opcode.SHIFT: _shift,
+    Opcode.WRAP: _wrap,
+    Opcode.CLAMP: _clamp,
+    Opcode.MUL: _product,
+    Opcode.MAX: _choice,
+    Opcode.MIN: _choice,
+    Opcode.TABLE: _lookup,
+}

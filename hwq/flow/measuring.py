@@ -1,0 +1,57 @@
+"""From a finished step to a Measurement with its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import Board
+from hwq.codegen.plan import TOP
+from hwq.codegen.steps import Step
+from hwq.flow.readings import read_power, read_step
+from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.tools.runner import Record
+
+REPORTS = (".json", ".rpt", ".xml", ".log")
+LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder
+
+
+def options_of(step: Step, before: Mapping[Step, str]) -> str:
+    """What a measurement of `step` depends on besides its own program: the programs before it, with their versions.
+
+    Args:
+        before: the steps ahead of it -> their program and version.
+    """
+    return "; ".join(dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program))
+
+
+def key_of(board: Board, step: Step, tool: str, version: str, options: str, summary: Mapping[str, Any]) -> Key:
+    """What identifies the measurement of a step; `summary` is the plan's build.json."""
+    return Key(summary["design"], summary["plan"], WHOLE, board.name, tool, version, step.stage, options)
+
+
+def measure(
+    step: Step, record: Record, folder: Path, board: Board, summary: Mapping[str, Any], options: str
+) -> tuple[Measurement, dict[str, bytes]]:
+    """The measurement of a finished step, and the reports and log to archive with it.
+
+    Raises:
+        ReportError: a report that cannot be read or believed.
+    """
+    measurement = Measurement(
+        key_of(board, step, record.tool, record.version, options, summary),
+        board.family,
+        *read_step(step, record, folder, board, TOP, summary),
+        features=summary["features"],
+        seconds=record.seconds,
+        peak_mb=record.peak_mb or 0.0,
+        when=datetime.fromtimestamp(record.began, UTC).isoformat(timespec="seconds"),
+        log=str(folder / record.log),
+        host=record.host,
+        power_w=read_power(record, folder),
+    )
+    names = [n for n in record.outputs if Path(n).suffix in REPORTS and Path(n).name != "netlist.json"]
+    paths = {name: folder / name for name in (*names, record.log)}
+    return measurement, {n: p.read_bytes() for n, p in paths.items() if p.is_file() and p.stat().st_size <= LARGEST}

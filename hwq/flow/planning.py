@@ -1,0 +1,91 @@
+"""`hwq synth --dry-run`: plans that run elsewhere. Files are written, no tool is started, nothing is measured."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwq.boards import load
+from hwq.codegen.build import Style
+from hwq.codegen.steps import Step
+from hwq.flow.design import Design, code_digest
+from hwq.rundir import RunDir, explain
+from hwq.tools.runner import lead
+from hwq.tools.synthesis import Synthesiser, choose
+from hwq.units import Period
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One point's plan.
+
+    Attributes:
+        digest: over all generated files; equal plans are never measured twice.
+        commands: what runs, in order, in `folder`.
+        script: the command that runs them all by itself.
+    """
+
+    point: str
+    folder: Path
+    digest: str
+    commands: tuple[str, ...]
+    script: str
+    files: tuple[str, ...]
+
+
+def plan(
+    run: Path,
+    board_name: str,
+    *,
+    point: str = "best",
+    tool: str = "auto",
+    stage: str | None = None,
+    clock: Period | None = None,
+    style: Style = "multiply",
+    out: Path | None = None,
+) -> list[Planned]:
+    """Generate the plans of points of a run.
+
+    Args:
+        style: of the C++ (`hwq.codegen.build.build`).
+        out: also copy each plan to `out/<point>`, to be taken to another machine.
+
+    Raises:
+        RunError, BoardError, UsageError; ToolMissingError: nothing takes the board to the stage.
+    """
+    board = load(board_name)
+    directory = RunDir.open(run)
+    period, code = clock or board.default_clock, code_digest()
+    synthesiser = choose(tool, board, stage=stage, period_ns=period.ns, planned=True)
+    planned = []
+    for p in directory.select(point):
+        design = Design(directory, p, board, period, code, style)
+        summary = design.summary()
+        design.write_test_data(synthesiser)
+        folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])
+        script = f"./run.sh {synthesiser.kind} {synthesiser.stage}"
+        commands = tuple(command(synthesiser, step) for step in synthesiser.steps)
+        planned.append(Planned(p.id, folder, summary["plan"], commands, script, tuple(summary["files"])))
+    return planned
+
+
+def command(synthesiser: Synthesiser, step: Step) -> str:
+    """How a step is started here; its program's name stands for one that is not installed."""
+    tool = synthesiser.tools.get(step.program)
+    first = [*tool.argv, *lead(tool, step.program)] if tool is not None else [step.program]
+    if tool is not None and tool.name.startswith("yowasp-"):
+        first = [tool.name]
+    return shlex.join([*first, *step.arguments])
+
+
+def _copy(folder: Path, target: Path, files: list[str]) -> Path:
+    data = [str(p.relative_to(folder)) for p in sorted(folder.glob("tb_data/*.dat"))]
+    for name in (*files, "build.json", *data):
+        try:
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(folder / name, target / name)
+        except OSError as error:
+            raise explain(error, target / name) from error
+    return target

@@ -1,0 +1,134 @@
+"""The summary csynth.rpt of Vitis HLS: modules and loops in one table, the worst case alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from hwq.reports.csynth_text import find_title, head_fields, head_version, verdict, whole_tables
+from hwq.reports.numbers import count, number, whole
+from hwq.reports.text import Row, Source, Table, is_border, read_table
+from hwq.reports.types import Module, Report
+
+_TITLE = re.compile(r"== Synthesis Summary Report of '(.+)'\s*$")
+_HEADING = re.compile(r"\s*[+*] Performance & Resource Estimates:\s*$")
+_SHARE = re.compile(r"(\d+) \((~?)(\d+)%\)")
+
+
+def is_summary(text: str) -> bool:
+    """The summary of all modules."""
+    return "== Synthesis Summary Report of '" in text
+
+
+_SUMMARY_COLUMNS = {"bram": ("bram",), "dsp": ("dsp",), "ff": ("ff",), "lut": ("lut",), "uram": ("uram",)}
+
+
+def read_summary(source: Source) -> Report:
+    """The summary csynth.rpt of Vitis HLS: modules and loops; it shows the worst case alone, and `-` for what is not used or not known.
+
+    The slack has the wrong sign in 2020.2, so the status goes by the issue column.
+
+    Raises:
+        ReportError: truncated or damaged.
+    """
+    lines = source.lines
+    begin, title = find_title(source, lines, _TITLE)
+    fields = head_fields(lines, begin)
+    version = head_version(source, fields)
+    at = next((i for i in range(begin, len(lines)) if _HEADING.match(lines[i])), None)
+    first = next((i for i in range(at, min(at + 8, len(lines))) if is_border(lines[i])), None) if at is not None else None
+    if first is None:
+        raise source.error("truncated: no table of modules and loops", len(lines))
+    table, _ = read_table(source, lines, first)
+    whole_tables(source, lines, begin)
+    names, issues = table.index("modules & loops"), table.index("issue type")
+    needed = [table.index("latency (cycles)"), table.index("interval"), *(table.index(*n) for n in _SUMMARY_COLUMNS.values())]
+    if names is None or issues is None or None in needed or not table.rows:
+        raise source.error(f"columns are missing in the table of modules and loops: {', '.join(table.columns)}", table.line)
+    modules = tuple(m for row in table.rows if (m := _summary_row(source, table, row)) is not None)
+    if not modules or modules[0].depth != 0 or modules[0].name != title[1]:
+        raise source.error(f"the first row of the table is not {title[1]!r}: it is damaged", table.line)
+    top = modules[0]
+    for row in table.rows:
+        issue = row.cells[issues].lower()
+        if issue != "timing" and len(issue) == 6 and sum(a == b for a, b in zip(issue, "timing", strict=True)) > 3:
+            raise source.error(f"{row.cells[issues]!r} is no kind of issue: the row is damaged", row.line)
+    late = any("timing" in row.cells[issues].lower() for row in table.rows)  # what is late counts its time by its own, longer clock
+    if not late and version != "2020.2":  # 2020.2 does not name the issue
+        _same_clock(source, table)
+    _same_device(source, table)
+    missed = "timing" in table.rows[0].cells[issues].lower()
+    status, reason = verdict(zero=not any((top.lut, top.ff, top.dsp, top.bram, top.uram)), missed=missed)
+    return Report(
+        "summary_csynth.rpt",
+        tool="Vitis HLS",
+        version=version,
+        device=fields.get("Target device"),
+        top=title[1],
+        bram_unit="18K",
+        status=status,
+        reason=reason,
+        state="C synthesis",
+        modules=modules[1:],
+        **{key: getattr(top, key) for key in ("lut", "ff", "dsp", "bram", "uram", "lat_min", "lat_max", "ii_min", "ii_max")},
+    )
+
+
+def _same_clock(source: Source, table: Table) -> None:
+    """Latency in ns by latency in cycles is the period of one clock, in every row that is in time: a damaged digit shows as another period."""
+    cycles_at, time_at = table.index("latency (cycles)"), table.index("latency (ns)")
+    if cycles_at is None or time_at is None:
+        return
+    low, high = 0.0, float("inf")
+    for row in table.rows:
+        cycles = source.convert("latency in cycles", row.cells[cycles_at].split("~")[-1], whole, row.line)
+        shown = row.cells[time_at].split("~")[-1].strip()
+        time = source.convert("latency in ns", shown, number, row.line)
+        if not cycles or time is None or "~" in row.cells[cycles_at]:
+            continue
+        mantissa, _, exponent = shown.lower().partition("e")
+        step = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))  # the last digit shown
+        low, high = max(low, (time - step) / cycles), min(high, (time + step) / cycles)
+        if low > high:
+            raise source.error(
+                f"{row.cells[0]}: {cycles} cycles in {shown} ns are of another clock than the rows above: damaged", row.line
+            )
+
+
+def _same_device(source: Source, table: Table) -> None:
+    """A count by its share is the size of one device, in every row."""
+    for names in _SUMMARY_COLUMNS.values():
+        at = table.index(*names)
+        low, high = 0.0, float("inf")
+        for row in table.rows:
+            match = _SHARE.fullmatch(row.cells[at]) if at is not None else None
+            if match is None:
+                continue
+            used, share = int(match[1]), 1 if match[2] else int(match[3])
+            if share:  # rounded down, and ~0 below one per cent
+                high = high if match[2] else min(high, 100 * used / share)
+            low = max(low, 100 * used / (share if match[2] else share + 1))
+            if low > high * (1 + 1e-9):
+                text = f"{row.cells[0]}: {row.cells[at or 0]} {names[0].upper()} is of another device than the rows above: damaged"
+                raise source.error(text, row.line)
+
+
+def _summary_row(source: Source, table: Table, row: Row) -> Module | None:
+    """A module; None for a loop, which has no resources of its own."""
+    marker = row.raw.lstrip()
+    if not marker.startswith(("+", "*")):
+        if not marker.startswith("o "):
+            raise source.error(f"{row.cells[0]!r} is neither module nor loop", row.line)
+        return None
+    values: dict[str, Any] = {}
+    for key, names in _SUMMARY_COLUMNS.items():
+        at = table.index(*names)
+        values[key] = source.convert(f"{row.cells[0]}, {key}", row.cells[at or 0], count, row.line)
+    for key, name in (("lat", "latency (cycles)"), ("ii", "interval")):
+        text = row.cells[table.index(name) or 0]
+        low, _, high = text.partition("~")
+        values[f"{key}_max"] = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
+        values[f"{key}_min"] = source.convert(f"{row.cells[0]}, {name}", low, whole, row.line)
+    module = Module(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values)
+    return replace(module, name=module.name.rstrip("* ")) if module.name.endswith("*") else module

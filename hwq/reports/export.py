@@ -1,0 +1,266 @@
+"""What Vivado made of an HLS design: <top>_export.rpt of the first generations, export_syn and export_impl (xml, rpt) of the later ones."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from typing import Any
+
+from hwq.reports.numbers import count, number
+from hwq.reports.text import Row, Source, Table, depth, is_border, read_table
+from hwq.reports.types import Module, Report, Status
+from hwq.reports.utilization import TRIMMED_LUT
+from hwq.reports.vivado_head import check_year
+from hwq.reports.xml import parse_xml
+
+_VIVADO = re.compile(r"Implementation tool: Xilinx Vivado v\.?(\d{4}\.\d+(?:\.\d+)?)")
+_COUNT = re.compile(r"([A-Z]+):\s+(\S+)\s*$")
+_PERIOD = re.compile(r"CP (required|achieved(?: post-synthesis| post-implementation)?):\s+(\S+)\s*$")
+_TITLE = re.compile(r"== Vivado (RTL Synthesis|Place & Route) Results\s*$", re.MULTILINE)
+_SAID = {"Timing met": True, "Timing not met": False, "No Sequential Path": None}
+_KEYS = ("lut", "ff", "dsp", "bram", "uram")
+_EXPORTED = frozenset({*_KEYS, "clb", "slice", "srl", "latch", "lutram", "muxf7", "muxf8", "carry8", "carry4"})
+_NEEDED = ("lut", "ff", "dsp", "bram")
+
+
+def is_export(text: str) -> bool:
+    """<top>_export.rpt."""
+    return "Implementation tool: Xilinx Vivado" in text[:500] or "#=== Final timing ===" in text
+
+
+def is_export_text(text: str) -> bool:
+    """export_syn.rpt or export_impl.rpt."""
+    return _TITLE.search(text[:2000]) is not None
+
+
+def _verdict(values: dict[str, Any], met: bool | None, *, placed: bool) -> dict[str, Any]:
+    """status and reason, as fields of a report."""
+    few = (values["lut"] or 0) <= TRIMMED_LUT if placed else not values["lut"] and not values["ff"]
+    if few and not any((values["dsp"], values["bram"], values.get("uram"))):
+        return {"status": Status.TRIMMED, "reason": f"only {values['lut']:g} LUTs are left: the design was trimmed"}
+    if met is False:
+        return {"status": Status.TIMING_MISSED, "reason": "the achieved clock period is longer than the target"}
+    return {"status": Status.OK, "reason": None}
+
+
+def _compare(source: Source, target: float | None, achieved: float | None, met: bool | None) -> None:
+    """Whether timing is met must follow from the two periods."""
+    if None not in (target, achieved, met) and ((achieved or 0) <= (target or 0) + 0.0005) != met:
+        raise source.error(f"{achieved:g} ns for {target:g} ns is not what it says of timing: the report is damaged")
+
+
+def read_export(source: Source) -> Report:
+    """<top>_export.rpt.
+
+    Raises:
+        ReportError: truncated or damaged.
+    """
+    lines = source.lines
+    counts: dict[str, float | None] = {}
+    periods: dict[str, float | None] = {}
+    said, met = False, None
+    inside = False
+    for number_, line in enumerate(lines, 1):
+        if line.startswith("#==="):
+            inside = line.rstrip().endswith("Resource usage ===")
+        elif inside and line.strip() and ((row := _COUNT.match(line)) is None or row[1].lower() not in _EXPORTED):
+            raise source.error(f"{line.strip()[:40]!r} is no row of the resources that hwq knows", number_)
+        if match := _COUNT.match(line):
+            counts.setdefault(match[1].lower(), source.convert(match[1], match[2], count, number_))
+        elif match := _PERIOD.match(line):
+            periods.setdefault(match[1], source.convert(f"CP {match[1]}", match[2], number, number_))
+        elif line.startswith("CP "):
+            raise source.error("a clock period is damaged or cut", number_)
+        elif line.rstrip() in _SAID:
+            said, met = True, _SAID[line.rstrip()]
+    version = _VIVADO.search(source.text)
+    device = re.search(r"^Device target:\s+([a-z0-9]+(?:-[A-Za-z0-9]+)*)\s*$", source.text, re.MULTILINE)
+    if version is None or device is None or "required" not in periods or len(periods) < 2:
+        raise source.error("truncated or damaged: no tool, no device or no clock period in it", len(lines))
+    placed = "achieved post-implementation" in periods
+    if placed and "#=== Post-Synthesis Resource usage ===" in source.text and periods["achieved post-implementation"] is not None:
+        raise source.error("the heading of the resources and the clock periods are not of the same stage: the report is damaged")
+    last = ("achieved post-implementation", "achieved", "achieved post-synthesis")  # the old one says only that it was achieved
+    achieved = next(periods[name] for name in last if name in periods)
+    if not said or (met is None) != (achieved is None):
+        raise source.error("truncated or damaged: it does not say whether timing was met", len(lines))
+    for key in _NEEDED:
+        if counts.get(key) is None:
+            raise source.error(f"no {key.upper()} row in it: the report is damaged")
+    _compare(source, periods["required"], achieved, met)
+    values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}
+    return Report(
+        "export.rpt",
+        tool="Vivado (HLS export)",
+        version=version[1],
+        device=device[1],
+        bram_unit="18K",
+        clk_target_ns=periods["required"],
+        clk_est_ns=achieved,
+        timing_met=met,
+        state="Routed" if placed else "Synthesized",
+        **values,
+        **_verdict(values, met, placed=placed),
+    )
+
+
+def read_export_xml(source: Source) -> Report:
+    """export_syn.xml or export_impl.xml, with the resources of each RTL module.
+
+    Raises:
+        ReportError: truncated, damaged, or another XML.
+    """
+    xml = parse_xml(source)
+    kind = {"synth": "export_syn.xml", "syn": "export_syn.xml", "impl": "export_impl.xml"}.get(xml.text("RunData/RUN_TYPE"))
+    if xml.root.tag != "profile" or kind is None:
+        raise source.error(f"no export report: its RUN_TYPE is {xml.text('RunData/RUN_TYPE')!r}")
+    values: dict[str, Any] = {key: xml.get(f"AreaReport/Resources/{key.upper()}", count) for key in _KEYS}
+    for key in _NEEDED:
+        if values[key] is None:
+            raise source.error(f"no <{key.upper()}> in <AreaReport/Resources>")
+    target, achieved, slack = (
+        xml.get(f"TimingReport/{tag}", number) for tag in ("TargetClockPeriod", "AchievedClockPeriod", "WNS_FINAL")
+    )
+    final, slack_final = xml.get("TimingReport/CP_FINAL", number), xml.get("TimingReport/SLACK_FINAL", number)
+    if None not in (final, achieved) and final != achieved:
+        raise source.error(f"<AchievedClockPeriod> is {achieved:g}, <CP_FINAL> {final:g}: the report is damaged")
+    slack = slack_final if slack is None else slack
+    if None not in (slack, target, achieved) and abs((target or 0) - (achieved or 0) - (slack or 0)) > 0.0015:
+        raise source.error(f"{target:g} ns less {achieved:g} ns is not the slack of {slack:g} ns: the report is damaged")
+    said = xml.text("TimingReport/TIMING_MET").upper()
+    if said not in ("TRUE", "FALSE", "NA", ""):
+        raise source.error(f"<TIMING_MET> is {said!r}, neither TRUE nor FALSE")
+    met = {"TRUE": True, "FALSE": False}.get(said)
+    _compare(source, target, achieved, met)
+    version = xml.text("RunData/VIVADO_VERSION").removeprefix("v.").removeprefix("v")
+    items = {item.get("NAME"): item.get("VALUE") for item in xml.root.findall("GeneralInfo/item")}
+    top = next((m.get("MODULENAME") for m in xml.root.iter("RtlModule") if m.get("IS_TOP") == "1"), None)
+    modules = tuple(_rtl_module(source, element) for element in xml.root.findall("RtlModules/RtlModule"))
+    _same_top(source, modules, values)
+    if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not str(items.get("Version", version)).startswith(version[:6]):
+        raise source.error(f"<VIVADO_VERSION> is {version!r}, the general information says {items.get('Version')!r}: it is damaged")
+    return Report(
+        kind,
+        tool="Vivado (HLS export)",
+        version=version or None,
+        device=items.get("Target device"),
+        top=top,
+        bram_unit="18K",
+        clk_target_ns=target,
+        clk_est_ns=achieved,
+        wns_ns=slack,
+        timing_met=met,
+        state="Routed" if kind == "export_impl.xml" else "Synthesized",
+        modules=modules,
+        **values,
+        **_verdict(values, met, placed=kind == "export_impl.xml"),
+    )
+
+
+def _same_top(source: Source, modules: Sequence[Module], values: dict[str, Any]) -> None:
+    """The design stands twice: in its summary, and as the first row of its modules, where a zero is left out."""
+    if not modules or modules[0].depth != 0 or modules[0].lut is None:
+        return
+    for key in _KEYS:
+        again = getattr(modules[0], key) or 0
+        slip = 2 + 0.002 * (values.get(key) or 0) if key in ("lut", "ff") else 0  # LUTs that the wrapper shares with the module
+        if values.get(key) is not None and abs(values[key] - again) > slip:
+            raise source.error(f"the design has {values[key]:g} {key.upper()}, its top module {again:g}: the report is damaged")
+
+
+def _rtl_module(source: Source, element: ET.Element) -> Module:
+    name = element.get("CELL") or ""
+    area = element.find("Resources")
+    values: dict[str, Any] = {}
+    for key in _KEYS:
+        shown = None if area is None else area.get(key.upper())
+        values[key] = source.convert(f"{name}, {key.upper()}", shown, count)
+    return Module(
+        name, element.get("RTLNAME") or element.get("MODULENAME"), source.convert("DEPTH", element.get("DEPTH"), _int), **values
+    )
+
+
+def _int(text: str | None) -> int:
+    return int(text or "0")
+
+
+def read_export_text(source: Source) -> Report:
+    """export_syn.rpt or export_impl.rpt.
+
+    Raises:
+        ReportError: truncated or damaged.
+    """
+    lines, text = source.lines, source.text
+    title = _TITLE.search(text)
+    if title is None:
+        raise source.error("the heading of the report is damaged")
+    stage = title[1]
+    needed = ("Resource Summary", "Timing Summary", "Resources", "Vivado Reports")
+    heads = {line[3:].strip(): i for i, line in enumerate(lines) if line.startswith("== ")}
+    for name in needed:
+        if f"{stage} {name}" not in heads:
+            raise source.error(f"truncated: no section {stage + ' ' + name!r}", len(lines))
+    at = heads[f"{stage} Resource Summary"] + 2
+    counts: dict[str, float | None] = {}
+    while at < len(lines) and (match := _COUNT.match(lines[at])) and match[1].lower() in _EXPORTED:
+        counts[match[1].lower()] = source.convert(match[1], match[2], count, at + 1)
+        at += 1
+    if at < len(lines) and lines[at].strip():
+        raise source.error(f"{lines[at].strip()[:40]!r} is no row of the resources that hwq knows", at + 1)
+    for key in _NEEDED:
+        if counts.get(key) is None:
+            raise source.error(f"no {key.upper()} row in the resource summary", at + 1)
+    target, achieved, met = _timing(source, lines, heads[f"{stage} Timing Summary"])
+    _compare(source, target, achieved, met)
+    if not _first_table(source, lines, heads[f"{stage} Vivado Reports"]).columns:
+        raise source.error("truncated: the list of the reports has no rows", len(lines))
+    table = _first_table(source, lines, heads[f"{stage} Resources"])
+    modules = tuple(_text_module(source, table, row) for row in table.rows)
+    _same_top(source, modules, counts)
+    fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
+    version = re.fullmatch(r"(\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(\d{4})\))?", fields.get("Version", ""))
+    if version is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
+        raise source.error("the head names no version or no device: it is damaged")
+    check_year(source, version[1], version[2])
+    values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}
+    placed = stage == "Place & Route"
+    return Report(
+        "export_impl.rpt" if placed else "export_syn.rpt",
+        tool="Vivado (HLS export)",
+        version=version[1],
+        device=fields.get("Target device"),
+        bram_unit="18K",
+        clk_target_ns=target,
+        clk_est_ns=achieved,
+        timing_met=met,
+        state="Routed" if placed else "Synthesized",
+        modules=modules,
+        **values,
+        **_verdict(values, met, placed=placed),
+    )
+
+
+def _first_table(source: Source, lines: Sequence[str], start: int) -> Table:
+    at = next((i for i in range(start, min(start + 8, len(lines))) if is_border(lines[i])), None)
+    if at is None:
+        raise source.error("truncated: a section without its table", min(start + 8, len(lines)))
+    return read_table(source, lines, at)[0]
+
+
+def _timing(source: Source, lines: Sequence[str], start: int) -> tuple[float | None, float | None, bool | None]:
+    said = [line.strip().lstrip("* ").lower() for line in lines[start + 1 : start + 6]]
+    met = True if "timing was met" in said else False if any(s in ("timing was not met", "timing not met") for s in said) else None
+    table = _first_table(source, lines, start)
+    periods = {row.cells[0].lower(): source.convert(row.cells[0], row.cells[1], number, row.line) for row in table.rows}
+    if "target" not in periods or (met is None and any(v is not None for k, v in periods.items() if k != "target")):
+        raise source.error("the timing summary has no target, or does not say whether timing was met", start + 1)
+    return periods["target"], periods.get("post-route", periods.get("post-synthesis")), met
+
+
+def _text_module(source: Source, table: Table, row: Row) -> Module:
+    values: dict[str, Any] = {}
+    for key in _KEYS:
+        if (at := table.index(key)) is not None:
+            values[key] = source.convert(f"{row.cells[0]}, {key.upper()}", row.cells[at], count, row.line)
+    return Module(row.cells[0], None, depth(row), **values)

@@ -1,0 +1,60 @@
+"""What steers beta, the price of a bit operation: a schedule, or a budget that it is driven to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hwq.train.config import TrainConfig
+
+GAIN = 0.3  # part of the logarithmic error that beta takes up in an epoch
+STRIDE = 0.15  # beta's greatest change in an epoch, as a logarithm
+
+
+@dataclass(slots=True)
+class Control:
+    """The beta of every network of a population, epoch by epoch.
+
+    Without a budget, beta follows the configuration's schedule while there is one network, and then stays. With one, it rises
+    where a network costs more than the way from its first cost to the budget allows, and falls where it costs less.
+    """
+
+    config: TrainConfig
+    betas: list[float]
+    first_cost: float | None = None
+    epoch: int = 0
+
+    @classmethod
+    def start(cls, config: TrainConfig, size: int) -> Control:
+        return cls(config, [config.beta(0)] * size)
+
+    @classmethod
+    def at(cls, config: TrainConfig, betas: Sequence[float]) -> Control:
+        return cls(config, list(betas))
+
+    @classmethod
+    def load(cls, config: TrainConfig, saved: Mapping[str, Any]) -> Control:
+        return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"])
+
+    def to_json(self) -> dict[str, Any]:
+        return {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
+
+    def steer(self, costs: Sequence[Mapping[str, float]], epoch: int, phase: str) -> None:
+        """Set the betas of the next epoch from what the networks cost after this one."""
+        if not self.config.budget:
+            if phase == "bits":
+                self.betas = [self.config.beta(epoch + 1)] * len(self.betas)
+            return
+        used = [self.config.budgeted(c) for c in costs]
+        if self.first_cost is None:
+            self.first_cost = used[0]
+        limit = next(iter(self.config.budget.values()))
+        share = 1.0 if phase != "bits" else min(1.0, (epoch + 1) / max(0.7 * self.config.trunk_epochs, 1))
+        allowed = self.first_cost * (limit / self.first_cost) ** share if self.first_cost > limit else limit
+        self.betas = [self._next(beta, cost, allowed) for beta, cost in zip(self.betas, used, strict=True)]
+
+    def _next(self, beta: float, cost: float, allowed: float) -> float:
+        error = math.log(max(cost, 1e-9) / allowed)
+        return beta * math.exp(max(-STRIDE, min(STRIDE, GAIN * error)))

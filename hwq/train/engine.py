@@ -1,0 +1,194 @@
+"""Whole epochs as one compiled call, for one network or for a population of them side by side.
+
+All trained numbers of a network lie in one flat vector, and Adam works on that: few operations, so that compiling is quick and
+a small batch is not slower than its arithmetic. Weights and bitwidths have steps of their own, so that the price of a bit keeps
+its meaning whatever the weights' step is. A population is the same code mapped over a leading axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwq.train.backend import keras, tf
+from hwq.train.config import TrainConfig
+from hwq.train.layers import bit_variables, penalised_variables, priced, total_costs
+
+MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
+
+
+class State(NamedTuple):
+    """A population of K networks while they train.
+
+    Attributes:
+        params: (K, P), weights, then bitwidths.
+        others: what is kept but not trained, such as running ranges; each (K, ...).
+        mean, square: (K, P), Adam's moments.
+        step: optimiser steps so far, a scalar.
+    """
+
+    params: Any
+    others: tuple[Any, ...]
+    mean: Any
+    square: Any
+    step: Any
+
+    @property
+    def size(self) -> int:
+        return int(self.params.shape[0])
+
+
+@dataclass(slots=True)
+class Engine:
+    """A model with data and compiled epochs; `quantised` decides whether bits are trained and priced.
+
+    Args:
+        x, y: all training rows and their labels; they stay in memory as they are.
+        prices: of one unit of each cost (hwq.train.costs); None: EBOPs.
+    """
+
+    model: Any
+    config: TrainConfig
+    x: Any
+    y: Any
+    quantised: bool
+    prices: Mapping[str, float] | None = None
+    params: list[Any] = field(default_factory=list)
+    others: list[Any] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    _steps: Any = None
+    _penalised: Any = None
+    _epoch: Any = None
+    _validate: Any = None
+
+    def __post_init__(self) -> None:
+        self.x, self.y = tf.constant(self.x), tf.constant(self.y)
+        bits = bit_variables(self.model) if self.quantised else []
+        taken = {id(v) for v in bits}
+        self.params = [v for v in self.model.trainable_variables if id(v) not in taken] + bits
+        self.others = [v for v in self.model.variables if not v.trainable]
+        self.sizes = [int(np.prod(v.shape)) for v in self.params]
+        rates = [self.config.bits_learning_rate if id(v) in taken else self.config.learning_rate for v in self.params]
+        self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
+        pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
+        self._penalised = tf.constant(np.repeat([float(id(v) in pressed) for v in self.params], self.sizes).astype(np.float32))
+        self._epoch = tf.function(self._run_epoch, jit_compile=True)
+        self._validate = tf.function(self._run_validation)
+
+    def start(self) -> State:
+        """The model as it is, as a population of one; Adam begins anew."""
+        params = tf.concat([tf.reshape(v.value, (1, -1)) for v in self.params], 1)
+        others = tuple(tf.identity(v.value)[None] for v in self.others)
+        return State(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0))
+
+    def assign(self, state: State, member: int = 0) -> None:
+        """Write one network of the population into the model."""
+        for variable, value in zip(self.params, self._split(state.params[member]), strict=True):
+            variable.assign(value)
+        for variable, value in zip(self.others, state.others, strict=True):
+            variable.assign(value[member])
+
+    def epoch(self, state: State, order: np.ndarray, betas: Sequence[float], rate: float = 1.0) -> tuple[State, np.ndarray]:
+        """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
+
+        `rate` scales the learning rates of the configuration.
+        """
+        price = tf.constant(np.asarray(betas, np.float32))
+        after, losses = self._epoch(state, self.x, self.y, tf.constant(order), price, tf.constant(rate, tf.float32))
+        return after, losses.numpy()
+
+    def validate(self, state: State, x: Any, y: Any) -> list[tuple[float, dict[str, float]]]:
+        """(accuracy on these rows, exact costs) of each network."""
+        found = []
+        for member in range(state.size):
+            hits, costs = self._validate(state.params[member], tuple(v[member] for v in state.others), x, y)
+            found.append((float(hits) / len(y), {name: float(value) for name, value in costs.items()}))
+        return found
+
+    def _split(self, params: Any) -> list[Any]:
+        return [tf.reshape(part, v.shape) for part, v in zip(tf.split(params, self.sizes), self.params, strict=True)]
+
+    def _scope(self, params: Any, others: Sequence[Any]) -> Any:
+        """Inside it, the model computes with these values instead of its variables."""
+        trained = zip(self.params, self._split(params), strict=True)
+        return keras.StatelessScope(state_mapping=[*trained, *zip(self.others, others, strict=True)])
+
+    def _run_validation(self, params: Any, others: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        with self._scope(params, others):
+            right = tf.equal(tf.argmax(self.model(x, training=False), axis=-1), y)
+            costs = total_costs(self.model, exact=True) if self.quantised else {}
+        return tf.reduce_sum(tf.cast(right, tf.int64)), costs
+
+    def _run_epoch(self, state: State, x: Any, y: Any, order: Any, betas: Any, rate: Any) -> tuple[State, Any]:
+        steps = order.shape[0]
+
+        def body(i: Any, state: State, losses: Any) -> tuple[Any, State, Any]:
+            rows = order[i]
+            after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, rate)
+            return i + 1, after, losses + now
+
+        _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, tf.zeros_like(betas)))
+        return after, losses / steps
+
+    def _population_step(self, state: State, x: Any, y: Any, betas: Any, rate: Any) -> tuple[State, Any]:
+        step = state.step + 1.0
+
+        def one(member: tuple[Any, ...]) -> tuple[Any, ...]:
+            return self._step(*member[:4], member[4], step, rate, x, y)
+
+        each = (state.params, state.others, state.mean, state.square, betas)
+        if betas.shape[0] == 1:
+            found = tf.nest.map_structure(lambda v: v[None], one(tf.nest.map_structure(lambda v: v[0], each)))
+        else:
+            found = tf.vectorized_map(one, each)
+        params, others, mean, square, losses = found
+        return State(params, others, mean, square, step), losses
+
+    def _step(
+        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, rate: Any, x: Any, y: Any
+    ) -> tuple[Any, ...]:
+        with tf.GradientTape() as tape:
+            tape.watch(params)
+            with self._scope(params, others) as scope:
+                loss = _loss(y, self.model(x, training=True))
+                if self.quantised:
+                    loss += beta * priced(total_costs(self.model), self.prices, self.config.gamma)
+                    loss += self.config.l1 * tf.reduce_sum(tf.abs(params * self._penalised))
+        kept = tuple(_else(scope.get_current_value(v), old) for v, old in zip(self.others, others, strict=True))
+        gradient = tape.gradient(loss, params)
+        decay, decay_square, floor = MOMENTS
+        mean = mean + (gradient - mean) * (1 - decay)
+        square = square + (gradient * gradient - square) * (1 - decay_square)
+        scale = rate * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
+        params = params - self._steps * scale * mean / (tf.sqrt(square) + floor)
+        return params, kept, mean, square, loss
+
+
+def _else(value: Any, fallback: Any) -> Any:
+    return fallback if value is None else tf.convert_to_tensor(value)
+
+
+def _loss(labels: Any, scores: Any) -> Any:
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
+
+
+def stack(states: Sequence[State]) -> State:
+    """Several populations as one, Adam begun anew."""
+    params = tf.concat([s.params for s in states], 0)
+    others = tuple(tf.concat(parts, 0) for parts in zip(*(s.others for s in states), strict=True))
+    return State(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0))
+
+
+def batches(rows: int, batch: int, seed: int, epoch: int) -> np.ndarray:
+    """A shuffled index of shape (steps, batch) that depends on nothing but seed and epoch; rows that fill no batch wait for another epoch."""
+    order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
+    batch = min(batch, rows)
+    return order[: rows // batch * batch].reshape(-1, batch)
+
+
+def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+    """Share of rows whose highest score is at the label."""
+    return float((scores.argmax(axis=1) == labels).mean())

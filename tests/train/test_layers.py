@@ -1,0 +1,167 @@
+"""Every layer through the harness: shapes, saving, gradients, training, and IR equals Keras bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from layer_harness import Case, check_close, check_layer
+
+from hwq.train.backend import keras
+
+L = keras.layers
+
+
+def two(layer: Any) -> Any:
+    """A layer of two inputs, on two different views of one input."""
+
+    def make(x: Any) -> Any:
+        return layer([L.Dense(4, name="left")(x), L.Dense(4, activation="relu", name="right")(x)])
+
+    return make
+
+
+def after_conv(*layers: Any) -> Any:
+    def make(x: Any) -> Any:
+        y = L.Conv2D(3, 2, name="first")(x)
+        for layer in layers:
+            y = layer(y)
+        return y
+
+    return make
+
+
+def chain(*factories: Any) -> Any:
+    """Layers made anew for each model, one behind the other."""
+
+    def make(x: Any) -> Any:
+        for factory in factories:
+            x = factory()(x)
+        return x
+
+    return make
+
+
+IMAGE, LINE = (5, 4, 2), (7, 3)
+CASES: dict[str, Case] = {
+    "dense": Case(chain(lambda: L.Dense(4, activation="relu")), ("QDense", "ReLU"), (6,)),
+    "dense_no_bias": Case(chain(lambda: L.Dense(4, use_bias=False)), ("QDense",), (2, 6)),
+    "einsum": Case(chain(lambda: L.EinsumDense("abc,cd->abd", (3, 5), bias_axes="d")), ("QEinsumDense",), (3, 4)),
+    "einsum_mixing": Case(chain(lambda: L.EinsumDense("abc,bd->adc", (5, 4), activation="relu")), ("QEinsumDense",), (3, 4)),
+    "einsum_dots": Case(chain(lambda: L.EinsumDense("...x,xy->...y", 4, bias_axes="y")), ("QEinsumDense",), (2, 3, 4)),
+    "conv1d": Case(chain(lambda: L.Conv1D(4, 3, activation="relu")), ("QConv1D",), LINE),
+    "conv1d_causal": Case(chain(lambda: L.Conv1D(4, 3, padding="causal", dilation_rate=2)), ("QConv1D",), LINE),
+    "conv1d_strided": Case(chain(lambda: L.Conv1D(4, 3, strides=2, padding="same")), ("QConv1D",), LINE),
+    "conv2d": Case(chain(lambda: L.Conv2D(3, (2, 3), activation="relu")), ("QConv2D",), IMAGE),
+    "conv2d_same": Case(chain(lambda: L.Conv2D(3, 3, strides=(2, 1), padding="same", use_bias=False)), ("QConv2D",), IMAGE),
+    "conv2d_dilated": Case(chain(lambda: L.Conv2D(3, 2, dilation_rate=(2, 1))), ("QConv2D",), IMAGE),
+    "conv2d_groups": Case(chain(lambda: L.Conv2D(4, 2, groups=2)), ("QConv2D",), IMAGE),
+    "depthwise1d": Case(chain(lambda: L.DepthwiseConv1D(3, depth_multiplier=2)), ("QDepthwiseConv1D",), LINE),
+    "depthwise2d": Case(chain(lambda: L.DepthwiseConv2D(2, depth_multiplier=2, padding="same")), ("QDepthwiseConv2D",), IMAGE),
+    "separable1d": Case(chain(lambda: L.SeparableConv1D(4, 3)), ("QSeparableConv1D",), LINE),
+    "separable2d": Case(
+        chain(lambda: L.SeparableConv2D(4, 2, depth_multiplier=2, activation="relu")), ("QSeparableConv2D",), IMAGE
+    ),
+    "norm_in_dense": Case(chain(lambda: L.Dense(4), lambda: L.BatchNormalization(epsilon=0.02)), ("QDense",), (6,)),
+    "norm_no_center": Case(
+        chain(lambda: L.Dense(4, use_bias=False), lambda: L.BatchNormalization(center=False, scale=False)), ("QDense",), (6,)
+    ),
+    "norm_in_conv": Case(chain(lambda: L.Conv2D(3, 2), L.BatchNormalization, L.ReLU), ("QConv2D", "ReLU"), IMAGE),
+    "norm_in_depthwise": Case(
+        chain(lambda: L.DepthwiseConv2D(2, depth_multiplier=2), L.BatchNormalization), ("QDepthwiseConv2D",), IMAGE
+    ),
+    "norm_in_separable": Case(chain(lambda: L.SeparableConv2D(3, 2), L.BatchNormalization), ("QSeparableConv2D",), IMAGE),
+    "norm_in_einsum": Case(chain(lambda: L.EinsumDense("abc,cd->abd", (3, 5)), L.BatchNormalization), ("QEinsumDense",), (3, 4)),
+    "norm_alone": Case(chain(L.BatchNormalization), ("QBatchNormalization",), (3, 4)),
+    "norm_behind_relu": Case(chain(lambda: L.Dense(4, activation="relu"), L.BatchNormalization), ("QBatchNormalization",), (6,)),
+    **{
+        kind.lower(): Case(lambda x, kind=kind: two(getattr(L, kind)())(x), (f"Q{kind}",), (6,))
+        for kind in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Average")
+    },
+    "gated_channels": Case(
+        lambda x: L.Multiply()([x, L.Reshape((1, 1, 2))(L.Dense(2, activation="sigmoid")(L.GlobalAveragePooling2D()(x)))]),
+        ("QMultiply",),
+        IMAGE,
+    ),
+    "average_of_three": Case(lambda x: L.Average()([L.Dense(4)(x), L.Dense(4)(x), L.Dense(4)(x)]), ("QAverage",), (6,)),
+    "concatenate": Case(lambda x: two(L.Concatenate())(x), ("Concatenate",), (6,)),
+    "concatenate_axis": Case(lambda x: two(L.Concatenate(axis=1))(x), ("Concatenate",), (2, 6)),
+    "max_pool1d": Case(chain(lambda: L.MaxPooling1D(2, padding="same")), ("QMaxPooling1D",), LINE),
+    "max_pool2d": Case(chain(lambda: L.Conv2D(3, 2), lambda: L.MaxPooling2D(2)), ("QMaxPooling2D",), IMAGE),
+    "max_pool2d_same": Case(chain(lambda: L.MaxPooling2D((2, 3), strides=(2, 1), padding="same")), ("QMaxPooling2D",), IMAGE),
+    "average_pool1d": Case(chain(lambda: L.AveragePooling1D(3, strides=2, padding="same")), ("QAveragePooling1D",), LINE),
+    "average_pool2d": Case(chain(lambda: L.AveragePooling2D(2)), ("QAveragePooling2D",), IMAGE),
+    "average_pool2d_uneven": Case(
+        chain(lambda: L.AveragePooling2D((2, 3), strides=(2, 1), padding="same")), ("QAveragePooling2D",), IMAGE
+    ),
+    "global_max1d": Case(chain(L.GlobalMaxPooling1D), ("QGlobalMaxPooling1D",), LINE),
+    "global_max2d": Case(chain(lambda: L.GlobalMaxPooling2D(keepdims=True)), ("QGlobalMaxPooling2D",), IMAGE),
+    "global_average1d": Case(chain(L.GlobalAveragePooling1D), ("QGlobalAveragePooling1D",), LINE),
+    "global_average2d": Case(chain(L.GlobalAveragePooling2D), ("QGlobalAveragePooling2D",), IMAGE),
+    "flatten_reshape": Case(chain(L.Flatten, lambda: L.Reshape((8, 5)), lambda: L.Dense(3)), ("Reshape",), IMAGE),
+    "permute": Case(chain(lambda: L.Permute((2, 3, 1)), lambda: L.Dense(3)), ("Permute", "Quantize"), IMAGE),
+    "padding1d": Case(chain(lambda: L.ZeroPadding1D((1, 2)), lambda: L.Conv1D(2, 3)), ("ZeroPadding1D",), LINE),
+    "padding2d": Case(chain(lambda: L.ZeroPadding2D(((1, 0), (2, 1))), lambda: L.Conv2D(2, 3)), ("ZeroPadding2D",), IMAGE),
+    "relu": Case(chain(L.ReLU), ("ReLU", "Quantize"), (6,)),
+    "leaky_relu": Case(chain(lambda: L.Dense(4), lambda: L.LeakyReLU(0.25)), ("LeakyReLU",), (6,)),
+    "relu_leaky": Case(chain(lambda: L.Dense(4), lambda: L.ReLU(negative_slope=0.125)), ("ReLU",), (6,)),
+    "relu6": Case(chain(lambda: L.Dense(4), lambda: L.ReLU(max_value=1.5, threshold=0.1)), ("QActivation",), (6,)),
+    **{
+        kind: Case(chain(lambda kind=kind: L.Dense(4, activation=kind)), ("QActivation",), (6,))
+        for kind in ("tanh", "sigmoid", "exponential", "hard_sigmoid", "hard_tanh", "gelu")
+    },
+    "tanh_first": Case(chain(lambda: L.Activation("tanh")), ("QActivation",), (6,)),
+    "softmax_inside": Case(chain(lambda: L.Dense(5), L.Softmax), ("QSoftmax",), (6,)),
+    "softmax_of_rows": Case(chain(lambda: L.Dense(5, activation="softmax")), ("QSoftmax",), (3, 4)),
+    "dropouts": Case(
+        chain(lambda: L.SpatialDropout1D(0.2), lambda: L.Dense(4), lambda: L.GaussianNoise(0.1), lambda: L.Dropout(0.1)),
+        ("QDense",),
+        LINE,
+    ),
+}
+
+
+# one case for each family here, the others with `make test-slow`
+DAILY = (
+    "einsum",
+    "conv1d_causal",
+    "conv2d_groups",
+    "depthwise2d",
+    "separable2d",
+    "norm_in_depthwise",
+    "norm_no_center",
+    "norm_alone",
+    "add",
+    "gated_channels",
+    "average",
+    "concatenate_axis",
+    "max_pool2d_same",
+    "average_pool2d_uneven",
+    "global_average1d",
+    "permute",
+    "padding2d",
+    "relu_leaky",
+    "relu6",
+    "sigmoid",
+    "softmax_of_rows",
+)
+
+
+def daily_or_slow(names: Iterable[str]) -> list[Any]:
+    return [name if name in DAILY else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def test_the_daily_cases_are_cases() -> None:
+    assert set(DAILY) <= set(CASES)
+
+
+@pytest.mark.parametrize("name", daily_or_slow(CASES))
+def test_a_layer_does_all_that_a_layer_must(name: str, tmp_path: Path) -> None:
+    check_layer(CASES[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", daily_or_slow(name for name in CASES if name != "dropouts"))
+def test_with_many_bits_the_twin_is_the_float_model(name: str) -> None:
+    check_close(CASES[name])
