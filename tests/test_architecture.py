@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "allocate": {"ir", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
-    "__init__": {"train.convert", "train.quantize_config"},
+    "__init__": {"flow.compiled", "train.convert", "train.quantize_config"},
     "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "codegen.steps", "train.config", "__init__"},
 }
 

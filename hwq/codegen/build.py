@@ -53,7 +53,7 @@ def build(graph: Graph, board: Board, period: Period | None = None, *, top: str 
         **cpp_files(optimised, top),
         **(adders_file(circuit, ports, top) if style == "adders" else {}),
         **verilog_files(circuit, ports, top),
-        **script_files(top, board, period),
+        **script_files(top, board, period, circuit.latency),
         **harness_files(ports, board, top, circuit.latency, digest(graph)),
         "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
     }

@@ -13,18 +13,27 @@ from hwq.units import Period
 UNCERTAINTY = 0.125  # share of the period that HLS keeps for routing: the default of Vivado HLS
 
 
-def script_files(top: str, board: Board, period: Period) -> dict[str, str]:
-    """Relative path -> text of every script; those for tools that cannot take the board's part are left out."""
+def script_files(top: str, board: Board, period: Period, latency: int | None = None) -> dict[str, str]:
+    """Relative path -> text of every script; those for tools that cannot take the board's part are left out.
+
+    Args:
+        latency: clock cycles of the Verilog's pipeline, which the proofs of its netlist let pass; None for a design that is no
+            pipeline, and then there are none.
+    """
     values: dict[str, object] = {
         "top": top,
         "part": board.part,
         "family": board.yosys_family,
         "period_ns": f"{period.ns:g}",
+        "latency": latency,
+        "cells": "-DNO_INCLUDES +/ecp5/cells_sim.v" if board.yosys_family == "ecp5" else "+/xilinx/cells_sim.v",
         "uncertainty_ns": f"{period.ns * UNCERTAINTY:g}",
         "flow": "",
     }
     kinds = kinds_for(board)
     names = {"sim/cxxrtl.ys": "yosys/cxxrtl.ys.j2"}
+    if board.yosys_family and latency is not None:
+        names |= {f"sim/{name}.ys": f"yosys/{name}.ys.j2" for name in ("mapped", "prove_parts", "prove_whole")}
     if board.yosys_family == "ecp5":
         names["yosys/synth.ys"] = "yosys/ecp5.ys.j2"
         if board.harness is not None:

@@ -23,7 +23,7 @@ from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_type
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, quantize_inputs
-from hwq.sim.rtlsim import rtlsim
+from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
 from hwq.sim.vectors import write_rows
 from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
@@ -149,6 +149,9 @@ class Design:
             compare(self.graph, "reference", reference, "csim", code),
             compare(self.graph, "reference", reference, "rtl", rtl),
         ]
+        if (self.folder / NETLIST).is_file():
+            netlist = to_types(mapped(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
+            comparisons.append(compare(self.graph, "reference", reference, "netlist", netlist))
         # what the hardware's bits say, with steps that may differ between outputs
         scores = np.ldexp(rtl[: len(labels)].astype(np.float64), -self._output_frac())
         return {

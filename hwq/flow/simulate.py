@@ -1,4 +1,4 @@
-"""`hwq sim`: run every evaluator of a point afresh and compare them."""
+"""`hwq sim`: run every evaluator of a point afresh and compare them; prove the netlist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hwq.boards import load
 from hwq.flow.design import Design, code_digest, comparisons_of
 from hwq.rundir import RunDir
 from hwq.sim.compare import Comparison
+from hwq.sim.prove import Proof, prove
 from hwq.units import Period
 
 
@@ -20,19 +21,48 @@ def simulate(
     clock: Period | None = None,
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, list[Comparison]]]:
-    """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation and the RTL simulation.
+    """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the mapped netlist.
+
+    The netlist is there once Yosys has synthesised the point.
 
     Raises:
         RunError, BoardError, ToolError.
     """
+    out = []
+    for design in _designs(run, board, point, clock):
+        if tell:
+            tell(design.point.id, "simulating")
+        out.append((design.point.id, comparisons_of(design.simulation(fresh=True))))
+    return out
+
+
+def prove_points(
+    run: Path,
+    timeout_s: float,
+    *,
+    board: str | None = None,
+    point: str = "best",
+    clock: Period | None = None,
+    tell: Callable[[str, str], None] | None = None,
+) -> list[tuple[str, Proof]]:
+    """[(point, proof)] that the mapped netlist equals the RTL; a point takes at most `timeout_s` seconds.
+
+    Raises:
+        RunError, BoardError, ToolError: no netlist yet, among others.
+        MismatchError: with a counterexample.
+    """
+    out = []
+    for design in _designs(run, board, point, clock):
+        if tell:
+            tell(design.point.id, "proving that the netlist equals the RTL")
+        design.summary()
+        out.append((design.point.id, prove(design.build, design.folder, timeout_s)))
+    return out
+
+
+def _designs(run: Path, board: str | None, point: str, clock: Period | None) -> list[Design]:
     directory = RunDir.open(run)
     link = directory.meta().get("synth") or {}
     chosen = load(board or link.get("board") or "xcvu9p")
     period = clock or chosen.default_clock
-    out = []
-    for p in directory.select(point):
-        if tell:
-            tell(p.id, "simulating")
-        design = Design(directory, p, chosen, period, code_digest())
-        out.append((p.id, comparisons_of(design.simulation(fresh=True))))
-    return out
+    return [Design(directory, p, chosen, period, code_digest()) for p in directory.select(point)]

@@ -1,4 +1,7 @@
-"""RTL simulation: the generated Verilog through Yosys CXXRTL and g++ (or Verilator where it is installed), a row every clock."""
+"""RTL simulation, a row every clock: the generated Verilog, or the netlist synthesised from it, in Yosys CXXRTL and g++.
+
+Where Verilator is installed it simulates the Verilog.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from hwq.tools.gxx import compile_program, first_error
 from hwq.tools.process import run
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
+NETLIST = "yosys/netlist.v"  # what synthesis with Yosys leaves in the build folder
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model this size compiles for longer than it runs
 
 
@@ -33,11 +37,35 @@ def rtlsim(
     verilator = find("verilator")
     if verilator is not None:
         return _verilated(verilator, build, folder, inputs)
-    model = f"sim/{build.plan.top}_rtl.cpp"
-    run_script("sim/cxxrtl.ys", cwd=folder, log=folder / "sim" / "cxxrtl.log", outputs=[model], notice=notice)
-    flags = [*FLAGS, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
-    compile_program(["sim/rtl_main.cpp"], "sim/rtl", cwd=folder, flags=flags, log=folder / "sim" / "rtl_build.log")
-    return drive("sim/rtl", "rtl", build, folder, inputs)
+    return _cxxrtl("rtl", "sim/cxxrtl.ys", [], build, folder, inputs, notice)
+
+
+def mapped(build: Build, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None) -> npt.NDArray[np.int64]:
+    """Outputs (rows, elements) of the netlist that Yosys mapped to the part's cells in `folder`, with Yosys' models of those cells.
+
+    Raises:
+        ToolMissingError: no Yosys or g++.
+        ToolError: there is no netlist yet, one of them fails, or the program does.
+    """
+    if not (folder / NETLIST).is_file():
+        raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint="hwq synth --tool yosys makes one")
+    return _cxxrtl("mapped", "sim/mapped.ys", ["-DHWQ_MAPPED"], build, folder, inputs, notice)
+
+
+def _cxxrtl(
+    name: str,
+    script: str,
+    defines: list[str],
+    build: Build | StreamBuild,
+    folder: Path,
+    inputs: IntArray,
+    notice: Callable[[str], None] | None,
+) -> npt.NDArray[np.int64]:
+    log = folder / "sim" / f"{Path(script).stem}.log"
+    run_script(script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
+    flags = [*FLAGS, *defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
+    compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=folder / "sim" / f"{name}_build.log")
+    return drive(f"sim/{name}", name, build, folder, inputs)
 
 
 def _verilated(tool: Tool, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:

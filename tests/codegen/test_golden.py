@@ -42,10 +42,10 @@ def test_cpp() -> None:
 
 ADDERS = """\
     // dense
-    ap_uint<6> w2;
-    add(w2, w0, w1, 1);
-    ap_int<7> w3;
-    subtract(w3, w2, w0, 2);
+    ap_uint<6> w3;
+    add(w3, w0, w0, 1);
+    ap_int<7> w4;
+    subtract_from(w4, w3, w1, 1);
     ap_int<6> w5;
     subtract_from(w5, w1, ap_int<1>(-1LL), 2);
 """
