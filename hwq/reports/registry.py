@@ -68,6 +68,10 @@ def detect(source: Source) -> Parser:
     if logs.is_log(text):
         if re.search(r"^={20,}\n== .*\n={20,}$|^\| Tool Version|^#=== ", text, re.MULTILINE) and not _RUN.search(text):
             raise source.error("it looks like a report whose heading is damaged")
+        if re.search(
+            r"^(?:Found \d+ solution\(s\) in|C SIMULATION RESULT:|SYNTHESIS REPORT:)", text, re.MULTILINE
+        ) and not _RUN.search(text):
+            raise source.error("truncated: no synthesis report follows what hls4ml prints before it", len(source.lines))
         return logs.read_log
     raise source.error("no report, and no log, that hwq knows", hint=_HINT)
 
