@@ -19,7 +19,7 @@ from hwq.reports.xml import parse_xml
 from hwq.reports.yosys import parse_json, read_nextpnr, read_stat_json
 
 Parser = Callable[[Source], Report]
-_RUN = re.compile(r"^(?:\*{6} |INFO: \[HLS 200-10\] Running |Starting synth_design)", re.MULTILINE)
+_RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
 _HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, Yosys and nextpnr JSON, and run logs"
 
 

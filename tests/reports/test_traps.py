@@ -234,3 +234,35 @@ def test_json_of_wrong_types(read: Any) -> None:
     ):
         with pytest.raises(ReportError):
             read(text)
+
+
+def test_a_count_against_its_share_of_the_device(read: Any) -> None:
+    """DSPs have no parts that would tell."""
+    text = samples.utilisation()
+    row = next(line for line in text.split("\n") if line.startswith("| DSPs "))
+    assert "| 12   |" in row and "| 0.69  |" in row
+    with pytest.raises(ReportError, match=r"72 of 1728 are not 0\.69 %"):
+        read(text.replace(row, row.replace("| 12   |", "| 72   |")))
+
+
+def test_a_control_character_tells_of_damage(read: Any) -> None:
+    for text in (samples.utilisation(), samples.module_csynth(), samples.cosim(), samples.export()):
+        with pytest.raises(ReportError, match="control character"):
+            read(text.replace("0", "\x10", 1))
+
+
+def test_lat_rb_without_its_last_line(read: Any) -> None:
+    lines = [f'${which}_{what} = "7"\n' for what in ("LATENCY", "THROUGHPUT") for which in ("MAX", "MIN", "AVER")]
+    assert read("".join(lines)).lat_max == 7
+    with pytest.raises(ReportError, match=r"truncated: no \$AVER_THROUGHPUT"):
+        read("".join(lines[:-1]))
+
+
+def test_a_table_without_its_lower_border(read: Any) -> None:
+    """Also where the next thing is a table of the same width."""
+    text = samples.utilisation()
+    lines = text.split("\n")
+    borders = [i for i, line in enumerate(lines) if line.startswith("+--")]
+    del lines[borders[2]]
+    with pytest.raises(ReportError, match="no lower border"):
+        read("\n".join(lines))
