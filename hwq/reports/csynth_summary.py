@@ -47,7 +47,7 @@ def read_summary(source: Source) -> Report:
     if names is None or issues is None or None in needed or not table.rows:
         raise source.error(f"columns are missing in the table of modules and loops: {', '.join(table.columns)}", table.line)
     modules = tuple(m for row in table.rows if (m := _summary_row(source, table, row)) is not None)
-    if not modules or modules[0].depth != 0 or modules[0].name != title[1]:
+    if not modules or modules[0].depth != 0 or not _same_name(modules[0].name, title[1]):
         raise source.error(f"the first row of the table is not {title[1]!r}: it is damaged", table.line)
     top = modules[0]
     for row in table.rows:
@@ -73,6 +73,11 @@ def read_summary(source: Source) -> Report:
         modules=modules[1:],
         **{key: getattr(top, key) for key in ("lut", "ff", "dsp", "bram", "uram", "lat_min", "lat_max", "ii_min", "ii_max")},
     )
+
+
+def _same_name(shown: str, name: str) -> bool:
+    """A long name may be cut in the table."""
+    return shown == name or (shown.endswith("...") and len(shown) > 8 and name.startswith(shown[:-3]))
 
 
 def _same_clock(source: Source, table: Table) -> None:

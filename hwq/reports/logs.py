@@ -57,6 +57,8 @@ _BARE: tuple[tuple[Status, re.Pattern[str]], ...] = (
     (Status.KILLED, re.compile(r"^(?:.*: line \d+:\s*)?(?:\[\d+\]\s*)?\d* ?Killed\b.*$|\bSIGKILL\b|\bsignal 9\b", re.MULTILINE)),
     (Status.FAILED, re.compile(r"^Abnormal program termination|\(core dumped\)|^An unexpected error has occurred", re.MULTILINE)),
     (Status.FAILED, re.compile(r"^Segmentation fault|^Parent process \(pid", re.MULTILINE)),
+    (Status.COMPILE_ERROR, re.compile(r"^ERR: .*compil.*|^@E .*compil.*|\berror: ld returned\b", re.MULTILINE | re.IGNORECASE)),
+    (Status.FAILED, re.compile(r"^ERR: .*|^@E .*|^Error: .*|^make(?:\[\d+\])?: \*\*\* .*", re.MULTILINE)),
 )
 _NO_LICENCE = re.compile(r"^.*\[Common 17-348\].*$", re.MULTILINE)
 _STAGE_FAILED = re.compile(r"^[a-z]+_design failed\s*$", re.MULTILINE)

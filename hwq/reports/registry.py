@@ -19,7 +19,7 @@ from hwq.reports.xml import parse_xml
 from hwq.reports.yosys import parse_json, read_nextpnr, read_stat_json
 
 Parser = Callable[[Source], Report]
-_RUN = re.compile(r"^(?:\*{6} |INFO: \[HLS 200-10\] Running |Starting synth_design)", re.MULTILINE)
+_RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
 _HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, Yosys and nextpnr JSON, and run logs"
 
 
@@ -68,6 +68,10 @@ def detect(source: Source) -> Parser:
     if logs.is_log(text):
         if re.search(r"^={20,}\n== .*\n={20,}$|^\| Tool Version|^#=== ", text, re.MULTILINE) and not _RUN.search(text):
             raise source.error("it looks like a report whose heading is damaged")
+        if re.search(
+            r"^(?:Found \d+ solution\(s\) in|C SIMULATION RESULT:|SYNTHESIS REPORT:)", text, re.MULTILINE
+        ) and not _RUN.search(text):
+            raise source.error("truncated: no synthesis report follows what hls4ml prints before it", len(source.lines))
         return logs.read_log
     raise source.error("no report, and no log, that hwq knows", hint=_HINT)
 

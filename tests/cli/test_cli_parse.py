@@ -29,14 +29,8 @@ KEYS = [
     "lat_max",
     "ii_min",
     "ii_max",
-    "clk_target_ns",
-    "clk_est_ns",
-    "clk_uncert_ns",
-    "wns_ns",
-    "timing_met",
-    "power_w",
-    "status",
 ]
+KEYS += ["clk_target_ns", "clk_est_ns", "clk_uncert_ns", "wns_ns", "timing_met", "power_w", "status"]
 
 
 def hwq(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -42,6 +42,10 @@ FAILURES = [
     (Status.KILLED, "Killed"),
     (Status.TIMED_OUT, "ERROR: simulation timed out"),
     (Status.FAILED, "Abnormal program termination (11)"),
+    (Status.COMPILE_ERROR, "ERR: [SIM 100] 'csim_design' failed: compilation error(s)."),
+    (Status.FAILED, "ERR: [SIM 100] CSim failed with errors."),
+    (Status.FAILED, "Error: MISMATCH at output index 1"),
+    (Status.FAILED, "make: *** [csim.mk:76: csim.exe] Error 1"),
 ]
 
 
