@@ -121,6 +121,7 @@ def hierarchy(rows: list[list[str]] | None = None, *, percentages: bool = False)
         ["top", "(top)", "90", "80", "4", "6", "120", "2", "5", "1", "3"],
         ["  (top)", "(top)", "10", "10", "0", "0", "20", "0", "0", "0", "0"],
         ["  top", "layer", "80", "70", "4", "6", "100", "2", "5", "1", "3"],
+        ["    (top)", "layer", "50", "40", "4", "6", "60", "2", "4", "1", "2"],
         ["    a|b", "mul", "30", "30", "0", "0", "40", "0", "1", "0", "1"],
     ]
     shown = [[row[0], row[1], *(share(v) for v in row[2:])] for row in body]
@@ -202,7 +203,10 @@ def timing(
         "Intra Clock Table": _slacks(["Clock   "], rows),
         "Inter Clock Table": _slacks(["From Clock", "To Clock"], inter),
         "Other Path Groups Table": _slacks(["Path Group", "From Clock", "To Clock"], []),
-        "Timing Details": "Max Delay Paths\n" + path(wns, verdict) + path("inf", None, "Max") + path(whs, "MET", "Hold"),
+        "Timing Details": "Max Delay Paths\n"
+        + path(wns, verdict)
+        + path("inf", None, "Max")
+        + path(whs, "VIOLATED" if whs.startswith("-") else "MET", "Hold"),
     }
     body = "".join(f"{RULE}\n| {name}\n| {'-' * len(name)}\n{RULE}\n\n{text}\n\n" for name, text in parts.items())
     return head(device="xczu7ev-ffvc1156", command="report_timing_summary") + "Timing Summary Report\n\n" + body
@@ -292,7 +296,7 @@ def module_csynth(
 {bar}
 * Date:           Thu Feb 18 15:25:18 2021
 
-* Version:        {version} (Build 1 on Thu Jun 14 20:25:20 MDT 2018)
+* Version:        {version} (Build 1 on Thu Jun 14 20:25:20 MDT {version[:4]})
 * Project:        prj
 * Target device:  xcvu9p-flgb2104-2-i
 
@@ -346,7 +350,7 @@ def summary_csynth(generation: int = 2023, issue: str = "Timing", dsp: str = "34
         rows = [
             f"|+ net      |{issue:>8s}|               -|         -|        4|     -|       yes|        28|   140.000|  -0.68|     -|{dsp:>10s}|  6007 (9%)|  4893 (15%)|    -|",
             "| + dense   |       -|               -|         -|        4|     -|       yes|         6|    30.000|   0.09|     -|  12 (10%)|  1884 (2%)|   1532 (4%)|    -|",
-            "|  o loop   |       -|               -|         2|        1|    10|       yes|        20|   200.000|   7.30|     -|         -|          -|           -|    -|",
+            "|  o loop   |       -|               -|         2|        1|    10|       yes|        20|   100.000|   7.30|     -|         -|          -|           -|    -|",
         ]
     else:
         columns = """\
@@ -358,7 +362,7 @@ def summary_csynth(generation: int = 2023, issue: str = "Timing", dsp: str = "34
         rows = [
             f"|+ net      |{issue:>8s}|  -0.00|       28|  140.000|         -|        4|     -|       yes|     -|{dsp:>10s}|  6007 (9%)|  4893 (15%)|    -|",
             "| + dense   |       -|   0.09|        6|   30.000|         -|        4|     -|       yes|     -|  12 (10%)|  1884 (2%)|   1532 (4%)|    -|",
-            "|  o loop   |       -|   7.30|       20|  200.000|         2|        1|    10|       yes|     -|         -|          -|           -|    -|",
+            "|  o loop   |       -|   7.30|       20|  100.000|         2|        1|    10|       yes|     -|         -|          -|           -|    -|",
         ]
     body = columns + "\n".join(rows) + "\n" + columns.split("\n", 1)[0] + "\n"
     ports = table([["Port", "Mode", "Direction", "Bitwidth"], ["x", "ap_vld", "in", "128"]])
@@ -369,7 +373,7 @@ def summary_csynth(generation: int = 2023, issue: str = "Timing", dsp: str = "34
 {bar}
 + General Information:{" "}
     * Date:           Fri Feb 20 14:05:39 2026
-    * Version:        {generation}.2 (Build 1 on Oct 11 2023)
+    * Version:        {generation}.2 (Build 1 on Oct 11 {generation})
     * Target device:  xc7a50t-csg324-1
 {"    "}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -12,36 +13,40 @@ from rich.text import Text
 
 from hwq.report.terminal import UNKNOWN
 
-_NUMBERS = ("lut", "ff", "dsp", "bram", "uram")
-
 
 def render_parsed(objects: Sequence[dict[str, Any]], console: Console) -> None:
-    """One row a file; below the table, why a file is not simply ok."""
+    """One row a file, under the folder it is in; below the table, why a file is not simply ok."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column("file", overflow="fold")
-    table.add_column("kind")
-    table.add_column("tool")
-    for title in ("LUT", "FF", "DSP", "BRAM", "URAM", "cycles", "interval", "clock ns", "WNS ns", "W"):
-        table.add_column(title, justify="right")
-    table.add_column("status")
+    table.add_column("file", overflow="fold", min_width=16)
+    table.add_column("tool", min_width=6)
+    for title in ("LUT", "FF", "DSP", "BRAM", "URAM", "cycles", "interval", "ns / target", "WNS ns", "W"):
+        if title in ("LUT", "FF") or any(_cell(title, found) != UNKNOWN for found in objects):
+            table.add_column(title, justify="right")
+    table.add_column("status", no_wrap=True)
+    titles = [str(column.header) for column in table.columns[2:-1]]
     for found in objects:
-        tool = " ".join(str(found[key]) for key in ("tool", "version") if found[key])
-        table.add_row(
-            Text(found["file"]),
-            found["kind"] or UNKNOWN,
-            tool or UNKNOWN,
-            *(_bram(found) if key == "bram" else _number(found[key]) for key in _NUMBERS),
-            _range(found["lat_min"], found["lat_max"]),
-            _range(found["ii_min"], found["ii_max"]),
-            _clock(found),
-            _number(found["wns_ns"]),
-            _number(found["power_w"]),
-            Text(found["status"], style="" if found["status"] == "ok" else "bold red"),
+        tool = (
+            " ".join(str(found[key]) for key in ("tool", "version") if found[key]).replace(" (HLS export)", "").replace("(TM)", "")
         )
+        status = Text(found["status"], style="" if found["status"] == "ok" else "bold red")
+        table.add_row(Text(Path(found["file"]).name), tool or UNKNOWN, *(_cell(title, found) for title in titles), status)
     console.print(table)
     for found in objects:
         if found["reason"]:
             console.print(Text(f"{found['file']}: {found['reason']}"), soft_wrap=True)
+
+
+def _cell(title: str, found: dict[str, Any]) -> str:
+    """The text of one column."""
+    if title == "BRAM":
+        return _bram(found)
+    if title == "cycles":
+        return _range(found["lat_min"], found["lat_max"])
+    if title == "interval":
+        return _range(found["ii_min"], found["ii_max"])
+    if title == "ns / target":
+        return _clock(found)
+    return _number(found[{"WNS ns": "wns_ns", "W": "power_w"}.get(title, title.lower())])
 
 
 def _number(value: float | None) -> str:
@@ -53,7 +58,7 @@ def _bram(found: dict[str, Any]) -> str:
         return UNKNOWN
     unit = {"36K tile": "36K", "18K": "18K"}.get(found["bram_unit"] or "", found["bram_unit"] or "")
     halves = f" + {found['ramb18']:g} RAMB18" if found["ramb18"] else ""
-    return f"{found['bram']:g} {unit}{halves}".strip()
+    return f"{found['bram']:g}×{unit}{halves}".strip()
 
 
 def _range(low: int | None, high: int | None) -> str:
@@ -66,4 +71,4 @@ def _clock(found: dict[str, Any]) -> str:
     """Reached or estimated, of the target."""
     if found["clk_target_ns"] is None and found["clk_est_ns"] is None:
         return UNKNOWN
-    return f"{_number(found['clk_est_ns'])} of {_number(found['clk_target_ns'])}"
+    return f"{_number(found['clk_est_ns'])} / {_number(found['clk_target_ns'])}"

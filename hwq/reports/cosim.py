@@ -113,13 +113,14 @@ def read_transactions(source: Source) -> Report:
     """
     numbered = re.search(r"^transaction +\d+:", source.text, re.MULTILINE) is not None
     latencies: list[int | None] = []
+    first = next(i for i, line in enumerate(source.lines, 1) if line.strip())
     intervals: list[int | None] = []
     if not source.text.endswith("\n"):
         tail = source.text.rsplit("\n", 1)[-1]
-        if _TRANSACTION.match(tail) is None:
+        if tail.strip() and _TRANSACTION.match(tail) is None:
             raise source.error("truncated: the last line is cut", source.text.count("\n") + 1)
-    for number, line in enumerate(source.lines[1:], 2):
-        if not line.strip():
+    for number, line in enumerate(source.lines, 1):
+        if number <= first or not line.strip():
             continue
         match = _TRANSACTION.match(line)
         if match is None or int(match[1]) != len(latencies):

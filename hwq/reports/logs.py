@@ -98,7 +98,7 @@ def outcome(text: str) -> Outcome:
     errors = [match[0].strip() for match in _ERROR.finditer(text)]
     first = errors[0] if errors else None
     status, decisive = _decide(text, [line for line in errors if not _HARMLESS.search(line)])
-    tail = [line for line in text[-4000:].split("\n") if line.strip()]
+    tail = [line.rstrip() for line in text[-4000:].split("\n") if line.strip()]
     if tail and not any(_END.search(line) for line in tail[-4:]):
         cut = f"the log breaks off after {tail[-1].strip()[:80]!r}"
         if status is Status.OK:
@@ -112,12 +112,16 @@ def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     """Status and the line behind it, for the `errors` that are no harmless ones."""
     bare, refused = _bare(text), _NO_LICENCE.search(text)
     if errors:
-        line, status = next(((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], Status.FAILED))
+        line, status = next(
+            ((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], _last_resort(errors))
+        )
         if status in (Status.FAILED, Status.COMPILE_ERROR):  # a sign of more weight than an error that names no cause
             if bare:
                 return bare
             if refused:
                 return Status.LICENCE, refused[0].strip()
+        if status is Status.FAILED and (late := _LATE.search(text)):
+            return Status.TIMING_MISSED, late[0].strip()
         return status, line
     if bare:
         return bare
@@ -129,6 +133,11 @@ def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     if all(_BANNER_ONLY.fullmatch(line) for line in lines):
         return Status.NO_REPORT, "nothing but the head of a log is in it: nothing was run"
     return Status.OK, None
+
+
+def _last_resort(errors: list[str]) -> Status:
+    """Where every error only passes on a failure: HLS says so of its front end, in whatever words."""
+    return Status.COMPILE_ERROR if any("[HLS 200-70]" in line or "[HLS 200-1715]" in line for line in errors) else Status.FAILED
 
 
 def classify(line: str) -> Status | None:

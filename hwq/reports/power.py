@@ -73,7 +73,7 @@ def _hierarchy(source: Source, lines: Sequence[str], section: Section | None) ->
     table = _table(source, lines, section)
     at = table.index("power (w)")
     if at is None:
-        return ()
+        raise source.error("the table of the hierarchy has no rows, or no column of power: it is cut off or damaged", table.line)
     return tuple(
         Module(row.cells[0], depth=depth(row), power_w=source.convert(row.cells[0], row.cells[at], number, row.line))
         for row in table.rows

@@ -10,7 +10,7 @@ from hwq.errors import ReportError
 from hwq.reports import cosim, csynth_summary, csynth_text, export, logs
 from hwq.reports.csynth import read_csynth_xml
 from hwq.reports.power import read_power
-from hwq.reports.text import Source, decode, refuse_damage
+from hwq.reports.text import NOTHING, Source, decode, refuse_damage
 from hwq.reports.timing import read_timing_paths, read_timing_summary
 from hwq.reports.types import Report, Status
 from hwq.reports.utilization import read_flat, read_hierarchical, read_kernels
@@ -34,7 +34,7 @@ def parse(path: Path | str) -> Report:
         raw = path.read_bytes()
     except OSError as error:
         raise ReportError(path, error.strerror or str(error)) from error
-    if not raw.strip(b"\0 \t\r\n"):
+    if not raw.strip(NOTHING):
         if path.suffix == ".log":  # with nothing in it, only the name says what it was to be
             return Report("log", status=Status.NO_REPORT, reason="the file is empty", error_lines=0)
         raise ReportError(path, "the file is empty", hint="did the tool end before it wrote the report?")
@@ -52,8 +52,8 @@ def detect(source: Source) -> Parser:
     Raises:
         ReportError: no known kind, or damaged so that it cannot be told.
     """
-    text = source.text.lstrip("\ufeff \t\n")
-    if text.startswith("<"):
+    text = source.text.lstrip("\ufeff\n")
+    if text[:100].lstrip().startswith("<"):
         return _xml
     if text.startswith(("{", "[")) and not text.startswith("[20"):
         return _json
@@ -68,6 +68,10 @@ def detect(source: Source) -> Parser:
     if logs.is_log(text):
         if re.search(r"^={20,}\n== .*\n={20,}$|^\| Tool Version|^#=== ", text, re.MULTILINE) and not _RUN.search(text):
             raise source.error("it looks like a report whose heading is damaged")
+        if re.search(
+            r"^(?:Found \d+ solution\(s\) in|C SIMULATION RESULT:|SYNTHESIS REPORT:)", text, re.MULTILINE
+        ) and not _RUN.search(text):
+            raise source.error("truncated: no synthesis report follows what hls4ml prints before it", len(source.lines))
         return logs.read_log
     raise source.error("no report, and no log, that hwq knows", hint=_HINT)
 
@@ -79,10 +83,13 @@ def _vivado(source: Source) -> Report:
     name, options = (command[1], command[2]) if command else ("", "")
     parser = _TITLES.get(title)
     if title == "Utilization Design Information":
-        parser = read_hierarchical if re.search(r"^1\. Utilization by Hierarchy$", source.text[:6000], re.MULTILINE) else read_flat
-        if ("-hier" in options) != (parser is read_hierarchical) and name == "report_utilization":
+        parser = (
+            read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text[:6000], re.MULTILINE) else read_flat
+        )
+        asked = any(word.startswith("-hier") for word in options.split())
+        if asked != (parser is read_hierarchical) and name == "report_utilization":
             raise source.error(f"its command is {name}{options}, its content of another kind: the report is damaged")
-    elif title == "Accelerator Utilization Design Information" or name == "report_accelerator_utilization":
+    elif re.fullmatch(r"(?:Accelerator|SDx System) Utilization.*", title) or name == "report_accelerator_utilization":
         parser = read_kernels
     if parser is None:
         raise source.error(f"{title[:60]!r} is a Vivado report that hwq does not read", hint=_HINT)

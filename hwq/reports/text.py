@@ -14,6 +14,7 @@ from hwq.errors import ReportError
 T = TypeVar("T")
 _BORDER = re.compile(r"\s*\+[-+=]*-[-+=]*\+\s*")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+NOTHING = b"\0 \t\r\n\xff\xfe\xef\xbb\xbf"  # bytes that make no content: blanks and byte-order marks
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 SPACE = re.compile(r"\s+")
 
@@ -28,7 +29,7 @@ class Source:
     @property
     def lines(self) -> list[str]:
         """The lines without their ends; the last may be cut."""
-        return self.text.split("\n")
+        return [line.rstrip() for line in self.text.split("\n")]
 
     def error(self, reason: str, line: int | None = None, hint: str | None = None) -> ReportError:
         """A ReportError about this file."""
@@ -52,7 +53,7 @@ def read(path: Path) -> Source:
         raw = path.read_bytes()
     except OSError as error:
         raise ReportError(path, error.strerror or str(error)) from error
-    if not raw.strip(b"\0 \t\r\n"):
+    if not raw.strip(NOTHING):
         raise ReportError(path, "the file is empty", hint="did the tool end before it wrote the report?")
     return Source(path, decode(path, raw))
 
@@ -140,7 +141,7 @@ def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[Table,
         raise source.error("the table is damaged: its upper and lower borders differ", start + 1)
     edges = [i for i, char in enumerate(block[0]) if char == "+"]
     head = borders[1] if len(borders) > 2 else 0  # a table of two borders has no header, or nothing but one
-    columns = _names(block[1:head], edges)
+    columns = _names(block[1:head], edges) if head else ()
     rows = []
     for offset in range(head + 1, len(block)):
         line = block[offset]

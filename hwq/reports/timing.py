@@ -17,6 +17,7 @@ _CLOCK = re.compile(r"(\s*)(\S+)\s+\{([^}]*)\}\s+([\d.]+)\s+([\d.]+)\s*$")
 _SLACK = re.compile(r"Slack(?: \((\w+)\))?\s*:\s*(\S+?)(?:ns)?(?:\s|$)")
 _FINAL = re.compile(r"\s+slack\s+(\S+)\s*$")
 _TYPE = re.compile(r"\s+Path Type:\s+(\w+)")
+_KINDS = frozenset({"Setup", "Hold", "Max", "Min", "Recovery", "Removal"})
 _RULE = re.compile(r"-[- ]+$")
 _STATEMENTS = {
     "All user specified timing constraints are met.": True,
@@ -167,11 +168,11 @@ def _clocks(source: Source, lines: Sequence[str], start: int, end: int) -> tuple
 
 def _met(source: Source, lines: Sequence[str], start: int, end: int, slacks: Sequence[float | None]) -> bool | None:
     said = [lines[i].strip() for i in range(start, end) if lines[i].strip() in _STATEMENTS]
-    late = any(slack is not None and slack < 0 for slack in slacks)
+    late = any(slack is not None and slack < 0 for slack in slacks)  # a constraint on skew can be missed with all of them met
     if not said:
         raise source.error("it does not say whether timing is met: the report is damaged", start + 1)
     met = _STATEMENTS[said[0]]
-    if len(set(said)) > 1 or (met is None and any(s is not None for s in slacks)) or (met is not None and met == late):
+    if len(set(said)) > 1 or (met is None and any(s is not None for s in slacks)) or (met and late):
         raise source.error(f"{said[0]!r} contradicts the slacks {slacks}: the report is damaged", start + 1)
     return met
 
@@ -212,7 +213,7 @@ def _check_paths(source: Source, lines: Sequence[str], start: int) -> list[_Path
         final = source.convert("slack", path.final, number, path.line)
         if final is None or abs(final - path.slack) > 0.0005:
             raise source.error(f"a path begins with a slack of {path.slack:g} and ends with {path.final}: it is damaged", path.line)
-        if path.verdict in ("MET", "VIOLATED") and (path.slack < 0) == (path.verdict == "MET"):
+        if path.verdict in ("MET", "VIOLATED") and abs(path.slack) > 0.0005 and (path.slack < 0) == (path.verdict == "MET"):
             raise source.error(f"a slack of {path.slack:g} is called {path.verdict}: the path is damaged", path.line)
     return paths
 
@@ -230,6 +231,9 @@ def read_timing_paths(source: Source) -> Report:
         if "No timing paths found" in source.text:
             return report_of(header, "timing_path", reason="no timing path was found")
         raise source.error("truncated: no path in it", len(lines))
+    for path in paths:
+        if path.kind not in _KINDS:
+            raise source.error(f"a path of type {path.kind!r}: damaged, or new to hwq", path.line)
     setup = [p for p in paths if p.kind in ("Setup", "Max", "Recovery")]
     worst = min((p.slack for p in setup if p.slack is not None), default=None)
     met = None if worst is None else worst >= 0

@@ -12,7 +12,7 @@ _FIELD = re.compile(r"\|\s*([A-Za-z][A-Za-z ]*?)\s*:\s(.*?)\s*$")
 _VERSION = re.compile(r"v\.?(\d{4}\.\d+(?:\.\d+)?)")
 _YEAR = re.compile(r"^Copyright 1986-(\d{4}) .*?(?:Copyright 2022-(\d{4}) .*)?$")
 _DEVICE = re.compile(r"(?=[a-z]*\d)[a-z0-9]+(?:[-_][A-Za-z0-9]+)*")
-_DESIGN = re.compile(r"[A-Za-z_\\][\w$.\\/\[\]-]*")
+_DESIGN = re.compile(r"[A-Za-z_\\][\w$.\\/-]*", re.ASCII)
 _ENTRY = re.compile(r"\s*(\d+(?:\.\d+)*)\.? (\S.*?)\s*$")
 
 
@@ -33,6 +33,9 @@ def read_header(source: Source, lines: Sequence[str]) -> tuple[Header, str, int]
         ReportError: the file ends within the header, or has no title.
     """
     fields: dict[str, str] = {}
+    starts = [i for i, line in enumerate(lines) if line.startswith("| Tool Version")]
+    if len(starts) > 1:
+        raise source.error("several reports in one file: which one is meant?", starts[1] + 1, hint="write each without -append")
     at = next((i for i, line in enumerate(lines) if line.startswith("| Tool Version")), None)
     if at is None:
         raise source.error("no Vivado report: it has no 'Tool Version' line")

@@ -52,6 +52,7 @@ def parse_xml(source: Source) -> Xml:
 
 def _plain(text: str) -> str:
     """Without the declaration: its encoding was that of the bytes. Entities of its own have no place in a report."""
-    if text.startswith("<?xml") and "?>" in text[:200]:
-        text = text.split("?>", 1)[1].lstrip()
+    head = text[:300].lstrip()
+    if head.startswith("<?xml") and "?>" in head:
+        return "\n" * text.count("\n", 0, text.index("?>")) + text.split("?>", 1)[1]  # lines keep their numbers
     return text
