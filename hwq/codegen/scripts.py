@@ -50,8 +50,9 @@ def script_files(top: str, board: Board, period: Period, latency: int | None = N
         files["hls/run_hls.tcl"] = render("tcl/run_hls.tcl.j2", **values)
         for stage in CHAINS["vitis"]:
             files[f"hls/{stage}.tcl"] = render("tcl/hls_stage.tcl.j2", **{**values, "stage": stage})
-        for name, flow in (("hls", ""), ("hls_syn", "syn"), ("hls_impl", "impl")):
-            files[f"hls/{name}_config.cfg"] = render("tcl/hls_config.cfg.j2", **{**values, "flow": flow})
+        # the rows of the test bench are there only where a simulation was asked for
+        for name, flow, data in (("hls", "", False), ("hls_sim", "", True), ("hls_syn", "syn", False), ("hls_impl", "impl", False)):
+            files[f"hls/{name}_config.cfg"] = render("tcl/hls_config.cfg.j2", **{**values, "flow": flow, "data": data})
     chains = [
         (kind, [(stage, steps_for(kind, stage, board, top, period.ns)) for stage in stages_for(kind, board)]) for kind in kinds
     ]

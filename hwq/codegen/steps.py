@@ -196,9 +196,9 @@ def _config_flow(top: str) -> tuple[Step, ...]:
 
     compile_arguments = ("-c", "--mode", "hls", "--config", "hls/hls_config.cfg", *work)
     return (
-        step("csim", "--csim", f"hls_work/hls/csim/report/{top}_csim.log"),
+        step("csim", "--csim", f"hls_work/hls/csim/report/{top}_csim.log", config="hls_sim"),
         Step("vpp-csynth", "csynth", "v++", compile_arguments, ("hls_work/hls/syn/report/csynth.xml",), "hls/vpp_csynth.log"),
-        step("cosim", "--cosim", f"hls_work/hls/sim/report/{top}_cosim.rpt"),
+        step("cosim", "--cosim", f"hls_work/hls/sim/report/{top}_cosim.rpt", config="hls_sim"),
         step("export", "--package", "hls_work/hls/impl/export.zip|hls_work/*.zip|hls_work/hls/impl/ip/*.zip"),
         step("synth", "--impl", f"{impl}export_syn.xml", config="hls_syn", measures=True),
         step("route", "--impl", f"{impl}export_impl.xml", config="hls_impl", measures=True),

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import IO
 
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError
 from hwq.rundir import explain
@@ -72,7 +72,7 @@ def run(
     started = time.monotonic()
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        stream = log.open("wb")
+        stream = log.open("wb", buffering=0)  # nothing left to write, and to fail, when it is closed
     except OSError as error:
         raise explain(error, log) from error
     with stream:
@@ -137,7 +137,7 @@ class _Tee(threading.Thread):
     GRACE_S = 5.0  # how long a child that outlives the program may keep printing
 
     def __init__(
-        self, process: subprocess.Popen[bytes], stream: IO[bytes], log: Path, on_line: Callable[[str], None] | None
+        self, process: subprocess.Popen[bytes], stream: RawIOBase, log: Path, on_line: Callable[[str], None] | None
     ) -> None:
         super().__init__(daemon=True)
         self.process, self.stream, self.log, self.on_line = process, stream, log, on_line
@@ -150,8 +150,9 @@ class _Tee(threading.Thread):
                 return
             if self.error is None:
                 try:
-                    self.stream.write(line)
-                    self.stream.flush()
+                    rest = memoryview(line)
+                    while rest:
+                        rest = rest[self.stream.write(rest) or 0 :]
                 except OSError as error:  # the disk is full: no result of this run could be believed
                     self.error = error
                     _signal_group(self.process, signal.SIGKILL)

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -102,6 +104,30 @@ def kill_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> N
     assert again - begun <= POINTS - done, "a finished point was synthesised again"
     assert all(r.reused for r in synth(run, BOARD, point="all", tool="yosys", store_path=store)[1])
     assert len(starts.read_text().splitlines()) == again, "a second identical synth started a tool"
+
+
+def test_an_interrupt_ends_the_tools_too(tmp_path: Path) -> None:
+    """Ctrl-C at the terminal: exit code 130, and nothing of the tool is left."""
+    run, store = make_run(tmp_path / "run"), tmp_path / "s.sqlite"
+    prove(run, BOARD)
+    hangs = fake(tmp_path, "yosys", "sleep 300 & wait")
+    env = {**os.environ, "HWQ_CACHE": str(tmp_path / "cache"), "HWQ_YOSYS": str(hangs)}
+    command = [sys.executable, "-m", "hwq.cli", "synth", str(run), "--board", BOARD, "--tool", "yosys", "--store", str(store)]
+    # a shell that started the tests in the background made its children ignore interrupts
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    for _ in range(600):
+        if (tmp_path / "starts").exists() or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in said, said
+    for _ in range(100):
+        if not alone(run):
+            break
+        time.sleep(0.05)
+    assert alone(run) == [] and Store.open(store).find() == []
 
 
 def test_two_at_once_do_the_work_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

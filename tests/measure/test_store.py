@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -23,13 +24,14 @@ POSTGRES = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), re
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """The URL of a PostgreSQL server of our own, where Debian's package and the driver are installed."""
     pytest.importorskip("sqlalchemy")
     pytest.importorskip("psycopg")
     if POSTGRES is None:
         pytest.skip("no PostgreSQL server is installed")
-    folder = tmp_path_factory.mktemp("pg")
+    # pytest's own folders are closed to other users, and every session closes them again
+    folder = Path(tempfile.mkdtemp(prefix="hwq-pg-"))
     # the server refuses to run as root: its files then belong to the package's own user
     user = "postgres" if os.geteuid() == 0 else getpass.getuser()
     become = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if os.geteuid() == 0 else []
@@ -37,8 +39,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if shutil.which("setpriv") is None:
             pytest.skip("a server cannot be started as root without setpriv")
         shutil.chown(folder, user, user)
-        for parent in folder.parents[:2]:
-            parent.chmod(0o755)
     data, tools = folder / "data", POSTGRES.parent
 
     def run(*command: str | Path) -> None:
@@ -51,7 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         run(tools / "createdb", "-h", folder, "-U", "hwq", "store")
         yield f"postgresql://hwq@/store?host={folder}"
     finally:
-        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-t", "100", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

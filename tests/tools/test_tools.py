@@ -11,7 +11,7 @@ import pytest
 
 from hwq import boards
 from hwq.codegen import steps
-from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError, UsageError
+from hwq.errors import RunError, ToolError, ToolMissingError, ToolTimeoutError, UsageError
 from hwq.tools import doctor, find, synthesis
 from hwq.tools.process import run
 from hwq.tools.runner import lead
@@ -39,6 +39,13 @@ def test_a_screen_that_is_gone_does_not_stop_the_tool(tmp_path: Path) -> None:
 
     done = run(["bash", "-c", "yes | head -n 200000"], cwd=tmp_path, log=tmp_path / "x.log", tool="t", on_line=closed, timeout_s=60)
     assert done.returncode == 0 and len(done.log.read_text()) == 400_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_under_the_log_ends_the_tool(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="No space left") as caught:
+        run(["bash", "-c", "while true; do echo line; done"], cwd=tmp_path, log=Path("/dev/full"), tool="t", timeout_s=60)
+    assert "free some space" in (caught.value.hint or "")
 
 
 def test_a_limit_kills_the_whole_group(tmp_path: Path) -> None:
