@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwq.boards import load
-from hwq.flow.design import Design, code_digest, comparisons_of
+from hwq.flow.design import Design, Io, code_digest, comparisons_of
 from hwq.rundir import RunDir
 from hwq.sim.compare import Comparison
 from hwq.units import Period
@@ -18,6 +18,7 @@ def simulate(
     board: str | None = None,
     point: str = "best",
     clock: Period | None = None,
+    io: Io = "parallel",
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, list[Comparison]]]:
     """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation and the RTL simulation.
@@ -33,6 +34,6 @@ def simulate(
     for p in directory.select(point):
         if tell:
             tell(p.id, "simulating")
-        design = Design(directory, p, chosen, period, code_digest())
+        design = Design(directory, p, chosen, period, code_digest(), io=io)
         out.append((p.id, comparisons_of(design.simulation(fresh=True))))
     return out
