@@ -33,6 +33,13 @@ class Place(click.ParamType["Path | str"]):
 store_option = click.option(
     "--store", type=Place(), help="Measurement store: a file or postgresql://...; default $HWQ_STORE or the user's data folder."
 )
+io_option = click.option(
+    "--io",
+    type=click.Choice(["parallel", "stream"]),
+    default="parallel",
+    show_default=True,
+    help="All inputs at once, or, for an image network, a pixel a clock.",
+)
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 

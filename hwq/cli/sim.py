@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from hwq.cli.common import Clock, as_json, emit, note, run_argument
+from hwq.cli.common import Clock, as_json, emit, io_option, note, run_argument
 from hwq.units import Period
 
 
@@ -15,10 +16,20 @@ from hwq.units import Period
 @click.option("--board", help="Whose pipeline to simulate; default the run's last, else xcvu9p.")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @click.option("--clock", type=Clock(), help="Clock target; default the board's.")
+@io_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")
 @as_json
-def sim(run: Path, board: str | None, point: str, clock: Period | None, prove: bool, timeout: float, as_json: bool) -> None:
+def sim(
+    run: Path,
+    board: str | None,
+    point: str,
+    clock: Period | None,
+    io: Literal["parallel", "stream"],
+    prove: bool,
+    timeout: float,
+    as_json: bool,
+) -> None:
     """Compare all evaluators of points of RUN by integer equality.
 
     Keras, the integer reference, the native emulator, the ap_fixed C-simulation, the RTL simulation and,
@@ -30,7 +41,7 @@ def sim(run: Path, board: str | None, point: str, clock: Period | None, prove: b
     def tell(point: str, what: str) -> None:
         note(f"  point {point}: {what}")
 
-    results = simulate(run, board=board, point=point, clock=clock, tell=tell)
+    results = simulate(run, board=board, point=point, clock=clock, io=io, tell=tell)
     bad = [(name, c) for name, comparisons in results for c in comparisons if c.mismatches]
     if as_json and (bad or not prove):
         emit({name: comparisons for name, comparisons in results})
@@ -41,7 +52,7 @@ def sim(run: Path, board: str | None, point: str, clock: Period | None, prove: b
     if bad:
         raise MismatchError(f"point {bad[0][0]}: {bad[0][1]}", hint="please report it with the point's graph.hwq")
     if prove:
-        proofs = prove_points(run, timeout, board=board, point=point, clock=clock, tell=tell)
+        proofs = prove_points(run, timeout, board=board, point=point, clock=clock, io=io, tell=tell)
         if as_json:
             emit({"comparisons": dict(results), "proofs": dict(proofs)})
         else:

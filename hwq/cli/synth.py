@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, note, run_argument, store_option
+from hwq.cli.common import Clock, Progress, as_json, emit, io_option, note, run_argument, store_option
 from hwq.codegen.steps import CHAINS, STAGES
 from hwq.units import Period
 
@@ -40,6 +40,7 @@ KINDS = tuple(CHAINS)
     show_default=True,
     help="Of the C++: a product for each weight, or the shared adder graph.",
 )
+@io_option
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
@@ -55,6 +56,7 @@ def synth(
     dry_run: bool,
     out: Path | None,
     style: Literal["multiply", "adders"],
+    io: Literal["parallel", "stream"],
     timeout: float | None,
     store: Path | str | None,
     as_json: bool,
@@ -63,7 +65,7 @@ def synth(
     if out is not None and not dry_run:
         raise click.UsageError("--out goes with --dry-run")
     if dry_run:
-        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, out=out)
+        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, io=io, out=out)
         return
     from hwq.flow.synth import synth as run_synthesis
 
@@ -78,6 +80,7 @@ def synth(
         timeout_s=timeout,
         force=force,
         style=style,
+        io=io,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
         progress=Progress(),

@@ -89,6 +89,11 @@ class StreamBuild:
     stages: tuple[StageBuild, ...]
     ports: Ports
 
+    @property
+    def interval(self) -> int:
+        """Clocks from one frame to the next: a pixel a clock."""
+        return self.stages[0].slide.area
+
 
 def build_stream(graph: Graph, board: Board, period: Period | None = None, *, top: str = "hwq_top") -> StreamBuild:
     """Generate every file of `graph`, an image network, as a stream.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 import hwq
 from hwq.boards import Board
 from hwq.codegen.build import Build, Style, build
+from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import circuit_features, graph_features
+from hwq.errors import UsageError
 from hwq.flow.routed import compare_routed
 from hwq.ir import Graph, parse, verify
 from hwq.resources import directory
@@ -29,6 +33,8 @@ from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
+Io = Literal["parallel", "stream"]
+STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
 
 def code_digest() -> str:
@@ -53,6 +59,7 @@ class Design:
     period: Period
     code: str
     style: Style = "multiply"
+    io: Io = "parallel"
 
     @cached_property
     def graph_text(self) -> str:
@@ -60,7 +67,7 @@ class Design:
 
     @cached_property
     def folder(self) -> Path:
-        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style))
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style, self.io))
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -69,7 +76,17 @@ class Design:
         return verify(parse(self.graph_text))
 
     @cached_property
-    def build(self) -> Build:
+    def build(self) -> Build | StreamBuild:
+        """All inputs at once and a result a clock, or a pixel a clock.
+
+        Raises:
+            GraphError: it cannot be generated, or not be streamed.
+            UsageError: a stream in the style "adders".
+        """
+        if self.io == "stream":
+            if self.style != "multiply":
+                raise UsageError(f"a stream has no C++ in the style {self.style}", hint="leave --style out")
+            return build_stream(self.graph, self.board, self.period)
         return build(self.graph, self.board, self.period, style=self.style)
 
     def summary(self) -> dict[str, Any]:
@@ -88,7 +105,8 @@ class Design:
             "top": made.plan.top,
             "latency_cycles": made.plan.latency_cycles,
             "period_ns": made.plan.period_ns,
-            "features": {**graph_features(made.graph), **circuit_features(made.circuit)},
+            "interval": made.interval if isinstance(made, StreamBuild) else 1,
+            "features": features_of(made),
         }
         write_json(path, content)
         return content
@@ -102,7 +120,7 @@ class Design:
             inputs = quantize_inputs(self.graph, vectors["x"][:rows])
         write_rows(data / "inputs.dat", inputs)
         # in the steps of the design itself, which may drop fractional bits that are always zero
-        write_rows(data / "expected.dat", evaluate(self.build.graph, inputs))
+        write_rows(data / "expected.dat", to_types(evaluate(self.graph, inputs), self.graph, self.build.graph))
 
     def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> dict[str, Any]:
         """The comparisons of all evaluators and the simulated accuracy: from disk, or by running them now."""
@@ -140,20 +158,24 @@ class Design:
         inputs = quantize_inputs(self.graph, x)
         reference = evaluate(self.graph, inputs)
         # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
-        native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
-        code = to_types(csim(self.build, self.folder, inputs), self.build.graph, self.graph)
-        rtl = to_types(rtlsim(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
-        comparisons = [
-            compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph)),
-            compare(self.graph, "reference", reference, "emulator", native),
-            compare(self.graph, "reference", reference, "csim", code),
-            compare(self.graph, "reference", reference, "rtl", rtl),
+        rows = self._simulated_rows(len(inputs))
+        code = to_types(csim(self.build, self.folder, inputs[rows]), self.build.graph, self.graph)
+        rtl = to_types(rtlsim(self.build, self.folder, inputs[rows], notice=notice), self.build.graph, self.graph)
+        comparisons = [compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph))]
+        if isinstance(self.build, Build):
+            native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
+            comparisons.append(compare(self.graph, "reference", reference, "emulator", native))
+        comparisons += [
+            compare(self.graph, "reference", reference[rows], "csim", code),
+            compare(self.graph, "reference", reference[rows], "rtl", rtl),
         ]
-        if (self.folder / NETLIST).is_file():
+        if isinstance(self.build, Build) and (self.folder / NETLIST).is_file():
             netlist = to_types(mapped(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
             comparisons.append(compare(self.graph, "reference", reference, "netlist", netlist))
-        # what the hardware's bits say, with steps that may differ between outputs
-        scores = np.ldexp(rtl[: len(labels)].astype(np.float64), -self._output_frac())
+        # what the hardware's bits say, where they have been simulated, with steps that may differ between outputs
+        answers = reference.copy()
+        answers[rows] = rtl
+        scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
         return {
             "comparisons": [asdict(c) for c in comparisons],
             "mismatches": sum(c.mismatches for c in comparisons),
@@ -161,8 +183,31 @@ class Design:
             "accuracy": float((scores.argmax(axis=1) == labels).mean()),
         }
 
+    def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
+        """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""
+        most = count if isinstance(self.build, Build) else max(64, STREAMED_CLOCKS // self.build.interval)
+        return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
     def _output_frac(self) -> np.ndarray:
         return np.concatenate([self.graph[name].type.frac.ravel() for name in self.graph.outputs]).astype(np.int64)
+
+
+def features_of(made: Build | StreamBuild) -> dict[str, float]:
+    """What the design consists of (`hwq.cost.features`); a stream is the sum of its stages, without the line buffers."""
+    if isinstance(made, Build):
+        return {**graph_features(made.graph), **circuit_features(made.circuit)}
+    total: Counter[str] = Counter()
+    for s in made.stages:
+        total.update({**graph_features(s.stage.graph), **circuit_features(s.circuit)})
+    return {**total, "latency_cycles": float(made.plan.latency_cycles)}
+
+
+def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
+    """Raises UsageError: a stream is asked of a step that knows designs with all inputs at once only."""
+    closed = {"nextpnr-ecp5": "placement by nextpnr", "bambu": "Bambu"}
+    found = [closed[s.program] for s in synthesiser.steps if s.program in closed]
+    if io == "stream" and found:
+        raise UsageError(f"a streamed design does not go through {found[0]}", hint="stop at --stage synth, or use --io parallel")
 
 
 def comparisons_of(content: Mapping[str, Any]) -> list[Comparison]:

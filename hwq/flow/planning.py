@@ -10,7 +10,7 @@ from pathlib import Path
 from hwq.boards import load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
-from hwq.flow.design import Design, code_digest
+from hwq.flow.design import Design, Io, code_digest, require_streamable
 from hwq.rundir import RunDir, explain
 from hwq.tools.runner import lead
 from hwq.tools.synthesis import Synthesiser, choose
@@ -44,12 +44,14 @@ def plan(
     stage: str | None = None,
     clock: Period | None = None,
     style: Style = "multiply",
+    io: Io = "parallel",
     out: Path | None = None,
 ) -> list[Planned]:
     """Generate the plans of points of a run.
 
     Args:
         style: of the C++ (`hwq.codegen.build.build`).
+        io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
         out: also copy each plan to `out/<point>`, to be taken to another machine.
 
     Raises:
@@ -59,9 +61,10 @@ def plan(
     directory = RunDir.open(run)
     period, code = clock or board.default_clock, code_digest()
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns, planned=True)
+    require_streamable(io, synthesiser)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, board, period, code, style)
+        design = Design(directory, p, board, period, code, style, io)
         summary = design.summary()
         design.write_test_data(synthesiser)
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])

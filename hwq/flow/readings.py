@@ -32,7 +32,7 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         ReportError: a report that cannot be read, measures nothing, is of another design or part, or of a trimmed design.
     """
     files = {Path(name).name: folder / name for name in record.outputs}
-    pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], 1)
+    pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1))
     if step.program == "yosys":
         path = files["stat.json"]
         reading = read_stat(path), Timing(), pipeline

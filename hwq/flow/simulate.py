@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwq.boards import load
-from hwq.flow.design import Design, code_digest, comparisons_of
+from hwq.codegen.build import Build
+from hwq.errors import UsageError
+from hwq.flow.design import Design, Io, code_digest, comparisons_of
 from hwq.rundir import RunDir
 from hwq.sim.compare import Comparison
 from hwq.sim.prove import Proof, prove
@@ -19,6 +21,7 @@ def simulate(
     board: str | None = None,
     point: str = "best",
     clock: Period | None = None,
+    io: Io = "parallel",
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, list[Comparison]]]:
     """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the mapped netlist.
@@ -29,7 +32,7 @@ def simulate(
         RunError, BoardError, ToolError.
     """
     out = []
-    for design in _designs(run, board, point, clock):
+    for design in _designs(run, board, point, clock, io):
         if tell:
             tell(design.point.id, "simulating")
         out.append((design.point.id, comparisons_of(design.simulation(fresh=True))))
@@ -43,26 +46,33 @@ def prove_points(
     board: str | None = None,
     point: str = "best",
     clock: Period | None = None,
+    io: Io = "parallel",
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, Proof]]:
     """[(point, proof)] that the mapped netlist equals the RTL; a point takes at most `timeout_s` seconds.
 
     Raises:
         RunError, BoardError, ToolError: no netlist yet, among others.
+        UsageError: of a stream.
         MismatchError: with a counterexample.
     """
     out = []
-    for design in _designs(run, board, point, clock):
+    for design in _designs(run, board, point, clock, io):
         if tell:
             tell(design.point.id, "proving that the netlist equals the RTL")
         design.summary()
+        if not isinstance(design.build, Build):
+            raise UsageError(
+                "a streamed design keeps a state, and such netlists are simulated, not proven",
+                hint="leave --prove or --io stream out",
+            )
         out.append((design.point.id, prove(design.build, design.folder, timeout_s)))
     return out
 
 
-def _designs(run: Path, board: str | None, point: str, clock: Period | None) -> list[Design]:
+def _designs(run: Path, board: str | None, point: str, clock: Period | None, io: Io) -> list[Design]:
     directory = RunDir.open(run)
     link = directory.meta().get("synth") or {}
     chosen = load(board or link.get("board") or "xcvu9p")
     period = clock or chosen.default_clock
-    return [Design(directory, p, chosen, period, code_digest()) for p in directory.select(point)]
+    return [Design(directory, p, chosen, period, code_digest(), io=io) for p in directory.select(point)]

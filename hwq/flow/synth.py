@@ -12,7 +12,7 @@ from hwq.boards import Board, load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError
-from hwq.flow.design import Design, code_digest, comparisons_of
+from hwq.flow.design import Design, Io, code_digest, comparisons_of, require_streamable
 from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.preflight import Preflight
 from hwq.flow.readings import require_pass
@@ -62,6 +62,7 @@ def synth(
     timeout_s: float | None = None,
     force: bool = False,
     style: Style = "multiply",
+    io: Io = "parallel",
     tell: Tell | None = None,
     progress: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
@@ -72,6 +73,7 @@ def synth(
         timeout_s: limit for each program.
         force: go on with designs that will not fit or exceed a tool's limits.
         style: of the C++ (`hwq.codegen.build.build`).
+        io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
         tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
@@ -85,8 +87,9 @@ def synth(
     points = directory.select(point)
     period, code = clock or board.default_clock, code_digest()
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
+    require_streamable(io, synthesiser)
     store = Store.open(store_path)
-    designs = [Design(directory, p, board, period, code, style) for p in points]
+    designs = [Design(directory, p, board, period, code, style, io) for p in points]
     preflight = Preflight(board, synthesiser, store)
     job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
     results: dict[str, SynthResult] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,17 @@ class _MaxPool(_Pool):
     """The greatest value of each window; what lies outside the input does not count."""
 
     def pool(self, x: Any) -> Any:
-        return ops.max_pool(x, self.size, strides=self.steps, padding=self.padding, data_format="channels_last")
+        """By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training."""
+        if self.pool_size is None:
+            return ops.max(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
+        if self.padding == "same":
+            x = ops.pad(x, [(0, 0), *self.pads, (0, 0)], constant_values=-np.inf)
+        counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], self.size, self.steps, strict=True)]
+        slices = []
+        for start in np.ndindex(self.size):
+            window = (slice(i, i + (n - 1) * s + 1, s) for i, n, s in zip(start, counts, self.steps, strict=True))
+            slices.append(x[(slice(None), *window)])
+        return functools.reduce(ops.maximum, slices)
 
 
 class _AveragePool(_Pool):
