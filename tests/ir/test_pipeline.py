@@ -1,0 +1,54 @@
+"""Where a pipeline is cut: no more stages than the longest chain asks for, and few registers among the cuts that leave as many."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import random_network
+
+from hwq.ir import Circuit, CircuitBuilder
+from hwq.passes.lower import lower
+from hwq.passes.pipeline import _placed, _Wires, pipeline, register_bits
+
+
+def funnel(levels: int) -> Circuit:
+    """Two narrow inputs, widened by `levels` doublings in a row of their sum: the cheapest place to cut is at the inputs."""
+    builder = CircuitBuilder()
+    builder.enter("x")
+    a, b = builder.input(0, 0, 1, 0), builder.input(1, 0, 1, 0)
+    wire = builder.add(a, b)
+    for _ in range(levels - 1):
+        wire = builder.add(wire, builder.add(wire, a, exponent=3, subtract=True))
+    return builder.build([wire])
+
+
+def test_a_cut_moves_to_where_few_bits_cross() -> None:
+    circuit = funnel(3)  # five adders in a row
+    assert [_placed(_Wires.of(circuit), [8]).max(), pipeline(circuit, 4).stage.max()] == [1, 1]
+    early = replace(circuit, stage=_placed(_Wires.of(circuit), [8]))
+    cut = pipeline(circuit, 4)
+    # the last of five adders stands behind the first cut; behind the best one stand four, fed by two narrow wires
+    assert register_bits(cut) < register_bits(early)
+    assert (cut.stage > 0).sum() == 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("levels", [1, 2, 4])
+def test_fewer_registers_and_no_more_stages(seed: int, levels: int) -> None:
+    circuit = lower(random_network(seed, (12, 10, 8, 6)))
+    early = replace(circuit, stage=_placed(_Wires.of(circuit), [2 * levels]))
+    cut = pipeline(circuit, levels)
+    assert cut.latency == early.latency
+    assert register_bits(cut) <= register_bits(early)
+
+
+def test_registers_are_counted_as_kept() -> None:
+    """A wire of 3 bits kept for two stages and read at both, one of 5 bits at the output register."""
+    builder = CircuitBuilder()
+    builder.enter("x")
+    x = builder.input(0, 0, 7, 0)
+    y = builder.add(x, builder.add(x, x))
+    circuit = replace(builder.build([y]), stage=np.array([0, 1, 2], np.int32))
+    assert register_bits(circuit) == 2 * 3 + 4 + 5
