@@ -62,6 +62,11 @@ def site(name: str, used: str, available: int | None = None, percent: str | None
     return [name, used, "0", "0", str(available), shown if percent is None else percent]
 
 
+def _empty(*columns: str) -> str:
+    """A table without rows has but two borders."""
+    return "".join(table([list(columns)]).splitlines(keepends=True)[:3])
+
+
 def utilisation(
     lut: int = 5123,
     ff: int = 1986,
@@ -71,6 +76,7 @@ def utilisation(
     *,
     state: str = "Routed",
     version: str = "2023.1",
+    boxes: tuple[str, ...] = (),
 ) -> str:
     """`report_utilization` of an UltraScale+ device."""
     whole, half = int(float(tiles)), round(2 * (float(tiles) % 1))
@@ -107,6 +113,7 @@ def utilisation(
         "ARITHMETIC": table([COLUMNS, site("DSPs", str(dsp), 1728), site("  DSP48E2 only", str(dsp))]),
         "Primitives": table([["Ref Name", "Used", "Functional Category"], ["LUT6", "4000", "CLB"], ["CARRY8", "301", "CLB"]]),
         "SLR CLB Logic and Dedicated Block Utilization": table(slr),
+        "Black Boxes": table([["Ref Name", "Used"], *([box, "1"] for box in boxes)]) if boxes else _empty("Ref Name", "Used"),
         "Instantiated Netlists": table([["Ref Name", "Used"], ["core", "1"]]),
     }
     title = "Utilization Design Information"

@@ -48,17 +48,35 @@ _COMPILE = re.compile(
 )
 _COSIM_FAIL = re.compile(r"co-simulation finished: FAIL", re.IGNORECASE)
 # Ends that no ERROR line announces.
-_BARE: tuple[tuple[Status, re.Pattern[str]], ...] = (
+# Each with words one of which is there, in lower case, where the expression can match: most logs have none, and a word is found quickly.
+_BARE: tuple[tuple[Status, tuple[str, ...], re.Pattern[str]], ...] = (
     (
         Status.OUT_OF_MEMORY,
+        ("bad_alloc", "out of memory", "cannot allocate memory", "oom-kill", "oom_kill"),
         re.compile(r"\bstd::bad_alloc\b|\bout of memory\b|\bcannot allocate memory\b|\boom[-_]kill", re.IGNORECASE),
     ),
-    (Status.TIMED_OUT, re.compile(r"^(?!INFO).*\btimed out\b.*$", re.MULTILINE | re.IGNORECASE)),
-    (Status.KILLED, re.compile(r"^(?:.*: line \d+:\s*)?(?:\[\d+\]\s*)?\d* ?Killed\b.*$|\bSIGKILL\b|\bsignal 9\b", re.MULTILINE)),
-    (Status.FAILED, re.compile(r"^Abnormal program termination|\(core dumped\)|^An unexpected error has occurred", re.MULTILINE)),
-    (Status.FAILED, re.compile(r"^Segmentation fault|^Parent process \(pid", re.MULTILINE)),
-    (Status.COMPILE_ERROR, re.compile(r"^ERR: .*compil.*|^@E .*compil.*|\berror: ld returned\b", re.MULTILINE | re.IGNORECASE)),
-    (Status.FAILED, re.compile(r"^ERR: .*|^@E .*|^Error: .*|^make(?:\[\d+\])?: \*\*\* .*", re.MULTILINE)),
+    (Status.TIMED_OUT, ("timed out",), re.compile(r"^(?!INFO).*\btimed out\b.*$", re.MULTILINE | re.IGNORECASE)),
+    (
+        Status.KILLED,
+        ("killed", "sigkill", "signal 9"),
+        re.compile(r"^(?:.*: line \d+:\s*)?(?:\[\d+\]\s*)?\d* ?Killed\b.*$|\bSIGKILL\b|\bsignal 9\b", re.MULTILINE),
+    ),
+    (
+        Status.FAILED,
+        ("abnormal program", "core dumped", "unexpected error"),
+        re.compile(r"^Abnormal program termination|\(core dumped\)|^An unexpected error has occurred", re.MULTILINE),
+    ),
+    (Status.FAILED, ("segmentation", "parent process"), re.compile(r"^Segmentation fault|^Parent process \(pid", re.MULTILINE)),
+    (
+        Status.COMPILE_ERROR,
+        ("err: ", "@e ", "ld returned"),
+        re.compile(r"^ERR: .*compil.*|^@E .*compil.*|\berror: ld returned\b", re.MULTILINE | re.IGNORECASE),
+    ),
+    (
+        Status.FAILED,
+        ("err: ", "@e ", "error: ", "make: ***", "]: ***"),
+        re.compile(r"^ERR: .*|^@E .*|^Error: .*|^make(?:\[\d+\])?: \*\*\* .*", re.MULTILINE),
+    ),
 )
 _NO_LICENCE = re.compile(r"^.*\[Common 17-348\].*$", re.MULTILINE)
 _STAGE_FAILED = re.compile(r"^[a-z]+_design failed\s*$", re.MULTILINE)
@@ -160,8 +178,9 @@ def classify(line: str) -> Status | None:
 
 
 def _bare(text: str) -> tuple[Status, str] | None:
-    for status, pattern in _BARE:
-        if match := pattern.search(text):
+    lower = text.lower()
+    for status, words, pattern in _BARE:
+        if any(word in lower for word in words) and (match := pattern.search(text)):
             start = text.rfind("\n", 0, match.start()) + 1
             return status, text[start : match.end()].strip()[:200]
     return None
@@ -190,7 +209,7 @@ def read_log(source: Source) -> Report:
     found = outcome(text)
     banner = _BANNER.search(text)
     path = _PATH.search(text)
-    devices = {match[1] or match[2] for match in _DEVICE.finditer(text)}
+    devices = {match[1] or match[2] for match in _DEVICE.finditer(text)} if "target device" in text or " -part " in text else set()
     return Report(
         "log",
         tool=banner[1] if banner else None,

@@ -36,10 +36,11 @@ _KERNEL: dict[str, tuple[str, ...]] = {"lut": ("lut",), "ff": ("reg",), "dsp": (
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """A whole design: the counts, and the rows that they are of."""
+    """A whole design: the counts by name, and the modules that were not there to be counted."""
 
     header: Header
     found: dict[str, float]
+    black_boxes: tuple[str, ...]
 
 
 def read_flat(source: Source) -> Report:
@@ -56,6 +57,9 @@ def read_flat(source: Source) -> Report:
         status, reason = Status.TRIMMED, f"only {found['lut']:g} LUTs are left: the design was trimmed, so this is no measurement"
     elif over := flat.found.get("over"):
         status, reason = Status.OVER_UTILISED, f"{over:g} % of a resource that the design needs is used"
+    if flat.black_boxes:
+        uncounted = f"{len(flat.black_boxes)} black boxes are not in the counts ({', '.join(flat.black_boxes[:4])})"
+        reason = uncounted if reason is None else f"{reason}; {uncounted}"
     fields: dict[str, Any] = {key: found.get(key) for key in _NAMES}
     return report_of(
         flat.header, "vivado_utilization", bram_unit="36K tile" if "bram" in found else None, status=status, reason=reason, **fields
@@ -87,12 +91,15 @@ def flat_counts(source: Source) -> Flat:
     require_end(source, lines, max(sections.values(), key=lambda s: s.start))
     found: dict[str, float] = {}
     rows: dict[str, float] = {}
+    boxes: list[str] = []
     for title, section in sections.items():
         if "slr" in title or "distribution" in title:
             continue
         for table in tables(source, lines, section.start, section.end):
             if table.columns and table.columns[0] == "site type" and "used" in table.columns:
                 _site_table(source, title, table, found, rows)
+            elif table.columns and table.columns[0] == "ref name" and title == "black boxes":
+                boxes += [row.cells[0] for row in table.rows]
             elif table.columns and table.columns[0] == "ref name":
                 _primitives(source, table, found)
     for key, what in (("lut", "LUT"), ("ff", "register"), ("bram", "block RAM"), ("dsp", "DSP")):
@@ -102,7 +109,7 @@ def flat_counts(source: Source) -> Flat:
         line = int(found["strange"])
         raise source.error(f"no URAM row, but {lines[line - 1].strip()[:30]!r}, which hwq does not know", line)
     _agree(source, rows, found)
-    return Flat(header, found)
+    return Flat(header, found, tuple(boxes))
 
 
 def _site_table(source: Source, title: str, table: Table, found: dict[str, float], rows: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hwq.errors import ReportError
 from hwq.reports.text import Source, read, refuse_damage
 from hwq.reports.timing import read_summary
 from hwq.reports.types import Resources, Timing
@@ -23,9 +24,14 @@ def read_utilization(path: Path) -> tuple[Header, Resources]:
     """The `report_utilization` of a whole design.
 
     Raises:
-        ReportError: missing, another report, truncated, or a number that cannot be right.
+        ReportError: missing, another report, truncated, a number that cannot be right, or modules that were not there to be counted.
     """
     flat = flat_counts(_source(path))
+    if flat.black_boxes:
+        names = ", ".join(flat.black_boxes[:4])
+        raise ReportError(
+            path, f"{len(flat.black_boxes)} black boxes are not in the counts: {names}", hint="add the files of these modules"
+        )
     return flat.header, resources_of(flat)
 
 

@@ -12,6 +12,7 @@ import report_samples as samples
 from hwq.errors import ReportError
 from hwq.reports import Report, Status, parse
 from hwq.reports.numbers import count, nanoseconds, number, whole, whole_range
+from hwq.reports.vivado import read_utilization
 
 
 @pytest.fixture
@@ -266,3 +267,12 @@ def test_a_table_without_its_lower_border(read: Any) -> None:
     del lines[borders[2]]
     with pytest.raises(ReportError, match="no lower border"):
         read("\n".join(lines))
+
+
+def test_black_boxes_are_named(read: Any, tmp_path: Path) -> None:
+    """Modules that were not there when the report was made: the counts of the others are no measurement of the design."""
+    report = read(samples.utilisation(boxes=("dense_0", "relu_0")))
+    assert report.lut == 5123 and report.reason == "2 black boxes are not in the counts (dense_0, relu_0)"
+    with pytest.raises(ReportError, match="black boxes"):
+        read_utilization(tmp_path / "some.txt")
+    assert read(samples.utilisation()).reason is None
