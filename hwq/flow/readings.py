@@ -32,7 +32,9 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         ReportError: a report that cannot be read, measures nothing, is of another design or part, or of a trimmed design.
     """
     files = {Path(name).name: folder / name for name in record.outputs}
-    pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1))
+    # that of hwq's own Verilog; what an HLS compiler makes of the C++ has another, which only its csynth report knows
+    own = step.name.split("-")[0] in ("yosys", "nextpnr", "board", "vivado")
+    pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1)) if own else Latency()
     if step.program == "yosys":
         path = files["stat.json"]
         reading = read_stat(path), Timing(), pipeline

@@ -15,7 +15,7 @@ from hwq.flow.synth import SynthResult, synth
 from hwq.measure.store import Store
 from hwq.tools.find import variable
 
-BOARDS = {"yosys": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}
+BOARDS = {"yosys": "zcu104", "bambu": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}
 PART = "xczu7ev-ffvc1156-2-e"
 
 
@@ -383,6 +383,22 @@ def test_a_child_that_lives_on_does_not_hold_the_run(bench: Bench) -> None:
     bench.tools("yosys", yosys=(stat_files() + "setsid sleep 30 &", None))
     found = bench.synth("yosys").measurement
     assert found is not None and found.seconds < 25
+
+
+def test_the_latency_of_another_compiler_is_not_ours(bench: Bench) -> None:
+    """The cycles of hwq's pipeline belong to its own Verilog: an HLS compiler's come from its report, or are unknown."""
+    bench.tools("yosys")
+    ours = bench.synth("yosys").measurement
+    export = samples.export_xml(run="impl").replace("xczu3eg-sbva484-1-e", PART).replace('MODULENAME="net"', 'MODULENAME="hwq_top"')
+    body = hls() + put("hls_prj/solution1/impl/report/verilog/export_impl.xml", export)
+    bench.tools("vitis", vitis_hls=(body, None))
+    csynth_, routed = bench.synth("vitis", "route").measurements
+    bench.tools("yosys", yosys=(put("bambu/stat.json", stat_json()), None))
+    bench.patch.setenv("HWQ_BAMBU", str(fake(bench.path / "tools", "bambu", put("hwq_top.v", "module"), "PandA 2024.10")))
+    bambu = bench.synth("bambu").measurement
+    assert ours is not None and ours.latency.max_cycles and csynth_.latency.max_cycles == 7
+    assert routed.latency.max_cycles is None and routed.resources.lut == 1906 and routed.timing.met is True
+    assert bambu is not None and bambu.latency.max_cycles is None and bambu.resources.lut == 300
 
 
 def test_power_is_kept(bench: Bench) -> None:
