@@ -13,6 +13,7 @@ from hwq.fixed import FixedType
 from hwq.fixed.types import bits_for
 
 SHARED_BITS = 16  # widest type that several weight values share
+STEP = 4
 
 Weight = tuple[int, int]  # an odd mantissa, and frac
 
@@ -43,8 +44,8 @@ def _groups(weights: Sequence[Weight]) -> list[list[Weight]]:
 
 
 def covering(weights: Sequence[Weight]) -> FixedType:
-    """The narrowest type that holds all values."""
-    frac = max(f for _, f in weights)
+    """A signed type that holds all values, its integer and fractional bits rounded up to a step, so that layers share types, too."""
+    frac = -(-max(f for _, f in weights) // STEP) * STEP
     scaled = [m << (frac - f) for m, f in weights]
-    low, high = min(*scaled, 0), max(*scaled, 0)
-    return FixedType(low < 0, bits_for(low, high), frac)
+    integer = bits_for(min(*scaled, -1), max(*scaled, 0)) - frac
+    return FixedType(True, frac - (-integer // STEP) * STEP, frac)
