@@ -75,8 +75,8 @@ class Engine:
         self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
         pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
         self._penalised = tf.constant(np.repeat([float(id(v) in pressed) for v in self.params], self.sizes).astype(np.float32))
-        self._epoch = tf.function(self._run_epoch, jit_compile=True)
-        self._validate = tf.function(self._run_validation)
+        self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
+        self._validate = tf.function(self._run_validation, autograph=False)
 
     def start(self) -> State:
         """The model as it is, as a population of one; Adam begins anew."""
