@@ -131,7 +131,9 @@ def margins(data: str, seed: str, epochs: str) -> dict[str, object]:
     x, y, held_out = (v.reshape(len(v), -1) if v.ndim > 2 else v for v in (dataset.x_train, dataset.y_train, dataset.x_test))
     keras.utils.set_random_seed(int(seed))
     hidden = [keras.layers.Dense(units, activation="relu") for units in (64, 32)]
-    model, _ = convert.quantize_model(keras.Sequential([keras.Input((x.shape[1],)), *hidden, keras.layers.Dense(dataset.n_classes)]))
+    model, _ = convert.quantize_model(
+        keras.Sequential([keras.Input((x.shape[1],)), *hidden, keras.layers.Dense(dataset.n_classes)])
+    )
     freeze.initialise(model, x[:4096])
     engine = Engine(model, TrainConfig(), x, y, quantised=True)
     state = engine.start()
@@ -143,7 +145,9 @@ def margins(data: str, seed: str, epochs: str) -> dict[str, object]:
     for margin in MARGINS:
         exact = freeze.freeze(model, x, margin)
         scores = freeze.logits(exact, held_out)
-        bits = sum(float(np.sum(np.asarray(q.high) > 0) and np.log2(np.asarray(q.high) + 1).sum()) for q in freeze.quantizers(exact))
+        bits = sum(
+            float(np.sum(np.asarray(q.high) > 0) and np.log2(np.asarray(q.high) + 1).sum()) for q in freeze.quantizers(exact)
+        )
         found[str(margin)] = {
             "overflow": float((scores != roomy).any(axis=1).mean()),
             "accuracy": float((scores.argmax(1) == dataset.y_test).mean()),
