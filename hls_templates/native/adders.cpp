@@ -218,7 +218,7 @@ class Search {
     Counts counts_;
     vector<vector<Place>> places_;  // by wire
 
-    using Entry = std::pair<int64_t, uint64_t>;  // (score, ~key): the top is the best score, then the smallest key
+    using Entry = std::pair<int64_t, uint64_t>;  // (score, key): the top is the best score, then the newest wires: several adders in a hundred fewer than the oldest
     std::priority_queue<Entry> heap_;
 
     static constexpr int kDeepest = 40;  // of a limit; the Python search has the same
@@ -271,7 +271,7 @@ class Search {
     }
 
     void push(uint64_t key, int32_t count) {
-        if (count > 1) heap_.push({score(key, count), ~key});
+        if (count > 1) heap_.push({score(key, count), key});
     }
 
     void share() {
@@ -287,12 +287,11 @@ class Search {
         }
         for (auto& p : places_) std::sort(p.begin(), p.end(), [](const Place& x, const Place& y) { return x.key < y.key; });
         vector<Entry> start;
-        counts_.each([&](uint64_t key, int32_t count) { start.push_back({score(key, count), ~key}); });
+        counts_.each([&](uint64_t key, int32_t count) { start.push_back({score(key, count), key}); });
         heap_ = std::priority_queue<Entry>(std::less<Entry>(), std::move(start));
         while (!heap_.empty()) {
-            auto [value, inverse] = heap_.top();
+            auto [value, key] = heap_.top();
             heap_.pop();
-            uint64_t key = ~inverse;
             int32_t count = counts_.get(key);
             if (count < 2) continue;
             if (score(key, count) != value) {

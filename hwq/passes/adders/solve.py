@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,15 +15,16 @@ from hwq.passes.adders.problem import Problem, Solution, Weights
 
 # Valuations in the order in which they are tried: none is best on every matrix. Overlapping bits find the narrow sums.
 WEIGHTS = (
+    Weights(count=32, bits=1, overlap=True),
     Weights(count=4, bits=1, overlap=True),
     Weights(count=0, bits=1, overlap=True),
     Weights(count=2, bits=1, overlap=True, base=1),
     Weights(count=0, bits=1, base=1),
-    Weights(count=0, bits=1, overlap=True, base=1),
     Weights(count=8, bits=1, base=1),
 )
+_ALIKE = 1.003  # costs that differ by less are alike: then the fewer adders, which have the fewer registers
 _PAIRS_QUICK = 1_000_000  # pairs of digits over all tries that take less than half a second
-_FEW_TRIES = 2  # of what takes longer
+_PAIRS_SLOW, _SLOW_TRIES = 8_000_000, 4  # over all tries of larger matrices: less than ten seconds
 _PAIRS_WHOLE = 8_000_000  # pairs up to which all inputs are searched together: a few seconds, 300 MB
 _DIGITS_A_BLOCK = 96  # of a column, where they are not
 
@@ -71,30 +72,22 @@ def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
         raise UsageError(f"no adder backend {options.backend!r}", hint="choose one of: hwq, naive, da4ml")
     problem = _with_blocks(problem, blocks_of(problem))
     pairs = max(problem.pairs(), 1)
-    tries = 1 if pairs == 1 else min(len(WEIGHTS), max(_PAIRS_QUICK // pairs, _FEW_TRIES if pairs <= _PAIRS_WHOLE else 1))
-    best: Solved | None = None
-    for weights in WEIGHTS[:tries]:
-        weights = Weights(weights.count, weights.bits, weights.overlap, weights.base, options.extra_depth)
-        found = finished(problem, _search(problem, weights))
-        if best is None or (found.cost, len(found.solution.operations)) < (best.cost, len(best.solution.operations)):
-            best = found
-    if best is None:
-        raise UsageError("no valuation to try")
-    return best
+    tries = [replace(weights, extra_depth=options.extra_depth) for weights in WEIGHTS[: _tries(pairs)]]
+    found = [finished(problem, _search(problem, weights)) for weights in tries]
+    least = min(one.cost for one in found)
+    return min((one for one in found if one.cost <= least * _ALIKE), key=lambda one: (len(one.solution.operations), one.cost))
+
+
+def _tries(pairs: int) -> int:
+    if pairs == 1:
+        return 1
+    if pairs > _PAIRS_QUICK // 2:
+        return max(1, min(_SLOW_TRIES, _PAIRS_SLOW // pairs))
+    return min(len(WEIGHTS), _PAIRS_QUICK // pairs)
 
 
 def _with_blocks(problem: Problem, block: np.ndarray) -> Problem:
-    return Problem(
-        problem.low,
-        problem.high,
-        problem.depth,
-        block.astype(np.int32),
-        problem.column,
-        problem.wire,
-        problem.position,
-        problem.sign,
-        problem.columns,
-    )
+    return replace(problem, block=block.astype(np.int32))
 
 
 def _search(problem: Problem, weights: Weights) -> Solution:
