@@ -218,7 +218,8 @@ class Search {
     Counts counts_;
     vector<vector<Place>> places_;  // by wire
 
-    using Entry = std::pair<int64_t, uint64_t>;  // (score, key): the top is the best score, then the newest wires: several adders in a hundred fewer than the oldest
+    // (score, key): the top is the best score, then the newest wires, which takes up to two adders in a hundred fewer than the oldest
+    using Entry = std::pair<int64_t, uint64_t>;
     std::priority_queue<Entry> heap_;
 
     static constexpr int kDeepest = 40;  // of a limit; the Python search has the same

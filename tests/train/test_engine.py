@@ -11,7 +11,7 @@ import pytest
 from hwq.data import load
 from hwq.errors import TrainingError, UsageError
 from hwq.train import convert, freeze, trainer
-from hwq.train.backend import keras, ops, tf
+from hwq.train.backend import deterministic, keras, ops, tf
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, batches, stack
@@ -143,3 +143,23 @@ def test_a_collapsed_training_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     )
     with pytest.raises(TrainingError, match="collapsed"):
         trainer.train(load("digits", seed=0), config, tmp_path / "run")
+
+
+def test_max_pooling_trains_deterministically() -> None:
+    """TensorFlow's own max pooling has no deterministic gradient in compiled training: the twin's is made of slices."""
+    deterministic(0)
+    x = RNG.normal(size=(64, 6, 6, 1)).astype(np.float32)
+    y = (x.mean(axis=(1, 2, 3)) > 0).astype(np.int64)
+    layers = [keras.layers.Conv2D(3, 3), keras.layers.MaxPooling2D(2, padding="same"), keras.layers.GlobalMaxPooling2D()]
+    model = keras.Sequential([keras.Input((6, 6, 1)), *layers, keras.layers.Dense(2)])
+    quantised, _ = convert.quantize_model(model)
+    freeze.initialise(quantised, x)
+    engine = Engine(quantised, CONFIG, x, y, quantised=True)
+    runs = []
+    for _ in range(2):
+        state, losses = engine.start(), []
+        for epoch in range(15):
+            state, loss = engine.epoch(state, batches(64, 32, 0, epoch), [1e-8])
+            losses.append(float(loss[0]))
+        runs.append(losses)
+    assert runs[0] == runs[1] and runs[0][-1] < runs[0][0]

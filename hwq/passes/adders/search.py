@@ -163,7 +163,7 @@ def _opposite(key: Key) -> Key:
 def _push(state: _Search, key: Key) -> None:
     count = state.counts[key]
     if count > 1:
-        # of equals the newest wires: several adders in a hundred fewer than with the oldest
+        # of equals the newest wires: up to two adders in a hundred fewer than with the oldest
         heapq.heappush(state.heap, (-_score(state, key, count), _opposite(key)))
 
 

@@ -79,6 +79,7 @@ def solve(problem: Problem, options: AdderOptions | None = None) -> Solved:
 
 
 def _tries(pairs: int) -> int:
+    """How many valuations there is time for."""
     if pairs == 1:
         return 1
     if pairs > _PAIRS_QUICK // 2:
