@@ -1,0 +1,92 @@
+"""Which cost models hold for a board and tool: those that `hwq calibrate` made here, else those that come with hwq."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hwq.boards import Board, load, names
+from hwq.cost.library import Library, read
+from hwq.cost.model import CostModel, ModelKey
+from hwq.errors import BoardError
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.resources import directory
+
+SHIPPED = "cost_models"
+_OPEN = ("yosys", "nextpnr-ecp5", "bambu")  # programs that know families of parts by Yosys' names
+
+
+def own_models() -> Path:
+    """Where `hwq calibrate` writes: $HWQ_COST_MODELS, else cost_models in the user's data folder."""
+    chosen = os.environ.get("HWQ_COST_MODELS")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hwq" / SHIPPED
+
+
+def model_family(board: Board, tool: str) -> str:
+    """Across which parts measurements of a tool can be compared: the open tools map alike for all parts of an architecture."""
+    return board.yosys_family if board.yosys_family and plain_tool(tool) in _OPEN else board.family
+
+
+def plain_tool(tool: str) -> str:
+    """A program's name without what packages it."""
+    return tool.removeprefix("yowasp-")
+
+
+def libraries(folder: Path | None = None) -> list[Library]:
+    """All models there are, those made here first; or those of one folder.
+
+    Raises:
+        CostModelError: a file of them is damaged.
+    """
+    folders = [folder] if folder is not None else [own_models(), directory(SHIPPED)]
+    return [read(path) for place in folders if place.is_dir() for path in sorted(place.glob("*.toml"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model for a question, and whether it is of the very version asked for."""
+
+    library: Library
+    exact: bool
+
+    def model(self, target: str, moment: str) -> CostModel | None:
+        """None where the tool does not report the target."""
+        found = self.library.models.get((target, moment))
+        return found if found is None or self.exact else replace(found, key=self.library.key)
+
+
+def find_models(board: Board, tool: str, version: str, stage: str, folder: Path | None = None) -> Found | None:
+    """The models for a tool and stage on a board: of that version, else of another one of the same tool; None where there are none.
+
+    Raises:
+        CostModelError: a file of them is damaged.
+    """
+    wanted = ModelKey(model_family(board, tool), plain_tool(tool), version, stage)
+    near: Found | None = None
+    for library in libraries(folder):
+        key = library.key
+        if (key.family, plain_tool(key.tool), key.stage) != (wanted.family, wanted.tool, wanted.stage):
+            continue
+        if key.version == version:
+            return Found(library, True)
+        near = near or Found(library, False)
+    return near
+
+
+def comparable(store: Store, board: Board, tool: str, version: str, stage: str) -> list[Measurement]:
+    """All stored measurements that may stand in one model with those on `board`, their family as the models name it."""
+    family = model_family(board, tool)
+    boards = {name: _family(name, tool) for name in names()}
+    found = store.find(tool=tool, version=version, stage=stage)
+    return [replace(m, family=family) for m in found if boards.get(m.key.board, m.family) == family]
+
+
+def _family(name: str, tool: str) -> str:
+    try:
+        return model_family(load(name), tool)
+    except BoardError:
+        return ""
