@@ -163,8 +163,19 @@ def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> tuple[Bits, Bit
     if high:
         view.adders.append(Adder(wire, len(high), len(pairs), first))
     paired = {y for _, y in pairs} if subtract else set()
-    plain = [*(x for x, _ in high), *(y for x, y in high if not subtract or (x, y) not in pairs)]
+    # bits that pass an adder spelt as a whole are bits of its result, which the scripts keep
+    whole = passed[_apart(c, wire, op) :]
+    plain = [*whole, *(x for x, _ in high), *(y for x, y in high if not subtract or (x, y) not in pairs)]
     return plain, list(paired)
+
+
+def _apart(c: _Columns, wire: int, op: Opcode) -> int:
+    """How many low bits the Verilog spells beside the adder, instead of adding zeros to them (`hwq.codegen.verilog_ops`)."""
+    shift = c.shift[wire]
+    if op is Opcode.NEG or shift == 0 or (shift < 0 and op is Opcode.SUB) or c.widths[wire] <= abs(shift):
+        return 0
+    fine = c.a[wire] if shift > 0 else c.b[wire]
+    return 0 if c.opcode[fine] == Opcode.CONST else abs(shift)
 
 
 def _gate(view: BitView, c: _Columns, wire: int, op: Opcode) -> Gate:
@@ -177,13 +188,29 @@ def _gate(view: BitView, c: _Columns, wire: int, op: Opcode) -> Gate:
         view.bits.append([made.get(bit, bit) for bit in a[:width]])
         return Gate(wire, op, True, tuple(made.values()), tuple((bit, a[-1]) for bit in made))
     every = tuple(a)
-    if op in (Opcode.MAX, Opcode.MIN, Opcode.MUL):
+    if op is Opcode.MUL:
         every += tuple(_bits(view, c, c.b[wire], 0, c.widths[c.b[wire]]))
+    if op in (Opcode.MAX, Opcode.MIN):
+        return _choice(view, c, wire, op)
     outputs = view._new(width, stage)
     view.bits.append(outputs)
     # bit i of a product depends on the bits up to i of both factors
     parts = [tuple(x[: i + 1] for x in (a, every[len(a) :])) for i in range(width)] if op is Opcode.MUL else []
     return Gate(wire, op, False, tuple(outputs), tuple((*x, *y) for x, y in parts) or (every,) * width)
+
+
+def _choice(view: BitView, c: _Columns, wire: int, op: Opcode) -> Gate:
+    """Where the operands have the same bit there is nothing to choose."""
+    width = c.widths[wire]
+    a, b = (_bits(view, c, operand, 0, max(width, c.widths[c.a[wire]], c.widths[c.b[wire]])) for operand in (c.a[wire], c.b[wire]))
+    compared = tuple(bit for x, y in zip(a, b, strict=True) if x != y for bit in (x, y))
+    outputs: list[int] = []
+    bits = []
+    for x, y in zip(a[:width], b[:width], strict=True):
+        bits.append(x if x == y else view._new(1, c.stage[wire])[0])
+        outputs += bits[-1:] if x != y else []
+    view.bits.append(bits)
+    return Gate(wire, op, False, tuple(outputs), (compared,) * len(outputs))
 
 
 def is_relu(circuit: Circuit, wire: int) -> bool:

@@ -52,10 +52,10 @@ class Maker:
     def of(cls, group: str, number: int) -> Maker:
         return cls(np.random.default_rng([number, *group.encode()]), [])
 
-    def input(self, shape: Shape, *, most: int = 8, signed: float = 0.5) -> Node:
+    def input(self, shape: Shape, *, most: int = 8, signed: float = 0.5, name: str = "x") -> Node:
         width = self.rng.integers(max(1, most - 4), most + 1, shape)
         types = TypeArray.of(self.rng.random(shape) < signed, width, self.rng.integers(0, 4, shape), Rounding.RND, Overflow.SAT)
-        return self._add(make_node("x", "input", type=types))
+        return self._add(make_node(name, "input", type=types))
 
     def op(self, op: str, *inputs: Node, **attrs: object) -> Node:
         return self._add(make_node(f"{op}_{len(self.nodes)}", op, inputs, attrs=attrs))  # type: ignore[arg-type]
@@ -160,7 +160,7 @@ def _choice(m: Maker) -> None:
     if m.rng.random() < 0.7:
         m.op("max_pool2d", x, size=(2, 2), strides=(2, 2), pads=(0, 0, 0, 0))
     else:
-        other = m.quantize(m.op("permute", x, dims=(1, 0, 2)), m.choose(3, 5, 8))
+        other = m.input(x.shape, most=int(m.choose(4, 6, 10)), signed=m.choose(0, 1), name="y")
         m.op("minimum" if m.rng.random() < 0.5 else "maximum", x, other)
 
 

@@ -111,7 +111,7 @@ def _gate(found: dict[str, float], circuit: Circuit, view: BitView, gate: Gate) 
     elif gate.opcode in _CHOICES:
         found["choice_bits"] += len(live)
         if not _shifted(circuit, source, other):
-            length = max(width, int(widths[other]))
+            length = len(gate.inputs[0]) // 2
             found["compare_bits"] += length
             found["compare4_cells"] += length // 8
             found["compare2_cells"] += length // 2 if length > 4 else 0
