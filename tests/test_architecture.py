@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sim": {"ir", "fixed", "codegen", "tools", "rundir", "errors"},
     "reports": {"errors"},
     "measure": {"reports", "errors"},
-    "cost": {"ir", "passes", "fixed", "measure", "errors"},
+    "cost": {"ir", "passes", "fixed", "measure", "reports", "errors"},
     "train": {"cost", "data", "rundir", "ir", "fixed", "frontend", "errors"},
     "allocate": {"ir", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},

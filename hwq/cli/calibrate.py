@@ -15,11 +15,15 @@ from hwq.codegen.steps import CHAINS, STAGES
 @click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
 @click.option("--budget-minutes", type=click.FloatRange(min=0), help="Begin no further design after so long.")
-@click.option("--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known.")
+@click.option(
+    "--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known."
+)
 @click.option("--jobs", default=2, show_default=True, help="Designs at a time.")
 @click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds for one run of a program.")
 @click.option("--work", type=click.Path(path_type=Path), help="Where designs are generated; default the user's cache.")
-@click.option("--out", type=click.Path(path_type=Path), help="Where the models go; default $HWQ_COST_MODELS or the user's data folder.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where the models go; default $HWQ_COST_MODELS or the user's data folder."
+)
 @store_option
 @as_json
 def calibrate(

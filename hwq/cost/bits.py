@@ -215,4 +215,4 @@ def _choice(view: BitView, c: _Columns, wire: int, op: Opcode) -> Gate:
 
 def is_relu(circuit: Circuit, wire: int) -> bool:
     """Whether a clamp only cuts negative values to zero."""
-    return circuit.low[wire] == 0 and circuit.high[wire] == circuit.high[circuit.a[wire]]
+    return bool(circuit.low[wire] == 0 and circuit.high[wire] == circuit.high[circuit.a[wire]])

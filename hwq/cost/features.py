@@ -81,10 +81,13 @@ def _elementwise(node: Node, sources: list[Node]) -> dict[str, float]:
         count = int(np.prod(node.integers("size")))
         return {"net_sum_bits": float(node.type.width.sum()) * (count - 1)}
     if node.op == "scale":
-        bits = enclosed_bits(odd_form(node.constant("factor"))[0]).astype(np.int64)
-        return {"net_sum_bits": float((widths[0] * np.maximum(bits - 1, 0)).sum()) / 2}
+        factor = enclosed_bits(odd_form(node.constant("factor"))[0]).astype(np.int64)
+        return {"net_sum_bits": float((widths[0] * np.maximum(factor - 1, 0)).sum()) / 2}
     if node.op == "table":
-        return {**_tables(node, sources[0]), "net_table_bits": float((np.exp2(widths[0].ravel() - 6) * node.type.width.ravel()).sum())}
+        return {
+            **_tables(node, sources[0]),
+            "net_table_bits": float((np.exp2(widths[0].ravel() - 6) * node.type.width.ravel()).sum()),
+        }
     return {}
 
 

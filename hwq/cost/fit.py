@@ -68,10 +68,10 @@ def fit(measurements: Sequence[Measurement], target: str, moment: str = COMPILED
         )
     samples = [Sample(m.features, float(target_of(m, target) or 0.0), m.group or m.key.design) for m in rows]
     model = fit_samples(samples, ModelKey.of(rows[0]), target, moment, prior)
-    if model.cv_error > LIMITS[target]:
+    limit = LIMITS.get(moment, LIMITS[target])
+    if model.cv_error > limit:
         raise CostModelError(
-            f"the model of {target} fails its cross-validation: error {model.cv_error:.0%} on designs left out, "
-            f"limit {LIMITS[target]:.0%}",
+            f"the model of {target} fails its cross-validation: error {model.cv_error:.0%} on designs left out, limit {limit:.0%}",
             hint="measure more designs: hwq calibrate",
         )
     return model
@@ -188,7 +188,9 @@ def _folds(groups: Sequence[str]) -> list[npt.NDArray[np.bool_]]:
     return [np.isin(names, different[k::count]) for k in range(count)]
 
 
-def _left_out(learn: Callable[[npt.NDArray[np.bool_]], Callable[[Floats], Floats]], x: Floats, folds: Sequence[npt.NDArray[np.bool_]]) -> Floats:
+def _left_out(
+    learn: Callable[[npt.NDArray[np.bool_]], Callable[[Floats], Floats]], x: Floats, folds: Sequence[npt.NDArray[np.bool_]]
+) -> Floats:
     predicted = np.zeros(len(x))
     for fold in folds:
         predicted[fold] = learn(~fold)(x[fold])

@@ -84,9 +84,7 @@ def _layers(node: Node, source: Node) -> list[LayerBits]:
         window = block.windows[int((width[block.windows] > 0).sum(axis=1).argmax())]
         w = block.weights
         x = (width[window], low[window], signed[window] != 0)
-        found.append(
-            LayerBits(node.name, node.source, bits[w], -frac[w].astype(np.int64), *x, len(block.windows), digits[w])
-        )
+        found.append(LayerBits(node.name, node.source, bits[w], -frac[w].astype(np.int64), *x, len(block.windows), digits[w]))
     return found
 
 
@@ -112,7 +110,7 @@ def shared_bits(layer: LayerBits, *, exact: bool = False) -> float:
         return 0.0
     scale, shared, rest = _LEFT[exact]
     shrink = scale * (1 + meetings(layer)) ** -shared * float(rows) ** -rest
-    return layer.places * tree_bits(layer, exact=exact) * min(shrink, 1.0)
+    return float(layer.places * tree_bits(layer, exact=exact) * min(shrink, 1.0))
 
 
 def meetings(layer: LayerBits) -> float:
@@ -126,7 +124,7 @@ def meetings(layer: LayerBits) -> float:
     at = layer.positions[present]
     spread = np.bincount(at - at.min(), weights=counts) / counts.sum()
     # digits of one weight lie anywhere in its bits
-    width = max(int(round(float(layer.weights[present].mean()))), 1)
+    width = max(round(float(layer.weights[present].mean())), 1)
     spread = np.convolve(spread, np.ones(width) / width)
     distances = np.convolve(spread, spread[::-1])
     return float(used.shape[1] * density**2 * (distances**2).sum())

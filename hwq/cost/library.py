@@ -96,9 +96,21 @@ def read(path: Path) -> Library:
 
 def _model(key: ModelKey, entry: Mapping[str, Any]) -> CostModel:
     ranges = {name: (float(low), float(high)) for name, (low, high) in entry["valid_range"].items()}
-    tables = {table: {name: float(value) for name, value in entry[table].items()} for table in _TABLES}
-    numbers = {name: entry[name] for name in _NUMBERS}
-    return CostModel(key, str(entry["target"]), moment=str(entry["moment"]), valid_range=ranges, **tables, **numbers)
+    coefficients, residual, misses = ({name: float(v) for name, v in entry[table].items()} for table in _TABLES)
+    return CostModel(
+        key,
+        str(entry["target"]),
+        coefficients,
+        int(entry["trained_on"]),
+        float(entry["cv_error"]),
+        float(entry["cv_worst"]),
+        ranges,
+        moment=str(entry["moment"]),
+        groups=int(entry["groups"]),
+        spread=float(entry["spread"]),
+        misses=misses,
+        residual=residual,
+    )
 
 
 def write_rows(stream: Any, rows: Sequence[Measurement]) -> None:

@@ -42,7 +42,7 @@ class Prediction:
     Attributes:
         low, high: nine of ten measured values lie between them.
         relative_error: mean error of the model's cross-validation.
-        out_of_range: a feature lies outside what the model has seen, or the version of the tool is another.
+        out_of_range: a feature lies outside what the model has seen.
     """
 
     value: float
@@ -108,7 +108,8 @@ class CostModel:
 
     def _miss(self, features: Mapping[str, float], value: float) -> float:
         parts = {name: abs(c * _feature(features, name)) for name, c in self.coefficients.items()}
-        return sum(u * parts.get(name, 0.0) for name, u in self.misses.items()) + self.misses.get(ROOT, 0.0) * max(value, 1.0) ** 0.5
+        known = sum(u * parts.get(name, 0.0) for name, u in self.misses.items())
+        return known + self.misses.get(ROOT, 0.0) * math.sqrt(max(value, 1.0))
 
     @property
     def _seen(self) -> tuple[_Bound, _Bound]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-TRAINING, EXPORTED, COMPILED = MOMENTS = ("training", "exported", "compiled")
+LINEAR, TRAINING, EXPORTED, COMPILED = MOMENTS = ("linear", "training", "exported", "compiled")
+# the costs that every quantised layer knows of itself: what `hwq train` pays without looking at the whole network
+LAYER_COSTS = ("ebops", "weight_bits", "activation_bits")
 TARGETS = ("lut", "ff", "carry", "dsp", "bram36", "latency_cycles", "period_ns", "seconds")
 Physics = Mapping[str, float]
 
@@ -21,6 +23,8 @@ _NETWORK = {
 _EXACT_TABLES = {6: {"exact_table6": 1.0, "exact_table_joins": 0.7}, 4: {"exact_table4": 1.0}}
 _GATES = {"relu_gates": 1.0, "saturated_bits": 1.0, "saturation_bits": 0.5, "choice_bits": 1.0}
 _LUT: dict[tuple[str, int], Physics] = {
+    (LINEAR, 6): {"ebops": 0.6, "weight_bits": 0.5, "activation_bits": 0.1},
+    (LINEAR, 4): {"ebops": 0.8, "weight_bits": 0.7, "activation_bits": 0.1},
     (TRAINING, 6): {"net_adder_bits": 1.0, **_NETWORK, "net_table_bits": 1.0},
     (TRAINING, 4): {"net_adder_bits": 1.3, **_NETWORK, "net_table_bits": 4.0},
     (EXPORTED, 6): {"exact_adder_bits": 1.0, **_NETWORK, **_EXACT_TABLES[6]},
@@ -64,9 +68,28 @@ _OTHERS: dict[tuple[str, str, int], Physics] = {
     ("seconds", COMPILED, 4): {"one": 4.0, "wires": 0.02, "chain_bits": 0.002},
 }
 # the most that cross-validation may find, as a mean relative error: above it a fit is no model
-LIMITS = {"lut": 0.30, "ff": 0.30, "carry": 0.30, "dsp": 0.30, "bram36": 0.30, "latency_cycles": 0.30, "period_ns": 0.30, "seconds": 1.0}
+LIMITS = {
+    "linear": 0.60,
+    "lut": 0.30,
+    "ff": 0.30,
+    "carry": 0.30,
+    "dsp": 0.30,
+    "bram36": 0.30,
+    "latency_cycles": 0.30,
+    "period_ns": 0.30,
+    "seconds": 1.0,
+}
 # errors are relative to the target or to this, whichever is more: ten cells of twenty say nothing of a network
-FLOOR = {"lut": 100.0, "ff": 100.0, "carry": 30.0, "dsp": 4.0, "bram36": 2.0, "latency_cycles": 1.0, "period_ns": 0.1, "seconds": 1.0}
+FLOOR = {
+    "lut": 100.0,
+    "ff": 100.0,
+    "carry": 30.0,
+    "dsp": 4.0,
+    "bram36": 2.0,
+    "latency_cycles": 1.0,
+    "period_ns": 0.1,
+    "seconds": 1.0,
+}
 
 
 def table_inputs(family: str) -> int:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hwq.boards import Board, load, names
+from hwq.cost.fit import fit
 from hwq.cost.library import Library, read
 from hwq.cost.model import CostModel, ModelKey
-from hwq.errors import BoardError
+from hwq.cost.terms import COMPILED
+from hwq.errors import BoardError, CostModelError
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.resources import directory
 
 SHIPPED = "cost_models"
+ENOUGH = 8  # measured designs from which a fit of one's own is better than that of another version of the tool
 _OPEN = ("yosys", "nextpnr-ecp5", "bambu")  # programs that know families of parts by Yosys' names
 
 
@@ -90,3 +95,23 @@ def _family(name: str, tool: str) -> str:
         return model_family(load(name), tool)
     except BoardError:
         return ""
+
+
+def models_without(design: str, measured: Sequence[Measurement], found: Found | None, targets: Sequence[str]) -> list[CostModel]:
+    """The compiled design's models of `targets`, made without the measurement of `design`; those that cannot be had are left out.
+
+    Args:
+        measured: comparable ones from the store: what is fitted where no models were made before, or only for another version.
+    """
+    rows = [m for m in measured if m.key.design != design]
+    if found is not None and (found.exact or len({m.key.design for m in rows}) < ENOUGH):
+        known = [found.model(target, COMPILED) for target in targets]
+        used = found.library.rows() if found.exact else []
+        if all(m.key.design != design for m in used):
+            return [model for model in known if model is not None]
+        rows = [m for m in used if m.key.design != design]
+    models = []
+    for target in targets:
+        with suppress(CostModelError):  # too few designs yet: then there is no prediction
+            models.append(fit(rows, target))
+    return models
