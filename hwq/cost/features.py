@@ -20,12 +20,12 @@ from hwq.ir.ops_table import rows_of
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
 
-VERSION = 2  # of the features' meaning: what was counted by another is counted anew
+VERSION = 2.0  # of the features' meaning: what was counted by another is counted anew
 
 
 def features(graph: Graph, circuit: Circuit) -> dict[str, float]:
-    """All features of a design, by name: those of its optimised graph and of its pipelined circuit."""
-    return {**graph_features(graph), **network_features(graph), **circuit_features(circuit)}
+    """All features of a design, by name: those of its optimised graph and of its pipelined circuit; `counted` is VERSION."""
+    return {**graph_features(graph), **network_features(graph), **circuit_features(circuit), "counted": VERSION}
 
 
 def graph_features(graph: Graph) -> dict[str, float]:

@@ -122,12 +122,9 @@ def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
         rows += existing.library.rows()
     first: dict[tuple[str, str], Measurement] = {}
     for m in rows:
-        if set(m.features) >= _EXPECTED:
+        if m.features.get("counted") == VERSION:
             first.setdefault((m.key.design, m.key.plan), m)
     return list(first.values())
-
-
-_EXPECTED = {"net_adder_bits", "pair_bits", "path_levels"}  # features counted by this version
 
 
 def _write_data(path: Path, rows: Iterable[Measurement]) -> None:
@@ -200,12 +197,11 @@ def _measured(trial: Trial, job: _Job) -> bool:
         "latency_cycles": made.plan.latency_cycles,
         "interval": 1,
         "group": trial.group,
-        "counted": VERSION,
         "features": features(made.graph, made.circuit),
     }
     keys = {step: _key(job, step, summary) for step in synthesiser.steps if step.measures}
     stored = [job.store.get(key) for key in keys.values()]
-    if all(m is not None and set(m.features) == set(summary["features"]) for m in stored):
+    if all(m is not None and m.features.get("counted") == VERSION for m in stored):
         job.tell(trial.name, "measured before")
         return False
     job.tell(trial.name, "synthesising")

@@ -94,8 +94,8 @@ class Design:
         path = self.folder / "build.json"
         if path.is_file():
             content = read_json(path)
-            if content.get("counted") != VERSION:
-                content |= {"counted": VERSION, "group": self.group, "features": features_of(self.build)}
+            if content["features"].get("counted") != VERSION:
+                content |= {"group": self.group, "features": features_of(self.build)}
                 write_json(path, content)
             return content
         made = self.build
@@ -111,7 +111,6 @@ class Design:
             "period_ns": made.plan.period_ns,
             "interval": made.interval if isinstance(made, StreamBuild) else 1,
             "features": features_of(made),
-            "counted": VERSION,
             "group": self.group,
         }
         write_json(path, content)
@@ -210,7 +209,7 @@ def features_of(made: Build | StreamBuild) -> dict[str, float]:
     total: Counter[str] = Counter()
     for s in made.stages:
         total.update(features(s.stage.graph, s.circuit))
-    return {**total, "latency_cycles": float(made.plan.latency_cycles)}
+    return {**total, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
 
 
 def require_streamable(io: Io, synthesiser: Synthesiser) -> None:

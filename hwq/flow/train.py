@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hwq.boards import load as load_board
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
-from hwq.cost.terms import LAYER_COSTS, LINEAR
+from hwq.cost.terms import LAYER_COSTS, LINEAR, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
 from hwq.flow.models import comparable, find_models, libraries
@@ -59,7 +59,10 @@ def _prices(out: Path, board: str, store_path: Path | str | None, notice: Callab
     model = price_model(board, store_path)
     if notice:
         notice(f"prices: {model}")
-    return {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
+    found = {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
+    with suppress(CostModelError):  # with the model of a whole network, prices follow the network
+        found |= price_model(board, store_path, TRAINING).coefficients
+    return found
 
 
 def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
