@@ -21,6 +21,7 @@ from hwq.measure.measurement import WHOLE, Measurement
 Floats = npt.NDArray[np.float64]
 FEWEST = 3
 PRIOR = 2.0  # designs that the physics of one term counts for
+UNSEEN = 0.5  # doubt of a term that no design has, as a share of it, before it is scaled to the coverage
 GAIN = 0.9  # of the cross-validated error that a correction must reach
 FOLDS = 10  # at most so many parts where designs are left out
 
@@ -165,6 +166,8 @@ def conformal(predicted: Floats, measured: Floats, parts: Floats, coverage: floa
     weight = np.sqrt(PRIOR) * np.where((column > 0).any(axis=0), np.sqrt((column**2).mean(axis=0)), 1.0)
     rows = np.concatenate([column, np.diag(weight)])
     misses, _ = nnls(rows, np.concatenate([miss / size, 0.01 * weight]))
+    # what no design has is known from physics alone
+    misses = np.where((column > 0).any(axis=0), misses, UNSEEN)
     scores = np.sort(miss / np.maximum(terms @ misses, 1e-9))
     rank = int(np.ceil((len(scores) + 1) * coverage))  # conformal: one more than there are
     return float(scores[min(rank, len(scores)) - 1]), misses
