@@ -206,10 +206,13 @@ def features_of(made: Build | StreamBuild) -> dict[str, float]:
     """What the design consists of (`hwq.cost.features`); a stream is the sum of its stages, without the line buffers."""
     if isinstance(made, Build):
         return features(made.graph, made.circuit)
+    parts = [features(s.stage.graph, s.circuit) for s in made.stages]
     total: Counter[str] = Counter()
-    for s in made.stages:
-        total.update(features(s.stage.graph, s.circuit))
-    return {**total, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
+    for part in parts:
+        total.update(part)
+    # the longest way is that of the slowest stage
+    longest = {name: max(part[name] for part in parts) for name in total if name.startswith("path_") or name == "fan_out"}
+    return {**total, **longest, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
 
 
 def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
