@@ -8,7 +8,7 @@ tenth. Intervals come from the errors on left-out kinds (Lei et al., JASA 2018, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -171,13 +171,6 @@ def conformal(predicted: Floats, measured: Floats, parts: Floats, coverage: floa
     scores = np.sort(miss / np.maximum(terms @ misses, 1e-9))
     rank = int(np.ceil((len(scores) + 1) * coverage))  # conformal: one more than there are
     return float(scores[min(rank, len(scores)) - 1]), misses
-
-
-def held_out(model: CostModel, samples: Sequence[Sample]) -> CostModel:
-    """`model` with the errors that it makes on other designs in place of those of its own cross-validation."""
-    scale = [max(s.value, FLOOR[model.target]) for s in samples]
-    errors = [abs(model.value(s.features) - s.value) / at for s, at in zip(samples, scale, strict=True)]
-    return replace(model, cv_error=float(np.mean(errors)), cv_worst=float(np.max(errors)))
 
 
 def _folds(groups: Sequence[str]) -> list[npt.NDArray[np.bool_]]:

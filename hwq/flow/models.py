@@ -60,8 +60,7 @@ class Found:
 
     def model(self, target: str, moment: str) -> CostModel | None:
         """None where the tool does not report the target."""
-        found = self.library.models.get((target, moment))
-        return found if found is None or self.exact else replace(found, key=self.library.key)
+        return self.library.models.get((target, moment))
 
 
 def find_models(board: Board, tool: str, version: str, stage: str, folder: Path | None = None) -> Found | None:
