@@ -21,6 +21,7 @@ from hwq.measure.measurement import WHOLE, Measurement
 Floats = npt.NDArray[np.float64]
 FEWEST = 3
 PRIOR = 2.0  # designs that the physics of one term counts for
+MOST = 4.0  # times its physics that a coefficient may be: what few designs have must not explain the others' errors
 UNSEEN = 0.5  # doubt of a term that no design has, as a share of it, before it is scaled to the coverage
 GAIN = 0.9  # of the cross-validated error that a correction must reach
 FOLDS = 10  # at most so many parts where designs are left out
@@ -195,7 +196,7 @@ def _left_out(
 
 def _solve(x: Floats, y: Floats, scale: Floats, start: Floats) -> Floats:
     """Non-negative coefficients: the physics scaled to the data, then moved as far as the data can carry."""
-    from scipy.optimize import nnls
+    from scipy.optimize import lsq_linear
 
     whole = (x @ start) / scale
     known = float(whole @ whole)
@@ -204,8 +205,10 @@ def _solve(x: Floats, y: Floats, scale: Floats, start: Floats) -> Floats:
     # a term that no row has stays at the physics, whatever its unit
     weight = np.sqrt(PRIOR) * np.where(weight > 0, weight, 1.0)
     rows = np.concatenate([x / scale[:, None], np.diag(weight)])
-    solution, _ = nnls(rows, np.concatenate([y / scale, weight * start * factor]))
-    return np.asarray(solution)
+    wanted = np.concatenate([y / scale, weight * start * factor])
+    most = MOST * start * max(factor, 1e-9)
+    found = lsq_linear(rows, wanted, bounds=(0, most)).x
+    return np.asarray(np.where(found > 1e-6 * most, found, 0.0))  # its solver stops just short of a bound
 
 
 def _correction(parts: Floats, y: Floats, scale: Floats) -> Floats:
