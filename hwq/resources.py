@@ -1,4 +1,4 @@
-"""Where hls_templates/ and boards/ are: beside the package in a checkout, inside it once installed."""
+"""Where hls_templates/, boards/ and cost_models/ are: beside the package in a checkout, inside it once installed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def directory(name: str) -> Path:
-    """The folder `name` ("boards" or "hls_templates").
+    """The folder `name` ("boards", "hls_templates" or "cost_models").
 
     An installed wheel carries the folders as `hwq/_resources/<name>`; a checkout and an editable install have them at
     the top level, beside the package.

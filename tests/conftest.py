@@ -12,5 +12,6 @@ def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A measurement store of its own for each test process, and no data folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HWQ_STORE", str(tmp_path_factory.mktemp("store") / "measurements.sqlite"))
+        patch.setenv("HWQ_COST_MODELS", str(tmp_path_factory.mktemp("models")))
         patch.delenv("HWQ_DATA", raising=False)
         yield

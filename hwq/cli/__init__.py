@@ -18,6 +18,7 @@ COMMANDS = {
     "synth": "Generate, prove, synthesise and measure points of a run.",
     "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
     "report": "Show a run: accuracy, predicted and measured cost.",
+    "calibrate": "Measure what operations cost, and fit cost models.",
     "store": "Show, export and import measurements.",
     "import": "Take the reports of a plan that ran elsewhere back into its run.",
     "boards": "List the boards.",

@@ -1,36 +1,35 @@
-"""What a design consists of, counted at two moments: from the graph (constants known) and from the pipelined circuit.
+"""What a design consists of, at three moments: while it trains (bits, no values), after export (constants known), after compilation.
 
-from the graph           unit
-ebops                    sum over all products of the design of enclosed bits(weight) x width(input element): a weight that serves
-                         many places (a convolution) counts at each; of two activations, width x width;
-                         for tables the 6-input LUTs that hold them: hwq.cost.multiplications
-weight_bits              sum over weights and biases of enclosed bits, each counted once
-activation_bits          sum of the widths of all quantised elements and results of tables
-nonzero, digits          non-zero weights and biases; their canonical signed digits
-from the circuit
-adders, adder_bits       additions; full adders they need: the bits of the result above those that bypass
-clamp_bits               width of every clamp's source, and of every maximum and minimum (comparators and selections)
-product_bits             sum over products of two activations of width x width
-table_bits               bits of all tables that are read, entry by entry, for each use
-register_bits            flip-flops of the emitted Verilog
-latency_cycles           pipeline depth
+docs/cost-model.md describes every feature with its unit. A model of a moment uses the features of that moment alone.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from hwq.cost.layers import layer_bits, shared_bits, tree_bits
 from hwq.cost.multiplications import ebops, enclosed_bits
+from hwq.cost.paths import paths
+from hwq.cost.structure import structure
+from hwq.cost.tables import lookup_tables, multiplexers, truth_tables
+from hwq.fixed import Overflow
 from hwq.ir import Circuit, Graph, Node, Opcode
 from hwq.ir.ops import odd_form
+from hwq.ir.ops_pool import max_windows
+from hwq.ir.ops_table import rows_of
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
 
-TRAINING = ("ebops", "weight_bits", "activation_bits")
+VERSION = 2.0  # of the features' meaning: what was counted by another is counted anew
+
+
+def features(graph: Graph, circuit: Circuit) -> dict[str, float]:
+    """All features of a design, by name: those of its optimised graph and of its pipelined circuit; `counted` is VERSION."""
+    return {**graph_features(graph), **network_features(graph), **circuit_features(circuit), "counted": VERSION}
 
 
 def graph_features(graph: Graph) -> dict[str, float]:
-    """The features of a graph, by name."""
+    """ebops, weight_bits, activation_bits, nonzero and digits of a graph."""
     totals = dict.fromkeys(("ebops", "weight_bits", "activation_bits", "nonzero", "digits"), 0.0)
     nodes = graph.by_name()
     for node in graph.nodes:
@@ -40,6 +39,70 @@ def graph_features(graph: Graph) -> dict[str, float]:
         for name, value in _constants(node).items():
             totals[name] += value
     return totals
+
+
+def network_features(graph: Graph) -> dict[str, float]:
+    """What the graph says of its size before an adder graph is solved.
+
+    net_* are known while training, from bits alone; exact_* need the constants.
+    """
+    layers = layer_bits(graph)
+    nodes = graph.by_name()
+    found = {
+        "net_adder_bits": sum(shared_bits(layer) for layer in layers),
+        "exact_adder_bits": sum(shared_bits(layer, exact=True) for layer in layers),
+        "exact_tree_bits": sum(layer.places * tree_bits(layer, exact=True) for layer in layers),
+        **dict.fromkeys(("net_relu_bits", "net_saturated_bits", "net_choice_bits", "net_products", "net_table_bits"), 0.0),
+        **dict.fromkeys(("net_sum_bits", "exact_table6", "exact_table4", "exact_table_joins"), 0.0),
+    }
+    for node in graph.nodes:
+        sources = [nodes[name] for name in node.inputs]
+        for name, value in _elementwise(node, sources).items():
+            found[name] += value
+    return found
+
+
+def _elementwise(node: Node, sources: list[Node]) -> dict[str, float]:
+    widths = [s.type.width.astype(np.int64) for s in sources]
+    if node.op == "quantize":
+        bits = float(node.type.width.sum())
+        saturated = bits if node.type.overflow is not Overflow.WRAP else 0.0
+        return {"net_relu_bits": bits if sources[0].op == "relu" else 0.0, "net_saturated_bits": saturated}
+    if node.op in ("maximum", "minimum", "leaky_relu"):
+        return {"net_choice_bits": float(node.type.width.sum())}
+    if node.op == "max_pool2d":
+        _, windows = max_windows(node, sources[0].shape)
+        return {"net_choice_bits": float((node.type.width.ravel() * (windows.shape[1] - 1)).sum())}
+    if node.op == "multiply":
+        return {"net_products": float((widths[0] * widths[1]).sum())}
+    if node.op in ("add", "subtract", "bias"):
+        return {"net_sum_bits": float(np.minimum(*widths).sum() if len(widths) == 2 else widths[0].sum())}
+    if node.op == "sum_pool2d":
+        count = int(np.prod(node.integers("size")))
+        return {"net_sum_bits": float(node.type.width.sum()) * (count - 1)}
+    if node.op == "scale":
+        factor = enclosed_bits(odd_form(node.constant("factor"))[0]).astype(np.int64)
+        return {"net_sum_bits": float((widths[0] * np.maximum(factor - 1, 0)).sum()) / 2}
+    if node.op == "table":
+        return {
+            **_tables(node, sources[0]),
+            "net_table_bits": float((np.exp2(widths[0].ravel() - 6) * node.type.width.ravel()).sum()),
+        }
+    return {}
+
+
+def _tables(node: Node, source: Node) -> dict[str, float]:
+    mantissas, _ = rows_of(node)
+    found = dict.fromkeys(("exact_table6", "exact_table4", "exact_table_joins"), 0.0)
+    for t, result, row in zip(source.type, node.type, node.integers("index"), strict=True):
+        if not t.width or not result.width:
+            continue
+        entries = mantissas[row].tolist()[: t.highest - t.lowest + 1]
+        functions = truth_tables(entries, t.lowest, t.width, result.width)
+        found["exact_table6"] += lookup_tables(functions, 6)
+        found["exact_table4"] += lookup_tables(functions, 4)
+        found["exact_table_joins"] += multiplexers(functions, 8)
+    return found
 
 
 def _constants(node: Node) -> dict[str, float]:
@@ -54,7 +117,7 @@ def _constants(node: Node) -> dict[str, float]:
 
 
 def circuit_features(circuit: Circuit) -> dict[str, float]:
-    """The features of a pipelined circuit, by name."""
+    """The features of a pipelined circuit, by name; those of `hwq.cost.structure` and `hwq.cost.paths` among them."""
     adders = np.isin(circuit.opcode, (Opcode.ADD, Opcode.SUB, Opcode.NEG))
     clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
     choices = np.flatnonzero(np.isin(circuit.opcode, (Opcode.MAX, Opcode.MIN)))
@@ -68,6 +131,8 @@ def circuit_features(circuit: Circuit) -> dict[str, float]:
         "table_bits": float(sum(int(widths[w]) * len(circuit.tables[int(circuit.b[w])]) for w in tables)),
         "register_bits": float(register_bits(circuit)),
         "latency_cycles": float(circuit.latency),
+        **structure(circuit),
+        **paths(circuit),
     }
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from hwq.boards import Board, load
 from hwq.codegen.build import Build, Style, build
-from hwq.cost.features import circuit_features, graph_features
+from hwq.cost.features import features as features_of
 from hwq.errors import DataError, ModelError
 from hwq.fixed import to_float
 from hwq.ir import Graph, parse, verify
@@ -83,7 +83,7 @@ class Compiled:
     def summary(self) -> str:
         """A few lines: layers, size before any tool has run, latency, files."""
         plan = self.build.plan
-        features = {**graph_features(self.build.graph), **circuit_features(self.build.circuit)}
+        features = features_of(self.build.graph, self.build.circuit)
         lines = [
             f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
             f"{len(self.build.ports.inputs)} inputs in {self.build.ports.input_bits} bits, "

@@ -17,7 +17,7 @@ import hwq
 from hwq.boards import Board
 from hwq.codegen.build import Build, Style, build
 from hwq.codegen.stream import StreamBuild, build_stream
-from hwq.cost.features import circuit_features, graph_features
+from hwq.cost.features import VERSION, features
 from hwq.errors import UsageError
 from hwq.flow.routed import compare_routed
 from hwq.ir import Graph, parse, verify
@@ -93,7 +93,11 @@ class Design:
         """What was generated (digests, features, latency), writing the files when they are not there yet."""
         path = self.folder / "build.json"
         if path.is_file():
-            return read_json(path)
+            content = read_json(path)
+            if content["features"].get("counted") != VERSION:
+                content |= {"group": self.group, "features": features_of(self.build)}
+                write_json(path, content)
+            return content
         made = self.build
         made.plan.write(self.folder)
         content = {
@@ -107,9 +111,15 @@ class Design:
             "period_ns": made.plan.period_ns,
             "interval": made.interval if isinstance(made, StreamBuild) else 1,
             "features": features_of(made),
+            "group": self.group,
         }
         write_json(path, content)
         return content
+
+    @property
+    def group(self) -> str:
+        """What the points of all runs on the same data have in common: cost models are tested on groups that they have not seen."""
+        return str(self.run.meta().get("dataset", {}).get("name", ""))
 
     def write_test_data(self, synthesiser: Synthesiser, rows: int = 200) -> None:
         """`tb_data/`: rows of the run with the reference's answers, for the test bench of a tool's own C- and co-simulation."""
@@ -195,11 +205,14 @@ class Design:
 def features_of(made: Build | StreamBuild) -> dict[str, float]:
     """What the design consists of (`hwq.cost.features`); a stream is the sum of its stages, without the line buffers."""
     if isinstance(made, Build):
-        return {**graph_features(made.graph), **circuit_features(made.circuit)}
+        return features(made.graph, made.circuit)
+    parts = [features(s.stage.graph, s.circuit) for s in made.stages]
     total: Counter[str] = Counter()
-    for s in made.stages:
-        total.update({**graph_features(s.stage.graph), **circuit_features(s.circuit)})
-    return {**total, "latency_cycles": float(made.plan.latency_cycles)}
+    for part in parts:
+        total.update(part)
+    # the longest way is that of the slowest stage
+    longest = {name: max(part[name] for part in parts) for name in total if name.startswith("path_") or name == "fan_out"}
+    return {**total, **longest, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
 
 
 def require_streamable(io: Io, synthesiser: Synthesiser) -> None:

@@ -51,6 +51,7 @@ def measure(
         log=str(folder / record.log),
         host=record.host,
         power_w=read_power(record, folder),
+        group=summary.get("group", ""),
     )
     names = [n for n in record.outputs if Path(n).suffix in REPORTS and Path(n).name != "netlist.json"]
     paths = {name: folder / name for name in (*names, record.log)}

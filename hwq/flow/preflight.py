@@ -15,8 +15,9 @@ from typing import Any
 from hwq.boards import Board
 from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
-from hwq.cost.model import CostModel, fit
-from hwq.errors import CostModelError, HwqError, PreflightError
+from hwq.cost.model import CostModel
+from hwq.errors import HwqError, PreflightError
+from hwq.flow.models import comparable, find_models, models_without
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.tools.synthesis import Synthesiser
@@ -84,10 +85,13 @@ class Preflight:
         self.comparable: dict[Step, list[Measurement]] = {}
         for step in synthesiser.steps:
             if step.measures and (tool := synthesiser.tools.get(step.program)) is not None:
-                found = store.find(tool=tool.name, version=tool.version, stage=step.stage, family=board.family)
-                self.comparable[step] = found
-        last = [rows for step, rows in self.comparable.items()][-1:]
-        self.models = {target: _model(last[0] if last else [], target) for target in ("lut", "ff")}
+                self.comparable[step] = comparable(store, board, tool.name, tool.version, step.stage)
+        self.models: dict[str, CostModel] = {}
+        if self.comparable:
+            step, rows = list(self.comparable.items())[-1]
+            tool = synthesiser.tools[step.program]
+            known = find_models(board, tool.name, tool.version, step.stage)
+            self.models = {m.target: m for m in models_without("", rows, known, ("lut", "ff"))}
 
     def forecast(self, folder: Path, summary: Mapping[str, Any], timeout_s: float | None = None) -> Forecast:
         """What to expect of the design whose build.json is `summary`; `folder` holds its files."""
@@ -117,7 +121,7 @@ class Preflight:
 
     def _expect(self, target: str, features: Mapping[str, float]) -> Expectation:
         available = self.board.lut if target == "lut" else self.board.ff
-        model = self.models[target]
+        model = self.models.get(target)
         try:
             if model is not None and not (found := model.predict(features)).out_of_range:
                 return Expectation(target, found.value, found.relative_error, available, True)
@@ -125,13 +129,6 @@ class Preflight:
             pass  # a feature that this design lacks: as good as no model
         value = sum(features.get(name, 0.0) for name in _UNMEASURED[target])
         return Expectation(target, value, _UNMEASURED_ERROR, available, False)
-
-
-def _model(rows: Sequence[Measurement], target: str) -> CostModel | None:
-    try:
-        return fit(rows, target)
-    except CostModelError:
-        return None
 
 
 def _seconds(rows: Sequence[Measurement], features: Mapping[str, float]) -> float | None:

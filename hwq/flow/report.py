@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import load
-from hwq.cost.model import TARGETS, CostModel, Prediction, fit
+from hwq.cost.model import CostModel, Prediction
 from hwq.errors import CostModelError
+from hwq.flow.models import Found, comparable, find_models, models_without
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.report.model import PointRow, RunReport
 from hwq.rundir import RunDir, best, read_json
+
+TARGETS = ("lut", "ff")
 
 
 def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
@@ -28,12 +31,13 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
     rows: list[PointRow] = []
     models: tuple[str, ...] = ()
     everything = _comparable(store, link) if store and link else []
+    found = _found(link)
     for p in points:
         summary, simulation = _artefacts(directory, link, p.id)
         measurement = _measurement(everything, summary, link)
-        rows.append(_row(p, summary, simulation, measurement, everything, chosen=p.id == best(points).id))
-    if everything:
-        models = tuple(str(model) for model in _models(everything))
+        rows.append(_row(p, summary, simulation, measurement, everything, found, chosen=p.id == best(points).id))
+    if link is not None:
+        models = tuple(str(model) for model in models_without("", everything, found, TARGETS))
     config, data = meta["config"], meta["dataset"]
     return RunReport(
         title=str(run),
@@ -61,7 +65,12 @@ def _artefacts(directory: RunDir, link: dict[str, Any] | None, point: str) -> tu
 
 def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
     """All measurements of the same family, tool and version, whatever run they are from."""
-    return store.find(tool=link["tool"], version=link["version"], stage=link["stage"], family=load(link["board"]).family)
+    return comparable(store, load(link["board"]), link["tool"], link["version"], link["stage"])
+
+
+def _found(link: dict[str, Any] | None) -> Found | None:
+    """The cost models of the tool that the run was synthesised with last."""
+    return find_models(load(link["board"]), link["tool"], link["version"], link["stage"]) if link else None
 
 
 def _measurement(everything: list[Measurement], summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:
@@ -71,14 +80,12 @@ def _measurement(everything: list[Measurement], summary: dict[str, Any] | None, 
     return next((m for m in everything if (m.key.design, m.key.plan, m.key.board) == wanted), None)
 
 
-def _models(measurements: list[Measurement]) -> list[CostModel]:
-    models = []
-    for target in TARGETS:
-        try:
-            models.append(fit(measurements, target))
-        except CostModelError:
-            continue  # too few designs yet: the report then shows no prediction
-    return models
+def _predicted(models: list[CostModel], features: dict[str, float]) -> dict[str, Prediction]:
+    """What the models say of a design, by target; nothing where it was generated before its features were counted as now."""
+    try:
+        return {model.target: model.predict(features) for model in models}
+    except CostModelError:
+        return {}
 
 
 def _row(
@@ -87,13 +94,13 @@ def _row(
     simulation: dict[str, Any] | None,
     measurement: Measurement | None,
     everything: list[Measurement],
+    found: Found | None,
     *,
     chosen: bool,
 ) -> PointRow:
     predicted: dict[str, Prediction] = {}
     if summary is not None:
-        others = [m for m in everything if m.key.design != summary["design"]]
-        predicted = {model.target: model.predict(summary["features"]) for model in _models(others)}
+        predicted = _predicted(models_without(summary["design"], everything, found, TARGETS), summary["features"])
     lut, ff = predicted.get("lut"), predicted.get("ff")
     resources = measurement.resources if measurement else None
     return PointRow(

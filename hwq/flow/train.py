@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwq.boards import load as load_board
-from hwq.cost.model import CostModel, ModelKey, training_prices
+from hwq.cost.fit import fit
+from hwq.cost.model import CostModel
+from hwq.cost.terms import LAYER_COSTS, LINEAR, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
-from hwq.measure.measurement import Measurement
+from hwq.flow.models import comparable, find_models, libraries
 from hwq.measure.store import Store
 from hwq.rundir import RunDir
 from hwq.train.config import TrainConfig
@@ -56,17 +59,32 @@ def _prices(out: Path, board: str, store_path: Path | str | None, notice: Callab
     model = price_model(board, store_path)
     if notice:
         notice(f"prices: {model}")
-    return dict(model.coefficients)
+    found = {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
+    with suppress(CostModelError):  # with the model of a whole network, prices follow the network
+        found |= price_model(board, store_path, TRAINING).coefficients
+    return found
 
 
-def price_model(board: str, store_path: Path | str | None) -> CostModel:
-    """Raises CostModelError: too few measurements on the board's family."""
-    family = load_board(board).family
-    groups: dict[ModelKey, list[Measurement]] = {}
-    for m in Store.open(store_path).find(family=family):
-        groups.setdefault(ModelKey.of(m), []).append(m)
-    if not groups:
-        raise CostModelError(
-            f"nothing has been measured on {family} yet", hint=f"measure a run first: hwq synth RUN --board {board} --point all"
-        )
-    return training_prices(max(groups.values(), key=len))
+def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
+    """The model of LUTs that prices come from: of the tool with most measurements on the board's family, else one that comes with hwq.
+
+    Raises:
+        CostModelError: there is none for the family, and too few measurements.
+    """
+    known = load_board(board)
+    store = Store.open(store_path)
+    keys = {(m.key.tool, m.key.version, m.key.stage) for m in store.find()}
+    groups = {key: comparable(store, known, *key) for key in sorted(keys)}
+    for key, rows in sorted(groups.items(), key=lambda item: -len(item[1])):
+        found = find_models(known, *key)
+        model = found.model("lut", moment) if found is not None and found.exact else None
+        if rows and model is not None:
+            return model
+        with suppress(CostModelError):
+            return fit(rows, "lut", moment)
+    for library in libraries():
+        if library.key.family in (known.family, known.yosys_family) and ("lut", moment) in library.models:
+            return library.models["lut", moment]
+    raise CostModelError(
+        f"nothing has been measured on {known.family} yet", hint=f"hwq calibrate --board {board}, or hwq synth RUN --point all"
+    )

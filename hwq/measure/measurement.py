@@ -42,6 +42,7 @@ class Measurement:
         family: the board's family, across whose parts cost models hold.
         features: what the design consists of (`hwq.cost.features`), so that a model can be fitted without its files.
         seconds, peak_mb: what the tool took.
+        group: the kind of design: those of one group are alike, and a fit is tested on groups that it has not seen.
         power_w: estimated power of the routed design in W, where the tool was asked for it.
         when: ISO 8601, UTC.
         log: the tool's log file; host: the machine.
@@ -59,6 +60,7 @@ class Measurement:
     log: str = ""
     host: str = ""
     power_w: float | None = None
+    group: str = ""
 
     def body(self) -> str:
         """Everything but the key, as JSON."""

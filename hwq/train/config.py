@@ -37,7 +37,8 @@ class TrainConfig:
         overflow: WRAP or SAT, of hidden activations; the input saturates, since the host pays for that.
         max_points: points of the Pareto front to finish.
         random_rows: random rows at 4x the input range, beside the test rows, for the proofs.
-        costs: "ebops", or "measured" with `prices` (LUT for each unit of the features in PRICES).
+        costs: "ebops", or "measured" with `prices`: LUT for each unit of the features in PRICES; with the coefficients of a model of
+            the moment "training" among them (`hwq.cost.prices`), every layer is priced by itself, and anew as it changes.
     """
 
     model: str = "mlp:64,32"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from hwq.cost.prices import Prices
 from hwq.train.config import TrainConfig
 
 GAIN = 0.3  # part of the logarithmic error that beta takes up in an epoch
@@ -25,6 +26,8 @@ class Control:
     betas: list[float]
     first_cost: float | None = None
     epoch: int = 0
+    prices: list[Prices] = field(default_factory=list)  # of every network's layers, where they are measured ones
+    scale: float | None = None  # EBOPs that one unit of these is worth: that of the first network
 
     @classmethod
     def start(cls, config: TrainConfig, size: int) -> Control:
@@ -36,10 +39,12 @@ class Control:
 
     @classmethod
     def load(cls, config: TrainConfig, saved: Mapping[str, Any]) -> Control:
-        return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"])
+        prices, scale = saved.get("prices", []), saved.get("scale")
+        return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"], prices, scale)
 
     def to_json(self) -> dict[str, Any]:
-        return {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
+        content = {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
+        return {**content, "prices": self.prices, "scale": self.scale} if self.prices else content
 
     def steer(self, costs: Sequence[Mapping[str, float]], epoch: int, phase: str) -> None:
         """Set the betas of the next epoch from what the networks cost after this one."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwq.train.backend import keras, tf
 from hwq.train.config import TrainConfig
-from hwq.train.layers import bit_variables, penalised_variables, priced, total_costs
+from hwq.train.layers import COSTS, bit_variables, penalised_variables, priced, priced_by_layer, total_costs
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 
@@ -91,12 +91,18 @@ class Engine:
         for variable, value in zip(self.others, state.others, strict=True):
             variable.assign(value[member])
 
-    def epoch(self, state: State, order: np.ndarray, betas: Sequence[float], rate: float = 1.0) -> tuple[State, np.ndarray]:
+    def epoch(
+        self, state: State, order: np.ndarray, betas: Sequence[float], rate: float = 1.0, layer_prices: np.ndarray | None = None
+    ) -> tuple[State, np.ndarray]:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
-        `rate` scales the learning rates of the configuration.
+        `rate` scales the learning rates of the configuration. `layer_prices`, (K, layers, costs), takes the place of `prices`: those
+        of each network's own layers (`hwq.train.layers.priced_by_layer`).
         """
-        price = tf.constant(np.asarray(betas, np.float32))
+        each = np.asarray(betas, np.float32)
+        if layer_prices is not None:  # beta first, and the prices behind it
+            each = np.concatenate([each[:, None], layer_prices.reshape(len(each), -1).astype(np.float32)], axis=1)
+        price = tf.constant(each)
         after, losses = self._epoch(state, self.x, self.y, tf.constant(order), price, tf.constant(rate, tf.float32))
         return after, losses.numpy()
 
@@ -130,7 +136,8 @@ class Engine:
             after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, rate)
             return i + 1, after, losses + now
 
-        _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, tf.zeros_like(betas)))
+        none = tf.zeros_like(betas if len(betas.shape) == 1 else betas[:, 0])
+        _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, none))
         return after, losses / steps
 
     def _population_step(self, state: State, x: Any, y: Any, betas: Any, rate: Any) -> tuple[State, Any]:
@@ -155,7 +162,7 @@ class Engine:
             with self._scope(params, others) as scope:
                 loss = _loss(y, self.model(x, training=True))
                 if self.quantised:
-                    loss += beta * priced(total_costs(self.model), self.prices, self.config.gamma)
+                    loss += self._resources(beta)
                     loss += self.config.l1 * tf.reduce_sum(tf.abs(params * self._penalised))
         kept = tuple(_else(scope.get_current_value(v), old) for v, old in zip(self.others, others, strict=True))
         gradient = tape.gradient(loss, params)
@@ -165,6 +172,12 @@ class Engine:
         scale = rate * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
         params = params - self._steps * scale * mean / (tf.sqrt(square) + floor)
         return params, kept, mean, square, loss
+
+    def _resources(self, beta: Any) -> Any:
+        """The resource term of the loss, at a beta that may have the prices of the layers behind it."""
+        if not len(beta.shape):
+            return beta * priced(total_costs(self.model), self.prices, self.config.gamma)
+        return beta[0] * priced_by_layer(self.model, tf.reshape(beta[1:], (-1, len(COSTS))), self.config.gamma)
 
 
 def _else(value: Any, fallback: Any) -> Any:

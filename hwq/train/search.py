@@ -22,6 +22,7 @@ from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State, batches, stack
 from hwq.train.history import History
+from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
@@ -38,10 +39,12 @@ class Search:
     run: RunDir
     report: Callable[[Progress], None]
     save_seconds: float
+    pricing: Pricing | None = None
     archive: list[Candidate] = field(default_factory=list)
     _history: History = field(init=False)
     _losses: Any = None
     _saved: float = 0.0
+    _scale: float | None = None  # of the measured prices, which the population takes over
 
     @property
     def chance(self) -> float:
@@ -66,6 +69,7 @@ class Search:
         if phase == "bits":
             self._trunk(start if state is None else state, epoch, control)
             epoch, state = 0, None
+        self._scale = control.scale
         if self.config.settle_epochs and self.archive:
             if state is None:
                 state, control = self._branch()
@@ -81,6 +85,7 @@ class Search:
         total, collapsed = self.config.trunk_epochs, 0
         for epoch in range(done, total):
             before = state
+            self._reprice(state, control, epoch, total)
             state = self._epoch(state, epoch, control, 1.0, "bits", before)
             val = self._look(state, epoch, total, control, "bits", keep=epoch >= self.config.warm_epochs)
             collapsed = collapsed + 1 if epoch >= self.config.warm_epochs and val <= self.chance + 0.01 else 0
@@ -99,19 +104,27 @@ class Search:
         while len(states) < self.config.population:  # a short front: the best ones twice, so that the shape stays as compiled
             states.append(states[-1])
             chosen.append(chosen[-1])
-        return stack(states), Control.at(self.config, [c.beta for c in chosen])
+        found = Control.at(self.config, [c.beta for c in chosen])
+        found.scale = self._scale
+        return stack(states), found
 
     def _settle(self, state: State, done: int, control: Control) -> None:
         total, first = self.config.settle_epochs, self.config.trunk_epochs
         for epoch in range(done, total):
+            self._reprice(state, control, epoch, 2 * total)
             falling = 0.5 * (1 + np.cos(np.pi * epoch / total))
             state = self._epoch(state, first + epoch, control, SETTLED_RATE + (1 - SETTLED_RATE) * falling, "settle", state)
             self._look(state, epoch, total, control, "settle", keep=True)
             self._save(state, "settle", epoch + 1, control, now=epoch + 1 == total)
 
+    def _reprice(self, state: State, control: Control, epoch: int, total: int) -> None:
+        if self.pricing is not None and self.pricing.due(control, epoch, total):
+            self.pricing.refresh(state, control)
+
     def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, before: State) -> State:
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
-        after, losses = self.engine.epoch(state, order, control.betas, rate)
+        table = self.pricing.table(control) if self.pricing is not None else None
+        after, losses = self.engine.epoch(state, order, control.betas, rate, table)
         if not np.isfinite(losses).all():
             done = number if phase == "bits" else number - self.config.trunk_epochs
             self._save(before, phase, done, control, now=True)

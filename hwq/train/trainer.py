@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
 from hwq.ir import parse
@@ -20,6 +21,7 @@ from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import budgeted, finish, uniform_ebops
 from hwq.train.layers import total_costs
+from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.search import Search
 
@@ -172,13 +174,14 @@ def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: Ru
     """Train weights and bitwidths; the archive of the best networks seen."""
     freeze.initialise(model, dataset.x_train)
     engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
-    return Search(engine, dataset, config, directory, report, SAVE_SECONDS).run_all()
+    pricing = Pricing(engine, config, dataset.x_train) if config.costs == "measured" and linearisable(config.prices) else None
+    return Search(engine, dataset, config, directory, report, SAVE_SECONDS, pricing).run_all()
 
 
 def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
     """Measured prices in the unit of EBOPs: scaled so that the network costs at the start what its EBOPs are, which keeps beta's meaning."""
-    if config.costs != "measured":
-        return None
+    if config.costs != "measured" or linearisable(config.prices):
+        return None  # EBOPs, or prices of every layer's own: hwq.train.pricing
     costs = {name: float(value) for name, value in total_costs(model).items()}
     priced = sum(config.prices.get(name, 0.0) * costs[name] for name in PRICES)
     if priced <= 0:

@@ -11,7 +11,9 @@ from fake_runs import fake, make_run, prove, put, stat_json
 
 from hwq import boards
 from hwq.codegen.plan import TOP
+from hwq.cost.terms import COMPILED, physics
 from hwq.errors import PreflightError
+from hwq.flow import models
 from hwq.flow import synth as flow
 from hwq.flow.preflight import Preflight, duration, hls_limits
 from hwq.measure.measurement import Key, Measurement
@@ -36,19 +38,24 @@ def store_with(path: Path, bits: list[int], seconds: float = 10.0) -> Store:
     store = Store.open(path)
     for n in bits:
         key = Key(f"d{n}", f"p{n}", "design", BOARD.name, "yosys", "0.70", "synth")
-        features = {"adder_bits": n, "clamp_bits": 0.0, "adders": n / 10 - 1, "register_bits": n / 2}
+        features = features_of(n)
         found = Resources(lut=1.2 * n, ff=n / 2)
         store.put(Measurement(key, BOARD.family, found, Timing(), Latency(), features, seconds * n / 1000, 1.0))
     return store
 
 
 def summary(bits: float) -> dict[str, object]:
-    features = {"adder_bits": bits, "clamp_bits": 0.0, "adders": bits / 10 - 1, "register_bits": bits / 2}
-    return {"features": features, "latency_cycles": 4}
+    return {"features": features_of(bits), "latency_cycles": 4}
+
+
+def features_of(bits: float) -> dict[str, float]:
+    zeros = dict.fromkeys(physics("lut", COMPILED, "xcup") or {}, 0.0)
+    size = {"adder_bits": bits, "pair_bits": bits, "adders": bits / 10 - 1, "register_bits": bits / 2, "ff_bits": bits / 2}
+    return {**zeros, "clamp_bits": 0.0, **size}
 
 
 def test_a_model_predicts_with_its_error_and_the_time(tools: Path, tmp_path: Path) -> None:
-    store = store_with(tmp_path / "s.sqlite", [500, 800, 1000, 1500, 2000])
+    store = store_with(tmp_path / "s.sqlite", [500, 600, 700, 800, 1000, 1200, 1500, 1700, 2000])
     chosen = choose("yosys", BOARD, period_ns=5.0)
     forecast = Preflight(BOARD, chosen, store).forecast(tmp_path, summary(1200))
     lut, ff, dsp = forecast.resources
@@ -62,7 +69,8 @@ def test_a_model_predicts_with_its_error_and_the_time(tools: Path, tmp_path: Pat
     )
 
 
-def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path) -> None:
+def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(models, "libraries", lambda _folder=None: [])
     chosen = choose("yosys", BOARD, period_ns=5.0)
     preflight = Preflight(BOARD, chosen, Store.open(tmp_path / "s.sqlite"))
     forecast = preflight.forecast(tmp_path, summary(1200))
@@ -78,7 +86,7 @@ def test_far_from_what_was_measured_it_is_a_guess_again(tools: Path, tmp_path: P
 
 
 def test_a_measured_design_that_does_not_fit(tools: Path, tmp_path: Path) -> None:
-    store = store_with(tmp_path / "s.sqlite", [150_000, 200_000, 240_000])
+    store = store_with(tmp_path / "s.sqlite", list(range(150_000, 250_000, 10_000)))
     small = replace(BOARD, lut=100_000)
     preflight = Preflight(small, choose("yosys", small, period_ns=5.0), store)
     with pytest.raises(PreflightError, match=r"LUT ± .* of 100000 will not fit") as caught:

@@ -16,7 +16,10 @@ from networks import random_network
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.cost.features import circuit_features, enclosed_bits, graph_features
-from hwq.cost.model import fit, training_prices
+from hwq.cost.fit import Sample, conformal, fit, fit_all, fit_samples
+from hwq.cost.library import file_name, read, to_text, write_rows
+from hwq.cost.model import ModelKey
+from hwq.cost.terms import COMPILED, LAYER_COSTS, LINEAR, physics
 from hwq.errors import CostModelError, StoreError
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
@@ -75,26 +78,72 @@ def test_bad_stores_are_refused(tmp_path: Path) -> None:
         Store.open(Path("/proc/nowhere/s.sqlite"))
 
 
-def family(n: int, noise: float = 0.0) -> list[Measurement]:
+def family(n: int, noise: float = 0.0, groups: int = 4) -> list[Measurement]:
     rng = np.random.default_rng(0)
     rows = []
     for i in range(n):
-        adder, clamp = rng.uniform(100, 5000), rng.uniform(0, 1)
-        lut = 0.8 * adder * (1 + noise * rng.normal())
-        bits = {"ebops": adder * 2, "weight_bits": adder / 3, "activation_bits": 50.0}
-        rows.append(measurement(i, lut, adder_bits=adder, clamp_bits=clamp, adders=adder / 8, **bits))
+        adders, gates = rng.uniform(200, 5000), rng.uniform(0, 300)
+        lut = (0.8 * adders + 1.2 * gates) * (1 + noise * rng.normal())
+        found = {name: 0.0 for name in physics("lut", COMPILED, "") or {}}
+        bits = {"ebops": adders * 2, "weight_bits": adders / 3, "activation_bits": 50.0}
+        rows.append(
+            replace(measurement(i, lut, **{**found, **bits, "pair_bits": adders, "relu_gates": gates}), group=f"g{i % groups}")
+        )
     return rows
 
 
-def test_fit_finds_the_coefficient_and_its_error() -> None:
-    model = fit(family(20, 0.05), "lut")
-    assert set(model.coefficients) == {"adder_bits"} and abs(model.coefficients["adder_bits"] - 0.8) < 0.03
-    assert 0.02 < model.cv_error < 0.08
-    inside = model.predict({"adder_bits": 1000.0})
-    assert abs(inside.value - 800) < 30 and not inside.out_of_range
-    assert model.predict({"adder_bits": 1e6}).out_of_range
-    with pytest.raises(CostModelError, match="adder_bits"):
+def test_fit_finds_the_coefficients_and_their_error() -> None:
+    model = fit(family(40, 0.03), "lut")
+    assert abs(model.coefficients["pair_bits"] - 0.8) < 0.03
+    assert model.coefficients["table6"] > 0  # no design has a table: the physics stays, scaled
+    assert 0.01 < model.cv_error < 0.06 and model.groups == 4
+    inside = model.predict(family(40)[0].features)
+    assert not inside.out_of_range and inside.low < inside.value < inside.high
+    assert model.predict({**family(1)[0].features, "pair_bits": 1e6}).out_of_range
+    assert model.predict({**family(1)[0].features, "table6": 50.0}).out_of_range  # never seen a table
+    with pytest.raises(CostModelError, match="pair_bits"):
         model.predict({})
+
+
+def test_coefficients_are_never_negative() -> None:
+    rows = [
+        replace(m, resources=Resources(lut=max(m.features["pair_bits"] - 2 * m.features["relu_gates"], 50.0))) for m in family(30)
+    ]
+    model = fit_samples(
+        [Sample(m.features, float(m.resources.lut or 0), m.group) for m in rows], ModelKey.of(rows[0]), "lut", COMPILED,
+        physics("lut", COMPILED, "") or {},
+    )  # fmt: skip
+    assert min(model.coefficients.values()) >= 0
+
+
+def test_whole_groups_are_left_out() -> None:
+    """One kind of design costs twice as much: seen only by leaving that kind out as a whole."""
+    rows = family(40)
+    odd = [replace(m, resources=Resources(lut=2 * (m.resources.lut or 0))) if m.group == "g0" else m for m in rows]
+    mixed = [replace(m, group=f"h{i}") for i, m in enumerate(odd)]
+    assert fit(odd, "lut").cv_worst > 0.45
+    apart = _cross_validated(odd)
+    assert apart > 1.1 * _cross_validated(mixed)
+
+
+def _cross_validated(rows: list[Measurement]) -> float:
+    samples = [Sample(m.features, float(m.resources.lut or 0), m.group) for m in rows]
+    return fit_samples(samples, ModelKey.of(rows[0]), "lut", COMPILED, physics("lut", COMPILED, "") or {}).cv_error
+
+
+def test_nine_of_ten_new_designs_lie_in_the_interval() -> None:
+    """Over 20 fits to 60 designs, 200 new designs each: conformal intervals cover what they promise, and no more."""
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(20):
+        parts = rng.uniform(100, 3000, (260, 2))
+        y = parts.sum(axis=1) + parts[:, 1] * rng.normal(0, 0.2, 260)
+        spread, misses = conformal(parts[:60].sum(axis=1), y[:60], parts[:60])
+        total = parts[60:].sum(axis=1)
+        miss = np.concatenate([parts[60:], np.sqrt(total)[:, None]], axis=1) @ misses
+        covered.append(float((np.abs(y[60:] - total) <= spread * miss).mean()))
+        assert misses[1] > misses[0]  # the doubt belongs to the second term
+    assert 0.87 <= np.mean(covered) <= 0.94, covered
 
 
 def test_fits_that_are_refused() -> None:
@@ -106,6 +155,8 @@ def test_fits_that_are_refused() -> None:
     mixed[0] = replace(mixed[0], key=replace(mixed[0].key, version="0.71"))
     with pytest.raises(CostModelError, match="different"):
         fit(mixed, "lut")
+    with pytest.raises(CostModelError, match="not predicted"):
+        fit(family(6), "ff", "linear")
 
 
 def test_one_design_measured_twice_counts_once() -> None:
@@ -115,9 +166,41 @@ def test_one_design_measured_twice_counts_once() -> None:
         fit([*rows, again], "lut")
 
 
-def test_prices_for_training() -> None:
-    prices = training_prices(family(10)).coefficients
-    assert prices and all(value >= 0 for value in prices.values()) and set(prices) <= {"ebops", "weight_bits", "activation_bits"}
+def test_prices_of_what_each_layer_knows_of_itself() -> None:
+    prices = fit(family(12), "lut", LINEAR).coefficients
+    assert set(prices) == set(LAYER_COSTS) and all(value >= 0 for value in prices.values())
+
+
+def test_models_in_files_come_back(tmp_path: Path) -> None:
+    rows = family(30, 0.02)
+    models, refused = fit_all(rows)
+    assert {(m.target, m.moment) for m in models} >= {("lut", COMPILED), ("lut", LINEAR)} and refused
+    key = ModelKey.of(rows[0])
+    path = tmp_path / file_name(key)
+    assert path.name == "virtex-ultrascale-yosys-synth.toml"
+    path.write_text(to_text(key, models))
+    with path.with_suffix(".csv").open("w") as stream:
+        write_rows(stream, rows)
+    back = read(path)
+    assert back.key == key
+    for model in models:
+        same = back.models[model.target, model.moment]
+        found, wanted = same.predict(rows[3].features), model.predict(rows[3].features)
+        assert abs(found.value - wanted.value) < 1e-4 * wanted.value and found.out_of_range == wanted.out_of_range
+        assert abs(found.high - wanted.high) < 1e-3 * wanted.high
+    data = sorted(back.rows(), key=lambda m: m.key.design)
+    assert len(data) == 30 and {m.group for m in data} == {"g0", "g1", "g2", "g3"}
+    first = next(m for m in rows if m.key.design == data[0].key.design)
+    assert abs((data[0].resources.lut or 0) - (first.resources.lut or 0)) < 0.01 and data[0].latency.max_cycles == 3
+    again = fit(data, "lut")
+    assert abs(again.coefficients["pair_bits"] - back.models["lut", COMPILED].coefficients["pair_bits"]) < 1e-4
+
+
+@pytest.mark.parametrize("text", ["", "format = 1", "format = 9", "no toml ["])
+def test_damaged_model_files_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.toml").write_text(text)
+    with pytest.raises(CostModelError, match=r"a\.toml"):
+        read(tmp_path / "a.toml")
 
 
 def test_features_count_what_is_there() -> None:

@@ -190,6 +190,7 @@ def test_the_source_archive_builds_the_same_wheel(tmp_path: Path) -> None:
     (unpacked,) = (tmp_path / "source").iterdir()
     for name in (
         "boards/xcvu9p.toml",
+        "cost_models/xcup-yosys-synth.toml",
         "hls_templates/verilog/top.v.j2",
         "Makefile",
         "requirements.lock",
@@ -200,6 +201,6 @@ def test_the_source_archive_builds_the_same_wheel(tmp_path: Path) -> None:
         assert (unpacked / name).exists(), name
     with zipfile.ZipFile(build(unpacked, "--wheel")) as wheel:
         names = set(wheel.namelist())
-    tracked = [p for folder in ("boards", "hls_templates") for p in (ROOT / folder).rglob("*") if p.is_file()]
+    tracked = [p for folder in ("boards", "cost_models", "hls_templates") for p in (ROOT / folder).rglob("*") if p.is_file()]
     assert {f"hwq/_resources/{p.relative_to(ROOT).as_posix()}" for p in tracked} <= names
     assert not [name for name in names if "__pycache__" in name or name.startswith("tests")]

@@ -1,4 +1,4 @@
-"""hls_templates/ and boards/ are found after `pip install .`, after `pip install -e .`, and from a checkout."""
+"""hls_templates/, boards/ and cost_models/ are found after `pip install .`, after `pip install -e .`, and from a checkout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FIND = (
     "from hwq.resources import directory; from hwq import boards; from hwq.codegen.templates import environment; import hwq\n"
-    "environment().get_template('verilog/top.v.j2'); print(len(boards.load_all()), directory('boards'), hwq.__file__)"
+    "from hwq.cost.library import read\n"
+    "environment().get_template('verilog/top.v.j2'); read(directory('cost_models') / 'xcup-yosys-synth.toml').rows()\n"
+    "print(len(boards.load_all()), directory('boards'), hwq.__file__)"
 )
 
 

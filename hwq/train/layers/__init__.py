@@ -12,7 +12,7 @@ from hwq.train.layers.dense import QDense, QEinsumDense
 from hwq.train.layers.kernel import KernelLayer, QuantizedLayer
 from hwq.train.layers.merge import QAdd, QAverage, QMaximum, QMinimum, QMultiply, QSubtract
 from hwq.train.layers.norm import QBatchNormalization
-from hwq.train.layers.part import Part
+from hwq.train.layers.part import COSTS, Part
 from hwq.train.layers.pool import (
     QAveragePooling1D,
     QAveragePooling2D,
@@ -24,9 +24,18 @@ from hwq.train.layers.pool import (
     QMaxPooling2D,
 )
 from hwq.train.layers.quantize import Quantize
-from hwq.train.layers.totals import bit_variables, penalised_variables, priced, quantized_layers, total_costs
+from hwq.train.layers.totals import (
+    bit_variables,
+    layer_costs,
+    penalised_variables,
+    priced,
+    priced_by_layer,
+    quantized_layers,
+    total_costs,
+)
 
 __all__ = [
+    "COSTS",
     "KernelLayer",
     "Part",
     "QActivation",
@@ -57,8 +66,10 @@ __all__ = [
     "Quantize",
     "QuantizedLayer",
     "bit_variables",
+    "layer_costs",
     "penalised_variables",
     "priced",
+    "priced_by_layer",
     "quantized_layers",
     "total_costs",
 ]

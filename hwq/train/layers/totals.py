@@ -26,6 +26,23 @@ def total_costs(model: Any, *, exact: bool = False) -> dict[str, Any]:
     return totals
 
 
+def layer_costs(model: Any) -> list[tuple[str, dict[str, Any]]]:
+    """(name, costs) of every quantised layer, all its calls counted, in the model's order."""
+    calls = Trace.of(model.outputs[0]).calls
+    found = []
+    for layer in quantized_layers(model):
+        times = float(len(calls.get(id(layer), (0,))))
+        found.append((layer.name, {name: times * ops.cast(cost, "float32") for name, cost in layer.costs(False).items()}))
+    return found
+
+
+def priced_by_layer(model: Any, prices: Any, gamma: float) -> Any:
+    """As `priced`, with prices of their own for every layer: (layers, costs), in the order of `quantized_layers` and COSTS."""
+    costs = [[cost[name] for name in COSTS] for _, cost in layer_costs(model)]
+    table = ops.stack([ops.stack(row) for row in costs])
+    return ops.sum(prices * table) + gamma * ops.sum(table[:, 1:])
+
+
 def bit_variables(model: Any) -> list[Any]:
     """The trained bitwidths."""
     return [v for layer in quantized_layers(model) for v in layer.bits_weights()]

@@ -1,0 +1,155 @@
+"""Cost models against measurements: how far off they are on networks, and on kinds of designs, that they were not fitted to.
+
+    python benchmarks/cost.py [--check] [--quick] [--json FILE]
+
+Models are fitted to the designs of `hwq calibrate` alone (random matrices and networks, single operations), from the data that comes
+with hwq, and tried on trained networks: those in the same data, and, without --quick, others that are trained and synthesised now.
+The peers are one scale on EBOPs and one scale on the sum of adder widths, each fitted to the networks themselves, the one that is
+predicted left out. Intervals are tried on every kind of design, and every network, left out in turn as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from table import Row, failures, shown, write
+
+from hwq.cost.experiment import GROUPS
+from hwq.cost.fit import Sample, fit_samples, target_of, usable
+from hwq.cost.library import read
+from hwq.cost.model import CostModel, ModelKey
+from hwq.cost.terms import COMPILED, TRAINING, physics
+from hwq.measure.measurement import Measurement
+from hwq.resources import directory
+
+LIBRARIES = {"xcup": "xcup-yosys-synth.toml", "xc7": "xc7-yosys-synth.toml", "ecp5": "ecp5-yosys-synth.toml"}
+ROUTED = "ecp5-nextpnr-ecp5-route.toml"
+NETWORKS = (("digits", "mlp:32,32", 11), ("breast_cancer", "mlp:32,16", 12), ("wine", "mlp:16,16", 13))
+
+
+def samples(rows: Sequence[Measurement], target: str) -> list[Sample]:
+    return [Sample(m.features, float(target_of(m, target) or 0.0), m.group or m.key.design) for m in usable(rows, target)]
+
+
+def fitted(rows: Sequence[Measurement], target: str, moment: str, key: ModelKey) -> CostModel:
+    return fit_samples(samples(rows, target), key, target, moment, physics(target, moment, key.family) or {})
+
+
+def errors(model: CostModel, rows: Sequence[Measurement]) -> np.ndarray:
+    """Relative errors, without sign."""
+    return np.array([abs(model.value(s.features) / s.value - 1) for s in samples(rows, model.target)])
+
+
+def one_scale(rows: Sequence[Measurement], feature: str, target: str = "lut") -> np.ndarray:
+    """Relative errors of the peers' predictor: one scale on a feature, each design predicted by the scale of the others."""
+    found = samples(rows, target)
+    ratio = np.array([s.value / max(s.features[feature], 1.0) for s in found])
+    scales = [float(np.median(np.delete(ratio, i))) for i in range(len(found))]
+    return np.abs(np.array(scales) / ratio - 1)
+
+
+def percent(group: str, case: str, figure: str, value: float, limit: float | None, peer: float | None = None) -> Row:
+    return Row(group, case, figure, 100 * value, "%", None if peer is None else 100 * peer, limit)
+
+
+def accuracy(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding: bool) -> list[Row]:
+    """Fitted to the experiment, tried on networks; only one family's bars bind."""
+    experiment = [m for m in rows if m.group in GROUPS]
+    networks = [m for m in rows if m.group not in GROUPS]
+    if not networks or not experiment:
+        return []
+    case = f"{len(samples(networks, 'lut'))} networks"
+    ebops, widths = one_scale(networks, "ebops"), one_scale(networks, "adder_bits")
+
+    def limit(value: float) -> float | None:
+        return value if binding else None
+
+    lut = errors(fitted(experiment, "lut", COMPILED, key), networks)
+    early = errors(fitted(experiment, "lut", TRAINING, key), networks)
+    out = [
+        percent(family, case, "LUT before synthesis, mean error", lut.mean(), limit(3), widths.mean()),
+        percent(family, case, "LUT before synthesis, worst error", lut.max(), limit(8), widths.max()),
+        percent(family, case, "LUT while training, mean error", early.mean(), limit(8), ebops.mean()),
+        percent(family, case, "LUT while training, worst error", early.max(), None, ebops.max()),
+    ]
+    for target in ("ff", "carry", "latency_cycles"):
+        found = errors(fitted(experiment, target, COMPILED, key), networks)
+        most = 0.0 if target == "latency_cycles" else 5.0
+        # exact up to what arithmetic leaves of a sum
+        out.append(percent(family, case, f"{target}, mean error", float(np.round(found.mean(), 9)), limit(most)))
+    return out
+
+
+def coverage(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding: bool) -> list[Row]:
+    """Share of the designs of kinds left out, from the fit and its intervals alike, that lie in their 90 % interval."""
+    inside: list[bool] = []
+    for group in sorted({m.group for m in rows}):
+        model = fitted([m for m in rows if m.group != group], "lut", COMPILED, key)
+        for s in samples([m for m in rows if m.group == group], "lut"):
+            found = model.predict(s.features)
+            inside.append(found.low <= s.value <= found.high)
+    share = float(np.mean(inside))
+    figure = f"90 % intervals of LUT cover {100 * share:.1f} %, off by"
+    return [percent(family, f"{len(inside)} designs of kinds left out", figure, abs(share - 0.9), 5.0 if binding else None)]
+
+
+def clock(rows: Sequence[Measurement], key: ModelKey) -> list[Row]:
+    """Routed Fmax on ECP5, whole kinds of designs left out."""
+    model = fitted(rows, "period_ns", COMPILED, key)
+    return [percent("ecp5", f"{model.trained_on} routed designs", "Fmax, mean error", model.cv_error, 10.0)]
+
+
+def fresh(board: str, folder: Path) -> list[Measurement]:
+    """Networks trained and synthesised now."""
+    from hwq.flow.synth import synth
+    from hwq.flow.train import train
+    from hwq.train.config import TrainConfig
+
+    found = []
+    for data, model, seed in NETWORKS:
+        run = folder / data
+        print(f"training and synthesising {data}", file=sys.stderr)
+        train(data, TrainConfig(model=model, seed=seed, epochs=150, max_points=5), run)
+        _, results = synth(run, board, point="all", tool="yosys", store_path=folder / "store.sqlite")
+        found += [r.measurement for r in results if r.measurement is not None]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure falls short of its bar")
+    parser.add_argument("--quick", action="store_true", help="only the data that comes with hwq: no training, no tool")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    rows: list[Row] = []
+    models = directory("cost_models")
+    for family, name in LIBRARIES.items():
+        if not (models / name).is_file():
+            continue
+        library = read(models / name)
+        data, key = library.rows(), library.key
+        binding = family == "xcup"
+        rows += accuracy(family, data, key, binding=binding) + coverage(family, data, key, binding=binding)
+        if binding and not options.quick:
+            experiment = [m for m in data if m.group in GROUPS]
+            with tempfile.TemporaryDirectory(prefix="hwq-cost-") as folder:
+                rows += accuracy("xcup, networks of now", [*experiment, *fresh("xcvu9p", Path(folder))], key, binding=True)
+    if (models / ROUTED).is_file():
+        library = read(models / ROUTED)
+        rows += clock(library.rows(), library.key)
+    print(shown(rows))
+    if options.json:
+        write(rows, options.json)
+    short = failures(rows)
+    if short:
+        print("short of the bar:\n  " + "\n  ".join(short), file=sys.stderr)
+    return 1 if short and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

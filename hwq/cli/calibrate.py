@@ -1,0 +1,79 @@
+"""`hwq calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwq.cli.common import as_json, emit, note, store_option
+from hwq.codegen.steps import CHAINS, STAGES
+
+
+@click.command()
+@click.option("--board", required=True, help="A board of hwq boards: models hold for its whole family of parts.")
+@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
+@click.option("--budget-minutes", type=click.FloatRange(min=0), help="Begin no further design after so long.")
+@click.option(
+    "--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known."
+)
+@click.option("--jobs", default=2, show_default=True, help="Designs at a time.")
+@click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds for one run of a program.")
+@click.option("--work", type=click.Path(path_type=Path), help="Where designs are generated; default the user's cache.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Where the models go; default $HWQ_COST_MODELS or the user's data folder."
+)
+@store_option
+@as_json
+def calibrate(
+    board: str,
+    tool: str,
+    stage: str | None,
+    budget_minutes: float | None,
+    designs: int,
+    jobs: int,
+    timeout: float,
+    work: Path | None,
+    out: Path | None,
+    store: Path | str | None,
+    as_json: bool,
+) -> None:
+    """Measure what operations cost on a board with a tool, and fit the cost models that reports and training use.
+
+    Small designs that between them span what networks consist of are synthesised, and everything that the store knows is added. What has
+    been measured is never measured again: the same command goes on where it was stopped, and a longer one makes better models.
+    """
+    from hwq.flow.calibrate import calibrate as run_calibration
+
+    count = 0
+
+    def tell(design: str, what: str) -> None:
+        nonlocal count
+        if what != "synthesising":
+            count += 1
+        note(f"  {count}/{designs} {design}: {what}")
+
+    found = run_calibration(
+        board,
+        tool=tool,
+        stage=stage,
+        budget_minutes=budget_minutes,
+        designs=designs,
+        jobs=jobs,
+        store_path=store,
+        work=work,
+        out=out,
+        timeout_s=timeout,
+        tell=tell,
+    )
+    if as_json:
+        emit(found)
+        return
+    click.echo(f"tool: {found.tool}, board {found.board}: {found.measured} designs measured, {found.known} known before")
+    for model in found.models:
+        click.echo(f"{model.moment}: {model}")
+    for reason in (*found.failed, *found.refused):
+        note(f"left out: {reason}")
+    for path in found.files:
+        click.echo(f"wrote {path}")

@@ -1,0 +1,232 @@
+"""`hwq calibrate`: measure the designs of the experiment on a board, and fit cost models to them and to everything else that is known."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import Board, load
+from hwq.codegen.build import build
+from hwq.codegen.steps import Step
+from hwq.cost.experiment import Trial, trials
+from hwq.cost.features import VERSION, features
+from hwq.cost.fit import fit_all
+from hwq.cost.library import file_name, to_text, write_rows
+from hwq.cost.model import CostModel, ModelKey
+from hwq.errors import CostModelError, ReportError, ToolError
+from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.models import comparable, find_models, model_family, own_models
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.rundir import write_json, write_text
+from hwq.tools.runner import record_path
+from hwq.tools.synthesis import Synthesiser, choose, synthesise
+from hwq.units import Period
+
+Tell = Callable[[str, str], None]  # (design, what is happening to it)
+DESIGNS = 60  # enough for every term of a model
+MANY_FAILURES = 3  # at the very start, and the tool itself is what fails
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a calibration came to.
+
+    Attributes:
+        measured: designs that a tool ran for now; known: those that were in the store already.
+        failed: designs that the tool gave up on, as sentences.
+        files: one for each stage on the way, of models that were fitted.
+        models: all of them; refused: why others could not be fitted, as sentences.
+    """
+
+    board: str
+    tool: str
+    measured: int
+    known: int
+    failed: tuple[str, ...]
+    files: tuple[Path, ...]
+    models: tuple[CostModel, ...]
+    refused: tuple[str, ...]
+
+
+def calibrate(
+    board_name: str,
+    *,
+    tool: str = "auto",
+    stage: str | None = None,
+    budget_minutes: float | None = None,
+    designs: int = DESIGNS,
+    jobs: int = 2,
+    store_path: Path | str | None = None,
+    work: Path | None = None,
+    out: Path | None = None,
+    timeout_s: float | None = 1800.0,
+    tell: Tell | None = None,
+) -> Calibration:
+    """Measure designs that the store does not know yet, and write the models of every stage on the way.
+
+    Args:
+        stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
+        budget_minutes: no design is begun after so long; None: all `designs` are measured.
+        designs: of the experiment.
+        work: where files are generated; the user's cache when None. A killed calibration goes on from there.
+        out: where the models go; `hwq.flow.models.own_models` when None.
+        timeout_s: limit for each program on one design.
+
+    Raises:
+        BoardError, UsageError, ToolMissingError, StoreError, RunError.
+        ToolError: the tool fails on the first designs.
+        CostModelError: no model at all can be fitted.
+    """
+    board = load(board_name)
+    synthesiser = choose(tool, board, stage=stage, period_ns=board.default_clock.ns)
+    job = _Job(board, synthesiser, Store.open(store_path), work or _cache(), timeout_s, tell or _quiet)
+    deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
+    measured, known, failed = _run(job, trials(designs), jobs, deadline)
+    files, models, refused = fit_stages(job.store, board, synthesiser, out or own_models())
+    if not models:
+        raise CostModelError(f"no model can be fitted: {'; '.join(refused)}", hint="more --designs or --budget-minutes")
+    return Calibration(
+        board.name, str(synthesiser.tool), measured, known, tuple(failed), tuple(files), tuple(models), tuple(refused)
+    )
+
+
+def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) -> tuple[list[Path], list[CostModel], list[str]]:
+    """Fit and write the models of every stage that the steps of `synthesiser` measure; (files, models, why others are missing)."""
+    files, models, refused = [], [], []
+    for step in (s for s in synthesiser.steps if s.measures):
+        program = synthesiser.tool_of(step)
+        key = ModelKey(model_family(board, program.name), program.name, program.version, step.stage)
+        rows = known_rows(store, board, key)
+        found, missing = fit_all(rows)
+        refused += [f"{key}: {reason}" for reason in missing]
+        if found:
+            path = out / file_name(key)
+            write_text(path, to_text(key, found, f"data: {path.with_suffix('.csv').name}"))
+            _write_data(path.with_suffix(".csv"), rows)
+            files.append(path)
+            models += found
+    return files, models, refused
+
+
+def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
+    """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
+    rows = comparable(store, board, key.tool, key.version, key.stage)
+    existing = find_models(board, key.tool, key.version, key.stage)
+    if existing is not None and existing.exact and existing.library.key == key:
+        rows += existing.library.rows()
+    first: dict[tuple[str, str], Measurement] = {}
+    for m in rows:
+        if m.features.get("counted") == VERSION:
+            first.setdefault((m.key.design, m.key.plan), m)
+    return list(first.values())
+
+
+def _write_data(path: Path, rows: Iterable[Measurement]) -> None:
+    import io
+
+    text = io.StringIO()
+    write_rows(text, list(rows))
+    write_text(path, text.getvalue())
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq" / "calibrate"
+
+
+def _quiet(_design: str, _what: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What all designs of one call share."""
+
+    board: Board
+    synthesiser: Synthesiser
+    store: Store
+    work: Path
+    timeout_s: float | None
+    tell: Tell
+
+
+def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
+    """(measured now, known before, failures): `jobs` designs at a time, begun while there is time."""
+    done: list[bool] = []
+    failed: list[str] = []
+    pool = ThreadPoolExecutor(max(1, jobs))
+    waiting: dict[Future[bool], Trial] = {}
+    try:
+        more = True
+        while more or waiting:
+            while more and len(waiting) < max(1, jobs):
+                trial = next(queue, None)
+                more = trial is not None and (deadline is None or time.monotonic() < deadline)
+                if trial is not None and more:
+                    waiting[pool.submit(_measured, trial, job)] = trial
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED) if waiting else (set(), set())
+            for future in finished:
+                trial = waiting.pop(future)
+                try:
+                    done.append(future.result())
+                except (ToolError, ReportError) as error:
+                    failed.append(f"{trial.name}: {error.message}")
+                    job.tell(trial.name, f"failed: {error.message}")
+                    if not done and len(failed) >= MANY_FAILURES:
+                        raise
+    except BaseException as error:
+        pool.shutdown(wait=not isinstance(error, KeyboardInterrupt), cancel_futures=True)
+        raise
+    pool.shutdown()
+    return sum(done), len(done) - sum(done), failed
+
+
+def _measured(trial: Trial, job: _Job) -> bool:
+    """Measure one design on the way to the stage; False where the store knew it."""
+    board, synthesiser = job.board, job.synthesiser
+    period = Period(board.default_clock.ns / trial.speed)
+    made = build(trial.graph, board, period)
+    summary: dict[str, Any] = {
+        "design": made.plan.design,
+        "plan": made.plan.digest,
+        "latency_cycles": made.plan.latency_cycles,
+        "interval": 1,
+        "group": trial.group,
+        "features": features(made.graph, made.circuit),
+    }
+    keys = {step: _key(job, step, summary) for step in synthesiser.steps if step.measures}
+    stored = [job.store.get(key) for key in keys.values()]
+    if all(m is not None and m.features.get("counted") == VERSION for m in stored):
+        job.tell(trial.name, "measured before")
+        return False
+    job.tell(trial.name, "synthesising")
+    folder = job.work / board.name / f"{trial.name}-{made.plan.digest[:12]}"
+    made.plan.write(folder)
+    write_json(folder / "build.json", summary)
+    # the clock belongs to the design: nextpnr is told it
+    steps = choose(synthesiser.kind, board, stage=synthesiser.stage, period_ns=period.ns)
+    records = synthesise(steps, folder, made.plan.digest, timeout_s=job.timeout_s)
+    for step in (s for s in steps.steps if s.measures):
+        try:
+            found, artefacts = measure(step, records[step.name], folder, board, summary, _options(steps, step))
+        except ReportError:
+            record_path(folder, step.name).unlink(missing_ok=True)
+            raise
+        job.store.put(found, artefacts)
+    job.tell(trial.name, "done")
+    return True
+
+
+def _key(job: _Job, step: Step, summary: Mapping[str, Any]) -> Any:
+    tool = job.synthesiser.tool_of(step)
+    return key_of(job.board, step, tool.name, tool.version, _options(job.synthesiser, step), summary)
+
+
+def _options(synthesiser: Synthesiser, step: Step) -> str:
+    before = synthesiser.steps[: synthesiser.steps.index(step)]
+    return options_of(step, {s: str(synthesiser.tool_of(s)) for s in before})

@@ -1,0 +1,116 @@
+"""Which cost models hold for a board and tool: those that `hwq calibrate` made here, else those that come with hwq."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from hwq.boards import Board, load, names
+from hwq.cost.fit import fit
+from hwq.cost.library import Library, read
+from hwq.cost.model import CostModel, ModelKey
+from hwq.cost.terms import COMPILED
+from hwq.errors import BoardError, CostModelError
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.resources import directory
+
+SHIPPED = "cost_models"
+ENOUGH = 8  # measured designs from which a fit of one's own is better than that of another version of the tool
+_OPEN = ("yosys", "nextpnr-ecp5", "bambu")  # programs that know families of parts by Yosys' names
+
+
+def own_models() -> Path:
+    """Where `hwq calibrate` writes: $HWQ_COST_MODELS, else cost_models in the user's data folder."""
+    chosen = os.environ.get("HWQ_COST_MODELS")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hwq" / SHIPPED
+
+
+def model_family(board: Board, tool: str) -> str:
+    """Across which parts measurements of a tool can be compared: the open tools map alike for all parts of an architecture."""
+    return board.yosys_family if board.yosys_family and plain_tool(tool) in _OPEN else board.family
+
+
+def plain_tool(tool: str) -> str:
+    """A program's name without what packages it."""
+    return tool.removeprefix("yowasp-")
+
+
+def libraries(folder: Path | None = None) -> list[Library]:
+    """All models there are, those made here first; or those of one folder.
+
+    Raises:
+        CostModelError: a file of them is damaged.
+    """
+    folders = [folder] if folder is not None else [own_models(), directory(SHIPPED)]
+    return [read(path) for place in folders if place.is_dir() for path in sorted(place.glob("*.toml"))]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model for a question, and whether it is of the very version asked for."""
+
+    library: Library
+    exact: bool
+
+    def model(self, target: str, moment: str) -> CostModel | None:
+        """None where the tool does not report the target."""
+        return self.library.models.get((target, moment))
+
+
+def find_models(board: Board, tool: str, version: str, stage: str, folder: Path | None = None) -> Found | None:
+    """The models for a tool and stage on a board: of that version, else of another one of the same tool; None where there are none.
+
+    Raises:
+        CostModelError: a file of them is damaged.
+    """
+    wanted = ModelKey(model_family(board, tool), plain_tool(tool), version, stage)
+    near: Found | None = None
+    for library in libraries(folder):
+        key = library.key
+        if (key.family, plain_tool(key.tool), key.stage) != (wanted.family, wanted.tool, wanted.stage):
+            continue
+        if key.version == version:
+            return Found(library, True)
+        near = near or Found(library, False)
+    return near
+
+
+def comparable(store: Store, board: Board, tool: str, version: str, stage: str) -> list[Measurement]:
+    """All stored measurements that may stand in one model with those on `board`, their family as the models name it."""
+    family = model_family(board, tool)
+    boards = {name: _family(name, tool) for name in names()}
+    found = store.find(tool=tool, version=version, stage=stage)
+    return [replace(m, family=family) for m in found if boards.get(m.key.board, m.family) == family]
+
+
+def _family(name: str, tool: str) -> str:
+    try:
+        return model_family(load(name), tool)
+    except BoardError:
+        return ""
+
+
+def models_without(design: str, measured: Sequence[Measurement], found: Found | None, targets: Sequence[str]) -> list[CostModel]:
+    """The compiled design's models of `targets`, made without the measurement of `design`; those that cannot be had are left out.
+
+    Args:
+        measured: comparable ones from the store: what is fitted where no models were made before, or only for another version.
+    """
+    rows = [m for m in measured if m.key.design != design]
+    if found is not None and (found.exact or len({m.key.design for m in rows}) < ENOUGH):
+        known = [found.model(target, COMPILED) for target in targets]
+        used = found.library.rows() if found.exact else []
+        if all(m.key.design != design for m in used):
+            return [model for model in known if model is not None]
+        rows = [m for m in used if m.key.design != design]
+    models = []
+    for target in targets:
+        with suppress(CostModelError):  # too few designs yet: then there is no prediction
+            models.append(fit(rows, target))
+    return models

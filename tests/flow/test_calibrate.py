@@ -1,0 +1,76 @@
+"""hwq calibrate with a Yosys that is a script: what is measured, stored, taken up again and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_runs import fake, put, stat_json
+
+from hwq import boards
+from hwq.errors import ToolError
+from hwq.flow.calibrate import calibrate
+from hwq.flow.models import find_models, libraries, own_models
+from hwq.measure.store import Store
+
+# LUTs in proportion to the adders of the Verilog, so that there is something to fit
+COUNT = "n=$(grep -c ' + \\| - ' rtl/hwq_top.v); n=$((n * 8 + 20))\n"
+STAT = stat_json().replace("300", "NUMBER").replace("390", "TOTAL")
+
+
+@pytest.fixture
+def yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Yosys that notes its starts."""
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    body = COUNT + put("yosys/stat.json", STAT) + put("yosys/netlist.v", "module")
+    body += 'sed -i "s/NUMBER/$n/g; s/TOTAL/$((n + 90))/g" yosys/stat.json\n'
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", body)))
+    return tmp_path / "starts"
+
+
+def run(tmp_path: Path, designs: int, **options: object) -> object:
+    places = {"store_path": tmp_path / "s.sqlite", "work": tmp_path / "work", "out": tmp_path / "models"}
+    return calibrate("zcu104", tool="yosys", designs=designs, jobs=2, **{**places, **options})  # type: ignore[arg-type]
+
+
+def starts(path: Path) -> int:
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_designs_are_measured_once_and_models_written(yosys: Path, tmp_path: Path) -> None:
+    first = run(tmp_path, 4)
+    assert first.measured == 4 and first.known == 0 and not first.failed  # type: ignore[attr-defined]
+    assert starts(yosys) == 4
+    rows = Store.open(tmp_path / "s.sqlite").find()
+    assert len(rows) == 4 and {m.group for m in rows} == {"matrix", "network", "relu"}
+    (library,) = libraries(tmp_path / "models")
+    assert library.key.family == "xcup" and library.path.name == "xcup-yosys-synth.toml"
+    assert library.models["latency_cycles", "compiled"].cv_error == pytest.approx(0)
+    assert len(library.rows()) == 4
+    # the same command goes on where it was, a longer one adds to it
+    again = run(tmp_path, 5)
+    assert (again.measured, again.known) == (1, 4) and starts(yosys) == 5  # type: ignore[attr-defined]
+    found = find_models(boards.load("vcu118"), "yosys", "0.70", "synth", tmp_path / "models")
+    assert found is not None and found.exact
+    other = find_models(boards.load("vcu118"), "yosys", "0.71", "synth", tmp_path / "models")
+    assert other is not None and not other.exact
+    assert find_models(boards.load("pynq-z2"), "yosys", "0.70", "synth", tmp_path / "models") is None
+
+
+def test_no_design_is_begun_after_the_budget(yosys: Path, tmp_path: Path) -> None:
+    run(tmp_path, 3)
+    found = run(tmp_path, 20, budget_minutes=0.0)
+    assert found.measured == 0 and starts(yosys) == 3  # type: ignore[attr-defined]
+
+
+def test_a_tool_that_always_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", "echo 'ERROR: no licence'; exit 1")))
+    with pytest.raises(ToolError, match="yosys"):
+        run(tmp_path, 8)
+    assert starts(tmp_path / "starts") <= 5
+
+
+def test_own_models_have_a_place_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_COST_MODELS", str(tmp_path / "here"))
+    assert own_models() == tmp_path / "here"
