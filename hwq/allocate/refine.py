@@ -7,7 +7,7 @@ adders that are shared count once. The cheapest network whose validation accurac
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,10 +40,10 @@ class RefineOptions:
     """
 
     max_loss: float = 0.2
-    ways: tuple[tuple[float, float], ...] = ((0.02, 0.3), (0.02, 0.1), (0.01, 0.3))
+    ways: tuple[tuple[float, float], ...] = ((0.02, 0.3), (0.02, 0.1))
     moves: float = 0.005
     rows: int = 16384
-    patience: float = 0.25
+    patience: float = 0.2
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -129,20 +129,9 @@ def refine(
     first, start = Judged.of(graph, *validation), price(graph)
     best, steps = (graph, 1.0, first), list[Step]()
     for way, (portion, trust) in enumerate(options.ways):
-        rng = np.random.default_rng([options.seed, way])
-        now, failed, total, moves = graph, 0.0, 0.0, 0
-        while failed < options.patience:
-            chosen = np.sort(rng.permutation(len(train))[: options.rows])
-            inputs = quantize_inputs(now, train[chosen])
-            gradient, curvature = derivatives(now, chosen)
-            gradient = {name: value * trust for name, value in gradient.items()}
-            removal = Removal.begin(now, now, evaluate_nodes(now, inputs), curvature, gradient)
-            if not total:
-                total, moves = removal.bits, round(100 * portion * options.moves * removal.digits)
-            if removal.remove(portion * total) <= 0:
-                break
-            removal.repair(moves)
-            now = verify(retraced(removal.result(), inputs, margin=MARGIN))
+        failed, rng = 0.0, np.random.default_rng([options.seed, way])
+        settings = Portions(portion, trust, options.moves, options.rows)
+        for now in portions(graph, train, derivatives, settings, rng):
             judged, cost = Judged.of(now, *validation), price(now) / start
             holds = judged.keeps(first, options.max_loss)
             best = (now, cost, judged) if holds and cost < best[1] else best
@@ -150,4 +139,36 @@ def refine(
             steps.append(Step(way, len(steps) + 1, cost, judged.accuracy, judged.cross_entropy, holds))
             if progress:
                 progress(steps[-1])
+            if failed >= options.patience:
+                break
     return Refined(best[0], best[1], best[2], first, tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Portions:
+    """How digits go: see `RefineOptions`."""
+
+    portion: float = 0.02
+    trust: float = 0.3
+    moves: float = 0.005
+    rows: int = 16384
+
+
+def portions(
+    graph: Graph, train: npt.NDArray[np.float32], derivatives: Derivatives, settings: Portions, rng: np.random.Generator
+) -> Iterator[Graph]:
+    """The network with one portion of its digits gone, then two, until none is left."""
+    now, total, moves = graph, 0.0, 0
+    while True:
+        chosen = np.sort(rng.permutation(len(train))[: settings.rows])
+        inputs = quantize_inputs(now, train[chosen])
+        gradient, curvature = derivatives(now, chosen)
+        gradient = {name: value * settings.trust for name, value in gradient.items()}
+        removal = Removal.begin(now, now, evaluate_nodes(now, inputs), curvature, gradient)
+        if not total:
+            total, moves = removal.bits, round(100 * settings.portion * settings.moves * removal.digits)
+        if removal.remove(settings.portion * total) <= 0:
+            return
+        removal.repair(moves)
+        now = verify(retraced(removal.result(), inputs, margin=MARGIN))
+        yield now

@@ -63,7 +63,7 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
     run = RunDir(out)
     vectors(run.vectors_path)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    run.save_meta({"state": "trained", "versions": versions, **meta})
+    run.save_meta({"state": "trained", **meta, "versions": versions})
     return run
 
 

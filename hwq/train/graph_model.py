@@ -79,7 +79,9 @@ class GraphModel:
             values[node.name] = value
         return values
 
-    def derivatives(self, x: npt.ArrayLike, y: npt.ArrayLike | None = None) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    def derivatives(
+        self, x: npt.ArrayLike, y: npt.ArrayLike | None = None, temperature: float = 1.0
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
         """(gradient, curvature) of the loss of each row by every result of a linear operation: (rows, *shape) each, by name.
 
         The loss is the cross-entropy of the labels, or, without labels, the divergence from what the network answers now, whose
@@ -87,7 +89,9 @@ class GraphModel:
         probability, of (d log p_c / d result)^2. Quantisers pass gradients as they are.
 
         Args:
-            x: rows; y: their labels.
+            x: rows.
+            y: their labels (rows,), or the probabilities (rows, classes) of another network's answers.
+            temperature: what the logits are divided by: a network that is sure of everything has no curvature otherwise.
 
         Raises:
             ModelError: Keras runs on another backend than TensorFlow.
@@ -95,12 +99,18 @@ class GraphModel:
         if tf is None:
             raise ModelError("gradients need Keras on TensorFlow", hint="unset KERAS_BACKEND")
         rows, labels = np.asarray(x), None if y is None else np.asarray(y)
+        if labels is not None and labels.ndim == 1:
+            labels = np.eye(self.graph.output_size)[labels]
         starts = range(0, len(rows), ROWS)
-        parts = [self._derivatives(rows[i : i + ROWS], None if labels is None else labels[i : i + ROWS]) for i in starts]
+        parts = [
+            self._derivatives(rows[i : i + ROWS], None if labels is None else labels[i : i + ROWS], temperature) for i in starts
+        ]
         gradient, curvature = ({name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]} for k in range(2))
         return gradient, curvature
 
-    def _derivatives(self, x: npt.NDArray[Any], y: npt.NDArray[Any] | None) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    def _derivatives(
+        self, x: npt.NDArray[Any], y: npt.NDArray[Any] | None, temperature: float
+    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
         shapes = {node.name: (len(x), *node.shape) for node in self.graph.nodes if node.op in LINEAR and "kernel" in node.attrs}
         zeros = {name: ops.zeros(shape, "float64") for name, shape in shapes.items()}
         rows = ops.convert_to_tensor(np.asarray(x, np.float64))
@@ -109,7 +119,7 @@ class GraphModel:
             tape.watch(list(zeros.values()))
             values = self.values(rows, through=True, shifts=zeros)
             logits = ops.concatenate([ops.reshape(values[name], (len(x), -1)) for name in self.graph.outputs], axis=1)
-            told = ops.log_softmax(logits, axis=-1)
+            told = ops.log_softmax(logits / temperature, axis=-1)
             columns = [told[:, c] for c in range(told.shape[1])]
         chances = np.exp(ops.convert_to_numpy(told))
         for c, column in enumerate(columns):
@@ -120,7 +130,7 @@ class GraphModel:
                 each = (-1, *([1] * (gradient.ndim - 1)))
                 curvature[name] += chances[:, c].reshape(each) * gradient**2
                 if y is not None:
-                    slope[name] -= (y == c).reshape(each) * gradient
+                    slope[name] -= y[:, c].reshape(each) * gradient
         return slope, curvature
 
 
