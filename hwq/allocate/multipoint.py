@@ -50,7 +50,7 @@ def _error(e: Floats, moments: Floats | None) -> float:
 
 def _point(residual: Floats, bits: int) -> Floats:
     """The best a_i w_i over scales: w_i whole numbers of `bits` bits."""
-    limit = 2 ** (bits - 1) - (1 if bits > 1 else 0)
+    limit = 2 ** (bits - 1) - 1
     best, least = np.zeros_like(residual), np.inf
     top = float(np.abs(residual).max(initial=0))
     for share in SCALES if top > 0 else ():

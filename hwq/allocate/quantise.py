@@ -88,7 +88,7 @@ def per_channel(node: Node, bits: int) -> Floats:
     """The kernel in fixed point of `bits` bits, sign included, each channel at the power-of-two step with the least squared error."""
     w = real(node.constant("kernel"))
     step = channel_steps(node, bits)
-    limit = 2.0 ** (bits - 1) - (1 if bits > 1 else 0)
+    limit = 2.0 ** (bits - 1) - 1
     rounded: Floats = np.clip(np.floor(w / step + 0.5), -limit, limit) * step
     return rounded
 
@@ -99,7 +99,7 @@ def channel_steps(node: Node, bits: int) -> Floats:
     flat = w.reshape(-1, w.shape[-1])
     top = np.abs(flat).max(axis=0)
     coarsest = bits - 1 - np.ceil(np.log2(np.where(top > 0, top, 1.0)))
-    limit = 2.0 ** (bits - 1) - (1 if bits > 1 else 0)
+    limit = 2.0 ** (bits - 1) - 1
     steps = [2.0 ** -(coarsest + finer) for finer in range(3)]
     errors = [((np.clip(np.floor(flat / s + 0.5), -limit, limit) * s - flat) ** 2).sum(axis=0) for s in steps]
     best: Floats = np.choose(np.argmin(errors, axis=0), steps)

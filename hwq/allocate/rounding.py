@@ -39,7 +39,7 @@ def _rounded(node: Node, wanted: Node, bits: int, matrices: list[Seen]) -> tuple
     """(kernel, bias) of one operation."""
     w, q, bias = (real(n.constant(part)).copy() for n, part in ((wanted, "kernel"), (node, "kernel"), (node, "bias")))
     step = np.broadcast_to(channel_steps(wanted, bits), w.shape)
-    limit = (2.0 ** (bits - 1) - (1 if bits > 1 else 0)) * step
+    limit = (2.0 ** (bits - 1) - 1) * step
     flat, count = bias.ravel(), np.zeros(bias.size)
     shift = np.zeros(bias.size)
     for matrix in matrices:

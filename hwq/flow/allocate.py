@@ -60,13 +60,10 @@ class AllocateOptions:
             raise UsageError("costs is measured or predicted, objective is kl or roundoff")
         if self.budget is not None and self.budget <= 0:
             raise UsageError("the budget must be above 0")
-        if (
-            not self.weight_bits
-            or not self.activation_bits
-            or min(*self.weight_bits, *self.activation_bits, 14) < 1
-            or self.best < 1
-        ):
-            raise UsageError("widths must be at least 1")
+        if self.best < 1 or not self.weight_bits or not self.activation_bits:
+            raise UsageError("there must be widths to choose from, and best at least 1")
+        if not all(2 <= w <= 14 for w in self.weight_bits) or not all(1 <= a <= 14 for a in self.activation_bits):
+            raise UsageError("weight_bits must be 2 to 14, the sign included, and activation_bits 1 to 14")
 
     @property
     def choices(self) -> list[Bits]:

@@ -55,8 +55,8 @@ class PtqOptions:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise UsageError(f"there is no method {self.method!r}", hint=f"choose one of {', '.join(METHODS)}")
-        if not self.bits or any(not 1 <= b <= 14 for b in self.bits) or not 1 <= self.activation_bits <= 14:
-            raise UsageError("bits and activation_bits must be 1 to 14")
+        if not self.bits or any(not 2 <= b <= 14 for b in self.bits) or not 1 <= self.activation_bits <= 14:
+            raise UsageError("bits must be 2 to 14, the sign included, and activation_bits 1 to 14")
         if self.points < 1 or self.max_points < 1 or not 0 < self.portion < 1 or self.error < 0:
             raise UsageError("points and max_points must be at least 1, portion between 0 and 1, error not negative")
 
