@@ -28,6 +28,7 @@ from hwq.tools.synthesis import choose
 ROUNDS = 8
 CLOSE = 0.05  # of the measured LUTs: how near the prediction must come
 SENSED_ROWS = 1024
+LEAST_LOSS = 1e-9  # what is no loss at all, for logarithms
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,31 +159,29 @@ class _Search:
 
     def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
-        least = float(self.table.loss.min(axis=1).sum())
-        low, high = np.log(max(least, 1e-12)), np.log(max(float(self.table.loss.max(axis=1).sum()), 2e-12))
-        best: tuple[Chosen, Graph] | None = None
-        for _ in range(10):
-            limit = (
-                float(np.exp((low + high) / 2))
-                if best is not None or low > np.log(max(least, 1e-12))
-                else float(np.exp(low)) * 1.0001
-            )
-            (chosen,) = solve(self.table, most_loss=max(limit, least * 1.0001 + 1e-12))
-            graph = self.graph(chosen)
-            found = accuracy(graph, self.dataset.x_val, self.dataset.y_val)
-            if self.network.val_accuracy - found <= max_loss / 100 + 1e-12:
-                best = (chosen, graph) if best is None or chosen.cost < best[0].cost else best
-                low = np.log(limit)
-            else:
-                high = np.log(limit)
-                if best is None:
-                    break
+        best = self._within_loss(float(self.table.loss.min(axis=1).sum()), max_loss)
         if best is None:
             raise UsageError(
                 f"even the widest choice loses more than {max_loss:g} points", hint="wider --weight-bits or --activation-bits"
             )
+        ends = (float(end.sum()) for end in (self.table.loss.min(axis=1), self.table.loss.max(axis=1)))
+        low, high = (float(np.log(max(end, LEAST_LOSS))) for end in ends)
+        for _ in range(ROUNDS):
+            middle = (low + high) / 2
+            found = self._within_loss(float(np.exp(middle)), max_loss)
+            if found is None:
+                high = middle
+            else:
+                best, low = min(best, found, key=lambda one: one[0].cost), middle
         self.attempt(*best, self.loss(best[1]))
         return self.trials[-1]
+
+    def _within_loss(self, limit: float, max_loss: float) -> tuple[Chosen, Graph] | None:
+        """The cheapest choice by the program's own measure of loss; None where its accuracy does not hold."""
+        (chosen,) = solve(self.table, most_loss=limit * (1 + 1e-6) + LEAST_LOSS)
+        graph = self.graph(chosen)
+        found = accuracy(graph, self.dataset.x_val, self.dataset.y_val)
+        return (chosen, graph) if self.network.val_accuracy - found <= max_loss / 100 + 1e-12 else None
 
 
 def allocate(
