@@ -43,6 +43,7 @@ class Channel:
         gradient: of half the loss by each weight.
         owner, value, bits: (d,) of each digit that is left: its weight's place among the k, its value, what its removal frees.
         unit: what the squared error is divided by before channels are compared.
+        step: the smallest digit that a halving may lead to.
     """
 
     elements: Ints

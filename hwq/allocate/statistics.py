@@ -24,19 +24,19 @@ def linear_nodes(graph: Graph) -> list[Node]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moments:
-    """How one output's loss depends on errors e of its weights, its biases following: linear' e + e' second e / 2 (or e' second e).
+    """How one output's loss depends on errors e of its weights, its biases following: linear' e + e' second e / 2.
+
+    Without a gradient, e' second e is its mean squared error.
 
     Attributes:
         second: (k, k) second moments of the inputs about their means, summed over places, averaged over rows.
         linear: (k,) likewise of gradient times input.
         means: (groups, k) of the inputs, for each bias.
-        steps: (groups,) what the gradient alone would move each bias by.
     """
 
     second: Floats
     linear: Floats
     means: Floats
-    steps: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class Seen:
         h = np.ones(len(x)) if self.importance is None else self.importance[:, output]
         slope = None if self.gradient is None else self.gradient[:, output]
         total, linear = np.zeros((len(inputs), len(inputs))), np.zeros(len(inputs))
-        means, steps = np.zeros((len(self.biases), len(inputs))), np.zeros(len(self.biases))
+        means = np.zeros((len(self.biases), len(inputs)))
         for g in range(len(self.biases)):
             here = slice(None) if len(self.biases) == 1 else self.group == g
             part, weight = x[here], h[here]
@@ -80,8 +80,7 @@ class Seen:
             total += (centred * weight[:, None]).T @ centred
             if slope is not None:
                 linear += slope[here] @ centred
-                steps[g] = -float(slope[here].sum()) / mass
-        return Moments(total * self.scale, linear * self.scale, means, steps)
+        return Moments(total * self.scale, linear * self.scale, means)
 
 
 def seen(

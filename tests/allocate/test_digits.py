@@ -151,10 +151,11 @@ def clipped(overflow: Overflow) -> Graph:
     return verify(Graph((x, dense, q), ("x",), ("q",)))
 
 
+@pytest.mark.parametrize("ends", [(-20, 20), (0, 20), (-20, 1)])
 @pytest.mark.parametrize("overflow", list(Overflow))
-def test_ranges_grow_only_where_rows_overflow(overflow: Overflow) -> None:
+def test_ranges_grow_only_where_rows_overflow(overflow: Overflow, ends: tuple[int, int]) -> None:
     graph = clipped(overflow)
-    inputs = np.random.default_rng(0).integers(-20, 20, (100, 3))
+    inputs = np.random.default_rng(0).integers(*ends, (100, 3))
     after = verify(retraced(graph, inputs))
     before, now = graph["q"].type, after["q"].type
     assert now[0] == before[0] and now[2] == before[2] and now.width[1] > before.width[1] and now.frac[1] == before.frac[1]
