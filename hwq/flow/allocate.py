@@ -211,10 +211,12 @@ def allocate(
     asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
     derived = {"method": "allocate", "model": model, "board": board, "options": asked}
     meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
+    say("reading the model")
+    # a model that cannot be read leaves no run behind
+    network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
     run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
     if run.meta()["state"] != "trained":
-        say("reading the model")
-        network = read_float(model, dataset, seed=options.seed)
+        network = network or read_float(model, dataset, seed=options.seed)
         trials = begin(out / "trials", meta, drawn(dataset, options.seed))
         search = _prepared(network, dataset, trials, board, options, store_path, jobs, say)
         trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)

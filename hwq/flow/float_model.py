@@ -59,15 +59,17 @@ def read_float(spec: str, dataset: Dataset, *, seed: int = 0, margin: float = 1.
     Raises:
         ModelError, UnsupportedLayerError: no such model, or one that does not fit the data or cannot be converted.
     """
+    if spec.startswith("mlp:"):
+        raise ModelError(
+            f"{spec} names a network that is not trained", hint="give a trained model: a .keras file, or a run directory"
+        )
+    if spec.endswith(".keras") and not Path(spec).is_file():
+        raise ModelError(f"there is no model file {spec}")
     from hwq.frontend.keras import from_keras
     from hwq.train import convert, freeze, models
     from hwq.train.engine import accuracy
     from hwq.train.quantize_config import QuantizeConfig
 
-    if spec.startswith("mlp:"):
-        raise ModelError(
-            f"{spec} names a network that is not trained", hint="give a trained model: a .keras file, or a run directory"
-        )
     model = (
         _of_run(Path(spec), dataset)
         if (Path(spec) / "run.json").is_file()

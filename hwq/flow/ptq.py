@@ -97,10 +97,12 @@ def ptq(
     asked = {**asdict(options), "bits": list(options.bits)}
     derived = {"method": "ptq", "model": model, "options": asked}
     meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
+    say("reading the model")
+    # a model that cannot be read leaves no run behind
+    network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
     run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
     if run.meta()["state"] != "trained":
-        say("reading the model")
-        network = read_float(model, dataset, seed=options.seed)
+        network = network or read_float(model, dataset, seed=options.seed)
         price = price_for(board, store_path)
         for number, graph in enumerate(_graphs(network, dataset.x_train, price, options, say)):
             if not (run.point_folder(f"{number:04d}") / "point.json").is_file():
