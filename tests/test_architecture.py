@@ -35,16 +35,31 @@ MAY_IMPORT: dict[str, set[str]] = {
     "measure": {"reports", "errors"},
     "cost": {"ir", "passes", "fixed", "measure", "reports", "errors"},
     "train": {"cost", "data", "rundir", "ir", "fixed", "frontend", "errors"},
-    "allocate": {"ir", "passes", "sim", "cost", "errors"},
+    "allocate": {"ir", "fixed", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
     "__init__": {"flow.compiled", "train.convert", "train.quantize_config"},
-    "cli": {"flow", "errors", "boards", "units", "rundir", "report", "tools.doctor", "codegen.steps", "train.config", "__init__"},
+    "cli": {
+        "flow",
+        "errors",
+        "boards",
+        "units",
+        "rundir",
+        "report",
+        "tools.doctor",
+        "codegen.steps",
+        "train.config",
+        "allocate",
+        "__init__",
+    },
 }
 
 # Third-party libraries: at import time, and only inside functions.
 EAGER: dict[str, set[str]] = {
-    **{key: {"numpy"} for key in ("fixed", "ir", "passes", "sim", "cost", "data", "rundir", "train", "frontend", "flow")},
+    **{
+        key: {"numpy"}
+        for key in ("fixed", "ir", "passes", "sim", "cost", "data", "rundir", "train", "frontend", "allocate", "flow")
+    },
     "codegen": {"numpy", "jinja2"},
     "report": {"rich"},
     "cli": {"click"},
@@ -54,6 +69,7 @@ LAZY: dict[str, set[str]] = {
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "sqlalchemy"},
     "cost": {"scipy"},
+    "allocate": {"scipy"},
     "report": {"pandas"},
     "cli": {"rich"},
     "tools": {"platformdirs"},
@@ -292,7 +308,9 @@ def test_synth_sim_and_report_do_without_tensorflow() -> None:
     assert not found & {"tensorflow", "keras", "pandas", "sklearn"}, found
 
 
-@pytest.mark.parametrize("command", ["train", "synth", "sim", "report", "calibrate", "boards", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["train", "refine", "synth", "sim", "report", "calibrate", "boards", "doctor"]
+)
 def test_the_help_of_each_command_is_quick_too(command: str) -> None:
     found = loaded_by(
         f"sys.argv = ['hwq', {command!r}, '--help']\nimport hwq.cli\n"

@@ -15,6 +15,9 @@ from hwq.errors import HwqError
 
 COMMANDS = {
     "train": "Learn a bitwidth for every weight; keep the Pareto front.",
+    "allocate": "Choose widths for a trained float model by measured costs.",
+    "ptq": "Quantise a trained float model without training it.",
+    "refine": "Remove signed digits from points of a run, and prove them again.",
     "synth": "Generate, prove, synthesise and measure points of a run.",
     "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
     "report": "Show a run: accuracy, predicted and measured cost.",

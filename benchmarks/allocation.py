@@ -1,0 +1,228 @@
+"""What the methods after training reach: refine, ptq, allocate, and the integer program.
+
+    python benchmarks/allocation.py [--check] [--quick] [--only ROW ...] [--costs measured|predicted] [--json FILE]
+
+Figures are of test rows; choices are made on training and validation rows alone. LUTs are the tool's for --costs measured, else adder
+and comparator bits of the compiled graph. --quick takes one seed, few budgets, digits alone, and predicted costs. MNIST comes from
+keras.datasets' file, or from $HWQ_DATA/mnist.npz.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from table import Row, failures, shown, write
+
+BOARD = "xcvu9p"
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where and how much is measured."""
+
+    quick: bool
+    costs: str
+    scratch: Path
+
+    @property
+    def seeds(self) -> range:
+        return range(1 if self.quick else 3)
+
+    def trained(self, data: str, seed: int, model: str = "mlp:64,32", **options: Any) -> Path:
+        """A run of hwq train with its default options, and so its float network too."""
+        from hwq.flow.train import train
+        from hwq.train.config import TrainConfig
+
+        out = self.scratch / f"{data}-{seed}-{model.replace(':', '_').replace(',', '_')}"
+        train(data, TrainConfig(model=model, seed=seed, **options), out)
+        return out
+
+    def lut(self, run: Path, point: str) -> float:
+        """LUTs of a point."""
+        from hwq.flow.derived import price_for
+        from hwq.flow.synth import synth
+        from hwq.ir import parse
+        from hwq.rundir import RunDir
+
+        if self.costs == "predicted":
+            (chosen,) = RunDir.open(run).select(point)
+            return price_for(None, None)(parse(chosen.graph_path.read_text()))
+        _, (result,) = synth(run, BOARD, point=point)
+        return float(result.measurement.resources.lut)
+
+
+def milp(bench: Bench) -> list[Row]:
+    """Brute force where that is possible, and time at full size."""
+    from hwq.allocate.milp import Table, solve
+
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(10 if bench.quick else 100):
+        groups, choices = int(rng.integers(1, 7)), int(rng.integers(2, 5))
+        table = Table(rng.exponential(1, (groups, choices)), rng.uniform(1, 100, (groups, choices)))
+        budget = float(table.cost.min(axis=1).sum() * rng.uniform(1, 3))
+        number = np.arange(groups)
+        every = [c for c in itertools.product(range(choices), repeat=groups) if table.cost[number, c].sum() <= budget]
+        least = min(float(table.loss[number, c].sum()) for c in every)
+        wrong += abs(solve(table, budget=budget)[0].loss - least) > 1e-9 * max(least, 1)
+    loss = np.sort(rng.exponential(1, (2000, 8)))[:, ::-1]
+    cost = np.sort(rng.uniform(10, 200, (2000, 8)))
+    began = time.process_time()
+    solve(Table(loss, cost), budget=float(cost.min(axis=1).sum() * 2))
+    seconds = time.process_time() - began
+    return [
+        Row("milp", "small tables", "not the optimum of brute force", wrong, "tables", limit=0),
+        Row("milp", "2 000 groups x 8", "CPU time", seconds, "s", limit=60),
+    ]
+
+
+def multipoint(bench: Bench) -> list[Row]:
+    """The relative output error of each channel with one more point over that before, at 2 bits."""
+    from hwq.allocate.multipoint import multipoint as quantise
+    from hwq.allocate.quantise import uniform
+    from hwq.data import load
+    from hwq.flow.float_model import read_float
+
+    rows = []
+    for data in ("digits", "wine", "breast_cancer"):
+        run = bench.trained(data, 0, "mlp:32,16", epochs=20, population=1)
+        network = read_float(str(run), load(data, seed=0))
+        _, told = quantise(network.fine, uniform(network.fine, 2, 8), network.rows, count=4)
+        errors = np.array([e for many in told.values() for e in many if len(e) == 5])
+        ratio = float(np.exp(np.log(errors[:, 1:] / errors[:, :-1]).mean()))
+        rows.append(Row("multipoint", data, "output error per added point", ratio, "ratio", limit=0.6))
+    return rows
+
+
+def refine(bench: Bench) -> list[Row]:
+    """LUTs and test accuracy of the best point of each run, before and after."""
+    from hwq.flow.refine import refine as run_refine
+
+    rows = []
+    for data in ("digits",) if bench.quick else ("digits", "mnist"):
+        ratios, lost = [], []
+        for seed in bench.seeds if data == "digits" else [0]:
+            options = {} if data == "digits" else {"epochs": 100, "batch_size": 1024}
+            run = bench.trained(data, seed, **options)
+            (one,) = run_refine(run, out=run.with_name(f"{run.name}-refined")).points
+            after = bench.lut(run.with_name(f"{run.name}-refined"), one.point)
+            ratios.append(after / bench.lut(run, one.point))
+            lost.append(100 * ((one.test_accuracy_before or 0) - one.test_accuracy))
+        rows.append(Row("refine", data, "LUT after / before", float(np.mean(ratios)), "ratio", limit=0.85))
+        rows.append(Row("refine", data, "test accuracy lost", float(np.mean(lost)), "points", limit=0.2))
+    return rows
+
+
+def ptq(bench: Bench) -> list[Row]:
+    """LUTs of digits over those of the cheapest uniform fixed point that is at least as accurate, over the upper end of the front."""
+    from hwq.flow.ptq import PtqOptions
+    from hwq.flow.ptq import ptq as run_ptq
+    from hwq.rundir import RunDir
+
+    run = bench.trained("digits", 0)
+    found: dict[str, list[tuple[float, float]]] = {}
+    for method, bits, activations in (("uniform", (2, 3, 4, 5, 6), (4, 5, 6)), ("digits", (6,), (4, 5, 6))):
+        points = found.setdefault(method, [])
+        for a in activations[-1:] if bench.quick else activations:
+            out = bench.scratch / f"ptq-{method}-{a}"
+            run_ptq(str(run), "digits", out, options=PtqOptions(method, bits, a))
+            points += [(bench.lut(out, p.id), p.test_accuracy or 0.0) for p in RunDir.open(out).points()]
+    best = max(accuracy for _, accuracy in found["uniform"])
+    rows = []
+    for below in (0.5, 1.0, 2.0):
+        least = [min(lut for lut, accuracy in found[m] if accuracy >= best - below / 100) for m in ("digits", "uniform")]
+        case = f"digits, {below:g} points below the best uniform"
+        rows.append(Row("ptq", case, "LUT of digits / uniform", least[0] / least[1], "ratio", limit=1 / 1.4))
+    return rows
+
+
+def allocate(bench: Bench) -> list[Row]:
+    """Budgets between the smallest and the largest uniform design: divergence against the best uniform width within the same budget."""
+    from hwq.allocate.quantise import coarse_rows, quantised, uniform
+    from hwq.allocate.sensitivity import answers, divergence
+    from hwq.data import load
+    from hwq.errors import UsageError
+    from hwq.flow.allocate import AllocateOptions
+    from hwq.flow.allocate import allocate as run_allocate
+    from hwq.flow.derived import write_point
+    from hwq.flow.float_model import read_float
+    from hwq.rundir import RunDir
+
+    run = bench.trained("digits", 0, "mlp:24,16", epochs=20, population=1)
+    dataset = load("digits", seed=0)
+    network = read_float(str(run), dataset)
+    wanted = answers(network.fine, network.rows)
+    plain = []
+    widths = [(w, a) for w in (2, 3, 4, 5, 6) for a in (4, 6)]
+    for number, (w, a) in enumerate(widths):
+        graph = quantised(network.fine, uniform(network.fine, w, a), network.rows)
+        write_point(RunDir(run), f"9{number:03d}", graph, dataset)
+        loss = divergence(wanted, answers(graph, coarse_rows(network.fine, graph, network.rows)))
+        plain.append((bench.lut(run, f"9{number:03d}"), loss))
+    low, high = min(lut for lut, _ in plain), max(lut for lut, _ in plain)
+    lost = over = 0
+    errors, budgets = [], np.geomspace(low * 1.02, high, 6 if bench.quick else 24)
+    for budget in budgets:
+        options = AllocateOptions(float(budget), weight_bits=(2, 3, 4, 5, 6), activation_bits=(4, 6), costs=bench.costs)
+        try:
+            summary = run_allocate(str(run), "digits", bench.scratch / f"allocated-{budget:.0f}", board=BOARD, options=options)
+        except UsageError:
+            lost += 1
+            continue
+        chosen = next(t for t in summary.trials if t.measured == summary.lut)
+        errors.append(summary.prediction_error)
+        over += summary.lut > budget
+        lost += chosen.divergence >= min(loss for lut, loss in plain if lut <= budget)
+    case = f"digits, {len(budgets)} budgets"
+    return [
+        Row("allocate", case, "no better than the best uniform width", lost / len(budgets), "share", limit=0.2),
+        Row("allocate", case, "over budget", over, "designs", limit=0),
+        Row("allocate", case, "prediction error, mean", 100 * float(np.mean(errors)), "%", limit=5),
+        Row("allocate", case, "prediction error, largest", 100 * float(np.max(errors)), "%", limit=12),
+    ]
+
+
+ROWS: dict[str, Callable[[Bench], list[Row]]] = {
+    "milp": milp,
+    "multipoint": multipoint,
+    "refine": refine,
+    "ptq": ptq,
+    "allocate": allocate,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure falls short of its bar")
+    parser.add_argument("--quick", action="store_true", help="one seed, few budgets, predicted costs")
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--costs", choices=["measured", "predicted"], help="default measured, predicted with --quick")
+    parser.add_argument("--scratch", type=Path, help="where runs are kept, so that a second call goes on")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    costs = options.costs or ("predicted" if options.quick else "measured")
+    scratch = options.scratch or Path(tempfile.mkdtemp(prefix="hwq-allocation-"))
+    bench = Bench(options.quick, costs, scratch)
+    rows: list[Row] = []
+    for name in options.only:
+        rows += ROWS[name](bench)
+    print(shown(rows))
+    if options.json:
+        write(rows, options.json)
+    short = failures(rows)
+    for line in short:
+        print(f"short of the bar: {line}", file=sys.stderr)
+    return 1 if short and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Refinement of a network that has its bits already: digits go in small portions, the rest makes up for them, validation says when to stop.
+
+Each portion is chosen by what it changes in the training loss to second order (`hwq.allocate.digits`), on fresh training rows; after
+it, digits whose doubling or halving makes the loss less are moved, at no cost. The compiled graph says what a network costs, since the
+adders that are shared count once. The cheapest network whose validation accuracy holds is the result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.allocate.digits import Removal
+from hwq.allocate.ranges import MARGIN, retraced
+from hwq.allocate.statistics import Floats
+from hwq.errors import UsageError
+from hwq.ir import Graph, verify
+from hwq.sim.reference import evaluate_nodes, predict, quantize_inputs
+
+Derivatives = Callable[[Graph, npt.NDArray[np.int64]], tuple[dict[str, Floats], dict[str, Floats]]]
+Price = Callable[[Graph], float]
+
+
+@dataclass(frozen=True, slots=True)
+class RefineOptions:
+    """How far and how fast.
+
+    Attributes:
+        max_loss: points of a hundred of validation accuracy that may go.
+        ways: (portion, trust) of each way that is gone from the first network on; the cheapest result of all counts. A portion is the
+            share of the first digits (weighted by adder bits) that goes at a time, trust a factor on the gradient: first-order
+            gains do not add up over many changes at once.
+        moves: share of the digits that may be doubled or halved after each portion, for each hundredth of a portion.
+        rows: training rows looked at for each portion.
+        patience: share of the first digits that may go in vain before a way ends.
+        seed: of the choice of rows.
+    """
+
+    max_loss: float = 0.2
+    ways: tuple[tuple[float, float], ...] = ((0.02, 0.3), (0.02, 0.1))
+    moves: float = 0.005
+    rows: int = 16384
+    patience: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_loss < 0 or not 0 <= self.moves < 1 or not 0 < self.patience <= 1:
+            raise UsageError("max_loss must not be negative; moves and patience are shares of the digits")
+        if self.rows < 1 or not self.ways or any(not 0 < portion < 1 or trust < 0 for portion, trust in self.ways):
+            raise UsageError("rows must be at least 1, and each way a portion between 0 and 1 with a trust of at least 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A network on validation rows: accuracy, mean cross-entropy, and which rows it gets right."""
+
+    accuracy: float
+    cross_entropy: float
+    right: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> Judged:
+        """Evaluate the integer reference on rows and labels."""
+        logits = predict(graph, x)
+        right = logits.argmax(axis=1) == y
+        logits = logits - logits.max(axis=1, keepdims=True)
+        told = logits[np.arange(len(y)), y] - np.log(np.exp(logits).sum(axis=1))
+        return cls(float(right.mean()), float(-told.mean()), right)
+
+    def keeps(self, before: Judged, max_loss: float) -> bool:
+        """Whether the accuracy lost is at most `max_loss` points.
+
+        A point of a run was chosen for its accuracy on these same rows, and few rows move by chance: a loss beyond the limit still
+        passes where it is within one standard error of the rows that changed sides and the cross-entropy has not risen.
+        """
+        lost = (before.accuracy - self.accuracy) - max_loss / 100
+        if lost <= 1e-12:
+            return True
+        error = float(np.sqrt((self.right != before.right).sum())) / len(self.right)
+        return lost <= error and self.cross_entropy <= before.cross_entropy
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One network on way number `way`: `price` relative to the first."""
+
+    way: int
+    number: int
+    price: float
+    accuracy: float
+    cross_entropy: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refined:
+    """The result and the way to it; `graph` is the first network itself where nothing cheaper kept its accuracy."""
+
+    graph: Graph
+    price: float
+    judged: Judged
+    before: Judged
+    steps: tuple[Step, ...]
+
+
+def refine(
+    graph: Graph,
+    train: npt.NDArray[np.float32],
+    validation: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    *,
+    derivatives: Derivatives,
+    price: Price,
+    options: RefineOptions,
+    progress: Callable[[Step], None] | None = None,
+) -> Refined:
+    """Make a network cheaper without training it.
+
+    Args:
+        train: training rows (rows, *input shape).
+        validation: rows and labels that decide when to stop.
+        derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
+            results, by name, as `hwq.train.graph_model` has them.
+        price: what a network costs, in any unit.
+        progress: told of every portion.
+    """
+    first, start = Judged.of(graph, *validation), price(graph)
+    best, steps = (graph, 1.0, first), list[Step]()
+    for way, (portion, trust) in enumerate(options.ways):
+        failed, rng = 0.0, np.random.default_rng([options.seed, way])
+        settings = Portions(portion, trust, options.moves, options.rows)
+        for now in portions(graph, train, derivatives, settings, rng):
+            judged, cost = Judged.of(now, *validation), price(now) / start
+            holds = judged.keeps(first, options.max_loss)
+            best = (now, cost, judged) if holds and cost < best[1] else best
+            failed = 0.0 if holds else failed + portion
+            steps.append(Step(way, len(steps) + 1, cost, judged.accuracy, judged.cross_entropy, holds))
+            if progress:
+                progress(steps[-1])
+            if failed >= options.patience:
+                break
+    return Refined(best[0], best[1], best[2], first, tuple(steps))
+
+
+@dataclass(frozen=True, slots=True)
+class Portions:
+    """How digits go: see `RefineOptions`."""
+
+    portion: float = 0.02
+    trust: float = 0.3
+    moves: float = 0.005
+    rows: int = 16384
+
+
+def portions(
+    graph: Graph, train: npt.NDArray[np.float32], derivatives: Derivatives, settings: Portions, rng: np.random.Generator
+) -> Iterator[Graph]:
+    """The network with one portion of its digits gone, then two, until none is left."""
+    now, total, moves = graph, 0.0, 0
+    while True:
+        chosen = np.sort(rng.permutation(len(train))[: settings.rows])
+        inputs = quantize_inputs(now, train[chosen])
+        gradient, curvature = derivatives(now, chosen)
+        gradient = {name: value * settings.trust for name, value in gradient.items()}
+        removal = Removal.begin(now, now, evaluate_nodes(now, inputs), curvature, gradient)
+        if not total:
+            total, moves = removal.bits, round(100 * settings.portion * settings.moves * removal.digits)
+        if removal.remove(settings.portion * total) <= 0:
+            return
+        removal.repair(moves)
+        now = verify(retraced(removal.result(), inputs, margin=MARGIN))
+        yield now

@@ -1,0 +1,89 @@
+"""`hwq allocate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwq.cli.common import as_json, emit, note, store_option
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("--board", default="xcvu9p", show_default=True, help="Whose tool measures.")
+@click.option("--budget", metavar="lut=N", help="LUTs at most.")
+@click.option("--minimise", type=click.Choice(["lut"]), help="Instead of a budget: as few as keep the accuracy.")
+@click.option(
+    "--max-loss", default=0.5, show_default=True, help="With --minimise: points of a hundred of validation accuracy to lose."
+)
+@click.option("--weight-bits", default="2-6,8", show_default=True, help="Widths to choose from.")
+@click.option("--activation-bits", default="4,6", show_default=True, help="Widths to choose from.")
+@click.option(
+    "--costs",
+    type=click.Choice(["measured", "predicted"]),
+    default="measured",
+    show_default=True,
+    help="Every operator synthesised at every width, or priced by its compiled graph without a tool.",
+)
+@click.option(
+    "--objective", type=click.Choice(["kl", "roundoff"]), default="kl", show_default=True, help="What few bits are charged for."
+)
+@click.option("--adaptive", is_flag=True, help="Round the weights for their layers' outputs.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA-allocated.")
+@click.option("--jobs", default=2, show_default=True, help="Tools at a time.")
+@click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
+@store_option
+@as_json
+def allocate(
+    model: str,
+    data: str,
+    board: str,
+    budget: str | None,
+    minimise: str | None,
+    max_loss: float,
+    weight_bits: str,
+    activation_bits: str,
+    costs: str,
+    objective: str,
+    adaptive: bool,
+    out: Path | None,
+    jobs: int,
+    seed: int,
+    store: Path | str | None,
+    as_json: bool,
+) -> None:
+    """Choose a width for the weights and activations of each layer of the trained float MODEL by integer programming.
+
+    Sensitivities come from unlabelled rows of DATA, costs from the tool; whole designs are synthesised until the prediction is right.
+    """
+    from hwq.flow.allocate import AllocateOptions
+    from hwq.flow.allocate import allocate as run_allocation
+    from hwq.flow.ptq import bits_of
+
+    limit = None
+    if budget is not None:
+        name, _, number = budget.partition("=")
+        try:
+            limit = float(number)
+        except ValueError as error:
+            raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget") from error
+        if name != "lut":
+            raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget")
+    if (limit is None) == (minimise is None):
+        raise click.UsageError("give --budget lut=N, or --minimise lut")
+    options = AllocateOptions(
+        limit, max_loss, tuple(bits_of(weight_bits)), tuple(bits_of(activation_bits)), costs, objective, adaptive, seed=seed
+    )
+    target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-allocated"
+    summary = run_allocation(model, data, target, board=board, options=options, store_path=store, jobs=jobs, notice=note)
+    if as_json:
+        emit(summary)
+        return
+    widths = ", ".join(f"{name} {w} x {a}" for name, (w, a) in summary.bits.items())
+    click.echo(f"{target}: {summary.lut:.0f} LUT ({costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
+    click.echo(
+        f"validation {summary.val_accuracy:.4f}, test {summary.test_accuracy:.4f}, float model {summary.float_test_accuracy:.4f}"
+    )
+    click.echo(f"next: hwq synth {target} --board {board}")

@@ -1,0 +1,68 @@
+"""`hwq ptq`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwq.cli.common import as_json, emit, note, store_option
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA-METHOD.")
+@click.option(
+    "--method",
+    type=click.Choice(["digits", "uniform", "adaptive", "multipoint"]),
+    default="digits",
+    show_default=True,
+    help="Signed digits removed by least loss, fixed point per channel, that with adaptive rounding, or literal multipoint.",
+)
+@click.option("--bits", help="Of weights: 4 · 2,4,6 · 2-8, a point each. Default 6 for digits, 2 for multipoint, else 2-8.")
+@click.option("--activation-bits", default=6, show_default=True, help="Of the widest activation of each layer.")
+@click.option("--points", default=2, show_default=True, help="Multipoint: vectors a channel at most.")
+@click.option("--error", default=0.02, show_default=True, help="Multipoint: relative output error at which a channel has enough.")
+@click.option("--adaptive", is_flag=True, help="Digits: begin with weights rounded for their layer's outputs.")
+@click.option("--max-points", default=12, show_default=True, help="Digits: networks to keep on the way down.")
+@click.option("--board", help="Digits: price by what was measured on this board's family.")
+@click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
+@store_option
+@as_json
+def ptq(
+    model: str,
+    data: str,
+    out: Path | None,
+    method: str,
+    bits: str | None,
+    activation_bits: int,
+    points: int,
+    error: float,
+    adaptive: bool,
+    max_points: int,
+    board: str | None,
+    seed: int,
+    store: Path | str | None,
+    as_json: bool,
+) -> None:
+    """Quantise the trained float MODEL on rows of DATA, without a training step and without labels, to a bit-exact run.
+
+    MODEL is a .keras file, module:function returning a trained model, or a run directory of hwq train, whose float network is taken.
+    """
+    from hwq.flow.ptq import PtqOptions, bits_of
+    from hwq.flow.ptq import ptq as run_ptq
+
+    default = {"digits": "6", "multipoint": "2"}.get(method, "2-8")
+    options = PtqOptions(
+        method, tuple(bits_of(bits or default)), activation_bits, points, error, adaptive, max_points=max_points, seed=seed
+    )
+    target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-{method}"
+    summary = run_ptq(model, data, target, options=options, board=board, store_path=store, notice=note)
+    if as_json:
+        emit(summary)
+        return
+    click.echo(
+        f"{target}: {len(summary.points)} points, best {summary.best}; float model {summary.float_test_accuracy:.4f} on the test rows"
+    )
+    click.echo(f"next: hwq synth {target} --board {board or 'xcvu9p'} --point all")

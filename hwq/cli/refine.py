@@ -1,0 +1,72 @@
+"""`hwq refine`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hwq.cli.common import Progress, as_json, emit, note, run_argument, store_option
+
+
+@click.command()
+@run_argument
+@click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
+@click.option("--out", type=click.Path(path_type=Path), help="The new run; default RUN-refined.")
+@click.option(
+    "--max-loss", default=0.2, show_default=True, help="Points of a hundred of validation accuracy that may be lost for good."
+)
+@click.option("--board", help="Synthesise before and after on this board, and price by what was measured on its family.")
+@click.option("--data", help="Where the run's data is, when its name does not say.")
+@click.option("--seed", default=0, show_default=True, help="Of the training rows that are looked at.")
+@store_option
+@as_json
+def refine(
+    run: Path,
+    point: str,
+    out: Path | None,
+    max_loss: float,
+    board: str | None,
+    data: str | None,
+    seed: int,
+    store: Path | str | None,
+    as_json: bool,
+) -> None:
+    """Make points of RUN cheaper by digit removal, without training: a new run, proven bit-exact.
+
+    Any run will do, whatever method made it. The same command goes on where it was stopped.
+    """
+    from hwq.allocate.refine import RefineOptions, Step
+    from hwq.flow.refine import refine as run_refinement
+
+    lines = Progress()
+
+    def progress(p: str, step: Step) -> None:
+        lines(
+            p, f"portion {step.number}, price {step.price:.3f}, validation {step.accuracy:.4f}{'' if step.kept else ' (too low)'}"
+        )
+
+    summary = run_refinement(
+        run,
+        out=out,
+        point=point,
+        options=RefineOptions(max_loss=max_loss, seed=seed),
+        board=board,
+        data=data,
+        store_path=store,
+        tell=lambda p, what: note(f"  point {p}: {what}" if p else f"  {what}"),
+        progress=progress,
+    )
+    if as_json:
+        emit(summary)
+        return
+    for one in summary.points:
+        line = f"point {one.point}: price {one.price:.3f} of before, {one.digits_before:.0f} -> {one.digits:.0f} digits"
+        if one.lut is not None and one.lut_before is not None:
+            line += f", {one.lut_before:g} -> {one.lut:g} LUT"
+        line += f", validation {one.val_accuracy_before:.4f} -> {one.val_accuracy:.4f}"
+        if one.test_accuracy_before is not None:
+            line += f", test {one.test_accuracy_before:.4f} -> {one.test_accuracy:.4f}"
+        click.echo(line)
+    click.echo(f"priced by {summary.priced_by}")
+    click.echo(f"next: hwq synth {summary.run} --board {board or 'xcvu9p'}")

@@ -1,0 +1,300 @@
+"""`hwq allocate`: widths for the layers of a trained float model by integer programming over measured costs (OHQ, arXiv 2309.01945)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from hwq.allocate.milp import Chosen, Table, solve
+from hwq.allocate.quantise import Bits, coarse_rows, quantised
+from hwq.allocate.rounding import adaptive
+from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, divergence
+from hwq.allocate.statistics import linear_nodes
+from hwq.boards import load as load_board
+from hwq.data import Dataset, load
+from hwq.errors import UsageError
+from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
+from hwq.flow.float_model import FloatModel, read_float
+from hwq.flow.operators import Bench, cost_table
+from hwq.ir import Graph, verify
+from hwq.measure.store import Store
+from hwq.rundir import RunDir, read_json
+from hwq.tools.synthesis import choose
+
+ROUNDS = 8
+CLOSE = 0.05  # of the measured LUTs: how near the prediction must come
+SENSED_ROWS = 1024
+LEAST_LOSS = 1e-9  # what is no loss at all, for logarithms
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateOptions:
+    """One call.
+
+    Attributes:
+        budget: LUTs at most; None: the fewest LUTs that keep the accuracy.
+        max_loss: points of a hundred of validation accuracy that may be lost, without a budget.
+        weight_bits, activation_bits: widths to choose from.
+        costs: "measured" on the tool, or "predicted" from the compiled graph.
+        objective: "kl" of the answers on unlabelled rows, or "roundoff" of the weights.
+        adaptive: round the weights of the whole design for their layers' outputs.
+        best: how many solutions are evaluated before one is synthesised.
+        seed: of the split and of the rows.
+    """
+
+    budget: float | None = None
+    max_loss: float = 0.5
+    weight_bits: tuple[int, ...] = (2, 3, 4, 5, 6, 8)
+    activation_bits: tuple[int, ...] = (4, 6)
+    costs: str = "measured"
+    objective: str = "kl"
+    adaptive: bool = False
+    best: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.costs not in ("measured", "predicted") or self.objective not in ("kl", "roundoff"):
+            raise UsageError("costs is measured or predicted, objective is kl or roundoff")
+        if self.budget is not None and self.budget <= 0:
+            raise UsageError("the budget must be above 0")
+        if self.best < 1 or not self.weight_bits or not self.activation_bits:
+            raise UsageError("there must be widths to choose from, and best at least 1")
+        if not all(2 <= w <= 14 for w in self.weight_bits) or not all(1 <= a <= 14 for a in self.activation_bits):
+            raise UsageError("weight_bits must be 2 to 14, the sign included, and activation_bits 1 to 14")
+
+    @property
+    def choices(self) -> list[Bits]:
+        """Every pair of widths."""
+        return [Bits(w, a) for a in self.activation_bits for w in self.weight_bits]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One whole design on the way: predicted and measured LUTs, divergence of its answers."""
+
+    bits: dict[str, tuple[int, int]]
+    predicted: float
+    measured: float
+    divergence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllocateSummary:
+    """What came of it; `trials` in the order in which they were synthesised, `chosen` among them."""
+
+    run: Path
+    lut: float
+    prediction_error: float
+    val_accuracy: float
+    test_accuracy: float
+    float_test_accuracy: float
+    bits: dict[str, tuple[int, int]]
+    trials: tuple[Trial, ...] = field(default_factory=tuple)
+
+
+@dataclass(slots=True)
+class _Search:
+    """One allocation: the tables, and how whole designs are made, judged and measured."""
+
+    network: FloatModel
+    dataset: Dataset
+    options: AllocateOptions
+    table: Table
+    groups: list[str]
+    measure: Callable[[Graph], float]
+    say: Notice
+    glue: float = 0.0
+    trials: list[tuple[Trial, Graph]] = field(default_factory=list)
+
+    def graph(self, chosen: Chosen) -> Graph:
+        """The whole design."""
+        choice = {name: self.options.choices[c] for name, c in zip(self.groups, chosen.choice, strict=True)}
+        made = adaptive if self.options.adaptive else quantised
+        return verify(made(self.network.fine, choice, self.network.rows))
+
+    def loss(self, graph: Graph) -> float:
+        """Divergence of the whole design's answers: those of single layers do not add up at few bits."""
+        rows = self.network.rows
+        return divergence(answers(self.network.fine, rows), answers(graph, coarse_rows(self.network.fine, graph, rows)))
+
+    def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Trial:
+        """Measure a whole design, and put the difference to its parts (the glue) into the next prediction."""
+        widths = [self.options.choices[c] for c in chosen.choice]
+        bits = {name: (b.weights, b.activations) for name, b in zip(self.groups, widths, strict=True)}
+        predicted = chosen.cost + self.glue
+        measured = self.measure(graph)
+        trial = Trial(bits, predicted, measured, loss)
+        self.trials.append((trial, graph))
+        self.glue = measured - chosen.cost
+        self.say(f"predicted {predicted:.0f} LUT, measured {measured:.0f}, divergence {loss:.4g}")
+        return trial
+
+    def within(self, budget: float) -> tuple[Trial, Graph]:
+        """The measured design of least divergence within the budget.
+
+        Raises:
+            UsageError: nothing fits.
+        """
+        tried: set[tuple[int, ...]] = set()
+        for _ in range(ROUNDS):
+            known = solve(self.table, budget=budget - self.glue, count=self.options.best)
+            fresh = [c for c in known if c.choice not in tried]
+            if not fresh:
+                break
+            judged = [(self.loss(graph), n, c, graph) for n, c in enumerate(fresh) for graph in (self.graph(c),)]
+            loss, _, chosen, graph = min(judged, key=lambda one: one[:2])
+            tried.add(chosen.choice)
+            trial = self.attempt(chosen, graph, loss)
+            if trial.measured <= budget and abs(trial.predicted - trial.measured) <= CLOSE * trial.measured:
+                break
+        fitting = [one for one in self.trials if one[0].measured <= budget]
+        if not fitting:
+            least = min(t.measured for t, _ in self.trials)
+            raise UsageError(f"no design was measured within {budget:g} LUT; the smallest had {least:g}", hint="a larger budget")
+        return min(fitting, key=lambda one: one[0].divergence)
+
+    def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
+        """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
+        best = self._within_loss(float(self.table.loss.min(axis=1).sum()), max_loss)
+        if best is None:
+            raise UsageError(
+                f"even the widest choice loses more than {max_loss:g} points", hint="wider --weight-bits or --activation-bits"
+            )
+        ends = (float(end.sum()) for end in (self.table.loss.min(axis=1), self.table.loss.max(axis=1)))
+        low, high = (float(np.log(max(end, LEAST_LOSS))) for end in ends)
+        for _ in range(ROUNDS):
+            middle = (low + high) / 2
+            found = self._within_loss(float(np.exp(middle)), max_loss)
+            if found is None:
+                high = middle
+            else:
+                best, low = min(best, found, key=lambda one: one[0].cost), middle
+        self.attempt(*best, self.loss(best[1]))
+        return self.trials[-1]
+
+    def _within_loss(self, limit: float, max_loss: float) -> tuple[Chosen, Graph] | None:
+        """The cheapest choice by the program's own measure of loss; None where its accuracy does not hold."""
+        (chosen,) = solve(self.table, most_loss=limit * (1 + 1e-6) + LEAST_LOSS)
+        graph = self.graph(chosen)
+        found = accuracy(graph, self.dataset.x_val, self.dataset.y_val)
+        return (chosen, graph) if self.network.val_accuracy - found <= max_loss / 100 + 1e-12 else None
+
+
+def allocate(
+    model: str,
+    data: str,
+    out: Path,
+    *,
+    board: str = "xcvu9p",
+    options: AllocateOptions | None = None,
+    store_path: Path | str | None = None,
+    jobs: int = 2,
+    notice: Notice | None = None,
+) -> AllocateSummary:
+    """Choose widths, and write the network as a run of one bit-exact point.
+
+    Args:
+        model, data: as `hwq.flow.ptq.ptq` takes them.
+        out: the run; trials are a run of their own below it, operators are kept in the store.
+        jobs: tools at a time.
+
+    Raises:
+        UsageError: nothing keeps the budget, or the accuracy.
+        DataError, ModelError, RunError, BoardError, ToolError, ReportError, MismatchError.
+    """
+    options, say = options or AllocateOptions(), notice or (lambda text: None)
+    dataset = load(data, seed=options.seed, notice=notice)
+    asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+    derived = {"method": "allocate", "model": model, "board": board, "options": asked}
+    meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
+    say("reading the model")
+    # a model that cannot be read leaves no run behind
+    network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
+    run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
+    if run.meta()["state"] != "trained":
+        network = network or read_float(model, dataset, seed=options.seed)
+        trials = begin(out / "trials", meta, drawn(dataset, options.seed))
+        search = _prepared(network, dataset, trials, board, options, store_path, jobs, say)
+        trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)
+        told = {"chosen": asdict(trial), "trials": [asdict(t) for t, _ in search.trials], "costs": options.costs}
+        write_point(run, "0000", graph, dataset, more={"allocation": told})
+        run.save_meta({**run.meta(), **network.meta(), "state": "trained"})
+    return _summary(run)
+
+
+def _prepared(
+    network: FloatModel,
+    dataset: Dataset,
+    trials: RunDir,
+    board: str,
+    options: AllocateOptions,
+    store_path: Path | str | None,
+    jobs: int,
+    say: Notice,
+) -> _Search:
+    """Sensitivities and costs, and how a whole design is measured."""
+    groups = [node.name for node in linear_nodes(network.fine)]
+    price = price_for(board, store_path)
+    lut: Callable[[Graph], float] = price
+    whole: Callable[[Graph], float] = price
+    if options.costs == "measured":
+        chosen = load_board(board)
+        synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
+        bench = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), trials.path.parent / "operators", jobs)
+        lut, whole = bench.lut, partial(_whole, trials, dataset, board, store_path, say)
+    every = _Every(say)
+    costs = cost_table(network.fine, groups, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
+    rows = network.rows[:SENSED_ROWS]
+    if options.objective == "kl":
+        loss = by_divergence(network.fine, groups, options.choices, rows, progress=every("sensitivities"))
+    else:
+        loss = by_roundoff(network.fine, groups, options.choices)
+    return _Search(network, dataset, options, Table(loss, costs), groups, whole, say)
+
+
+def _whole(trials: RunDir, dataset: Dataset, board: str, store_path: Path | str | None, say: Notice, graph: Graph) -> float:
+    """LUTs of a whole design: proven, synthesised, stored, as `hwq synth` does."""
+    from hwq.flow.synth import synth
+    from hwq.ir import digest
+
+    known = {read_json(p.folder / "point.json").get("design"): p.id for p in trials.points()}
+    point = known.get(digest(graph)) or f"{len(known):04d}"
+    if digest(graph) not in known:
+        write_point(trials, point, graph, dataset, more={"design": digest(graph)})
+    _, (result,) = synth(trials.path, board, point=point, store_path=store_path, tell=lambda p, what: say(f"  trial {p}: {what}"))
+    return float(result.measurement.resources.lut or 0.0) if result.measurement else 0.0
+
+
+class _Every:
+    """Progress in a line each tenth."""
+
+    def __init__(self, say: Notice) -> None:
+        self.say = say
+
+    def __call__(self, what: str) -> Callable[[int, int], None]:
+        def told(done: int, total: int) -> None:
+            if done == total or done % max(1, total // 10) == 0:
+                self.say(f"{what}: {done} of {total}")
+
+        return told
+
+
+def _summary(run: RunDir) -> AllocateSummary:
+    (point,) = run.points()
+    content = read_json(point.folder / "point.json")["allocation"]
+    trials = tuple(_trial(t) for t in content["trials"])
+    chosen = _trial(content["chosen"])
+    error = abs(chosen.predicted - chosen.measured) / max(chosen.measured, 1e-30)
+    test = float("nan") if point.test_accuracy is None else point.test_accuracy
+    return AllocateSummary(
+        run.path, chosen.measured, error, point.val_accuracy, test, run.meta()["float"]["test_accuracy"], chosen.bits, trials
+    )
+
+
+def _trial(content: dict[str, object]) -> Trial:
+    bits = {name: (int(b[0]), int(b[1])) for name, b in dict(content["bits"]).items()}  # type: ignore[call-overload]
+    return Trial(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]

@@ -1,0 +1,222 @@
+"""Runs that no training made: their data, their points, and the proof of each before it is written.
+
+RUN/run.json      as a trained run's, and `derived`: the method with its options, which a second call must share
+RUN/points/ID/    as a trained run's; keras.npz holds what Keras' operations make of the graph in float64
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.boards import load as load_board
+from hwq.cost.features import circuit_features, graph_features
+from hwq.cost.model import CostModel, ModelKey, fit
+from hwq.data import Dataset, load
+from hwq.errors import CostModelError, DataError, MismatchError, RunError
+from hwq.ir import Graph, text, verify
+from hwq.measure.store import Store
+from hwq.passes import optimise
+from hwq.passes.lower import lower
+from hwq.rundir import RunDir, explain, write_json, write_npz, write_text
+from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
+from hwq.sim.emulator import emulator
+from hwq.sim.reference import evaluate, predict, quantize_inputs
+
+Notice = Callable[[str], None]
+RANDOM_ROWS = 10_000
+
+
+def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -> RunDir:
+    """The run directory of a method and its options, made where it is not there yet.
+
+    Args:
+        meta: run.json's content; its `derived` and `dataset` are what must be the same when it is there already.
+        vectors: writes vectors.npz to a path.
+
+    Raises:
+        RunError: something else is there, or it cannot be written.
+    """
+    if (out / "run.json").is_file():
+        run = RunDir.open(out)
+        found = run.meta()
+        for part in ("derived", "dataset"):
+            there, wanted = found.get(part, {}), meta[part]
+            differing = [key for key in wanted if there.get(key) != wanted[key]]
+            if differing:
+                key = differing[0]
+                raise RunError(
+                    f"{out} is a run with another {key}: {there.get(key)!r} there, {wanted[key]!r} now",
+                    hint="choose another --out, or delete that run",
+                )
+        return run
+    left = [path for path in out.iterdir() if path.name != "vectors.npz" and path.suffix != ".part"] if out.is_dir() else []
+    if left or (out.exists() and not out.is_dir()):
+        raise RunError(f"{out} is there already and is no run of hwq", hint="choose another --out")
+    run = RunDir(out)
+    vectors(run.vectors_path)
+    versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
+    run.save_meta({"state": "trained", **meta, "versions": versions})
+    return run
+
+
+def copied(source: Path) -> Callable[[Path], None]:
+    """Takes the vectors of another run."""
+
+    def copy(target: Path) -> None:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = target.with_name(f"{target.name}.part")
+            shutil.copyfile(source, partial)
+            partial.replace(target)
+        except OSError as error:
+            raise explain(error, target) from error
+
+    return copy
+
+
+def drawn(dataset: Dataset, seed: int) -> Callable[[Path], None]:
+    """The test rows, then random rows uniform over 4 times the range of each training feature."""
+
+    def write(target: Path) -> None:
+        low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
+        centre, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-3)
+        random = centre + 4 * half * np.random.default_rng([seed, 4]).uniform(-1, 1, (RANDOM_ROWS, *dataset.shape))
+        write_npz(target, x=np.concatenate([dataset.x_test, random.astype(np.float32)]), y=dataset.y_test)
+
+    return write
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What run.json tells of the data."""
+    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
+    return data | {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
+
+
+def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Dataset:
+    """The data that a run was made from.
+
+    Args:
+        spec: where it is; None: as the run names it.
+
+    Raises:
+        DataError: not found, or other data than the run's.
+    """
+    meta = run.meta()
+    told = meta["dataset"]
+    try:
+        dataset = load(spec or told["name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
+    except DataError as error:
+        if spec is not None:
+            raise
+        raise DataError(f"the run's data {told['name']!r} is not found: {error.message}", hint="say where it is: --data") from error
+    if dataset.digest != told["digest"]:
+        raise DataError(
+            f"{spec or told['name']} has digest {dataset.digest}, the run was made from {told['digest']}",
+            hint="say where the run's own data is: --data",
+        )
+    return dataset
+
+
+def accuracy(graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> float:
+    """Of the integer reference."""
+    return float((predict(graph, x).argmax(axis=1) == y).mean())
+
+
+def write_point(
+    run: RunDir,
+    point: str,
+    graph: Graph,
+    dataset: Dataset,
+    *,
+    epoch: int = 0,
+    beta: float = 0.0,
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Prove a network bit-exact, and write it as a point; what point.json holds. The test rows are looked at here.
+
+    Raises:
+        MismatchError: evaluators disagree; nothing is written.
+    """
+    from hwq.train.finish import widest_accumulator
+
+    with np.load(run.vectors_path) as vectors:
+        x = vectors["x"]
+    logits = prove(graph, x)
+    features = graph_features(graph)
+    folder = run.point_folder(point)
+    write_text(folder / "graph.hwq", text(graph))
+    write_npz(folder / "keras.npz", logits=logits)
+    content = {
+        "epoch": epoch,
+        "val_accuracy": accuracy(graph, dataset.x_val, dataset.y_val),
+        "ebops": features["ebops"],
+        "beta": beta,
+        "test_accuracy": accuracy(graph, dataset.x_test, dataset.y_test),
+        "features": features,
+        "widest_accumulator_bits": widest_accumulator(graph),
+        "keras_dtype": "float64",
+        **(more or {}),
+    }
+    write_json(folder / "point.json", content)
+    return content
+
+
+def prove(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """Compare the reference with Keras' operations and with the compiled circuit on rows, integer by integer; Keras' answers.
+
+    Raises:
+        MismatchError: names the first difference.
+    """
+    from hwq.train.graph_model import GraphModel
+
+    verify(graph)
+    inputs = quantize_inputs(graph, x)
+    reference = evaluate(graph, inputs)
+    logits = GraphModel.of(graph).logits(x)
+    optimised = optimise(graph)
+    native = to_types(emulator(optimised, lower(optimised)).evaluate(inputs), optimised, graph)
+    comparisons: list[Comparison] = [
+        compare(graph, "reference", reference, "keras", mantissas_of(logits, graph)),
+        compare(graph, "reference", reference, "emulator", native),
+    ]
+    for comparison in comparisons:
+        if comparison.mismatches:
+            raise MismatchError(str(comparison), hint="please report it; nothing was written")
+    return logits
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
+
+    model: CostModel | None
+
+    def __call__(self, graph: Graph) -> float:
+        features = {**graph_features(graph), **circuit_features(lower(optimise(graph)))}
+        return self.model.predict(features).value if self.model else features["adder_bits"] + features["clamp_bits"]
+
+    def __str__(self) -> str:
+        return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
+
+
+def price_for(board: str | None, store_path: Path | str | None) -> Price:
+    """The fitted model of the tool with most measurements on the board's family, where there is one."""
+    if board is None:
+        return Price(None)
+    groups: dict[ModelKey, list[Any]] = {}
+    for m in Store.open(store_path).find(family=load_board(board).family):
+        groups.setdefault(ModelKey.of(m), []).append(m)
+    for _, measured in sorted(groups.items(), key=lambda item: -len(item[1])):
+        try:
+            return Price(fit(measured, "lut"))
+        except CostModelError:
+            continue
+    return Price(None)

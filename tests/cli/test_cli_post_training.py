@@ -1,0 +1,86 @@
+"""refine, ptq and allocate as a user meets them: what they print, and what they answer to options that cannot be meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from fake_runs import make_run
+
+from hwq.allocate.refine import Step
+from hwq.cli import cli
+from hwq.cli.allocate import allocate
+from hwq.errors import DataError, HwqError, ModelError
+from hwq.flow.allocate import AllocateSummary, Trial
+from hwq.flow.refine import RefinedPoint, RefineSummary
+
+
+def answer(*arguments: str) -> click.testing.Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def error(*arguments: str) -> HwqError:
+    found = answer(*arguments).exception
+    assert isinstance(found, HwqError)
+    return found
+
+
+@pytest.mark.parametrize("command", ["refine", "ptq", "allocate"])
+def test_help(command: str) -> None:
+    done = answer(command, "--help")
+    assert done.exit_code == 0 and "--out" in done.output and "--json" in done.output
+    assert command in answer("--help").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "give --budget lut=N, or --minimise lut"),
+        (["--budget", "lut=9", "--minimise", "lut"], "give --budget lut=N, or --minimise lut"),
+        (["--budget", "dsp=9"], "'dsp=9' is not like lut=3000"),
+        (["--budget", "lut=few"], "'lut=few' is not like lut=3000"),
+    ],
+)
+def test_a_budget_that_cannot_be_meant(arguments: list[str], told: str) -> None:
+    done = CliRunner().invoke(allocate, ["m.keras", "digits", *arguments])
+    assert done.exit_code == 2 and told in done.output
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    assert "no run directory" in error("refine", str(tmp_path)).message
+    found = error("ptq", "net.keras", "digitz", "--out", str(tmp_path / "a"))
+    assert isinstance(found, DataError) and "did you mean digits" in str(found.hint)
+    assert isinstance(error("ptq", "net.keras", "digits", "--out", str(tmp_path / "b")), ModelError)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_run_whose_data_is_not_found_says_how_to_give_it(tmp_path: Path) -> None:
+    found = error("refine", str(make_run(tmp_path / "run")))
+    assert isinstance(found, DataError) and "--data" in str(found.hint)
+
+
+def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    one = RefinedPoint("0003", 0.75, 80, 100, 0.951, 0.95, 0.942, 0.94, 750, 1000)
+    summary = RefineSummary(tmp_path, "bits", (one,))
+
+    def run(path: Path, **options: object) -> RefineSummary:
+        told = options["progress"]
+        assert callable(told)
+        told("0003", Step(0, 1, 0.9, 0.95, 0.1, True))
+        return summary
+
+    monkeypatch.setattr("hwq.flow.refine.refine", run)
+    done = answer("refine", str(tmp_path))
+    assert "100 -> 80 digits, 1000 -> 750 LUT, validation 0.9500 -> 0.9510, test 0.9400 -> 0.9420" in done.output
+    assert json.loads(answer("refine", str(tmp_path), "--json").output)["points"][0]["lut"] == 750
+
+
+def test_allocate_tells_the_widths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    trial = Trial({"dense_1": (4, 6)}, 980.0, 1000.0, 0.01)
+    summary = AllocateSummary(tmp_path, 1000.0, 0.02, 0.95, 0.94, 0.96, trial.bits, (trial,))
+    monkeypatch.setattr("hwq.flow.allocate.allocate", lambda *args, **options: summary)
+    done = answer("allocate", "m.keras", "digits", "--budget", "lut=1200")
+    assert "1000 LUT (measured; predicted within 2.0%), dense_1 4 x 6 bits" in done.output

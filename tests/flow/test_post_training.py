@@ -1,0 +1,151 @@
+"""refine, ptq and allocate end to end on a small network: runs that prove bit-exact, resume, and refuse what is not theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import random_network
+
+from hwq.allocate.refine import Judged, RefineOptions
+from hwq.data import load
+from hwq.errors import DataError, MismatchError, ModelError, RunError, UsageError
+from hwq.flow.allocate import AllocateOptions, allocate
+from hwq.flow.derived import data_of, prove
+from hwq.flow.ptq import PtqOptions, bits_of, ptq
+from hwq.flow.refine import refine
+from hwq.ir import parse, verify
+from hwq.rundir import RunDir
+from hwq.sim.reference import predict
+from hwq.train import trainer
+from hwq.train.config import TrainConfig
+from hwq.train.graph_model import GraphModel
+
+CONFIG = TrainConfig(model="mlp:10", epochs=10, float_epochs=25, population=1, random_rows=100, max_points=2)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("post") / "run"
+    trainer.train(load("digits", seed=0), CONFIG, run)
+    return run
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(run)): p.read_bytes() for p in sorted(run.glob("points/*/*")) if p.suffix != ".npz"}
+
+
+def bit_exact(run: Path) -> None:
+    with np.load(RunDir(run).vectors_path) as vectors:
+        x = vectors["x"]
+    for point in RunDir(run).points():
+        graph = verify(parse(point.graph_path.read_text()))
+        with np.load(point.keras_path) as stored:
+            assert np.array_equal(stored["logits"], predict(graph, x))
+
+
+def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> None:
+    options = RefineOptions(max_loss=3.0, ways=((0.1, 0.1),), rows=600, patience=0.2)
+    summary = refine(trained, out=tmp_path / "out", point="all", options=options)
+    assert len(summary.points) == len(RunDir(trained).points()) and summary.points[0].lut is None
+    for one in summary.points:
+        assert one.price < 1 and one.digits < one.digits_before
+        assert one.val_accuracy >= one.val_accuracy_before - 0.05
+    bit_exact(tmp_path / "out")
+    before = contents(tmp_path / "out")
+    (tmp_path / "out" / "points" / summary.points[0].point / "point.json").unlink()  # as a kill would leave it
+    refine(trained, out=tmp_path / "out", point="all", options=options)
+    assert contents(tmp_path / "out") == before
+    with pytest.raises(RunError, match="another options"):
+        refine(trained, out=tmp_path / "out", options=replace(options, max_loss=1.0))
+
+
+def test_nothing_is_lost_where_nothing_may_be(trained: Path, tmp_path: Path) -> None:
+    options = RefineOptions(max_loss=0.0, ways=((0.5, 0.0),), rows=100, patience=0.5)
+    (one,) = refine(trained, out=tmp_path / "out", options=options).points
+    assert one.price <= 1 and (one.price == 1 or one.val_accuracy >= one.val_accuracy_before - 0.05)
+
+
+def test_other_data_than_the_runs_is_refused(trained: Path) -> None:
+    with pytest.raises(DataError, match="digest"):
+        data_of(RunDir(trained), "wine")
+
+
+def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = random_network(3)
+    x = np.random.default_rng(0).uniform(-4, 4, (30, 8)).astype(np.float32)
+    monkeypatch.setattr(GraphModel, "logits", lambda self, rows: predict(self.graph, rows) + 2.0**-9)
+    with pytest.raises(MismatchError, match="reference = keras"):
+        prove(graph, x)
+
+
+def test_a_loss_within_chance_passes_only_with_the_cross_entropy() -> None:
+    right = np.ones(100, bool)
+    before = Judged(1.0, 0.5, right)
+    after = np.array([False, *right[1:]])
+    assert Judged(0.99, 0.5, after).keeps(before, 0.2) and not Judged(0.99, 0.51, after).keeps(before, 0.2)
+    assert Judged(0.998, 9.0, right).keeps(before, 0.2)
+    assert not Judged(0.9, 0.4, np.arange(100) >= 10).keeps(before, 0.2)
+
+
+@pytest.mark.parametrize("method", ["uniform", "adaptive", "multipoint", "digits"])
+def test_every_method_makes_exact_points(method: str, trained: Path, tmp_path: Path) -> None:
+    bits = {"digits": (5,), "multipoint": (2,)}.get(method, (2, 5))
+    options = PtqOptions(method, bits, 5, portion=0.1, max_points=2)
+    summary = ptq(str(trained), "digits", tmp_path / "run", options=options)
+    points = RunDir(tmp_path / "run").points()
+    assert len(points) == (1 if method == "multipoint" else 2)
+    bit_exact(tmp_path / "run")
+    assert max(p.test_accuracy or 0 for p in points) > summary.float_test_accuracy - 0.08
+    again = contents(tmp_path / "run")
+    assert ptq(str(trained), "digits", tmp_path / "run", options=options) == summary and contents(tmp_path / "run") == again
+
+
+def test_an_untrained_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="not trained"):
+        ptq("mlp:8", "digits", tmp_path / "run")
+
+
+def test_allocation_keeps_its_budget_and_beats_no_limit_at_all(trained: Path, tmp_path: Path) -> None:
+    options = AllocateOptions(weight_bits=(2, 4, 6), activation_bits=(5,), costs="predicted", best=2)
+    costs = {}
+    for name, budget in (("small", 2600.0), ("large", 6000.0)):
+        summary = allocate(str(trained), "digits", tmp_path / name, options=replace(options, budget=budget))
+        assert summary.lut <= budget and summary.trials
+        assert summary.prediction_error <= 0.12
+        costs[name] = summary
+        bit_exact(tmp_path / name)
+    least = min(t.divergence for t in costs["small"].trials)
+    assert min(t.divergence for t in costs["large"].trials) <= least
+    assert allocate(str(trained), "digits", tmp_path / "small", options=replace(options, budget=2600.0)) == costs["small"]
+    with pytest.raises(UsageError, match="no allocation has a cost"):
+        allocate(str(trained), "digits", tmp_path / "none", options=replace(options, budget=3.0))
+
+
+def test_the_fewest_luts_that_keep_the_accuracy(trained: Path, tmp_path: Path) -> None:
+    options = AllocateOptions(max_loss=3.0, weight_bits=(2, 4, 6), activation_bits=(5,), costs="predicted", objective="roundoff")
+    summary = allocate(str(trained), "digits", tmp_path / "run", options=options)
+    meta = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert summary.val_accuracy >= meta["float"]["val_accuracy"] - 0.03 - 1e-9
+
+
+@pytest.mark.parametrize(("text", "wanted"), [("4", [4]), ("2,4,6", [2, 4, 6]), ("2-4,8", [2, 3, 4, 8])])
+def test_bits_are_read(text: str, wanted: list[int]) -> None:
+    assert bits_of(text) == wanted
+
+
+def test_what_cannot_be_meant() -> None:
+    with pytest.raises(UsageError, match="is not like"):
+        bits_of("many")
+    for bad in ({"method": "magic"}, {"bits": ()}, {"activation_bits": 0}, {"points": 0}):
+        with pytest.raises(UsageError):
+            PtqOptions(**bad)  # type: ignore[arg-type]
+    for bad in ({"max_loss": -1.0}, {"ways": ()}, {"ways": ((2.0, 0.1),)}, {"rows": 0}):
+        with pytest.raises(UsageError):
+            RefineOptions(**bad)  # type: ignore[arg-type]
+    for bad in ({"costs": "free"}, {"budget": 0.0}, {"weight_bits": ()}):
+        with pytest.raises(UsageError):
+            AllocateOptions(**bad)  # type: ignore[arg-type]
