@@ -1,0 +1,148 @@
+"""Sums of signed powers of two: the exact projection of weights on them, and a quantiser that becomes it while training.
+
+Levels L_1 < ... < L_m are neighbouring powers of two up to 2^top; zero is below them. A weight goes to the nearest, by thresholds
+t_j = (L_{j-1} + L_j) / 2. In training (Badar, arXiv 2510.16088)
+
+    Q_slope(w) = sign(w) sum_j (L_j - L_{j-1}) sigmoid(slope (|w| - t_j) / t_j)
+
+is differentiable, and becomes the projection as the slope rises; slope 0 stands for the projection itself with a straight-through
+gradient. A sum of k terms quantises what the terms before it leave over. The choice of `top` is exact (Yin et al., LBW-Net, arXiv 1612.06052).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.train.backend import ops
+from hwq.train.quantizers import plain, power_of_two
+
+FloatArray = npt.NDArray[np.float64]
+MOST_LEVELS = 16
+
+
+# the exact projection
+
+
+def nearest(w: FloatArray, top: FloatArray, levels: int, terms: int = 1) -> FloatArray:
+    """Each weight's sum of at most `terms` signed powers of two, the nearest power first; ties go to the smaller.
+
+    Args:
+        w: weights of any shape.
+        top: exponent of the greatest power, whole; of a shape that broadcasts to that of w.
+        levels: how many powers there are: 2^(top - levels + 1) ... 2^top.
+    """
+    q, rest = np.zeros_like(w), np.asarray(w, np.float64)
+    for _ in range(terms):
+        step = np.zeros_like(rest)
+        before = np.zeros_like(np.asarray(top, np.float64))
+        for j in range(levels):
+            level = np.exp2(np.asarray(top, np.float64) - (levels - 1 - j))
+            step += (level - before) * (np.abs(rest) > (before + level) / 2)
+            before = level
+        step *= np.sign(rest)
+        q, rest = q + step, rest - step
+    return q
+
+
+def ternary(w: FloatArray) -> tuple[FloatArray, int]:
+    """The nearest of all matrices s {-1, 0, 1} with s a power of two, and log2 s: exact, O(N log N) (LBW-Net, theorem 1).
+
+    With u the sum of the k largest |w|, the best exponent is floor(log2(4 u / (3 k))), and the best k minimises k 4^s - 2 u 2^s.
+    All zeros for weights that are all zero.
+    """
+    order = np.sort(np.abs(w).ravel())[::-1].astype(np.float64)
+    order = order[order > 0]
+    if not len(order):
+        return np.zeros_like(w), 0
+    k, u = np.arange(1, len(order) + 1), np.cumsum(order)
+    s = np.floor(np.log2(4 * u / (3 * k)))
+    best = int(np.argmin(k * 4.0**s - 2 * u * 2.0**s))
+    exponent = int(s[best])
+    # of equal weights all or none: at a tie the error is the same
+    return np.where(np.abs(w) >= order[best], np.sign(w) * 2.0**exponent, 0.0), exponent
+
+
+def best_top(w: FloatArray, levels: int, terms: int = 1) -> int:
+    """The exponent of the greatest power with the least squared error of all whole ones.
+
+    With one level and one term it is that of `ternary`. A greatest power beyond twice the largest weight is never used, and one
+    whose half of the threshold range lies below the mean is worse than the next: those between are tried.
+    """
+    magnitude = np.abs(w[w != 0]).astype(np.float64)
+    if not magnitude.size:
+        return 0
+    high = int(np.ceil(np.log2(magnitude.max()))) + 1
+    low = int(np.floor(np.log2(magnitude.mean()))) - 2
+    errors = {top: float(((w - nearest(w, np.float64(top), levels, terms)) ** 2).sum()) for top in range(high, low - 1, -1)}
+    return min(errors, key=lambda top: (errors[top], top))
+
+
+# the same in training
+
+
+def _term(rest: Any, unit: Any, levels: int, slope: Any) -> tuple[Any, Any]:
+    """(hard, soft) value of one term; `unit` is 2^top."""
+    magnitude = ops.abs(rest)
+    hard = soft = ops.zeros_like(magnitude)
+    before = 0.0
+    for j in range(levels):
+        level = 2.0 ** (j - levels + 1)
+        threshold = unit * ((before + level) / 2)
+        step = unit * (level - before)
+        hard = hard + step * ops.cast(magnitude > threshold, magnitude.dtype)
+        if slope is not None:
+            soft = soft + step * ops.sigmoid(slope * (magnitude - threshold) / threshold)
+        before = level
+    sign = ops.sign(rest)
+    return hard * sign, soft * sign
+
+
+def project(w: Any, top: Any, levels: int, terms: int) -> Any:
+    """`nearest` on tensors, exact: a float times a power of two."""
+    unit = power_of_two(top, _dtype(w))
+    q, rest = ops.zeros_like(w), w
+    for _ in range(terms):
+        hard, _ = _term(rest, unit, levels, None)
+        q, rest = q + hard, rest - hard
+    return q
+
+
+def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
+    """The differentiable quantiser at a slope above 0; at slope 0 `project` with the gradient of the identity."""
+    unit = power_of_two(ops.stop_gradient(top), _dtype(w))
+    safe = ops.where(slope > 0, slope, 1.0)
+    q, rest = ops.zeros_like(w), w
+    for _ in range(terms):
+        _, soft = _term(rest, unit, levels, safe)
+        q, rest = q + soft, rest - soft
+    through = w + ops.stop_gradient(project(w, top, levels, terms) - w)
+    return ops.where(slope > 0, q, through)
+
+
+def digit_count(w: Any, top: Any, levels: int, terms: int) -> Any:
+    """How many powers of two each weight is; its gradient, of log2(1 + |w| / t_1) where there is one, leads small weights to zero.
+
+    A price on the count is a price on adders. The concave stand-in presses a weight the harder the nearer it is to the
+    threshold below which it vanishes, and leaves large ones alone (reweighted L1: Candes, Wakin, Boyd 2008).
+    """
+    return _digit_count(plain(w), plain(top), levels, terms)
+
+
+def _digit_count(w: Any, top: Any, levels: int, terms: int) -> Any:
+    unit = power_of_two(top, _dtype(w))
+    first = unit * 2.0 ** (-levels)  # t_1 = L_1 / 2
+    total, rest = ops.zeros_like(w), w
+    for _ in range(terms):
+        hard, _ = _term(ops.stop_gradient(rest), unit, levels, None)
+        present = ops.cast(ops.abs(hard) > 0, _dtype(w))
+        penalty = ops.log(1.0 + ops.abs(rest) / first) / float(np.log(2.0)) * present
+        total = total + penalty + ops.stop_gradient(present - penalty)
+        rest = rest - hard
+    return total
+
+
+def _dtype(x: Any) -> str:
+    return str(x.dtype if isinstance(x.dtype, str) else x.dtype.name)
