@@ -75,21 +75,20 @@ def run(
         stream = log.open("wb", buffering=0)  # nothing left to write, and to fail, when it is closed
     except OSError as error:
         raise explain(error, log) from error
-    with stream:
-        process = _start(argv, cwd, env, tool)
-        tee = _Tee(process, stream, log, on_line)
+    with stream, _watchdog() as group:
+        process = _start(argv, cwd, env, tool, group)
+        tee = _Tee(process, group, stream, log, on_line)
         expired = threading.Event()
-        timer = threading.Timer(timeout_s, _expire, (process, expired)) if timeout_s else None
+        timer = threading.Timer(timeout_s, _expire, (group, expired)) if timeout_s else None
         try:
-            with _watchdog(process):
-                if timer:
-                    timer.start()
-                tee.start()
-                _, status, usage = os.wait4(process.pid, 0)
-                process.returncode = os.waitstatus_to_exitcode(status)
-                tee.finish()
+            if timer:
+                timer.start()
+            tee.start()
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            tee.finish()
         except BaseException:
-            _kill(process)
+            _kill(process, group)
             raise
         finally:
             if timer:
@@ -111,7 +110,7 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: str) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: str, group: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
@@ -120,7 +119,7 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=group,
             preexec_fn=_die_with_parent,
         )
     except FileNotFoundError as error:
@@ -137,10 +136,15 @@ class _Tee(threading.Thread):
     GRACE_S = 5.0  # how long a child that outlives the program may keep printing
 
     def __init__(
-        self, process: subprocess.Popen[bytes], stream: RawIOBase, log: Path, on_line: Callable[[str], None] | None
+        self,
+        process: subprocess.Popen[bytes],
+        group: int,
+        stream: RawIOBase,
+        log: Path,
+        on_line: Callable[[str], None] | None,
     ) -> None:
         super().__init__(daemon=True)
-        self.process, self.stream, self.log, self.on_line = process, stream, log, on_line
+        self.process, self.group, self.stream, self.log, self.on_line = process, group, stream, log, on_line
         self.error: OSError | None = None
         self.over = False
 
@@ -155,7 +159,7 @@ class _Tee(threading.Thread):
                         rest = rest[self.stream.write(rest) or 0 :]
                 except OSError as error:  # the disk is full: no result of this run could be believed
                     self.error = error
-                    _signal_group(self.process, signal.SIGKILL)
+                    _kill_group(self.group)
                 self._show(line.decode(errors="replace").rstrip())
 
     def _show(self, line: str) -> None:
@@ -169,37 +173,46 @@ class _Tee(threading.Thread):
         """Wait for the rest of the output; end what the program left running behind its back."""
         self.join(self.GRACE_S)
         if self.is_alive():
-            _signal_group(self.process, signal.SIGKILL)
+            _kill_group(self.group)
             self.join(self.GRACE_S)
         self.over = True
 
 
 @contextmanager
-def _watchdog(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """A shell that kills the program's whole group when hwq itself has been killed: the kernel then closes the pipe to it."""
-    script = f'read -r word; [ "$word" = done ] || kill -9 -{process.pid}'
-    dog = subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+def _watchdog() -> Iterator[int]:
+    """The process group for a program, led by a shell that kills it whole when hwq itself has been killed.
+
+    The kernel then closes the pipe to the shell. It is there before the program is, so that a kill at any moment finds it.
+    """
+    script = 'read -r word; [ "$word" = done ] || kill -9 -$$'
+    dog = subprocess.Popen(
+        ["/bin/sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        process_group=0,
+    )
     try:
-        yield
+        yield dog.pid
     finally:
         with suppress(OSError):
             dog.communicate(b"done\n")
 
 
-def _expire(process: subprocess.Popen[bytes], expired: threading.Event) -> None:
+def _expire(group: int, expired: threading.Event) -> None:
     expired.set()
-    _signal_group(process, signal.SIGKILL)
+    _kill_group(group)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    _signal_group(process, signal.SIGKILL)
+def _kill(process: subprocess.Popen[bytes], group: int) -> None:
+    _kill_group(group)
     with suppress(OSError, subprocess.TimeoutExpired):
         process.wait(10)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def _kill_group(group: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
+        os.killpg(group, signal.SIGKILL)
 
 
 def _megabytes(usage: resource.struct_rusage) -> float:

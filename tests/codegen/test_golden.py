@@ -25,9 +25,9 @@ def small() -> Graph:
 
 CPP = """\
     // dense: dense 2 -> 2, 3 of 4 weights, from layer "logits"
-    const ap_fixed<3,2> dense_n1_1 = ap_fixed<1,0>(-0.5);
-    const ap_fixed<3,2> dense_n3_1 = ap_fixed<3,2>(-1.5);
-    const ap_fixed<3,2> dense_p1_0 = ap_ufixed<1,1>(1.0);
+    const ap_fixed<8,4> dense_n1_1 = ap_fixed<1,0>(-0.5);
+    const ap_fixed<8,4> dense_n3_1 = ap_fixed<3,2>(-1.5);
+    const ap_fixed<8,4> dense_p1_0 = ap_ufixed<1,1>(1.0);
     ap_fixed<7,4> dense_0 = 0;
     add_product(dense_0, x_0, dense_n3_1);
     add_product(dense_0, x_1, dense_p1_0);
