@@ -15,6 +15,7 @@ from hwq.errors import HwqError
 
 COMMANDS = {
     "train": "Learn a bitwidth for every weight; keep the Pareto front.",
+    "compare": "Compare methods on the same splits: accuracy, measured cost, time.",
     "synth": "Generate, prove, synthesise and measure points of a run.",
     "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
     "report": "Show a run: accuracy, predicted and measured cost.",

@@ -35,8 +35,12 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @click.option("--terms", default=_DEFAULT.terms, show_default=True, help="shift: powers of two a weight, 1 to 3.")
 @click.option("--levels", default=_DEFAULT.levels, show_default=True, help="shift: powers of two to choose from.")
-@click.option("--blend", default=_DEFAULT.blend, show_default=True, help="shift: share of the way to its powers a weight goes a step.")
-@click.option("--anneal", default=_DEFAULT.anneal, show_default=True, help="shift: share of the epochs until the quantiser is hard.")
+@click.option(
+    "--blend", default=_DEFAULT.blend, show_default=True, help="shift: share of the way to its powers a weight goes a step."
+)
+@click.option(
+    "--anneal", default=_DEFAULT.anneal, show_default=True, help="shift: share of the epochs until the quantiser is hard."
+)
 @click.option("--bits", default=_DEFAULT.bits, show_default=True, help="uniform, prune: of weights and activations, without sign.")
 @click.option("--width", default=_DEFAULT.width, show_default=True, help="Factor on the hidden layers of an mlp.")
 @click.option("--sparsity", default=_DEFAULT.sparsity, show_default=True, help="prune: share of weights that become zero.")

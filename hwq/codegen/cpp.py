@@ -92,4 +92,15 @@ def _output_section(ports: Ports) -> Section:
 
 EMITTERS_SPECIAL: dict[str, Callable[[Node, Ports], Section]] = {"input": _input_section}
 
-__all__ = ["EMITTERS", "EMITTERS_SPECIAL", "Element", "Section", "ap_int_limit", "ap_type", "cpp_files", "has_products", "literal", "sections_of"]
+__all__ = [
+    "EMITTERS",
+    "EMITTERS_SPECIAL",
+    "Element",
+    "Section",
+    "ap_int_limit",
+    "ap_type",
+    "cpp_files",
+    "has_products",
+    "literal",
+    "sections_of",
+]

@@ -57,7 +57,9 @@ def _check_shapes(model: Any, spec: str, shape: tuple[int, ...], n_classes: int)
 
 def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> Any:
     try:
-        sizes = [int(part) if width == 1 else max(1, round(width * int(part))) for part in spec.removeprefix("mlp:").split(",") if part]
+        sizes = [
+            int(part) if width == 1 else max(1, round(width * int(part))) for part in spec.removeprefix("mlp:").split(",") if part
+        ]
     except ValueError as error:
         raise ModelError(
             f"cannot read the hidden layers of {spec!r}", hint="whole numbers with commas between: mlp:64,32"

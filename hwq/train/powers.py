@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.train.backend import ops
-from hwq.train.quantizers import plain, power_of_two
+from hwq.train.quantizers import LN2, plain, power_of_two, round_through
 
 FloatArray = npt.NDArray[np.float64]
 MOST_LEVELS = 16
@@ -122,26 +122,44 @@ def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
     return ops.where(slope > 0, q, through)
 
 
-def digit_count(w: Any, top: Any, levels: int, terms: int) -> Any:
-    """How many powers of two each weight is; its gradient, of log2(1 + |w| / t_1) where there is one, leads small weights to zero.
+def gated(q: Any, w: Any, f: Any) -> Any:
+    """`q`, or zero where w rounds to zero at f fractional bits: |w| 2^f < 1/2.
 
-    A price on the count is a price on adders. The concave stand-in presses a weight the harder the nearer it is to the
-    threshold below which it vanishes, and leaves large ones alone (reweighted L1: Candes, Wakin, Boyd 2008).
+    The gate is learned as HGQ learns bitwidths (`hwq.train.quantizers`): dL/df = -ln2 g (result - w). Behind an open gate that is
+    the error of the projection, which averages out; behind a closed one it opens the gate where the loss wants the weight back.
     """
-    return _digit_count(plain(w), plain(top), levels, terms)
+    return _gated(q, plain(w), plain(f))
 
 
-def _digit_count(w: Any, top: Any, levels: int, terms: int) -> Any:
-    unit = power_of_two(top, _dtype(w))
-    first = unit * 2.0 ** (-levels)  # t_1 = L_1 / 2
-    total, rest = ops.zeros_like(w), w
+@ops.custom_gradient
+def _gated(q: Any, w: Any, f: Any) -> Any:
+    result = ops.where(gate_open(w, f), q, ops.zeros_like(q))
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        g = upstream if upstream is not None else args[0]
+        return g, ops.zeros_like(w), -LN2 * g * (result - w)
+
+    return result, gradient
+
+
+def gate_open(w: Any, f: Any) -> Any:
+    """Whether a weight is not rounded to zero at f fractional bits."""
+    return ops.abs(w) * power_of_two(ops.round(f), _dtype(w)) >= 0.5
+
+
+def term_count(q: Any, w: Any, f: Any, top: Any, levels: int, terms: int) -> Any:
+    """How many powers of two each quantised weight `q` consists of; its gradient is 1 in f wherever there is one, as HGQ's of a bit.
+
+    A price on it is a price on adders, and closes the gates of the weights that the loss holds least.
+    """
+    count, rest = ops.zeros_like(q), ops.stop_gradient(w)
+    unit = power_of_two(top, _dtype(q))
     for _ in range(terms):
-        hard, _ = _term(ops.stop_gradient(rest), unit, levels, None)
-        present = ops.cast(ops.abs(hard) > 0, _dtype(w))
-        penalty = ops.log(1.0 + ops.abs(rest) / first) / float(np.log(2.0)) * present
-        total = total + penalty + ops.stop_gradient(present - penalty)
-        rest = rest - hard
-    return total
+        hard, _ = _term(rest, unit, levels, None)
+        count, rest = count + ops.cast(ops.abs(hard) > 0, _dtype(q)), rest - hard
+    present = ops.cast(ops.abs(ops.stop_gradient(q)) > 0, _dtype(q))
+    through = round_through(f)
+    return present * (count + through - ops.stop_gradient(through))
 
 
 def _dtype(x: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from hwq.errors import RunError, TrainingError
 from hwq.ir import parse
 from hwq.rundir import RunDir, best, read_json, write_npz
 from hwq.train import checkpoint, convert, freeze, models
-from hwq.train.backend import deterministic, keras
+from hwq.train.backend import fresh, keras
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import budgeted, finish, uniform_ebops
@@ -39,7 +40,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     started, report = time.monotonic(), progress or (lambda _: None)
     found_run = _existing(dataset, config, run)
     if found_run is None or found_run.meta()["state"] != "trained":
-        deterministic(config.seed)
+        fresh(config.seed)
         float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
         convert.quantize_model(float_model)  # what cannot be converted must fail now, before a run is there and hours have passed
     directory = found_run or _create(dataset, config, run)
@@ -73,6 +74,24 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         time.monotonic() - started,
         meta.get("budget_met"),
     )
+
+
+def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Report | None = None) -> None:
+    """Train the float network of `config.model` by the rules of `train`, and save it whole as `out`, a .keras file.
+
+    Raises:
+        RunError: the file cannot be written.
+        ModelError, TrainingError: the model does not fit, or training went wrong.
+    """
+    fresh(config.seed)
+    model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+    convert.quantize_model(model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        _train_float(model, dataset, config, RunDir(Path(folder)), progress or (lambda _: None))
+        whole = Path(folder) / out.name
+        model.save(whole)
+        whole.replace(out)
 
 
 def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None:

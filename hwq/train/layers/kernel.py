@@ -15,7 +15,7 @@ from hwq.train.backend import keras, ops
 from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
 from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread
-from hwq.train.powers import MOST_LEVELS, best_top, digit_count, project, soft_project
+from hwq.train.powers import MOST_LEVELS, best_top, gate_open, gated, project, soft_project, term_count
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
 _KERAS = {
@@ -135,9 +135,9 @@ class KernelLayer(QuantizedLayer):
         self.bias_shape = bias_shape
         initial = keras.initializers.Constant(float(self.bits))
         shared = self._shared(kernel_shape, self.channel_axes)
-        self.kernel_f = self.add_weight(name="kernel_f", shape=shared, initializer=initial, trainable=not self.weight_terms)
+        self.kernel_f = self.add_weight(name="kernel_f", shape=shared, initializer=initial)
         if self.weight_terms:
-            shape = shared if self.weight_granularity == "channel" else (1,) * len(kernel_shape)
+            shape = (1,) * len(kernel_shape)  # one choice of powers for the kernel; what each weight has to itself is its gate
             self.kernel_top = self.add_weight(name="kernel_top", shape=shape, initializer="zeros", trainable=False)
             self.slope = self.add_weight(name="slope", shape=(), initializer="zeros", trainable=False)
         if self.has_bias:
@@ -186,20 +186,26 @@ class KernelLayer(QuantizedLayer):
 
     def quantized(self, kernel: Any, bias: Any, training: bool = False) -> tuple[Any, Any]:
         """Kernel and bias rounded to their steps; the kernel to powers of two where it has terms, softly while `training`."""
+        f = spread(self.kernel_f, kernel.shape)
         if not self.weight_terms:
-            kernel = fake_round(kernel, spread(self.kernel_f, kernel.shape), self.weight_rounding)
+            kernel = fake_round(kernel, f, self.weight_rounding)
         elif training:
-            slope = ops.convert_to_tensor(self.slope)
-            kernel = soft_project(kernel, self._top(), self.weight_levels, self.weight_terms, slope)
+            soft = soft_project(kernel, self._top(), self.weight_levels, self.weight_terms, ops.convert_to_tensor(self.slope))
+            kernel = gated(soft, ops.stop_gradient(kernel), f)
         else:
-            kernel = project(kernel, self._top(), self.weight_levels, self.weight_terms)
+            kernel = self._powers(kernel)
         return kernel, None if bias is None else fake_round(bias, spread(self.bias_f, bias.shape), self.weight_rounding)
+
+    def _powers(self, kernel: Any) -> Any:
+        """The sums of powers of two that the design has: zero behind a closed gate."""
+        q = project(kernel, self._top(), self.weight_levels, self.weight_terms)
+        return ops.where(gate_open(kernel, ops.convert_to_tensor(self.kernel_f)), q, ops.zeros_like(q))
 
     def projected_kernel(self) -> Any:
         """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
         kernel = ops.convert_to_tensor(self.kernel)
         folded = self.folded()[0]
-        q = project(folded, self._top(), self.weight_levels, self.weight_terms)
+        q = self._powers(folded)
         return kernel * ops.where(folded == 0, 1.0, q / ops.where(folded == 0, 1.0, folded))
 
     def _top(self) -> Any:
@@ -226,8 +232,7 @@ class KernelLayer(QuantizedLayer):
         return [self.quantizer]
 
     def bits_weights(self) -> list[Any]:
-        kernel = [] if self.weight_terms else [self.kernel_f]
-        return [*kernel, *([self.bias_f] if self.has_bias else []), self.quantizer.f]
+        return [self.kernel_f, *([self.bias_f] if self.has_bias else []), self.quantizer.f]
 
     def kernels(self) -> list[Any]:
         return [self.kernel]
@@ -259,10 +264,11 @@ class KernelLayer(QuantizedLayer):
 
     def _kernel_terms(self, kernel: Any, exact: bool) -> Any:
         """What each weight costs: the bits that it encloses where `exact`, as of any weight; the number of its terms to train by."""
-        if not exact:
-            return digit_count(kernel, self._top(), self.weight_levels, self.weight_terms)
-        q = project(kernel, self._top(), self.weight_levels, self.weight_terms)
-        return enclosed_bits(q, spread(self._least_f(), q.shape))
+        q = self._powers(kernel)
+        if exact:
+            return enclosed_bits(q, spread(self._least_f(), q.shape))
+        f = spread(self.kernel_f, kernel.shape)
+        return term_count(q, kernel, f, self._top(), self.weight_levels, self.weight_terms)
 
     def _least_f(self) -> Any:
         """Fractional bits of the least power of two, in the shape of `kernel_top`."""
