@@ -1,8 +1,8 @@
 """A comparison of methods: what was measured, and how it is summed up in one table and one plot.
 
 Two summaries, both of points chosen on validation rows alone. `best`: the point of highest validation accuracy of each method and
-seed. `equal`: on each seed, the cheapest point of each method that reaches the validation accuracy which the weakest of the methods
-reaches at its best, so that every method has such a point; its LUTs are comparable.
+seed. `equal`: on each seed, the cheapest point of a method and that of the first method, the reference, that reach a validation
+accuracy which both of them reach, the highest such: the two have comparable LUTs, whose ratio is taken seed by seed.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Summary:
 
     Attributes:
         best_test, best_lut: of the best point by validation accuracy.
-        equal_test, equal_lut: of the cheapest point at the validation accuracy that all methods reach.
-        ratio: equal_lut over that of the first method, seed by seed.
+        equal_test, equal_lut: of the cheapest point at the validation accuracy that it and the first method both reach.
+        ratio, gain: its LUTs over those of the first method's such point, and its test accuracy less that one's, seed by seed.
         cpu_s: CPU seconds of training, the whole front.
         seeds: how many are measured.
     """
@@ -89,6 +89,7 @@ class Summary:
     equal_test: Spread | None
     equal_lut: Spread | None
     ratio: Spread | None
+    gain: Spread | None
     cpu_s: Spread | None
 
 
@@ -108,20 +109,22 @@ class Comparison:
         found = [e for e in self.entries if e.method == method and e.seed == seed and e.lut is not None]
         return sorted(found, key=lambda e: (e.lut or 0.0, e.run, e.point))
 
-    def level(self, seed: int) -> float | None:
-        """The validation accuracy that every method reaches on a seed; None while one has no point there."""
-        tops = [max((e.val_accuracy for e in self.of(method, seed)), default=None) for method in self.methods]
-        known = [top for top in tops if top is not None]
-        return min(known) if len(known) == len(tops) else None
+    def level(self, method: str, seed: int) -> float | None:
+        """The highest validation accuracy that both a method and the first one reach on a seed; None where one has no point there."""
+        tops = [max((e.val_accuracy for e in self.of(name, seed)), default=math.nan) for name in (method, self.methods[0])]
+        return None if any(map(math.isnan, tops)) else min(tops)
 
     def best(self, method: str, seed: int) -> Entry | None:
         """The point of highest validation accuracy, the cheapest of equals."""
         return max(self.of(method, seed), key=lambda e: (e.val_accuracy, -(e.lut or 0.0)), default=None)
 
-    def equal(self, method: str, seed: int) -> Entry | None:
-        """The cheapest point that reaches `level`."""
-        level = self.level(seed)
-        return None if level is None else next((e for e in self.of(method, seed) if e.val_accuracy >= level), None)
+    def equal(self, method: str, seed: int) -> tuple[Entry, Entry] | None:
+        """The cheapest points of a method and of the first one that reach `level`."""
+        level = self.level(method, seed)
+        if level is None:
+            return None
+        mine, reference = (next(e for e in self.of(name, seed) if e.val_accuracy >= level) for name in (method, self.methods[0]))
+        return mine, reference
 
     def summaries(self) -> list[Summary]:
         """One a method, in the order asked."""
@@ -130,14 +133,14 @@ class Comparison:
     def _summary(self, method: str) -> Summary:
         seeds = [seed for seed in self.seeds if self.of(method, seed)]
         best = [e for seed in seeds if (e := self.best(method, seed))]
-        equal = {seed: e for seed in seeds if (e := self.equal(method, seed))}
-        first = {seed: e for seed in seeds if (e := self.equal(self.methods[0], seed))}
-        ratios = [(e.lut or 0.0) / (first[seed].lut or math.nan) for seed, e in equal.items() if seed in first]
+        equal = [pair for seed in seeds if (pair := self.equal(method, seed))]
+        chosen = [mine for mine, _ in equal]
+        ratios = [(mine.lut or 0.0) / (reference.lut or math.nan) for mine, reference in equal]
+        gains = [mine.test_accuracy - reference.test_accuracy for mine, reference in equal]
 
         def spread(found: Sequence[Entry], figure: Callable[[Entry], float | None]) -> Spread | None:
             return Spread.of([math.nan if (v := figure(e)) is None else v for e in found])
 
-        chosen = list(equal.values())
         return Summary(
             method,
             len(seeds),
@@ -146,6 +149,7 @@ class Comparison:
             spread(chosen, lambda e: e.test_accuracy),
             spread(chosen, lambda e: e.lut),
             Spread.of(ratios),
+            Spread.of(gains),
             spread(best, lambda e: e.training_cpu_s),
         )
 
@@ -200,10 +204,11 @@ def render(comparison: Comparison, console: Console) -> None:
     first = comparison.methods[0]
     table = Table(box=box.SIMPLE_HEAD, title="mean ± standard deviation over seeds, each a split of its own", title_justify="left")
     table.add_column("method", no_wrap=True)
-    for column in ("seeds", "best: test", "LUT", "at equal validation: test", "LUT", f"LUT / {first}", "training CPU s"):
+    equally = f"as {first} in validation"
+    for column in ("seeds", "best: test", "LUT", f"{equally}: LUT", f"LUT / {first}", "test, points", "training CPU s"):
         table.add_column(column, justify="right")
     for s in comparison.summaries():
-        equal = (_share(s.equal_test), _count(s.equal_lut), _ratio(s.ratio))
+        equal = (_count(s.equal_lut), _ratio(s.ratio), _points(s.gain))
         table.add_row(s.method, str(s.seeds), _share(s.best_test), _count(s.best_lut), *equal, _count(s.cpu_s))
     console.print(table)
 
@@ -218,3 +223,9 @@ def _count(s: Spread | None) -> str:
 
 def _ratio(s: Spread | None) -> str:
     return UNKNOWN if s is None else f"{s.mean:.2f}" + (f" ± {s.deviation:.2f}" if s.deviation is not None else "")
+
+
+def _points(s: Spread | None) -> str:
+    """A difference of accuracies, in percentage points."""
+    spread = "" if s is None or s.deviation is None else f" ± {100 * s.deviation:.2f}"
+    return UNKNOWN if s is None else f"{100 * s.mean:+.2f}{spread}"

@@ -46,9 +46,12 @@ class TrainConfig:
         slope_start, slope_end: shift: of the differentiable quantiser, first and last; then it is hard.
         anneal: shift: share of the trunk's epochs in which the slope rises; no network is kept before its end.
         blend: shift: share of the way to their powers of two that weights go in each step, beside the gradient (BCGD's rho).
+        activations: shift: "fixed" (fixed point) or "pow2": powers of two behind every hidden ReLU.
         bits: uniform, prune: of every weight and activation, without sign.
         width: factor on the hidden layers of an mlp.
         sparsity: prune: share of the weights that are zero at the end.
+        distill: share of the loss that asks for the float network's answers in place of the labels (0: labels alone).
+        temperature: by which both are softened for that.
         costs: "ebops", or "measured" with `prices` (LUT for each unit of the features in PRICES).
     """
 
@@ -79,9 +82,12 @@ class TrainConfig:
     slope_end: float = 64.0
     anneal: float = 0.3
     blend: float = 0.0
+    activations: str = "fixed"
     bits: int = 6
     width: float = 1.0
     sparsity: float = 0.5
+    distill: float = 0.0
+    temperature: float = 4.0
     costs: str = "ebops"
     prices: Mapping[str, float] = field(default_factory=dict)
 
@@ -113,8 +119,12 @@ class TrainConfig:
             raise UsageError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
         if not 1 <= self.terms <= 3 or not 1 <= self.levels <= 16:
             raise UsageError(f"terms must be 1 to 3 and levels 1 to 16, not {self.terms} and {self.levels}")
+        if self.activations not in ("fixed", "pow2") or (self.activations == "pow2" and self.method != "shift"):
+            raise UsageError("activations are fixed, or with --method shift pow2", hint="leave --activations out")
         if not 0 < self.slope_start <= self.slope_end or not 0 <= self.anneal < 1 or not 0 <= self.blend < 1:
             raise UsageError("the slope rises from above 0, anneal and blend are in [0, 1)")
+        if not 0 <= self.distill <= 1 or not self.temperature > 0:
+            raise UsageError("distill must be in [0, 1] and temperature above 0")
         if not self.width > 0 or not 0 <= self.sparsity < 1:
             raise UsageError("width must be above 0 and sparsity in [0, 1)")
         if self.budget and self.method in FIXED_WIDTH:

@@ -5,8 +5,9 @@ t_j = (L_{j-1} + L_j) / 2. In training (Badar, arXiv 2510.16088)
 
     Q_slope(w) = sign(w) sum_j (L_j - L_{j-1}) sigmoid(slope (|w| - t_j) / t_j)
 
-is differentiable, and becomes the projection as the slope rises; slope 0 stands for the projection itself with a straight-through
-gradient. A sum of k terms quantises what the terms before it leave over. The choice of `top` is exact (Yin et al., LBW-Net, arXiv 1612.06052).
+is differentiable, and becomes the projection as the slope rises. Then the quantiser is hard: each weight has a least step 2^-f of
+its own, which is learned like the bitwidths of HGQ. A sum of k terms quantises what the terms before it leave over. The choice of
+`top` is exact (Yin et al., LBW-Net, arXiv 1612.06052).
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.train.backend import ops
-from hwq.train.quantizers import LN2, plain, power_of_two, round_through
+from hwq.train.backend import keras, ops
+from hwq.train.quantizers import LN2, integer_bits, plain, power_of_two
 
 FloatArray = npt.NDArray[np.float64]
 MOST_LEVELS = 16
@@ -111,55 +112,60 @@ def project(w: Any, top: Any, levels: int, terms: int) -> Any:
 
 
 def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
-    """The differentiable quantiser at a slope above 0; at slope 0 `project` with the gradient of the identity."""
+    """The differentiable quantiser at a slope above 0."""
     unit = power_of_two(ops.stop_gradient(top), _dtype(w))
-    safe = ops.where(slope > 0, slope, 1.0)
     q, rest = ops.zeros_like(w), w
     for _ in range(terms):
-        _, soft = _term(rest, unit, levels, safe)
+        _, soft = _term(rest, unit, levels, slope)
         q, rest = q + soft, rest - soft
-    through = w + ops.stop_gradient(project(w, top, levels, terms) - w)
-    return ops.where(slope > 0, q, through)
+    return q
 
 
-def gated(q: Any, w: Any, f: Any) -> Any:
-    """`q`, or zero where w rounds to zero at f fractional bits: |w| 2^f < 1/2.
+def quantize_terms(w: Any, f: Any, terms: int) -> Any:
+    """w to its nearest sum of `terms` signed powers of two, none below 2^-round(f): what the design has.
 
-    The gate is learned as HGQ learns bitwidths (`hwq.train.quantizers`): dL/df = -ln2 g (result - w). Behind an open gate that is
-    the error of the projection, which averages out; behind a closed one it opens the gate where the loss wants the weight back.
+    f, of the shape of w, is learned as in HGQ (`hwq.train.quantizers`): with d = q - w, dL/dw = g and dL/df = -ln2 g d. A falling f
+    first makes a small weight as large as its step, and then zero; one that is zero comes back where the loss wants it.
     """
-    return _gated(q, plain(w), plain(f))
+    return _quantize_terms(plain(w), plain(f), terms)
 
 
-@ops.custom_gradient
-def _gated(q: Any, w: Any, f: Any) -> Any:
-    result = ops.where(gate_open(w, f), q, ops.zeros_like(q))
+def _quantize_terms(w: Any, f: Any, terms: int) -> Any:
+    @ops.custom_gradient
+    def run(w: Any, f: Any) -> Any:
+        whole, dtype = ops.round(f), _dtype(w)
+        rest = w * power_of_two(whole, dtype)
+        q = ops.zeros_like(w)
+        for _ in range(terms):
+            step = nearest_power(rest)
+            q, rest = q + step, rest - step
+        q = q * power_of_two(-whole, dtype)
 
-    def gradient(*args: Any, upstream: Any = None) -> Any:
-        g = upstream if upstream is not None else args[0]
-        return g, ops.zeros_like(w), -LN2 * g * (result - w)
+        def gradient(*args: Any, upstream: Any = None) -> Any:
+            g = upstream if upstream is not None else args[0]
+            return g, -LN2 * g * (q - w)
 
-    return result, gradient
+        return q, gradient
 
-
-def gate_open(w: Any, f: Any) -> Any:
-    """Whether a weight is not rounded to zero at f fractional bits."""
-    return ops.abs(w) * power_of_two(ops.round(f), _dtype(w)) >= 0.5
+    return run(w, f)
 
 
-def term_count(q: Any, w: Any, f: Any, top: Any, levels: int, terms: int) -> Any:
-    """How many powers of two each quantised weight `q` consists of; its gradient is 1 in f wherever there is one, as HGQ's of a bit.
+def nearest_power(x: Any) -> Any:
+    """The nearest to each value of 0, +-1, +-2, +-4 ..., the smaller one at a tie. Exact."""
+    magnitude, dtype = ops.abs(x), _dtype(x)
+    below = power_of_two(integer_bits(ops.maximum(magnitude, ops.ones_like(x))) - 1, dtype)
+    power = ops.where(magnitude > 1.5 * below, 2.0 * below, below)
+    return ops.where(magnitude > 0.5, ops.sign(x) * power, ops.zeros_like(x))
 
-    A price on it is a price on adders, and closes the gates of the weights that the loss holds least.
-    """
-    count, rest = ops.zeros_like(q), ops.stop_gradient(w)
-    unit = power_of_two(top, _dtype(q))
-    for _ in range(terms):
-        hard, _ = _term(rest, unit, levels, None)
-        count, rest = count + ops.cast(ops.abs(hard) > 0, _dtype(q)), rest - hard
-    present = ops.cast(ops.abs(ops.stop_gradient(q)) > 0, _dtype(q))
-    through = round_through(f)
-    return present * (count + through - ops.stop_gradient(through))
+
+@keras.saving.register_keras_serializable(package="hwq")
+def power_activation(x: Any) -> Any:
+    """Each value's nearest signed power of two, 0 for 0, with the gradient of the identity: an activation that needs a table."""
+    magnitude = ops.abs(ops.stop_gradient(x))
+    present = magnitude > 0
+    below = power_of_two(integer_bits(ops.where(present, magnitude, ops.ones_like(magnitude))) - 1, _dtype(x))
+    power = ops.sign(x) * ops.where(magnitude > 1.5 * below, 2.0 * below, below)
+    return x + ops.stop_gradient(ops.where(present, power, ops.zeros_like(power)) - x)
 
 
 def _dtype(x: Any) -> str:

@@ -23,6 +23,7 @@ class QuantizeConfig:
         weight_rounding: RND, TRN or RND_CONV, of weights.
         weight_terms: 0: fixed-point kernels. 1, 2, 3: every weight a sum of so many signed powers of two at most (docs/shift.md).
         weight_levels: how many powers of two a weight may be made of.
+        activations: "fixed", or "pow2": behind every hidden ReLU the nearest power of two, by a table.
         table_bits: initial bits of the input of every table; None: `bits` + 2.
         softmax: of a softmax at the output: "drop" (the argmax is the same without it) or "table".
         layers: name of a layer of the float model -> options of its quantised twin, over all of the above.
@@ -36,6 +37,7 @@ class QuantizeConfig:
     weight_rounding: str = "RND"
     weight_terms: int = 0
     weight_levels: int = 6
+    activations: str = "fixed"
     table_bits: int | None = None
     softmax: str = "drop"
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class QuantizeConfig:
             "weight_granularity": ("element", "channel", "tensor"),
             "weight_rounding": ("RND", "TRN", "RND_CONV"),
             "softmax": ("drop", "table"),
+            "activations": ("fixed", "pow2"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

@@ -53,6 +53,7 @@ class Shift(Recipe):
             overflow=self.config.overflow,
             weight_terms=self.config.terms,
             weight_levels=self.config.levels,
+            activations=self.config.activations,
         )
 
     def slope(self, epoch: int) -> float:

@@ -15,7 +15,7 @@ from hwq.train.backend import keras, ops
 from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
 from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread
-from hwq.train.powers import MOST_LEVELS, best_top, gate_open, gated, project, soft_project, term_count
+from hwq.train.powers import MOST_LEVELS, best_top, quantize_terms, soft_project
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
 _KERAS = {
@@ -190,22 +190,18 @@ class KernelLayer(QuantizedLayer):
         if not self.weight_terms:
             kernel = fake_round(kernel, f, self.weight_rounding)
         elif training:
-            soft = soft_project(kernel, self._top(), self.weight_levels, self.weight_terms, ops.convert_to_tensor(self.slope))
-            kernel = gated(soft, ops.stop_gradient(kernel), f)
+            slope = ops.convert_to_tensor(self.slope)
+            soft = soft_project(kernel, self._top(), self.weight_levels, self.weight_terms, ops.where(slope > 0, slope, 1.0))
+            kernel = ops.where(slope > 0, soft, quantize_terms(kernel, f, self.weight_terms))
         else:
-            kernel = self._powers(kernel)
+            kernel = quantize_terms(kernel, f, self.weight_terms)
         return kernel, None if bias is None else fake_round(bias, spread(self.bias_f, bias.shape), self.weight_rounding)
-
-    def _powers(self, kernel: Any) -> Any:
-        """The sums of powers of two that the design has: zero behind a closed gate."""
-        q = project(kernel, self._top(), self.weight_levels, self.weight_terms)
-        return ops.where(gate_open(kernel, ops.convert_to_tensor(self.kernel_f)), q, ops.zeros_like(q))
 
     def projected_kernel(self) -> Any:
         """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
         kernel = ops.convert_to_tensor(self.kernel)
         folded = self.folded()[0]
-        q = self._powers(folded)
+        q = quantize_terms(folded, spread(self.kernel_f, folded.shape), self.weight_terms)
         return kernel * ops.where(folded == 0, 1.0, q / ops.where(folded == 0, 1.0, folded))
 
     def _top(self) -> Any:
@@ -263,32 +259,23 @@ class KernelLayer(QuantizedLayer):
         return enclosed_bits(q, f) if exact else weight_bits(q, f)
 
     def _kernel_terms(self, kernel: Any, exact: bool) -> Any:
-        """What each weight costs: the bits that it encloses where `exact`, as of any weight; the number of its terms to train by."""
-        q = self._powers(kernel)
-        if exact:
-            return enclosed_bits(q, spread(self._least_f(), q.shape))
+        """Bits of each weight as it is quantised; no price on the steps while the quantiser is soft: they do nothing yet."""
         f = spread(self.kernel_f, kernel.shape)
-        return term_count(q, kernel, f, self._top(), self.weight_levels, self.weight_terms)
-
-    def _least_f(self) -> Any:
-        """Fractional bits of the least power of two, in the shape of `kernel_top`."""
-        return self.weight_levels - 1 - self._top()
+        f = ops.where(ops.convert_to_tensor(self.slope) > 0, ops.stop_gradient(f), f)
+        q = ops.stop_gradient(quantize_terms(kernel, f, self.weight_terms))
+        return enclosed_bits(q, f) if exact else weight_bits(q, f)
 
     def initialise_weights(self) -> None:
         if self.weight_terms:
-            self.kernel_top.assign(self._best_tops())
+            kernel = np.asarray(ops.convert_to_numpy(self.folded()[0]), np.float64)
+            self.kernel_top.assign(np.full(self.kernel_top.shape, best_top(kernel, self.weight_levels, self.weight_terms)))
         for value, f in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), strict=True):
             if value is not None:
                 top = float(np.abs(ops.convert_to_numpy(value)).max(initial=0)) or 1.0
                 f.assign(np.full(f.shape, self.bits - np.ceil(np.log2(top)), "float32"))
-
-    def _best_tops(self) -> np.ndarray:
-        """The exponent with the least squared error for everything that shares one, in the shape of `kernel_top`."""
-        kernel = np.asarray(ops.convert_to_numpy(self.folded()[0]), np.float64)
-        shape = tuple(self.kernel_top.shape)
-        sharing = tuple(axis for axis, n in enumerate(shape) if n == 1)
-        rows = np.moveaxis(kernel, sharing, range(len(sharing))).reshape(-1, max(int(np.prod(shape)), 1))
-        return np.array([best_top(row, self.weight_levels, self.weight_terms) for row in rows.T]).reshape(shape)
+        if self.weight_terms:  # the least power is the first step of every weight
+            least = self.weight_levels - 1 - ops.convert_to_numpy(self.kernel_top)
+            self.kernel_f.assign(np.broadcast_to(least, self.kernel_f.shape))
 
     def hold_width(self, bits: int, bias_bits: int) -> None:
         """Choose the steps of kernel and bias anew, so that the largest value of all that share one has so many bits."""
@@ -310,8 +297,7 @@ class KernelLayer(QuantizedLayer):
     def freeze_into(self, twin: Any) -> None:
         kernel, bias = self.quantized(*self.folded())
         twin.kernel.assign(ops.convert_to_numpy(kernel))
-        f = ops.convert_to_numpy(self._least_f() if self.weight_terms else self.kernel_f)
-        twin.kernel_f.assign(np.broadcast_to(f, twin.kernel_f.shape))
+        twin.kernel_f.assign(ops.convert_to_numpy(self.kernel_f))
         if bias is not None:
             twin.bias.assign(ops.convert_to_numpy(bias))
             twin.bias_f.assign(ops.convert_to_numpy(self.bias_f))
