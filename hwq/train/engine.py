@@ -189,7 +189,9 @@ class Engine:
                 scores = self.model(x, training=True)
                 loss = _loss(y, scores)
                 if teacher is not None:
-                    loss = (1 - self.config.distill) * loss + self.config.distill * _distance(teacher, scores, self.config.temperature)
+                    loss = (1 - self.config.distill) * loss + self.config.distill * _distance(
+                        teacher, scores, self.config.temperature
+                    )
                 if self.quantised:
                     loss += beta * priced(total_costs(self.model), self.prices, self.config.gamma)
                     loss += scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))

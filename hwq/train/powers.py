@@ -22,6 +22,7 @@ from hwq.train.quantizers import LN2, integer_bits, plain, power_of_two
 
 FloatArray = npt.NDArray[np.float64]
 MOST_LEVELS = 16
+FINEST = 2.0**20  # no weight that matters is smaller than its inverse
 
 
 # the exact projection
@@ -124,8 +125,10 @@ def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
 def quantize_terms(w: Any, f: Any, terms: int) -> Any:
     """w to its nearest sum of `terms` signed powers of two, none below 2^-round(f): what the design has.
 
-    f, of the shape of w, is learned as in HGQ (`hwq.train.quantizers`): with d = q - w, dL/dw = g and dL/df = -ln2 g d. A falling f
-    first makes a small weight as large as its step, and then zero; one that is zero comes back where the loss wants it.
+    f, of the shape of w, is learned as in HGQ (`hwq.train.quantizers`): dL/dw = g and dL/df = -ln2 g d, with d = q - P(w) the error
+    that the step makes, P(w) being the sum without a least power. (With q - w the error of the powers themselves, on which f has no
+    influence, would drown the price of a step in noise.) A falling f first makes a small weight as large as its step, and then
+    zero; one that is zero comes back where the loss wants it.
     """
     return _quantize_terms(plain(w), plain(f), terms)
 
@@ -134,20 +137,25 @@ def _quantize_terms(w: Any, f: Any, terms: int) -> Any:
     @ops.custom_gradient
     def run(w: Any, f: Any) -> Any:
         whole, dtype = ops.round(f), _dtype(w)
-        rest = w * power_of_two(whole, dtype)
-        q = ops.zeros_like(w)
-        for _ in range(terms):
-            step = nearest_power(rest)
-            q, rest = q + step, rest - step
-        q = q * power_of_two(-whole, dtype)
+        q = _sum_of_powers(w * power_of_two(whole, dtype), terms) * power_of_two(-whole, dtype)
+        free = _sum_of_powers(w * FINEST, terms) / FINEST
 
         def gradient(*args: Any, upstream: Any = None) -> Any:
             g = upstream if upstream is not None else args[0]
-            return g, -LN2 * g * (q - w)
+            return g, -LN2 * g * (q - free)
 
         return q, gradient
 
     return run(w, f)
+
+
+def _sum_of_powers(x: Any, terms: int) -> Any:
+    """Each value as the sum of at most `terms` of +-1, +-2, +-4 ..., the nearest to what is left first."""
+    q, rest = ops.zeros_like(x), x
+    for _ in range(terms):
+        step = nearest_power(rest)
+        q, rest = q + step, rest - step
+    return q
 
 
 def nearest_power(x: Any) -> Any:

@@ -114,9 +114,9 @@ def test_one_width_for_all(digits: Dataset, tmp_path: Path) -> None:
     for node in graph.nodes:
         if "kernel" in node.attrs:
             constant = node.constant("kernel")
-            whole = np.ldexp(np.abs(constant.values).astype(float), int(constant.types.frac.max()) - constant.types.frac)
+            whole = np.ldexp(np.abs(constant.mantissas).astype(float), int(constant.types.frac.max()) - constant.types.frac)
             steps = constant.types.frac.max(axis=0)  # an output channel shares its step
-            assert whole.max() > 0 and (np.abs(constant.values) <= 8).all() and steps.size
+            assert whole.max() > 0 and (np.abs(constant.mantissas) <= 8).all() and steps.size
         if node.op in ("input", "quantize"):
             assert len(np.unique(node.type.frac[node.type.width > 0])) == 1 and node.type.width.max() <= 3 + 1
 
@@ -134,7 +134,7 @@ def test_pruning_reaches_its_sparsity(digits: Dataset, tmp_path: Path) -> None:
     config = replace(CONFIG, method="prune", bits=4, sparsity=0.8)
     trainer.train(digits, config, tmp_path / "run")
     (graph,) = graphs(tmp_path / "run")
-    kernels = [node.constant("kernel").values for node in graph.nodes if "kernel" in node.attrs]
+    kernels = [node.constant("kernel").mantissas for node in graph.nodes if "kernel" in node.attrs]
     zero = sum((k == 0).sum() for k in kernels) / sum(k.size for k in kernels)
     assert 0.8 <= zero < 0.92
     recipe = Prune(config.resolved(1000))
