@@ -51,9 +51,6 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--bits", default=_DEFAULT.bits, show_default=True, help="uniform, prune: of weights and activations, without sign.")
 @click.option("--width", default=_DEFAULT.width, show_default=True, help="Factor on the hidden layers of an mlp.")
 @click.option("--sparsity", default=_DEFAULT.sparsity, show_default=True, help="prune: share of weights that become zero.")
-@click.option(
-    "--distill", default=_DEFAULT.distill, show_default=True, help="Share of the loss that asks for the float network's answers."
-)
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
 @click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
 @click.option("--epochs", type=int, help="Epochs of the quantised training; default chosen from the number of rows.")

@@ -53,7 +53,8 @@ def sections_of(graph: Graph, ports: Ports, terms: int = 1) -> list[Section]:
             raise GraphError(f"node {node.name}: {node.op} has no C++ form")
         inputs = [nodes[name] for name in node.inputs]
         if in_shifts(node, terms):
-            sections.append(shift_section(node, inputs, describe(node, inputs[0])))
+            what = "scale by constants" if node.op == "scale" else describe(node, inputs[0])
+            sections.append(shift_section(node, inputs, what))
         else:
             sections.append(EMITTERS[node.op](node, inputs))
     return [*sections, _output_section(ports)]

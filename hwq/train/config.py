@@ -15,6 +15,7 @@ PRICES = ("ebops", "weight_bits", "activation_bits")
 BUDGETS = ("ebops", "lut")
 METHODS = ("hgq", "shift", "uniform", "prune")
 FIXED_WIDTH = ("uniform", "prune")  # methods whose bitwidths are given, not learned
+SOFT_EPOCHS = 3  # of a short shift training, before the quantiser is hard
 PRUNED_BY = 0.6  # share of the trunk after which all pruning is done, and only fine-tuning is left
 
 
@@ -50,8 +51,6 @@ class TrainConfig:
         bits: uniform, prune: of every weight and activation, without sign.
         width: factor on the hidden layers of an mlp.
         sparsity: prune: share of the weights that are zero at the end.
-        distill: share of the loss that asks for the float network's answers in place of the labels (0: labels alone).
-        temperature: by which both are softened for that.
         costs: "ebops", or "measured" with `prices` (LUT for each unit of the features in PRICES).
     """
 
@@ -80,14 +79,12 @@ class TrainConfig:
     levels: int = 6
     slope_start: float = 4.0
     slope_end: float = 64.0
-    anneal: float = 0.3
+    anneal: float = 0.1
     blend: float = 0.0
     activations: str = "fixed"
     bits: int = 6
     width: float = 1.0
     sparsity: float = 0.5
-    distill: float = 0.0
-    temperature: float = 4.0
     costs: str = "ebops"
     prices: Mapping[str, float] = field(default_factory=dict)
 
@@ -123,8 +120,6 @@ class TrainConfig:
             raise UsageError("activations are fixed, or with --method shift pow2", hint="leave --activations out")
         if not 0 < self.slope_start <= self.slope_end or not 0 <= self.anneal < 1 or not 0 <= self.blend < 1:
             raise UsageError("the slope rises from above 0, anneal and blend are in [0, 1)")
-        if not 0 <= self.distill <= 1 or not self.temperature > 0:
-            raise UsageError("distill must be in [0, 1] and temperature above 0")
         if not self.width > 0 or not 0 <= self.sparsity < 1:
             raise UsageError("width must be above 0 and sparsity in [0, 1)")
         if self.budget and self.method in FIXED_WIDTH:
@@ -155,7 +150,8 @@ class TrainConfig:
     def warm_epochs(self) -> int:
         """Epochs at beta_start, from which no point is kept: the quantiser is soft yet, or the network not yet sparse."""
         share = {"shift": self.anneal, "prune": PRUNED_BY}.get(self.method, self.warmup)
-        return int(share * self.trunk_epochs)
+        least = min(SOFT_EPOCHS, self.trunk_epochs // 3) if self.method == "shift" and self.anneal else 0
+        return max(int(share * self.trunk_epochs), least)
 
     def beta(self, epoch: int) -> float:
         """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch of the trunk."""

@@ -48,7 +48,6 @@ class Engine:
     Args:
         x, y: all training rows and their labels; they stay in memory as they are.
         prices: of one unit of each cost (hwq.train.costs); None: EBOPs.
-        teacher: scores (rows, classes) of the float network on the training rows, to learn from beside the labels; None: the labels alone.
     """
 
     model: Any
@@ -57,7 +56,6 @@ class Engine:
     y: Any
     quantised: bool
     prices: Mapping[str, float] | None = None
-    teacher: Any = None
     params: list[Any] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -69,8 +67,6 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.x, self.y = tf.constant(self.x), tf.constant(self.y)
-        if self.teacher is not None:  # softened once: the temperature stays
-            self.teacher = tf.nn.softmax(tf.constant(self.teacher, tf.float32) / self.config.temperature)
         bits = bit_variables(self.model) if self.quantised else []
         taken = {id(v) for v in bits}
         self.params = [v for v in self.model.trainable_variables if id(v) not in taken] + bits
@@ -109,8 +105,7 @@ class Engine:
         """
         price = tf.constant(np.asarray(betas, np.float32))
         scalars = tf.constant([rate, self.config.l1 if l1 is None else l1], tf.float32)
-        teacher = tf.zeros((1, 1)) if self.teacher is None else self.teacher
-        after, losses = self._epoch(state, self.x, self.y, teacher, tf.constant(order), price, scalars)
+        after, losses = self._epoch(state, self.x, self.y, tf.constant(order), price, scalars)
         return after, losses.numpy()
 
     def with_variables(self, state: State, values: Mapping[int, Any]) -> State:
@@ -153,23 +148,22 @@ class Engine:
             costs = total_costs(self.model, exact=True) if self.quantised else {}
         return tf.reduce_sum(tf.cast(right, tf.int64)), costs
 
-    def _run_epoch(self, state: State, x: Any, y: Any, teacher: Any, order: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
+    def _run_epoch(self, state: State, x: Any, y: Any, order: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
         steps = order.shape[0]
 
         def body(i: Any, state: State, losses: Any) -> tuple[Any, State, Any]:
             rows = order[i]
-            batch = [tf.gather(x, rows), tf.gather(y, rows), None if self.teacher is None else tf.gather(teacher, rows)]
-            after, now = self._population_step(state, batch, betas, scalars)
+            after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, scalars)
             return i + 1, after, losses + now
 
         _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, tf.zeros_like(betas)))
         return after, losses / steps
 
-    def _population_step(self, state: State, batch: list[Any], betas: Any, scalars: Any) -> tuple[State, Any]:
+    def _population_step(self, state: State, x: Any, y: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
         step = state.step + 1.0
 
         def one(member: tuple[Any, ...]) -> tuple[Any, ...]:
-            return self._step(*member[:4], member[4], step, scalars, batch)
+            return self._step(*member[:4], member[4], step, scalars, x, y)
 
         each = (state.params, state.others, state.mean, state.square, betas)
         if betas.shape[0] == 1:
@@ -180,18 +174,12 @@ class Engine:
         return State(params, others, mean, square, step), losses
 
     def _step(
-        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, scalars: Any, batch: list[Any]
+        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, scalars: Any, x: Any, y: Any
     ) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch(params)
             with self._scope(params, others) as scope:
-                x, y, teacher = batch
-                scores = self.model(x, training=True)
-                loss = _loss(y, scores)
-                if teacher is not None:
-                    loss = (1 - self.config.distill) * loss + self.config.distill * _distance(
-                        teacher, scores, self.config.temperature
-                    )
+                loss = _loss(y, self.model(x, training=True))
                 if self.quantised:
                     loss += beta * priced(total_costs(self.model), self.prices, self.config.gamma)
                     loss += scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
@@ -232,12 +220,6 @@ def _else(value: Any, fallback: Any) -> Any:
 
 def _loss(labels: Any, scores: Any) -> Any:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
-
-
-def _distance(softened: Any, scores: Any, temperature: float) -> Any:
-    """Cross entropy to the teacher's softened answer, its gradient brought to the size of the labels' (Hinton et al., arXiv 1503.02531)."""
-    entropy = tf.nn.softmax_cross_entropy_with_logits(labels=softened, logits=scores / temperature)
-    return temperature**2 * tf.reduce_mean(entropy)
 
 
 def stack(states: Sequence[State]) -> State:

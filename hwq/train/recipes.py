@@ -5,6 +5,7 @@ A recipe is the configuration's and nothing else: it keeps no state of its own, 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +111,7 @@ class Prune(Uniform):
         kernels = [v for layer in kernel_layers(engine.model) for v in layer.kernels()]
         values = [ops.convert_to_numpy(v) for v in kernels]
         magnitudes = np.concatenate([np.abs(v).ravel() for v in values])
-        count = round(self.sparsity(epoch) * len(magnitudes))
+        count = math.ceil(self.sparsity(epoch) * len(magnitudes))
         if count:
             threshold = np.partition(magnitudes, count - 1)[count - 1]
             for variable, value in zip(kernels, values, strict=True):

@@ -49,8 +49,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         meta["float"] = _train_float(float_model, dataset, config, directory, report)
         twin, conversion = convert.convert(float_model, recipe_of(config).conversion())
         meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
-        teacher = freeze.outputs(float_model, dataset.x_train) if config.distill else None
-        archive = _train_bits(twin, dataset, config, directory, report, teacher)
+        archive = _train_bits(twin, dataset, config, directory, report)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
         meta["finished"] = finish(twin, archive, dataset, config, directory, report)
         hardening = directory.checkpoint / "hardening.json"
@@ -193,13 +192,10 @@ def _finite(loss: float) -> None:
         raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
 
 
-def _train_bits(
-    model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report, teacher: np.ndarray | None
-) -> list[Candidate]:
+def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
     freeze.initialise(model, dataset.x_train)
-    prices = _prices(model, config)
-    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=prices, teacher=teacher)
+    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
     return Search(engine, dataset, config, directory, report, SAVE_SECONDS).run_all()
 
 

@@ -153,7 +153,7 @@ def test_activations_of_powers_of_two(digits: Dataset, tmp_path: Path) -> None:
 
 def small_twin(**options: Any) -> Any:
     keras.utils.set_random_seed(5)
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dense(3)])
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(8), keras.layers.Dense(3)])
     twin, _ = convert.convert(model, QuantizeConfig(weight_terms=1, **options))
     freeze.initialise(twin, np.random.default_rng(0).normal(size=(96, 6)).astype(np.float32))
     return twin
@@ -175,26 +175,6 @@ def test_blending_leads_weights_to_their_powers() -> None:
         assert near == pytest.approx(far * 0.95**60, rel=0.02)
 
 
-def test_a_teacher_changes_what_is_learned(digits: Dataset, tmp_path: Path) -> None:
-    trainer.train(digits, replace(SHIFT, distill=1.0, epochs=8), tmp_path / "run")
-    assert RunDir(tmp_path / "run").points()
-    x, y = digits.x_train[:64], digits.y_train[:64]
-    twin = small_twin_of_digits()
-    teacher = np.roll(np.eye(10)[y] * 20, 1, axis=1)  # it says the next digit
-    engine = Engine(twin, replace(SHIFT, distill=1.0, learning_rate=1e-2, l1=0.0), x, y, quantised=True, teacher=teacher)
-    state, _ = engine.epoch(engine.start(), np.concatenate([batches(64, 32, 0, i) for i in range(60)]), [0.0])
-    engine.assign(state)
-    answers = ops.convert_to_numpy(twin(x)).argmax(1)
-    assert np.mean(answers == (y + 1) % 10) > 0.8
-
-
-def small_twin_of_digits() -> Any:
-    keras.utils.set_random_seed(5)
-    twin, _ = convert.convert(models.build("mlp:16", (64,), 10), QuantizeConfig(weight_terms=1))
-    freeze.initialise(twin, load("digits", seed=0).x_train)
-    return twin
-
-
 @pytest.mark.parametrize(
     "bad",
     [
@@ -206,7 +186,6 @@ def small_twin_of_digits() -> Any:
         {"slope_start": 0.0},
         {"width": 0.0},
         {"sparsity": 1.0},
-        {"distill": 1.5},
         {"activations": "pow2"},
         {"method": "uniform", "budget": {"ebops": 5.0}},
     ],
