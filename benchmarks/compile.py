@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import adders
+import scale
+import simulation
 import table
 
-GROUPS = {"adders": adders.rows}
+GROUPS: dict[str, Callable[..., Iterator[table.Row]]] = {
+    "adders": adders.rows,
+    "simulation": simulation.rows,
+    "scale": scale.dense_rows,
+    "stream": scale.stream_rows,
+}
 
 
 def main() -> int:

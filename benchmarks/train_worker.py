@@ -4,6 +4,7 @@ train_worker.py speed PATH BATCH STEPS          PATH: plain, fast or fit; CPU ms
 train_worker.py calibrate ROWS                  CPU seconds of tracing the ranges of a trained network
 train_worker.py population BATCH EPOCHS         CPU seconds of one run, and of one that ends in a front of 8
 train_worker.py front DATA SEED OPTIONS.json    one run: (exact EBOPs, test accuracy) of its front
+train_worker.py margins DATA SEED EPOCHS        rows of the test set that overflow, and bits of a row, at each range margin
 train_worker.py wide                            zeros and accuracy of a converted layer of 1 024 inputs
 """
 
@@ -25,6 +26,7 @@ from hwq.train.config import TrainConfig
 from hwq.train.engine import Engine, batches, stack
 
 HIDDEN = (64, 32, 32)
+MARGINS = (1.0, 1.0625, 1.125, 1.25, 1.5, 2.0)
 
 
 def cpu() -> float:
@@ -123,6 +125,37 @@ def front(data: str, seed: str, options: str) -> dict[str, object]:
     return {"points": [[p["ebops"], p["test_accuracy"], p["val_accuracy"]] for p in found], "cpu_s": used}
 
 
+def margins(data: str, seed: str, epochs: str) -> dict[str, object]:
+    """Against the same network with integer bits to spare: other outputs are an overflow's work."""
+    dataset = load(data, seed=int(seed))
+    x, y, held_out = (v.reshape(len(v), -1) if v.ndim > 2 else v for v in (dataset.x_train, dataset.y_train, dataset.x_test))
+    keras.utils.set_random_seed(int(seed))
+    hidden = [keras.layers.Dense(units, activation="relu") for units in (64, 32)]
+    model, _ = convert.quantize_model(
+        keras.Sequential([keras.Input((x.shape[1],)), *hidden, keras.layers.Dense(dataset.n_classes)])
+    )
+    freeze.initialise(model, x[:4096])
+    engine = Engine(model, TrainConfig(), x, y, quantised=True)
+    state = engine.start()
+    for epoch in range(int(epochs)):
+        state, _ = engine.epoch(state, batches(len(x), 64, int(seed), epoch), [3e-6])
+    engine.assign(state)
+    roomy = freeze.logits(freeze.freeze(model, x, 64.0), held_out)
+    found = {}
+    for margin in MARGINS:
+        exact = freeze.freeze(model, x, margin)
+        scores = freeze.logits(exact, held_out)
+        bits = sum(
+            float(np.sum(np.asarray(q.high) > 0) and np.log2(np.asarray(q.high) + 1).sum()) for q in freeze.quantizers(exact)
+        )
+        found[str(margin)] = {
+            "overflow": float((scores != roomy).any(axis=1).mean()),
+            "accuracy": float((scores.argmax(1) == dataset.y_test).mean()),
+            "bits": bits,
+        }
+    return found
+
+
 def wide() -> dict[str, float]:
     x, y = rows(2000, 1024, 10)
     keras.utils.set_random_seed(0)
@@ -137,5 +170,5 @@ def wide() -> dict[str, float]:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    commands = {"speed": speed, "calibrate": calibrate, "population": population, "front": front, "wide": wide}
+    commands = {"speed": speed, "calibrate": calibrate, "population": population, "front": front, "margins": margins, "wide": wide}
     sys.stdout.write(json.dumps(commands[command](*arguments)) + "\n")

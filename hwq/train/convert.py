@@ -12,7 +12,7 @@ from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.train import freeze
 from hwq.train.backend import keras
-from hwq.train.converters import HINTS, KERNELS, KINDS, copy_weights, quantises
+from hwq.train.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, copy_weights, quantises
 from hwq.train.flatten import flat
 from hwq.train.layers import Quantize
 from hwq.train.model import QuantizedModel
@@ -194,7 +194,8 @@ def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None)
             rows drawn from the normal distribution, right only for inputs that are normalised.
 
     Returns:
-        The twin, an ordinary Keras model, and what was converted and left out.
+        The twin, an ordinary Keras model, and what was converted and left out. A softmax at the output stays for the loss's sake;
+        `hwq.compile` leaves it out, since the argmax is the same without it.
 
     Raises:
         UnsupportedLayerError: a layer that cannot be converted, by name, with what to do.
@@ -204,6 +205,9 @@ def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None)
     """
     twin, report = convert(model, config or QuantizeConfig())
     freeze.initialise(twin, _rows(model, data))
+    if any(note == ARGMAX_NOTE for _, note in report.skipped):
+        # the design does without it, but a loss on probabilities, as the float model has it, does not
+        twin = QuantizedModel(twin.inputs, keras.layers.Softmax(name="softmax_for_the_loss")(twin.outputs[0]), name=twin.name)
     return twin, report
 
 

@@ -80,8 +80,8 @@ class Engine:
         if self.quantised and self.config.method == "shift" and self.config.blend:
             places = {id(v): i for i, v in enumerate(self.params)}
             self._blended = [(places[id(layer.kernel)], layer) for layer in kernel_layers(self.model) if id(layer.kernel) in places]
-        self._epoch = tf.function(self._run_epoch, jit_compile=True)
-        self._validate = tf.function(self._run_validation)
+        self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
+        self._validate = tf.function(self._run_validation, autograph=False)
 
     def start(self) -> State:
         """The model as it is, as a population of one; Adam begins anew."""

@@ -81,11 +81,18 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
         margin: factor on the observed ranges.
         dtype: float32, or float64 where float32 cannot hold the accumulators.
     """
+    model = without_softmax(model)
     exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
     for layer in quantized_layers(model):
         layer.freeze_into(exact.get_layer(layer.name))
     calibrate(exact, x, margin)
     return _with_tables(exact, dtype)
+
+
+def without_softmax(model: Any) -> Any:
+    """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
+    last = model.outputs[0]._keras_history[0]
+    return keras.Model(model.inputs, last.input, name=model.name) if type(last) is keras.layers.Softmax else model
 
 
 def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:

@@ -51,6 +51,7 @@ class QuantizedModel(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As in Keras."""
         self._cost_metrics = [_Latest("ebops"), _Latest("ebops_declared")]
+        self._declared: dict[str, Any] | None = None
         super().compile(*args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -64,17 +65,19 @@ class QuantizedModel(keras.Model):
     ) -> Any:
         """The task's loss, and what the bits cost while training."""
         loss = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
-        return loss + self._resource_loss() if training else loss
+        self._declared = total_costs(self)
+        return loss + self._resource_loss(self._declared) if training else loss
 
-    def _resource_loss(self) -> Any:
+    def _resource_loss(self, costs: dict[str, Any]) -> Any:
         beta, gamma, l1 = (self.resource_price[i] for i in range(3))
         absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros(()))
-        return beta * priced(total_costs(self), None, gamma) + l1 * absolute
+        return beta * priced(costs, None, gamma) + l1 * absolute
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """As in Keras, with the EBOPs after this batch."""
-        for metric, exact in zip(self._cost_metrics, (True, False), strict=True):
-            metric.update_state(total_costs(self, exact=exact)["ebops"])
+        declared, self._declared = self._declared or total_costs(self), None  # of the loss of this very step
+        for metric, costs in zip(self._cost_metrics, (total_costs(self, exact=True), declared), strict=True):
+            metric.update_state(costs["ebops"])
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
 

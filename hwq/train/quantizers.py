@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from hwq.train.backend import ops
+from hwq.train.backend import ops, tf
 
 LN2 = float(np.log(2.0))
 _FORMS = {"float32": ("int32", 23, 127), "float64": ("int64", 52, 1023)}  # integer of the same size, mantissa bits, exponent bias
@@ -55,10 +55,13 @@ def fake_quantize(x: Any, f: Any) -> Any:
 
 @ops.custom_gradient
 def _fake_quantize(x: Any, f: Any) -> Any:
-    whole = ops.round(f)
-    dtype = _dtype(x)
-    up, down = power_of_two(whole, dtype), power_of_two(-whole, dtype)
-    q = ops.floor(x * up + 0.5) * down
+    whole, dtype = ops.round(f), _dtype(x)
+    # exact either way; and XLA does not compute a quotient anew for every row of the batch that it is applied to
+    if len(x.shape) > len(f.shape):
+        q = ops.floor(x * (1.0 / power_of_two(-whole, dtype)) + 0.5) * (1.0 / power_of_two(whole, dtype))
+    else:
+        up = power_of_two(whole, dtype)
+        q = ops.floor(x * up + 0.5) / up
 
     def gradient(*args: Any, upstream: Any = None) -> Any:
         g = upstream if upstream is not None else args[0]
@@ -72,13 +75,11 @@ def _fake_quantize(x: Any, f: Any) -> Any:
 
 
 def sum_leading(value: Any, axes: int) -> Any:
-    """The sum over the first axes, as a product with ones: several times faster on a large batch than TensorFlow's sum."""
+    """The sum over the first axes; on TensorFlow by the kernel that sums a bias's gradient, twice as fast as its sum."""
     shape = value.shape[axes:]
-    if value.shape[0] is None or 0 in shape:
-        rows = ops.reshape(value, (-1, int(np.prod(shape))))
-        return ops.reshape(ops.matmul(ops.ones((1, ops.shape(rows)[0]), value.dtype), rows), shape)
-    rows = ops.reshape(value, (int(np.prod(value.shape[:axes])), -1))
-    return ops.reshape(ops.matmul(ops.ones((1, rows.shape[0]), value.dtype), rows), shape)
+    if tf is None or 0 in shape:
+        return ops.sum(value, axis=tuple(range(axes)))
+    return ops.reshape(tf.raw_ops.BiasAddGrad(out_backprop=ops.reshape(value, (-1, int(np.prod(shape))))), shape)
 
 
 def exact_mantissas(x: Any, f: Any) -> Any:

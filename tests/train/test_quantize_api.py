@@ -226,6 +226,23 @@ def test_importing_hwq_loads_no_framework() -> None:
         hwq.nothing  # noqa: B018
 
 
+def test_a_loss_on_probabilities_is_the_float_models() -> None:
+    """The twin of a model that ends in a softmax answers with probabilities; the design has none, and the same argmax."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), L.Dense(8, activation="relu"), L.Dense(3, activation="softmax")])
+    x = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
+    y = x[:, :3].argmax(axis=1)
+    twin, report = hwq.quantize(model, data=x)
+    assert any("argmax" in note for _, note in report.skipped)
+    twin.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    twin.fit(x, y, batch_size=50, epochs=15, verbose=0)
+    scores = twin.predict(x, verbose=0)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+    assert (scores.argmax(axis=1) == y).mean() > 0.9
+    design = hwq.compile(twin, data=x).predict(x)
+    assert (design.argmax(axis=1) == scores.argmax(axis=1)).mean() > 0.98
+
+
 def test_keras_on_jax_trains_and_converts_too() -> None:
     pytest.importorskip("jax", reason="jax is an optional backend")
     script = Path(__file__).with_name("jax_smoke.py")

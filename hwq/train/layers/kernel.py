@@ -212,7 +212,7 @@ class KernelLayer(QuantizedLayer):
         statistics = self._batch_statistics(x) if training and self.batch_norm else None
         kernel, bias = self.quantized(*self.folded(statistics), training)
         y = self.linear(x, kernel)
-        y = y if bias is None else y + bias
+        y = y if bias is None else ops.add(y, bias)  # which TensorFlow fuses, unlike +
         return ops.relu(y) if self.activation == "relu" else y
 
     def _batch_statistics(self, x: Any) -> tuple[Any, Any]:

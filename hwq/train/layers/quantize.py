@@ -102,18 +102,20 @@ class Quantize(Part):
             self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q
 
-    def _extent(self, x: Any) -> tuple[Any, Any]:
+    def _extent(self, least: Any, greatest: Any) -> tuple[Any, Any]:
         """The least and the greatest value of everything that shares a bitwidth, in the shape of `f`."""
-        return tuple(ops.reshape(reduce(x, axis=self._axes), self.f.shape) for reduce in (ops.min, ops.max))
+        low, high = ops.min(least, axis=self._axes), ops.max(greatest, axis=self._axes)
+        return ops.reshape(low, self.f.shape), ops.reshape(high, self.f.shape)
 
     def _record(self, x: Any) -> None:
-        low, high = self._extent(ops.cast(x, self.low.dtype))
+        x = ops.cast(x, self.low.dtype)
+        low, high = self._extent(x, x)
         self.low.assign(ops.minimum(self.low, low))
         self.high.assign(ops.maximum(self.high, high))
 
     def track(self, q: Any) -> None:
         """The running maximum of the integer bits, forgetting 0.01 bit a step (HGQ)."""
-        low, high = self._extent(q)
+        low, high = self._extent(_halved(q, ops.minimum), _halved(q, ops.maximum))
         needed = ops.where(low < 0, ops.ceil(ops.log2(ops.maximum(-low, 1e-30)) - 1e-5), -1e3)
         needed = ops.maximum(needed, ops.where(high > 0, ops.floor(ops.log2(ops.maximum(high, 1e-30)) + 1e-5) + 1, -1e3))
         if self.most_integer is not None:
@@ -218,6 +220,14 @@ class Quantize(Part):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **{name: getattr(self, name) for name in (*OPTIONS, "most_integer")}}
+
+
+def _halved(x: Any, greater: Any) -> Any:
+    """Fewer rows with the same extreme: halves against each other, many times faster than TensorFlow's reduction over rows."""
+    while x.shape[0] and x.shape[0] > 32 and x.shape[0] % 2 == 0:
+        half = x.shape[0] // 2
+        x = greater(x[:half], x[half:])
+    return x
 
 
 def _bits(values: np.ndarray) -> np.ndarray:
