@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwq.cli.common import as_json, emit, note, store_option
-from hwq.train.config import TrainConfig
+from hwq.train.config import METHODS, TrainConfig
 
 _DEFAULT = TrainConfig()
 
@@ -26,6 +26,31 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.command()
 @click.argument("data")
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    default=_DEFAULT.method,
+    show_default=True,
+    help="Learned bitwidths; sums of powers of two; one width for all; one width and pruning.",
+)
+@click.option("--terms", default=_DEFAULT.terms, show_default=True, help="shift: powers of two a weight, 1 to 3.")
+@click.option("--levels", default=_DEFAULT.levels, show_default=True, help="shift: powers of two to choose from.")
+@click.option(
+    "--blend", default=_DEFAULT.blend, show_default=True, help="shift: share of the way to its powers a weight goes a step."
+)
+@click.option(
+    "--anneal", default=_DEFAULT.anneal, show_default=True, help="shift: share of the epochs until the quantiser is hard."
+)
+@click.option(
+    "--activations",
+    type=click.Choice(["fixed", "pow2"]),
+    default=_DEFAULT.activations,
+    show_default=True,
+    help="shift: of hidden ReLUs, fixed point or powers of two.",
+)
+@click.option("--bits", default=_DEFAULT.bits, show_default=True, help="uniform, prune: of weights and activations, without sign.")
+@click.option("--width", default=_DEFAULT.width, show_default=True, help="Factor on the hidden layers of an mlp.")
+@click.option("--sparsity", default=_DEFAULT.sparsity, show_default=True, help="prune: share of weights that become zero.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
 @click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
 @click.option("--epochs", type=int, help="Epochs of the quantised training; default chosen from the number of rows.")

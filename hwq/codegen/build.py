@@ -33,13 +33,17 @@ class Build:
     ports: Ports
 
 
-def build(graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP, style: Style = "multiply") -> Build:
+def build(
+    graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP, style: Style = "multiply", terms: int = 1
+) -> Build:
     """Generate every file of `graph` for `board`.
 
     Args:
         period: the clock target; the board's default when None.
         style: of the C++: "multiply", each weight a constant times its input, or "adders", the shared adder graph. The Verilog
             is the adder graph in both.
+        terms: in the style "multiply", layers all of whose weights are sums of at most so many signed powers of two are written
+            as shifts and additions.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
@@ -50,7 +54,7 @@ def build(graph: Graph, board: Board, period: Period | None = None, *, top: str 
     circuit = pipeline(lower(optimised), levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
     files = {
         "graph.hwq": text(optimised),
-        **cpp_files(optimised, top),
+        **cpp_files(optimised, top, terms),
         **(adders_file(circuit, ports, top) if style == "adders" else {}),
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period, circuit.latency),

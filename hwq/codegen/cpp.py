@@ -6,9 +6,10 @@ Sums are accumulated in a type that holds the final value exactly; partial sums 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from hwq.codegen.cpp_ops import EMITTERS
+from hwq.codegen.cpp_ops import EMITTERS, describe
+from hwq.codegen.cpp_shifts import in_shifts, shift_section
 from hwq.codegen.cpp_text import Section, ap_type, literal, summary
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.codegen.templates import render
@@ -17,15 +18,19 @@ from hwq.fixed import FixedType
 from hwq.ir import Graph, Node
 
 
-def cpp_files(graph: Graph, top: str) -> dict[str, str]:
+def cpp_files(graph: Graph, top: str, terms: int = 1) -> dict[str, str]:
     """`hls/<top>.h`, `hls/<top>.cpp` and `hls/<top>_tb.cpp`.
+
+    Args:
+        terms: layers all of whose weights are sums of at most so many signed powers of two are written without products.
 
     Raises:
         GraphError: an op that has no C++ form, or a constant of more than 53 bits.
     """
     ports = ports_of(graph)
-    sections = sections_of(graph, ports)
-    values = {"top": top, "ports": ports, "sections": sections, "int_bits": ap_int_limit(ports.input_bits, ports.output_bits)}
+    sections = sections_of(graph, ports, terms)
+    values = {"top": top, "ports": ports, "sections": sections, "products": has_products(sections)}
+    values["int_bits"] = ap_int_limit(ports.input_bits, ports.output_bits)
     return {
         f"hls/{top}.h": render("cpp/top.h.j2", **values),
         f"hls/{top}.cpp": render("cpp/top.cpp.j2", **values),
@@ -33,7 +38,7 @@ def cpp_files(graph: Graph, top: str) -> dict[str, str]:
     }
 
 
-def sections_of(graph: Graph, ports: Ports) -> list[Section]:
+def sections_of(graph: Graph, ports: Ports, terms: int = 1) -> list[Section]:
     """The statements from the packed input `x` to the packed output `*y`.
 
     Raises:
@@ -46,8 +51,18 @@ def sections_of(graph: Graph, ports: Ports) -> list[Section]:
             continue
         if node.op not in EMITTERS:
             raise GraphError(f"node {node.name}: {node.op} has no C++ form")
-        sections.append(EMITTERS[node.op](node, [nodes[name] for name in node.inputs]))
+        inputs = [nodes[name] for name in node.inputs]
+        if in_shifts(node, terms):
+            what = "scale by constants" if node.op == "scale" else describe(node, inputs[0])
+            sections.append(shift_section(node, inputs, what))
+        else:
+            sections.append(EMITTERS[node.op](node, inputs))
     return [*sections, _output_section(ports)]
+
+
+def has_products(sections: Iterable[Section]) -> bool:
+    """Whether any statement multiplies by a weight: a design of shifts alone does without the helper that does."""
+    return any("add_product(" in line for section in sections for line in section.lines)
 
 
 def ap_int_limit(*widths: int) -> int:
@@ -78,4 +93,15 @@ def _output_section(ports: Ports) -> Section:
 
 EMITTERS_SPECIAL: dict[str, Callable[[Node, Ports], Section]] = {"input": _input_section}
 
-__all__ = ["EMITTERS", "EMITTERS_SPECIAL", "Element", "Section", "ap_int_limit", "ap_type", "cpp_files", "literal", "sections_of"]
+__all__ = [
+    "EMITTERS",
+    "EMITTERS_SPECIAL",
+    "Element",
+    "Section",
+    "ap_int_limit",
+    "ap_type",
+    "cpp_files",
+    "has_products",
+    "literal",
+    "sections_of",
+]

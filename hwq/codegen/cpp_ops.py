@@ -48,10 +48,11 @@ def _linear(node: Node, inputs: Sequence[Node]) -> Section:
                         w = block.weights[i, j]
                         weight = weight_name(node.name, (int(k[w]), int(k_frac[w])))
                         lines[out].append(f"add_product({name}, {source.name}_{window[i]}, {weight});")
-    return Section(summary(node, _describe(node, source)), (*weights, *(line for part in lines for line in part)))
+    return Section(summary(node, describe(node, source)), (*weights, *(line for part in lines for line in part)))
 
 
-def _describe(node: Node, source: Node) -> str:
+def describe(node: Node, source: Node) -> str:
+    """What a linear node is, for the comment over its statements."""
     if node.op == "sum_pool2d":
         return f"sum over windows {list(node.integers('size'))}, {list(source.shape)} -> {list(node.shape)}"
     kernel = node.constant("kernel")

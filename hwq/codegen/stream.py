@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwq.boards import Board
-from hwq.codegen.cpp import ap_int_limit, sections_of
+from hwq.codegen.cpp import ap_int_limit, has_products, sections_of
 from hwq.codegen.plan import BuildPlan
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.codegen.scripts import script_files
@@ -113,6 +113,7 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
     results = int(np.prod(last.window.results))
     ports = Ports(_pixel(first) * pixels, last.ports.outputs * results)
     widths = [(b.in_bits, b.ports.input_bits, b.ports.output_bits) for b in made]
+    sections = [sections_of(b.stage.graph, b.ports) for b in made]
     values = {
         "top": top,
         "stages": made,
@@ -120,7 +121,8 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
         "results": results,
         "pixel": _pixel(first),
         "result": last.ports.outputs,
-        "sections": [sections_of(b.stage.graph, b.ports) for b in made],
+        "sections": sections,
+        "products": any(map(has_products, sections)),
         "cores": [verilog_text(b.circuit, b.ports, f"{b.name}_core", enable=True) for b in made],
         "in_bits": first.in_bits,
         "out_bits": last.ports.output_bits,

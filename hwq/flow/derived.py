@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.boards import Board
 from hwq.boards import load as load_board
-from hwq.cost.features import circuit_features, graph_features
-from hwq.cost.model import CostModel, ModelKey, fit
+from hwq.cost.features import circuit_features, features, graph_features
+from hwq.cost.model import CostModel
+from hwq.cost.terms import COMPILED
 from hwq.data import Dataset, load
 from hwq.errors import CostModelError, DataError, MismatchError, RunError
+from hwq.flow.train import price_model
 from hwq.ir import Graph, text, verify
-from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.lower import lower
+from hwq.passes.pipeline import levels_for, pipeline
 from hwq.rundir import RunDir, explain, write_json, write_npz, write_text
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.emulator import emulator
@@ -150,17 +154,17 @@ def write_point(
     with np.load(run.vectors_path) as vectors:
         x = vectors["x"]
     logits = prove(graph, x)
-    features = graph_features(graph)
+    counted = graph_features(graph)
     folder = run.point_folder(point)
     write_text(folder / "graph.hwq", text(graph))
     write_npz(folder / "keras.npz", logits=logits)
     content = {
         "epoch": epoch,
         "val_accuracy": accuracy(graph, dataset.x_val, dataset.y_val),
-        "ebops": features["ebops"],
+        "ebops": counted["ebops"],
         "beta": beta,
         "test_accuracy": accuracy(graph, dataset.x_test, dataset.y_test),
-        "features": features,
+        "features": counted,
         "widest_accumulator_bits": widest_accumulator(graph),
         "keras_dtype": "float64",
         **(more or {}),
@@ -198,25 +202,26 @@ class Price:
     """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
 
     model: CostModel | None
+    board: Board | None = None
 
     def __call__(self, graph: Graph) -> float:
-        features = {**graph_features(graph), **circuit_features(lower(optimise(graph)))}
-        return self.model.predict(features).value if self.model else features["adder_bits"] + features["clamp_bits"]
+        optimised = optimise(graph)
+        circuit = lower(optimised)
+        if self.model is None or self.board is None:
+            found = circuit_features(circuit)
+            return found["adder_bits"] + found["clamp_bits"]
+        board = self.board
+        levels = levels_for(board.default_clock.ns, board.adder_level_ns, board.overhead_ns)
+        return self.model.value(features(optimised, pipeline(circuit, levels)))
 
     def __str__(self) -> str:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
 
 
 def price_for(board: str | None, store_path: Path | str | None) -> Price:
-    """The fitted model of the tool with most measurements on the board's family, where there is one."""
+    """The model of compiled designs' LUTs on the board's family, where there is one (`hwq.flow.train.price_model`)."""
     if board is None:
         return Price(None)
-    groups: dict[ModelKey, list[Any]] = {}
-    for m in Store.open(store_path).find(family=load_board(board).family):
-        groups.setdefault(ModelKey.of(m), []).append(m)
-    for _, measured in sorted(groups.items(), key=lambda item: -len(item[1])):
-        try:
-            return Price(fit(measured, "lut"))
-        except CostModelError:
-            continue
+    with suppress(CostModelError):
+        return Price(price_model(board, store_path, COMPILED), load_board(board))
     return Price(None)

@@ -68,8 +68,14 @@ class Design:
     @cached_property
     def folder(self) -> Path:
         inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style, self.io))
+        inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
+
+    @cached_property
+    def terms(self) -> int:
+        """Signed powers of two that the weights of this point were trained to consist of; 1 where nothing is said."""
+        return int(read_json(self.point.folder / "point.json").get("terms", 1))
 
     @cached_property
     def graph(self) -> Graph:
@@ -87,7 +93,7 @@ class Design:
             if self.style != "multiply":
                 raise UsageError(f"a stream has no C++ in the style {self.style}", hint="leave --style out")
             return build_stream(self.graph, self.board, self.period)
-        return build(self.graph, self.board, self.period, style=self.style)
+        return build(self.graph, self.board, self.period, style=self.style, terms=self.terms)
 
     def summary(self) -> dict[str, Any]:
         """What was generated (digests, features, latency), writing the files when they are not there yet."""

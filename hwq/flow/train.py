@@ -50,6 +50,33 @@ def train(
     return trainer.train(dataset, config, out, progress=progress)
 
 
+def load_framework() -> None:
+    """Load TensorFlow now, which takes seconds that a clock should not count as training."""
+    from hwq.train import trainer as trainer
+
+
+def float_network(
+    data: str,
+    config: TrainConfig,
+    out: Path,
+    *,
+    notice: Callable[[str], None] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Train the float network of `config` alone, into the .keras file `out`; nothing is done where that is there already.
+
+    Raises:
+        DataError, ModelError, TrainingError, RunError.
+    """
+    if out.is_file():
+        return out
+    dataset: Dataset = load(data, seed=config.seed, notice=notice)
+    from hwq.train import trainer
+
+    trainer.train_float(dataset, config.resolved(len(dataset.x_train)), out, progress=progress)
+    return out
+
+
 def _prices(out: Path, board: str, store_path: Path | str | None, notice: Callable[[str], None] | None) -> dict[str, float]:
     """The prices that a run was begun with, else those of the tool with most measurements on the board's family."""
     if (out / "run.json").is_file():

@@ -146,3 +146,87 @@ def _decades(low: float, high: float) -> list[float]:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """The dots of one series, in the units of the data, and their centre with a spread to each side (x, y)."""
+
+    name: str
+    dots: tuple[Dot, ...]
+    centre: Dot | None = None
+    spread: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A series in pixels: its marks, its centre, and the two bars through that, each x1, y1, x2, y2."""
+
+    name: str
+    colour: str
+    marks: tuple[Mark, ...]
+    centre: Mark | None
+    bars: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlot:
+    """Several series on one pair of axes; as `Plot`."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    width: int = 720
+    height: int = 440
+    left: int = LEFT
+    right: int = 720 - 170
+    top: int = 34
+    bottom: int = 440 - BOTTOM
+
+
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#56b4e9",
+    "#e69f00",
+    "#000000",
+    "#999999",
+)  # Okabe and Ito: told apart by all
+
+
+def scatter_plot(title: str, x_label: str, y_label: str, series: Sequence[Scatter]) -> SeriesPlot:
+    """Accuracy (0 .. 1) against a cost above 0, a colour for each series; empty axes where there are no dots."""
+    empty = SeriesPlot(title, x_label, y_label, (), (), ())
+    dots = [d for s in series for d in (*s.dots, *([s.centre] if s.centre else []))]
+    if not dots:
+        return empty
+    low, high = _padded(min(d.y for d in dots), max(d.y for d in dots))
+    x = _cost_axis([d.x for d in dots], empty.left, empty.right)
+    y = Axis(max(low, 0.0), min(high, 1.004), empty.bottom, empty.top)
+
+    def clipped(axis: Axis, value: float) -> float:
+        return axis.pixel(min(max(value, axis.low), axis.high))
+
+    def mark(d: Dot) -> Mark:
+        return Mark(x.pixel(d.x), y.pixel(d.y), d.label, d.chosen)
+
+    def bars(s: Scatter) -> tuple[tuple[float, float, float, float], ...]:
+        c = s.centre
+        if c is None:
+            return ()
+        (dx, dy), here = s.spread, mark(c)
+        across = (clipped(x, c.x - dx), here.y, clipped(x, c.x + dx), here.y)
+        return across, (here.x, clipped(y, c.y - dy), here.x, clipped(y, c.y + dy))
+
+    drawn = tuple(
+        Series(s.name, COLOURS[i % len(COLOURS)], tuple(map(mark, s.dots)), mark(s.centre) if s.centre else None, bars(s))
+        for i, s in enumerate(series)
+    )
+    digits = 0 if y.high - y.low > 0.05 else 1
+    kind = x_label + (", logarithmic" if x.log else "")
+    return SeriesPlot(title, kind, y_label, drawn, x.ticks(_number), y.ticks(lambda v: f"{v:.{digits}%}"))

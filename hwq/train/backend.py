@@ -40,7 +40,7 @@ with _quiet():
         tf.config.list_physical_devices()  # the first look for devices is what complains
         tf.get_logger().setLevel("ERROR")
 
-__all__ = ["deterministic", "keras", "ops", "tf"]
+__all__ = ["deterministic", "fresh", "keras", "ops", "tf"]
 
 
 def deterministic(seed: int) -> None:
@@ -48,3 +48,9 @@ def deterministic(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     if tf is not None:
         tf.config.experimental.enable_op_determinism()
+
+
+def fresh(seed: int) -> None:
+    """As `deterministic`, and Keras forgets the models before: one run after another in a process is as each in its own."""
+    keras.backend.clear_session()
+    deterministic(seed)

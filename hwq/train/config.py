@@ -13,6 +13,10 @@ from hwq.errors import UsageError
 STEPS = 15_000  # optimiser steps of a whole run: enough for the front to settle at every beta on the way
 PRICES = ("ebops", "weight_bits", "activation_bits")
 BUDGETS = ("ebops", "lut")
+METHODS = ("hgq", "shift", "uniform", "prune")
+FIXED_WIDTH = ("uniform", "prune")  # methods whose bitwidths are given, not learned
+SOFT_EPOCHS = 3  # of a short shift training, before the quantiser is hard
+PRUNED_BY = 0.6  # share of the trunk after which all pruning is done, and only fine-tuning is left
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,16 @@ class TrainConfig:
         overflow: WRAP or SAT, of hidden activations; the input saturates, since the host pays for that.
         max_points: points of the Pareto front to finish.
         random_rows: random rows at 4x the input range, beside the test rows, for the proofs.
+        method: hgq, shift, uniform or prune: what is learned (docs/shift.md, docs/comparing.md).
+        terms: shift: signed powers of two a weight at most.
+        levels: shift: powers of two to choose from.
+        slope_start, slope_end: shift: of the differentiable quantiser, first and last; then it is hard.
+        anneal: shift: share of the trunk's epochs in which the slope rises; no network is kept before its end.
+        blend: shift: share of the way to their powers of two that weights go in each step, beside the gradient (BCGD's rho).
+        activations: shift: "fixed" (fixed point) or "pow2": powers of two behind every hidden ReLU.
+        bits: uniform, prune: of every weight and activation, without sign.
+        width: factor on the hidden layers of an mlp.
+        sparsity: prune: share of the weights that are zero at the end.
         costs: "ebops", or "measured" with `prices`: LUT for each unit of the features in PRICES; with the coefficients of a model of
             the moment "training" among them (`hwq.cost.prices`), every layer is priced by itself, and anew as it changes.
     """
@@ -61,15 +75,27 @@ class TrainConfig:
     overflow: str = "WRAP"
     max_points: int = 8
     random_rows: int = 10_000
+    method: str = "hgq"
+    terms: int = 1
+    levels: int = 6
+    slope_start: float = 4.0
+    slope_end: float = 64.0
+    anneal: float = 0.1
+    blend: float = 0.0
+    activations: str = "fixed"
+    bits: int = 6
+    width: float = 1.0
+    sparsity: float = 0.5
     costs: str = "ebops"
     prices: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "initial_bits", "max_points", "population"):
+        for name in ("epochs", "batch_size", "initial_bits", "max_points", "population", "bits"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1, not {value}")
-        if self.initial_bits > 30:
+        self._check_method()
+        if max(self.initial_bits, self.bits) > 30:
             raise UsageError(f"initial_bits must be at most 30, not {self.initial_bits}: sums would be too wide to compute exactly")
         for name in ("learning_rate", "bits_learning_rate", "beta_start", "beta_end"):
             if getattr(self, name) <= 0:
@@ -86,6 +112,20 @@ class TrainConfig:
         if self.beta_end < self.beta_start:
             raise UsageError(f"beta rises: beta_end {self.beta_end} is below beta_start {self.beta_start}")
 
+    def _check_method(self) -> None:
+        if self.method not in METHODS:
+            raise UsageError(f"method is {self.method!r}, expected one of {', '.join(METHODS)}")
+        if not 1 <= self.terms <= 3 or not 1 <= self.levels <= 16:
+            raise UsageError(f"terms must be 1 to 3 and levels 1 to 16, not {self.terms} and {self.levels}")
+        if self.activations not in ("fixed", "pow2") or (self.activations == "pow2" and self.method != "shift"):
+            raise UsageError("activations are fixed, or with --method shift pow2", hint="leave --activations out")
+        if not 0 < self.slope_start <= self.slope_end or not 0 <= self.anneal < 1 or not 0 <= self.blend < 1:
+            raise UsageError("the slope rises from above 0, anneal and blend are in [0, 1)")
+        if not self.width > 0 or not 0 <= self.sparsity < 1:
+            raise UsageError("width must be above 0 and sparsity in [0, 1)")
+        if self.budget and self.method in FIXED_WIDTH:
+            raise UsageError(f"--method {self.method} has a given cost: no budget", hint="choose --bits, --width or --sparsity")
+
     def to_json(self) -> dict[str, Any]:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
@@ -93,7 +133,9 @@ class TrainConfig:
         """With epochs and batch size chosen for `rows` training rows: about 18 steps an epoch, and STEPS steps in all."""
         fitting = 2 ** round(math.log2(max(rows / 18, 1)))
         batch = min(self.batch_size or min(max(fitting, 32), 2048), rows)
-        return replace(self, batch_size=batch, epochs=self.epochs or max(1, round(STEPS / (rows // batch))))
+        chosen = replace(self, batch_size=batch, epochs=self.epochs or max(1, round(STEPS / (rows // batch))))
+        # one width is one point, and one network settles
+        return replace(chosen, population=1, max_points=1) if self.method in FIXED_WIDTH else chosen
 
     @property
     def settle_epochs(self) -> int:
@@ -107,11 +149,15 @@ class TrainConfig:
 
     @property
     def warm_epochs(self) -> int:
-        """Epochs at beta_start, from which no point is kept."""
-        return int(self.warmup * self.trunk_epochs)
+        """Epochs at beta_start, from which no point is kept: the quantiser is soft yet, or the network not yet sparse."""
+        share = {"shift": self.anneal, "prune": PRUNED_BY}.get(self.method, self.warmup)
+        least = min(SOFT_EPOCHS, self.trunk_epochs // 3) if self.method == "shift" and self.anneal else 0
+        return max(int(share * self.trunk_epochs), least)
 
     def beta(self, epoch: int) -> float:
         """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch of the trunk."""
+        if self.method in FIXED_WIDTH:
+            return 0.0
         first, last = self.warm_epochs, self.trunk_epochs - 1
         if epoch < first or last <= first:
             return self.beta_start

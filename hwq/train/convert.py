@@ -85,7 +85,8 @@ class _Conversion:
         if config.granularity is not None:
             out["granularity"] = config.granularity
         if weights:
-            out.update(weight_granularity=config.weight_granularity, weight_rounding=config.weight_rounding)
+            names = ("weight_granularity", "weight_rounding", "weight_terms", "weight_levels")
+            out.update({name: getattr(config, name) for name in names})
         return out
 
     def overrides(self, layer: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train import layers as q
 from hwq.train.backend import keras
 from hwq.train.layers.conv import check_format
+from hwq.train.powers import power_activation
 from hwq.train.tracing import IDENTITIES
 
 ARGMAX_NOTE = "softmax of the outputs: the argmax is the same without it"
@@ -121,7 +122,10 @@ def _activate(c: Any, layer: Any, y: Any, source: Any, final: bool) -> Any:
     if name == "linear":
         return y
     if name == "relu":
-        return c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{c.own_name(layer)}_relu")))(y)
+        y = c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{c.own_name(layer)}_relu")))(y)
+        if c.config.activations == "fixed" or final:
+            return y
+        return _table(c, layer, y, source, power_activation, c.name(f"{c.own_name(layer)}_power"))
     if name == "softmax":
         return _softmax_of(c, layer, y, source, final, c.name(f"{c.own_name(layer)}_softmax"))
     return _table(c, layer, y, source, function, c.name(f"{c.own_name(layer)}_{name}".rstrip("_")))

@@ -14,8 +14,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwq.train.backend import keras, tf
-from hwq.train.config import TrainConfig
-from hwq.train.layers import COSTS, bit_variables, penalised_variables, priced, priced_by_layer, total_costs
+from hwq.train.config import FIXED_WIDTH, TrainConfig
+from hwq.train.layers import (
+    COSTS,
+    KernelLayer,
+    Part,
+    bit_variables,
+    penalised_variables,
+    priced,
+    priced_by_layer,
+    quantized_layers,
+    total_costs,
+)
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 
@@ -61,6 +71,7 @@ class Engine:
     sizes: list[int] = field(default_factory=list)
     _steps: Any = None
     _penalised: Any = None
+    _blended: list[tuple[int, Any]] = field(default_factory=list)  # place of a kernel in params, and its layer
     _epoch: Any = None
     _validate: Any = None
 
@@ -71,10 +82,14 @@ class Engine:
         self.params = [v for v in self.model.trainable_variables if id(v) not in taken] + bits
         self.others = [v for v in self.model.variables if not v.trainable]
         self.sizes = [int(np.prod(v.shape)) for v in self.params]
-        rates = [self.config.bits_learning_rate if id(v) in taken else self.config.learning_rate for v in self.params]
+        bits_rate = 0.0 if self.config.method in FIXED_WIDTH else self.config.bits_learning_rate
+        rates = [bits_rate if id(v) in taken else self.config.learning_rate for v in self.params]
         self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
         pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
         self._penalised = tf.constant(np.repeat([float(id(v) in pressed) for v in self.params], self.sizes).astype(np.float32))
+        if self.quantised and self.config.method == "shift" and self.config.blend:
+            places = {id(v): i for i, v in enumerate(self.params)}
+            self._blended = [(places[id(layer.kernel)], layer) for layer in kernel_layers(self.model) if id(layer.kernel) in places]
         self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
         self._validate = tf.function(self._run_validation, autograph=False)
 
@@ -92,19 +107,38 @@ class Engine:
             variable.assign(value[member])
 
     def epoch(
-        self, state: State, order: np.ndarray, betas: Sequence[float], rate: float = 1.0, layer_prices: np.ndarray | None = None
+        self,
+        state: State,
+        order: np.ndarray,
+        betas: Sequence[float],
+        rate: float = 1.0,
+        l1: float | None = None,
+        layer_prices: np.ndarray | None = None,
     ) -> tuple[State, np.ndarray]:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
-        `rate` scales the learning rates of the configuration. `layer_prices`, (K, layers, costs), takes the place of `prices`: those
-        of each network's own layers (`hwq.train.layers.priced_by_layer`).
+        `rate` scales the learning rates of the configuration; `l1` stands for its price of absolute weights. `layer_prices`,
+        (K, layers, costs), takes the place of `prices`: those of each network's own layers (`hwq.train.layers.priced_by_layer`).
         """
         each = np.asarray(betas, np.float32)
         if layer_prices is not None:  # beta first, and the prices behind it
             each = np.concatenate([each[:, None], layer_prices.reshape(len(each), -1).astype(np.float32)], axis=1)
-        price = tf.constant(each)
-        after, losses = self._epoch(state, self.x, self.y, tf.constant(order), price, tf.constant(rate, tf.float32))
+        scalars = tf.constant([rate, self.config.l1 if l1 is None else l1], tf.float32)
+        after, losses = self._epoch(state, self.x, self.y, tf.constant(order), tf.constant(each), scalars)
         return after, losses.numpy()
+
+    def with_variables(self, state: State, values: Mapping[int, Any]) -> State:
+        """The state with other values of untrained variables, the same in each network; by the variables' id."""
+        others = (
+            tf.broadcast_to(tf.cast(values[id(v)], v.dtype), old.shape) if id(v) in values else old
+            for v, old in zip(self.others, state.others, strict=True)
+        )
+        return state._replace(others=tuple(others))
+
+    def with_model(self, state: State) -> State:
+        """The state of a population of one with the values that the model's variables have; Adam goes on."""
+        now = self.start()
+        return state._replace(params=now.params, others=now.others)
 
     def validate(self, state: State, x: Any, y: Any) -> list[tuple[float, dict[str, float]]]:
         """(accuracy on these rows, exact costs) of each network."""
@@ -113,6 +147,11 @@ class Engine:
             hits, costs = self._validate(state.params[member], tuple(v[member] for v in state.others), x, y)
             found.append((float(hits) / len(y), {name: float(value) for name, value in costs.items()}))
         return found
+
+    def soft_accuracy(self, state: State, x: Any, y: Any) -> float:
+        """Accuracy on these rows of the first network as it computes while training."""
+        with self._scope(state.params[0], [v[0] for v in state.others]):
+            return float(tf.reduce_mean(tf.cast(tf.equal(tf.argmax(self.model(x, training=True), axis=-1), y), tf.float32)))
 
     def _split(self, params: Any) -> list[Any]:
         return [tf.reshape(part, v.shape) for part, v in zip(tf.split(params, self.sizes), self.params, strict=True)]
@@ -128,23 +167,23 @@ class Engine:
             costs = total_costs(self.model, exact=True) if self.quantised else {}
         return tf.reduce_sum(tf.cast(right, tf.int64)), costs
 
-    def _run_epoch(self, state: State, x: Any, y: Any, order: Any, betas: Any, rate: Any) -> tuple[State, Any]:
+    def _run_epoch(self, state: State, x: Any, y: Any, order: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
         steps = order.shape[0]
 
         def body(i: Any, state: State, losses: Any) -> tuple[Any, State, Any]:
             rows = order[i]
-            after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, rate)
+            after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, scalars)
             return i + 1, after, losses + now
 
         none = tf.zeros_like(betas if len(betas.shape) == 1 else betas[:, 0])
         _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, none))
         return after, losses / steps
 
-    def _population_step(self, state: State, x: Any, y: Any, betas: Any, rate: Any) -> tuple[State, Any]:
+    def _population_step(self, state: State, x: Any, y: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
         step = state.step + 1.0
 
         def one(member: tuple[Any, ...]) -> tuple[Any, ...]:
-            return self._step(*member[:4], member[4], step, rate, x, y)
+            return self._step(*member[:4], member[4], step, scalars, x, y)
 
         each = (state.params, state.others, state.mean, state.square, betas)
         if betas.shape[0] == 1:
@@ -155,7 +194,7 @@ class Engine:
         return State(params, others, mean, square, step), losses
 
     def _step(
-        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, rate: Any, x: Any, y: Any
+        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, scalars: Any, x: Any, y: Any
     ) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch(params)
@@ -163,21 +202,42 @@ class Engine:
                 loss = _loss(y, self.model(x, training=True))
                 if self.quantised:
                     loss += self._resources(beta)
-                    loss += self.config.l1 * tf.reduce_sum(tf.abs(params * self._penalised))
+                    loss += scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
         kept = tuple(_else(scope.get_current_value(v), old) for v, old in zip(self.others, others, strict=True))
         gradient = tape.gradient(loss, params)
         decay, decay_square, floor = MOMENTS
         mean = mean + (gradient - mean) * (1 - decay)
         square = square + (gradient * gradient - square) * (1 - decay_square)
-        scale = rate * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
-        params = params - self._steps * scale * mean / (tf.sqrt(square) + floor)
-        return params, kept, mean, square, loss
+        scale = scalars[0] * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
+        after = self._blend(params, others) - self._steps * scale * mean / (tf.sqrt(square) + floor)
+        if self.quantised and self.config.method == "prune":  # what is pruned stays so: a weight that is trained is never just 0
+            after = tf.where((params == 0.0) & (self._penalised > 0), 0.0, after)
+        return after, kept, mean, square, loss
 
     def _resources(self, beta: Any) -> Any:
         """The resource term of the loss, at a beta that may have the prices of the layers behind it."""
         if not len(beta.shape):
             return beta * priced(total_costs(self.model), self.prices, self.config.gamma)
         return beta[0] * priced_by_layer(self.model, tf.reshape(beta[1:], (-1, len(COSTS))), self.config.gamma)
+
+    def _blend(self, params: Any, others: Sequence[Any]) -> Any:
+        """(1 - rho) w + rho Q(w) for kernels on powers of two (Yin et al., blended coarse gradient descent, arXiv 1808.05240)."""
+        if not self._blended:
+            return params
+        parts = self._split(params)
+        with self._scope(params, others):
+            for place, layer in self._blended:
+                parts[place] = parts[place] + self.config.blend * (layer.projected_kernel() - parts[place])
+        return tf.concat([tf.reshape(part, (-1,)) for part in parts], 0)
+
+
+def kernel_layers(model: Any) -> list[Any]:
+    """The layers with a kernel, those inside others included."""
+
+    def below(part: Part) -> list[Any]:
+        return [*([part] if isinstance(part, KernelLayer) else []), *(one for inner in part.parts() for one in below(inner))]
+
+    return [one for layer in quantized_layers(model) for one in below(layer)]
 
 
 def _else(value: Any, fallback: Any) -> Any:

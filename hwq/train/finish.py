@@ -58,7 +58,7 @@ def finish(
         x = vectors["x"]
     for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
         ids.append(f"{number:04d}")
-        _write(frozen[candidate.key], run, ids[-1], x, dataset)
+        _write(frozen[candidate.key], run, ids[-1], x, dataset, config)
     return ids
 
 
@@ -96,7 +96,7 @@ def widest(graph: Graph) -> int:
     return max(int(node.type.width.max(initial=0)) for node in graph.nodes)
 
 
-def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset) -> None:
+def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
     write_text(folder / "graph.hwq", text(one.graph))
@@ -113,6 +113,7 @@ def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Datase
             "features": graph_features(one.graph),
             "widest_accumulator_bits": widest_accumulator(one.graph),
             "keras_dtype": one.dtype,
+            **({"terms": config.terms} if config.method == "shift" else {}),
         },
     )
 

@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from hwq.data.load import resolve
-from hwq.errors import DataError, ModelError
+from hwq.errors import DataError, ModelError, UsageError
 from hwq.train.backend import keras
 
 
-def build(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
-    """The float model that `spec` names, for rows of `shape` and `n_classes` logits.
+def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> Any:
+    """The float model that `spec` names, for rows of `shape` and `n_classes` logits; `width` is a factor on the hidden layers of an mlp.
 
     Raises:
         ModelError: no such model, or one whose input or output does not fit the data.
+        UsageError: a width for a model that has its own.
     """
+    if width != 1 and not spec.startswith("mlp:"):
+        raise UsageError(f"the model {spec} has widths of its own", hint="give --width with an mlp, as mlp:64,32")
     if spec.startswith("mlp:"):
-        model = _mlp(spec, shape, n_classes)
+        model = _mlp(spec, shape, n_classes, width)
     elif spec.endswith(".keras"):
         model = _load(Path(spec))
     elif ":" in spec:
@@ -52,9 +55,11 @@ def _check_shapes(model: Any, spec: str, shape: tuple[int, ...], n_classes: int)
         )
 
 
-def _mlp(spec: str, shape: tuple[int, ...], n_classes: int) -> Any:
+def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> Any:
     try:
-        sizes = [int(part) for part in spec.removeprefix("mlp:").split(",") if part]
+        sizes = [
+            int(part) if width == 1 else max(1, round(width * int(part))) for part in spec.removeprefix("mlp:").split(",") if part
+        ]
     except ValueError as error:
         raise ModelError(
             f"cannot read the hidden layers of {spec!r}", hint="whole numbers with commas between: mlp:64,32"

@@ -21,6 +21,9 @@ class QuantizeConfig:
             (element; for convolutions and pooling channel; for tables tensor).
         weight_granularity: likewise of weights; "channel" is an output channel.
         weight_rounding: RND, TRN or RND_CONV, of weights.
+        weight_terms: 0: fixed-point kernels. 1, 2, 3: every weight a sum of so many signed powers of two at most (docs/shift.md).
+        weight_levels: how many powers of two a weight may be made of.
+        activations: "fixed", or "pow2": behind every hidden ReLU the nearest power of two, by a table.
         table_bits: initial bits of the input of every table; None: `bits` + 2.
         softmax: of a softmax at the output: "drop" (the argmax is the same without it) or "table".
         layers: name of a layer of the float model -> options of its quantised twin, over all of the above.
@@ -32,6 +35,9 @@ class QuantizeConfig:
     granularity: str | None = None
     weight_granularity: str = "element"
     weight_rounding: str = "RND"
+    weight_terms: int = 0
+    weight_levels: int = 6
+    activations: str = "fixed"
     table_bits: int | None = None
     softmax: str = "drop"
     layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -39,6 +45,8 @@ class QuantizeConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 30:
             raise UsageError(f"bits must be 1 to 30, not {self.bits}")
+        if not 0 <= self.weight_terms <= 3 or not 1 <= self.weight_levels <= 16:
+            raise UsageError("weight_terms must be 0 to 3 and weight_levels 1 to 16")
         if self.table_bits is not None and not 1 <= self.table_bits <= 13:
             raise UsageError(f"table_bits must be 1 to 13, not {self.table_bits}", hint="a table has a value for every code")
         choices = {
@@ -48,6 +56,7 @@ class QuantizeConfig:
             "weight_granularity": ("element", "channel", "tensor"),
             "weight_rounding": ("RND", "TRN", "RND_CONV"),
             "softmax": ("drop", "table"),
+            "activations": ("fixed", "pow2"),
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:

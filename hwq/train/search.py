@@ -16,7 +16,7 @@ import numpy as np
 
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.rundir import RunDir
+from hwq.rundir import RunDir, write_json
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
@@ -24,6 +24,7 @@ from hwq.train.engine import Engine, State, batches, stack
 from hwq.train.history import History
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
+from hwq.train.recipes import Recipe, recipe_of
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
 SETTLED_RATE = 0.02  # share of the learning rates that is left in the last epoch
@@ -41,10 +42,14 @@ class Search:
     save_seconds: float
     pricing: Pricing | None = None
     archive: list[Candidate] = field(default_factory=list)
+    recipe: Recipe = field(init=False)
     _history: History = field(init=False)
     _losses: Any = None
     _saved: float = 0.0
     _scale: float | None = None  # of the measured prices, which the population takes over
+
+    def __post_init__(self) -> None:
+        self.recipe = recipe_of(self.config)
 
     @property
     def chance(self) -> float:
@@ -87,12 +92,20 @@ class Search:
             before = state
             self._reprice(state, control, epoch, total)
             state = self._epoch(state, epoch, control, 1.0, "bits", before)
+            if self.config.method == "shift" and epoch + 1 == self.config.warm_epochs:
+                self._note_hardening(state, epoch)
             val = self._look(state, epoch, total, control, "bits", keep=epoch >= self.config.warm_epochs)
             collapsed = collapsed + 1 if epoch >= self.config.warm_epochs and val <= self.chance + 0.01 else 0
             last = epoch + 1 == total or collapsed == COLLAPSED_EPOCHS
             self._save(state, "bits", epoch + 1, control, now=last)
             if last:
                 break
+
+    def _note_hardening(self, state: State, epoch: int) -> None:
+        """Accuracy on the validation rows before and after the soft quantiser becomes the hard one, for run.json."""
+        x, y = self.dataset.x_val, self.dataset.y_val
+        soft, ((hard, _),) = self.engine.soft_accuracy(state, x, y), self.engine.validate(state, x, y)
+        write_json(self.run.checkpoint / "hardening.json", {"epoch": epoch, "soft_val_accuracy": soft, "hard_val_accuracy": hard})
 
     def _branch(self) -> tuple[State, Control]:
         """The population that settles: states of the archive, evenly over the logarithm of cost."""
@@ -123,8 +136,9 @@ class Search:
 
     def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, before: State) -> State:
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
+        begun = self.recipe.before(self.engine, state, number)
         table = self.pricing.table(control) if self.pricing is not None else None
-        after, losses = self.engine.epoch(state, order, control.betas, rate, table)
+        after, losses = self.engine.epoch(begun, order, control.betas, rate, self.recipe.l1(number), table)
         if not np.isfinite(losses).all():
             done = number if phase == "bits" else number - self.config.trunk_epochs
             self._save(before, phase, done, control, now=True)

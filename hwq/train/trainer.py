@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,15 +15,16 @@ from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
 from hwq.ir import parse
-from hwq.rundir import RunDir, best, write_npz
+from hwq.rundir import RunDir, best, read_json, write_npz
 from hwq.train import checkpoint, convert, freeze, models
-from hwq.train.backend import deterministic, keras
+from hwq.train.backend import fresh, keras
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import budgeted, finish, uniform_ebops
 from hwq.train.layers import total_costs
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
+from hwq.train.recipes import recipe_of
 from hwq.train.search import Search
 
 Report = Callable[[Progress], None]
@@ -40,18 +42,21 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     started, report = time.monotonic(), progress or (lambda _: None)
     found_run = _existing(dataset, config, run)
     if found_run is None or found_run.meta()["state"] != "trained":
-        deterministic(config.seed)
-        float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes))
+        fresh(config.seed)
+        float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
         convert.quantize_model(float_model)  # what cannot be converted must fail now, before a run is there and hours have passed
     directory = found_run or _create(dataset, config, run)
     meta = directory.meta()
     if meta["state"] != "trained":
         meta["float"] = _train_float(float_model, dataset, config, directory, report)
-        twin, conversion = convert.quantize_model(float_model, bits=config.initial_bits, overflow=config.overflow)
+        twin, conversion = convert.convert(float_model, recipe_of(config).conversion())
         meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
         archive = _train_bits(twin, dataset, config, directory, report)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
         meta["finished"] = finish(twin, archive, dataset, config, directory, report)
+        hardening = directory.checkpoint / "hardening.json"
+        if hardening.is_file():
+            meta["hardening"] = read_json(hardening)
         if config.budget:
             kept = [budgeted(parse(p.graph_path.read_text()), config) for p in directory.points()]
             meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
@@ -73,6 +78,24 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     )
 
 
+def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Report | None = None) -> None:
+    """Train the float network of `config.model` by the rules of `train`, and save it whole as `out`, a .keras file.
+
+    Raises:
+        RunError: the file cannot be written.
+        ModelError, TrainingError: the model does not fit, or training went wrong.
+    """
+    fresh(config.seed)
+    model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+    convert.quantize_model(model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        _train_float(model, dataset, config, RunDir(Path(folder)), progress or (lambda _: None))
+        whole = Path(folder) / out.name
+        model.save(whole)
+        whole.replace(out)
+
+
 def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None:
     """The run directory of the same configuration; None where there is none yet.
 
@@ -82,7 +105,8 @@ def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None
     if (run / "run.json").is_file():
         directory = RunDir.open(run)
         meta = directory.meta()
-        _same(meta.get("config", {}), config.to_json(), run)
+        # a run of an earlier version has no settings of methods that came later
+        _same({**TrainConfig().to_json(), **meta.get("config", {})}, config.to_json(), run)
         _same(meta.get("dataset", {}), _data(dataset), run)
         return directory
     if run.exists() and (not run.is_dir() or any(not _begun(path) for path in run.iterdir())):

@@ -175,7 +175,8 @@ class _SeparableConv(Part):
             for stage, target in (("depthwise", depthwise), ("pointwise", shared)):
                 if f"{stage}_{option}" in kwargs:
                     target[f"kernel_{option}"] = kwargs[f"{stage}_{option}"]
-        ours = ("bits", "overflow", "rounding", "granularity", "signed", "exact", "weight_granularity", "weight_rounding")
+        ours = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
+        ours += ("weight_granularity", "weight_rounding", "weight_terms", "weight_levels")
         depthwise.update({k: v for k, v in shared.items() if k in ours})
         first, second = self.stages
         self.depthwise = first(**depthwise, use_bias=False, name="depthwise", dtype=self.dtype_policy)
@@ -197,7 +198,7 @@ class _SeparableConv(Part):
 
     def frozen_config(self) -> dict[str, Any]:
         second = self.pointwise
-        return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias}
+        return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, **self.given}

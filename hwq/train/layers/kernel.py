@@ -14,7 +14,8 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
-from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, fake_round, spread
+from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread
+from hwq.train.powers import MOST_LEVELS, best_top, quantize_terms, soft_project
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
 _KERAS = {
@@ -64,6 +65,9 @@ class KernelLayer(QuantizedLayer):
         bits: initial bits of the largest weight and of the input.
         overflow, rounding, granularity, signed: of the input quantiser.
         weight_granularity, weight_rounding: of kernel and bias; "channel" is an output channel.
+        weight_terms: 0: kernels are fixed point. 1, 2, 3: each weight is the sum of so many signed powers of two at most
+            (`hwq.train.powers`), whose greatest is shared as weight_granularity says; the bias stays fixed point.
+        weight_levels: how many powers of two there are to choose from.
         batch_norm: fold a batch normalisation into kernel and bias before they are quantised: batch statistics while training,
             moving ones otherwise.
         epsilon, momentum, center, scale: of that batch normalisation.
@@ -85,6 +89,8 @@ class KernelLayer(QuantizedLayer):
         bias_constraint: Any = None,
         weight_granularity: str = "element",
         weight_rounding: str = "RND",
+        weight_terms: int = 0,
+        weight_levels: int = 6,
         batch_norm: bool = False,
         epsilon: float = 1e-3,
         momentum: float = 0.98,
@@ -99,6 +105,8 @@ class KernelLayer(QuantizedLayer):
         self.keras_options = {name: module.get(value) for (name, module), value in zip(_KERAS.items(), given, strict=True)}
         self.weight_granularity = check_choice("weight_granularity", weight_granularity, GRANULARITIES)
         self.weight_rounding = check_choice("weight_rounding", weight_rounding, ROUNDINGS)
+        self.weight_terms = check_count("weight_terms", weight_terms, 0, 3)
+        self.weight_levels = check_count("weight_levels", weight_levels, 1, MOST_LEVELS)
         self.batch_norm, self.epsilon, self.momentum = batch_norm, epsilon, momentum
         self.center, self.scale = center, scale
         self.quantizer = self.make_quantizer()
@@ -126,7 +134,12 @@ class KernelLayer(QuantizedLayer):
             self.bias = self._variable("bias", bias_shape)
         self.bias_shape = bias_shape
         initial = keras.initializers.Constant(float(self.bits))
-        self.kernel_f = self.add_weight(name="kernel_f", shape=self._shared(kernel_shape, self.channel_axes), initializer=initial)
+        shared = self._shared(kernel_shape, self.channel_axes)
+        self.kernel_f = self.add_weight(name="kernel_f", shape=shared, initializer=initial)
+        if self.weight_terms:
+            shape = (1,) * len(kernel_shape)  # one choice of powers for the kernel; what each weight has to itself is its gate
+            self.kernel_top = self.add_weight(name="kernel_top", shape=shape, initializer="zeros", trainable=False)
+            self.slope = self.add_weight(name="slope", shape=(), initializer="zeros", trainable=False)
         if self.has_bias:
             axes = tuple(range(len(bias_shape)))
             self.bias_f = self.add_weight(name="bias_f", shape=self._shared(bias_shape, axes), initializer=initial)
@@ -171,18 +184,33 @@ class KernelLayer(QuantizedLayer):
         shift = -mean if bias is None else bias - mean
         return kernel * ops.reshape(scale, shape), shift * scale + self.beta
 
-    def quantized(self, kernel: Any, bias: Any) -> tuple[Any, Any]:
-        """Kernel and bias rounded to their steps."""
-        rounded = [
-            None if value is None else fake_round(value, spread(f, value.shape), self.weight_rounding)
-            for value, f in ((kernel, self.kernel_f), (bias, getattr(self, "bias_f", None)))
-        ]
-        return rounded[0], rounded[1]
+    def quantized(self, kernel: Any, bias: Any, training: bool = False) -> tuple[Any, Any]:
+        """Kernel and bias rounded to their steps; the kernel to powers of two where it has terms, softly while `training`."""
+        f = spread(self.kernel_f, kernel.shape)
+        if not self.weight_terms:
+            kernel = fake_round(kernel, f, self.weight_rounding)
+        elif training:
+            slope = ops.convert_to_tensor(self.slope)
+            soft = soft_project(kernel, self._top(), self.weight_levels, self.weight_terms, ops.where(slope > 0, slope, 1.0))
+            kernel = ops.where(slope > 0, soft, quantize_terms(kernel, f, self.weight_terms))
+        else:
+            kernel = quantize_terms(kernel, f, self.weight_terms)
+        return kernel, None if bias is None else fake_round(bias, spread(self.bias_f, bias.shape), self.weight_rounding)
+
+    def projected_kernel(self) -> Any:
+        """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        folded = self.folded()[0]
+        q = quantize_terms(folded, spread(self.kernel_f, folded.shape), self.weight_terms)
+        return kernel * ops.where(folded == 0, 1.0, q / ops.where(folded == 0, 1.0, folded))
+
+    def _top(self) -> Any:
+        return ops.convert_to_tensor(self.kernel_top)
 
     def call(self, x: Any, training: bool = False) -> Any:
         x = self.quantizer(x, training=training)
         statistics = self._batch_statistics(x) if training and self.batch_norm else None
-        kernel, bias = self.quantized(*self.folded(statistics))
+        kernel, bias = self.quantized(*self.folded(statistics), training)
         y = self.linear(x, kernel)
         y = y if bias is None else ops.add(y, bias)  # which TensorFlow fuses, unlike +
         return ops.relu(y) if self.activation == "relu" else y
@@ -208,7 +236,7 @@ class KernelLayer(QuantizedLayer):
     def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops = sum of bits(x) bits(w) over the multiplications of one row, one for each position of the kernel: all are unrolled."""
         kernel, bias = self.folded()
-        kernel_bits = self._constant_bits(kernel, self.kernel_f, exact)
+        kernel_bits = self._kernel_terms(kernel, exact) if self.weight_terms else self._constant_bits(kernel, self.kernel_f, exact)
         bias_bits = 0.0 if bias is None else ops.sum(self._constant_bits(bias, self.bias_f, exact))
         x_bits = self.quantizer.widths()
         return {
@@ -230,18 +258,41 @@ class KernelLayer(QuantizedLayer):
         q = fake_round(ops.stop_gradient(value), ops.stop_gradient(f), self.weight_rounding)
         return enclosed_bits(q, f) if exact else weight_bits(q, f)
 
+    def _kernel_terms(self, kernel: Any, exact: bool) -> Any:
+        """Bits of each weight as it is quantised; no price on the steps while the quantiser is soft: they do nothing yet."""
+        f = spread(self.kernel_f, kernel.shape)
+        f = ops.where(ops.convert_to_tensor(self.slope) > 0, ops.stop_gradient(f), f)
+        q = ops.stop_gradient(quantize_terms(kernel, f, self.weight_terms))
+        return enclosed_bits(q, f) if exact else weight_bits(q, f)
+
     def initialise_weights(self) -> None:
+        if self.weight_terms:
+            kernel = np.asarray(ops.convert_to_numpy(self.folded()[0]), np.float64)
+            self.kernel_top.assign(np.full(self.kernel_top.shape, best_top(kernel, self.weight_levels, self.weight_terms)))
         for value, f in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), strict=True):
             if value is not None:
                 top = float(np.abs(ops.convert_to_numpy(value)).max(initial=0)) or 1.0
                 f.assign(np.full(f.shape, self.bits - np.ceil(np.log2(top)), "float32"))
+        if self.weight_terms:  # the least power is the first step of every weight
+            least = self.weight_levels - 1 - ops.convert_to_numpy(self.kernel_top)
+            self.kernel_f.assign(np.broadcast_to(least, self.kernel_f.shape))
+
+    def hold_width(self, bits: int, bias_bits: int) -> None:
+        """Choose the steps of kernel and bias anew, so that the largest value of all that share one has so many bits."""
+        for value, f, width in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), (bits, bias_bits), strict=True):
+            if value is None:
+                continue
+            sharing = tuple(axis for axis, n in enumerate(f.shape) if n == 1)
+            top = np.abs(ops.convert_to_numpy(value)).max(axis=sharing, keepdims=True, initial=0)
+            f.assign(np.broadcast_to(width - np.ceil(np.log2(np.where(top > 0, top, 1))), f.shape))
 
     def is_dead(self) -> bool:
         kernel, _ = self.quantized(*self.folded())
         return not np.any(ops.convert_to_numpy(kernel))
 
     def frozen_config(self) -> dict[str, Any]:
-        return {**super().frozen_config(), "batch_norm": False, "use_bias": self.has_bias}
+        # a frozen kernel is a sum of powers of two already: its last bit tells all that arithmetic needs
+        return {**super().frozen_config(), "batch_norm": False, "use_bias": self.has_bias, "weight_terms": 0}
 
     def freeze_into(self, twin: Any) -> None:
         kernel, bias = self.quantized(*self.folded())
@@ -253,7 +304,7 @@ class KernelLayer(QuantizedLayer):
         self.quantizer.freeze_into(twin.quantizer)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "batch_norm")
+        names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")
         norm = ("epsilon", "momentum", "center", "scale")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}

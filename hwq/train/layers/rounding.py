@@ -29,6 +29,17 @@ def check_choice(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
+def check_count(name: str, value: int, least: int, most: int) -> int:
+    """`value` when it is a whole number within the limits.
+
+    Raises:
+        UsageError: names the option and the limits.
+    """
+    if int(value) != value or not least <= value <= most:
+        raise UsageError(f"{name} is {value!r}, expected {least} to {most}")
+    return int(value)
+
+
 def _surrogate(round_: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     @ops.custom_gradient
     def run(x: Any, f: Any) -> Any:

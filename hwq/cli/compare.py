@@ -1,0 +1,105 @@
+"""`hwq compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hwq.cli.common import Clock, as_json, console, emit, note, store_option
+from hwq.cli.train import Bar
+from hwq.codegen.steps import CHAINS
+from hwq.units import Period
+
+METHODS = "hgq,shift,uniform,prune"
+
+
+@click.command()
+@click.argument("data")
+@click.option("--methods", default=METHODS, show_default=True, help="Names with commas between; a variant behind a colon: shift:2.")
+@click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
+@click.option(
+    "--seeds", default=3, show_default=True, help="How many splits, seeds 0, 1, 2 ...; take more where test rows are few."
+)
+@click.option("--model", default="mlp:64,32", show_default=True, help="mlp:64,32 · a float .keras file · module:function")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the comparison; default runs/compare-DATA.")
+@click.option("--epochs", type=int, help="Epochs of each quantised training; default chosen from the number of rows.")
+@click.option("--float-epochs", type=int, help="At most so many for the float network that all start from.")
+@click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
+@click.option("--max-points", type=int, help="Points of each front.")
+@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
+@store_option
+@as_json
+def compare(
+    data: str,
+    methods: str,
+    board: str,
+    seeds: int,
+    model: str,
+    out: Path | None,
+    tool: str,
+    clock: Period | None,
+    jobs: int,
+    store: Path | str | None,
+    as_json: bool,
+    **settings: int | None,
+) -> None:
+    """Compare methods on DATA: the same splits, seeds and float networks, each design proven and synthesised.
+
+    One table and one plot: test accuracy, measured LUTs and CPU time of training, mean and spread over the splits. The same
+    command resumes; one with more methods or seeds adds to it.
+    """
+    from hwq.flow.compare import Request
+    from hwq.flow.compare import compare as run_comparison
+    from hwq.report.comparison import render
+
+    if seeds < 1:
+        raise click.BadParameter(f"{seeds} splits are too few", param_hint="--seeds")
+    target = out or Path("runs") / f"compare-{Path(data.replace(':', '_')).stem}"
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    request = Request(
+        data,
+        tuple(name.strip() for name in methods.split(",") if name.strip()),
+        board,
+        tuple(range(seeds)),
+        target,
+        model,
+        store,
+        given,
+        {"tool": tool, "clock": clock, "jobs": jobs},
+    )
+    bars = Bars()
+
+    def tell(line: str) -> None:
+        bars.stop()
+        note(line)
+
+    found = run_comparison(request, tell=tell, progress=bars)
+    bars.stop()
+    if as_json:
+        emit(found.to_json())
+        return
+    render(found, console())
+    for name in ("comparison.svg", "comparison.csv", "comparison.json"):
+        click.echo(f"wrote {(target / name).resolve()}")
+
+
+class Bars:
+    """Training progress as bars on standard error, anew for each method and split."""
+
+    def __init__(self) -> None:
+        self.label, self.bar = "", Bar()
+
+    def __call__(self, label: str, p: Any) -> None:
+        if label != self.label:
+            self.stop()
+            self.label = label
+        self.bar(p)
+
+    def stop(self) -> None:
+        """End the bars, so that lines can be written again."""
+        self.bar.__exit__()
+        self.label, self.bar = "", Bar()

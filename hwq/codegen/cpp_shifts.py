@@ -1,0 +1,92 @@
+"""A layer whose weights are sums of a few signed powers of two, in C++ without a product: terms with moved binary points, added or subtracted.
+
+A term x 2^k is a variable with the bits of x and another binary point, so that no bit is computed and none is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hwq.codegen.cpp_text import Section, ap_type, exact, summary
+from hwq.fixed import FixedType
+from hwq.ir import Node
+from hwq.ir.ops import odd_form
+from hwq.ir.windows import LINEAR, blocks, constants
+from hwq.passes.wires import csd
+
+Moved = dict[tuple[int, int], str]  # (input element, power of two) -> the variable that holds their product
+
+
+def in_shifts(node: Node, terms: int) -> bool:
+    """Whether every weight of a linear node, or factor of a scale, is the sum of at most `terms` signed powers of two."""
+    if node.op not in (*LINEAR, "scale") or terms < 1:
+        return False
+    weights = node.constant("factor") if node.op == "scale" else constants(node)[0]
+    mantissas = np.unique(np.abs(odd_form(weights)[0]))
+    return all(len(csd(int(v))) <= terms for v in mantissas if v)
+
+
+def shift_section(node: Node, inputs: Sequence[Node], what: str) -> Section:
+    """The statements of a linear node whose weights are written as shifts; `what` describes it in the comment."""
+    source = inputs[0]
+    moved: dict[tuple[int, int], str] = {}
+    lines = (_scaled if node.op == "scale" else _summed)(node, source, moved)
+    views = [line for (element, power), term in sorted(moved.items()) for line in _view(source, element, power, term)]
+    return Section(summary(node, what), (*views, *lines))
+
+
+def _scaled(node: Node, source: Node, moved: Moved) -> list[str]:
+    factor, frac = (a.ravel() for a in odd_form(node.constant("factor")))
+    lines = []
+    for i, t in enumerate(node.type):
+        if t.width:
+            lines.append(f"{ap_type(t)} {node.name}_{i} = 0;")
+            lines += _added(node, source, moved, i, i, int(factor[i]), int(frac[i]))
+    return lines
+
+
+def _summed(node: Node, source: Node, moved: Moved) -> list[str]:
+    kernel, bias = constants(node)
+    k, k_frac = (a.ravel() for a in odd_form(kernel))
+    b, b_frac = (a.ravel() for a in odd_form(bias))
+    lines: list[list[str]] = [[] for _ in range(node.type.size)]
+    for block in blocks(node, source.shape):
+        for window, outputs, biases in zip(block.windows, block.outputs, block.biases, strict=True):
+            for j, out in enumerate(outputs.tolist()):
+                t, name, at = node.type[out], f"{node.name}_{out}", biases[j]
+                if not t.width:
+                    continue
+                lines[out].append(f"{ap_type(t)} {name} = {exact(int(b[at]), int(b_frac[at])) if b[at] else 0};")
+                for i in np.flatnonzero(k[block.weights[:, j]]):
+                    w = block.weights[i, j]
+                    lines[out] += _added(node, source, moved, out, int(window[i]), int(k[w]), int(k_frac[w]))
+    return [line for part in lines for line in part]
+
+
+def _added(node: Node, source: Node, moved: Moved, out: int, element: int, mantissa: int, frac: int) -> list[str]:
+    """Statements that add input element times mantissa 2^-frac to a result: one a digit, none for padding and what is always zero."""
+    if element < 0 or not source.type.width.flat[element]:
+        return []
+    terms = [(sign, _term(moved, node, source, element, position - frac)) for position, sign in csd(mantissa)]
+    return [f"{'add' if sign > 0 else 'subtract'}_term({node.name}_{out}, {term});" for sign, term in terms]
+
+
+def _term(moved: Moved, node: Node, source: Node, element: int, power: int) -> str:
+    """The variable that holds input element times 2^power: the element itself for power 0."""
+    if power == 0:
+        return f"{source.name}_{element}"
+    return moved.setdefault((element, power), f"{node.name}_in{element}_{'up' if power > 0 else 'down'}{abs(power)}")
+
+
+def _view(source: Node, element: int, power: int, term: str) -> list[str]:
+    t = source.type[element]
+    moved = FixedType(t.signed, t.width, t.frac - power)
+    bits = f"{term}_bits"
+    high = t.width - 1
+    return [
+        f"ap_uint<{t.width}> {bits} = {source.name}_{element}.range({high}, 0);",
+        f"{ap_type(moved)} {term};",
+        f"{term}.range({high}, 0) = {bits};",
+    ]

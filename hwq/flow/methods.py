@@ -1,0 +1,133 @@
+"""The methods that `hwq compare` knows: one table of functions, each of which leaves finished runs.
+
+A method takes a `Case` and returns run directories below `case.folder`. It must go on where a kill left it, and do nothing where
+its runs are finished; what it trains on is `case.seed`'s split of the data. To add one, write such a function and give it a line
+in `METHODS`; a part of the name behind a colon, as in `shift:2`, reaches it as `case.variant`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hwq.errors import UsageError
+from hwq.flow.train import float_network, train
+from hwq.train.config import TrainConfig
+from hwq.train.progress import Progress
+
+UNIFORM = ((2, 1.0), (3, 1.0), (4, 1.0), (6, 1.0), (3, 0.5), (4, 0.5), (6, 0.5))  # (bits, factor on the hidden layers)
+PRUNE = ((4, 0.5), (4, 0.75), (4, 0.9), (6, 0.75), (6, 0.9))  # (bits, sparsity)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One method on one split.
+
+    Attributes:
+        data, model, board: as `hwq train` and `hwq synth` take them.
+        seed: of the split, the first weights and the order of rows.
+        variant: what follows the method's name behind a colon; "" for nothing.
+        folder: of this method and seed alone.
+        shared: of this seed, for all methods.
+        settings: further fields of `TrainConfig`, such as epochs, the same for all methods.
+    """
+
+    data: str
+    model: str
+    board: str
+    seed: int
+    variant: str
+    folder: Path
+    shared: Path
+    store_path: Path | str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    notice: Callable[[str], None] | None = None
+    progress: Callable[[Progress], None] | None = None
+
+    @property
+    def float_path(self) -> Path:
+        """The trained float network of this seed, from which every method starts: a .keras file."""
+        return self.shared / "float.keras"
+
+    @property
+    def config(self) -> TrainConfig:
+        """The settings of a run that starts from the float network."""
+        return TrainConfig(**{**self.settings, "seed": self.seed, "model": str(self.float_path), "float_epochs": 0})
+
+    def run(self, config: TrainConfig, name: str = "run") -> Path:
+        """Train a run below the case's folder, or what is left of it."""
+        path = self.folder / name
+        train(self.data, config, path, board=self.board, store_path=self.store_path, notice=self.notice, progress=self.progress)
+        return path
+
+
+Method = Callable[[Case], list[Path]]
+
+
+def hgq(case: Case) -> list[Path]:
+    """High Granularity Quantization: one run, one front."""
+    return [case.run(case.config)]
+
+
+def shift(case: Case) -> list[Path]:
+    """Sums of powers of two; the variant is the number of terms."""
+    return [case.run(replace(case.config, method="shift", terms=_number(case, 1, 3) if case.variant else 1))]
+
+
+def uniform(case: Case) -> list[Path]:
+    """One width for all weights and activations, a run each for several widths; the variant is a single one.
+
+    An mlp also gets narrower hidden layers, trained from float like the whole one: with many bits they can beat more layers with few.
+    """
+    chosen = [(_number(case, 1, 30), 1.0)] if case.variant else UNIFORM
+    runs = []
+    for bits, width in chosen:
+        if width == 1.0:
+            runs.append(case.run(replace(case.config, method="uniform", bits=bits), f"{bits}-bit"))
+        elif case.model.startswith("mlp:"):
+            own = TrainConfig(**{**case.settings, "seed": case.seed, "model": case.model})
+            runs.append(case.run(replace(own, method="uniform", bits=bits, width=width), f"{bits}-bit-width-{width:g}"))
+    return runs
+
+
+def prune(case: Case) -> list[Path]:
+    """Quantisation-aware pruning at a few widths and sparsities; the variant is one width."""
+    chosen = [(b, s) for b, s in PRUNE if b == 4] if case.variant else list(PRUNE)
+    if case.variant:
+        chosen = [(_number(case, 1, 30), sparsity) for _, sparsity in chosen]
+    return [
+        case.run(replace(case.config, method="prune", bits=bits, sparsity=sparsity), f"{bits}-bit-{sparsity:g}")
+        for bits, sparsity in chosen
+    ]
+
+
+METHODS: dict[str, Method] = {"hgq": hgq, "shift": shift, "uniform": uniform, "prune": prune}
+
+
+def method_of(name: str) -> Method:
+    """The method that `name`, with or without a variant, means.
+
+    Raises:
+        UsageError: none of that name.
+    """
+    known = name.partition(":")[0]
+    if known not in METHODS:
+        near = difflib.get_close_matches(known, METHODS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"methods: {', '.join(METHODS)}"
+        raise UsageError(f"there is no method {name!r}", hint=hint)
+    return METHODS[known]
+
+
+def train_float(case: Case) -> Path:
+    """The float network of the case's seed, trained once for all methods."""
+    config = TrainConfig(**{**case.settings, "seed": case.seed, "model": case.model})
+    return float_network(case.data, config, case.float_path, notice=case.notice, progress=case.progress)
+
+
+def _number(case: Case, least: int, most: int) -> int:
+    if not case.variant.isdigit() or not least <= int(case.variant) <= most:
+        raise UsageError(f"{case.variant!r} behind the colon is no number from {least} to {most}")
+    return int(case.variant)

@@ -1,0 +1,126 @@
+"""What each method does between the epochs: the slope of a soft quantiser, widths that are held, weights that are pruned.
+
+A recipe is the configuration's and nothing else: it keeps no state of its own, so that a resumed run does as one that was never killed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hwq.train.backend import ops
+from hwq.train.config import PRUNED_BY, TrainConfig
+from hwq.train.engine import Engine, State, kernel_layers
+from hwq.train.freeze import quantizers
+from hwq.train.quantize_config import QuantizeConfig
+
+RAMP = 0.6  # share of the trunk in which the price of absolute weights rises (shift)
+PRUNED_FROM = 0.1  # share of the trunk before pruning begins
+BIAS_BITS = 8  # least width of a bias beside weights of a given width: one addition, whatever its width
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """High Granularity Quantization: bits are parameters like others, and nothing is done between epochs.
+
+    Epochs are counted from 0 over trunk and settling.
+    """
+
+    config: TrainConfig
+
+    def conversion(self) -> QuantizeConfig:
+        """How the float network becomes its twin."""
+        return QuantizeConfig(bits=self.config.initial_bits, overflow=self.config.overflow)
+
+    def before(self, engine: Engine, state: State, epoch: int) -> State:
+        """The state with which an epoch begins."""
+        return state
+
+    def l1(self, epoch: int) -> float:
+        """Price of the absolute weights in an epoch."""
+        return self.config.l1
+
+
+@dataclass(frozen=True, slots=True)
+class Shift(Recipe):
+    """Sums of powers of two: soft at first, at a slope that rises geometrically, then hard."""
+
+    def conversion(self) -> QuantizeConfig:
+        return QuantizeConfig(
+            bits=self.config.initial_bits,
+            overflow=self.config.overflow,
+            weight_terms=self.config.terms,
+            weight_levels=self.config.levels,
+            activations=self.config.activations,
+        )
+
+    def slope(self, epoch: int) -> float:
+        """0, for hard, from the end of the annealing on."""
+        last = self.config.warm_epochs
+        if epoch >= last:
+            return 0.0
+        start, end = self.config.slope_start, self.config.slope_end
+        return float(start * (end / start) ** (epoch / max(last - 1, 1)))
+
+    def before(self, engine: Engine, state: State, epoch: int) -> State:
+        slope = self.slope(epoch)
+        return engine.with_variables(state, {id(layer.slope): slope for layer in kernel_layers(engine.model)})
+
+    def l1(self, epoch: int) -> float:
+        return self.config.l1 * min(1.0, (epoch + 1) / max(RAMP * self.config.trunk_epochs, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform(Recipe):
+    """One width for all: steps follow the largest weight of each output channel and the range of each layer's input."""
+
+    def conversion(self) -> QuantizeConfig:
+        shared = {"weight_granularity": "channel", "granularity": "tensor"}
+        return QuantizeConfig(bits=self.config.bits, overflow=self.config.overflow, **shared)
+
+    def before(self, engine: Engine, state: State, epoch: int) -> State:
+        engine.assign(state)
+        for layer in kernel_layers(engine.model):
+            layer.hold_width(self.config.bits, max(self.config.bits, BIAS_BITS))
+        if epoch:  # before the first epoch nothing has been tracked, and the ranges are those of all training rows
+            for quantizer in quantizers(engine.model):
+                quantizer.f.assign(self.config.bits - np.ceil(ops.convert_to_numpy(quantizer.integer)))
+        return engine.with_model(state)
+
+    def l1(self, epoch: int) -> float:
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Prune(Uniform):
+    """Uniform width, and the smallest weights of the network set to zero, more and more of them on a cubic schedule.
+
+    Hawks et al., "Ps and Qs", arXiv 2102.11289; the schedule is that of Zhu and Gupta, arXiv 1710.01878.
+    """
+
+    def sparsity(self, epoch: int) -> float:
+        first, last = PRUNED_FROM * self.config.trunk_epochs, int(PRUNED_BY * self.config.trunk_epochs)
+        share = min(max((epoch + 1 - first) / max(last - first, 1e-9), 0.0), 1.0)
+        return float(self.config.sparsity * (1 - (1 - share) ** 3))
+
+    def before(self, engine: Engine, state: State, epoch: int) -> State:
+        engine.assign(state)
+        kernels = [v for layer in kernel_layers(engine.model) for v in layer.kernels()]
+        values = [ops.convert_to_numpy(v) for v in kernels]
+        magnitudes = np.concatenate([np.abs(v).ravel() for v in values])
+        count = math.ceil(self.sparsity(epoch) * len(magnitudes))
+        if count:
+            threshold = np.partition(magnitudes, count - 1)[count - 1]
+            for variable, value in zip(kernels, values, strict=True):
+                variable.assign(np.where(np.abs(value) <= threshold, 0, value))
+        return super(Prune, self).before(engine, engine.with_model(state), epoch)
+
+
+def recipe_of(config: TrainConfig) -> Recipe:
+    """The recipe of the configuration's method."""
+    kinds: dict[str, Any] = {"hgq": Recipe, "shift": Shift, "uniform": Uniform, "prune": Prune}
+    recipe: Recipe = kinds[config.method](config)
+    return recipe
