@@ -26,9 +26,9 @@ def engine() -> Engine:
     return Engine(twin(), CONFIG, X, Y, quantised=True)
 
 
-def params(made: Engine, *layer_prices: Any) -> np.ndarray:
+def params(made: Engine, layer_prices: Any = None) -> np.ndarray:
     state = stack([made.start()] * 2)
-    after, _ = made.epoch(state, batches(96, 32, 0, 0), [1e-3, 1e-3], 1.0, *layer_prices)
+    after, _ = made.epoch(state, batches(96, 32, 0, 0), [1e-3, 1e-3], 1.0, layer_prices=layer_prices)
     return np.asarray(after.params)
 
 
