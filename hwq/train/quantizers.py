@@ -23,6 +23,14 @@ def power_of_two(exponent: Any, dtype: str) -> Any:
     return ops.view(ops.left_shift(ops.cast(exponent, integer) + bias, bits), dtype)
 
 
+def divided_power(exponent: Any, dtype: str) -> Any:
+    """2^exponent, exact too, as a quotient: XLA does not compute one anew for every row of the batch that it is applied to.
+
+    Not as 1 / 2^-exponent: TensorFlow's graph optimiser makes a reciprocal of that, whose kernel is a unit in the last place off.
+    """
+    return 2.0 / power_of_two(1 - exponent, dtype)
+
+
 def integer_bits(magnitude: Any) -> Any:
     """floor(log2(magnitude)) + 1, exact, from the exponent field; for 0 some very negative number."""
     dtype = _dtype(magnitude)
@@ -56,9 +64,8 @@ def fake_quantize(x: Any, f: Any) -> Any:
 @ops.custom_gradient
 def _fake_quantize(x: Any, f: Any) -> Any:
     whole, dtype = ops.round(f), _dtype(x)
-    # exact either way; and XLA does not compute a quotient anew for every row of the batch that it is applied to
     if len(x.shape) > len(f.shape):
-        q = ops.floor(x * (1.0 / power_of_two(-whole, dtype)) + 0.5) * (1.0 / power_of_two(whole, dtype))
+        q = ops.floor(x * divided_power(whole, dtype) + 0.5) * divided_power(-whole, dtype)
     else:
         up = power_of_two(whole, dtype)
         q = ops.floor(x * up + 0.5) / up
@@ -72,6 +79,39 @@ def _fake_quantize(x: Any, f: Any) -> Any:
         return g, -LN2 * sensitivity
 
     return q, gradient
+
+
+def rounded_matmul(x: Any, f: Any, kernel: Any) -> Any:
+    """fake_quantize(x, f) @ kernel for x (batch, n), f (n,) and kernel (n, m), in fewer passes over x.
+
+    The whole numbers x 2^f is rounded to are multiplied by a kernel that has the steps in it: the products are the same numbers.
+    """
+    return _rounded_matmul(plain(x), plain(f), kernel)
+
+
+@ops.custom_gradient
+def _rounded_matmul(x: Any, f: Any, kernel: Any) -> Any:
+    whole, dtype = ops.round(f), _dtype(x)
+    step = divided_power(-whole, dtype)
+    scaled = x * divided_power(whole, dtype)
+    m = ops.floor(scaled + 0.5)
+    error = m - scaled
+    steps = ops.expand_dims(step, 1)
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        g = upstream if upstream is not None else args[0]
+        to_x = _matmul(g, kernel, transpose_b=True)
+        sensitivity = sum_leading(to_x * error, 1) * step
+        return to_x, -LN2 * sensitivity, _matmul(m, g, transpose_a=True) * steps
+
+    return ops.matmul(m, kernel * steps), gradient
+
+
+def _matmul(a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False) -> Any:
+    """A product with transposes that TensorFlow's kernel does on the way, where it is there."""
+    if tf is not None:
+        return tf.matmul(a, b, transpose_a=transpose_a, transpose_b=transpose_b)
+    return ops.matmul(ops.transpose(a) if transpose_a else a, ops.transpose(b) if transpose_b else b)
 
 
 def sum_leading(value: Any, axes: int) -> Any:

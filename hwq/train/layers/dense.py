@@ -25,6 +25,8 @@ class QDense(KernelLayer):
     def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return (int(input_shape[-1]), self.units), (self.units,)
 
+    is_matmul = True
+
     def linear(self, x: Any, kernel: Any) -> Any:
         return ops.matmul(x, kernel)
 

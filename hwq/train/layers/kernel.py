@@ -207,11 +207,18 @@ class KernelLayer(QuantizedLayer):
     def _top(self) -> Any:
         return ops.convert_to_tensor(self.kernel_top)
 
+    is_matmul = False  # whether `linear` of rows of one axis is a matrix product and no more
+
     def call(self, x: Any, training: bool = False) -> Any:
+        if training and self.is_matmul and not self.batch_norm and self.quantizer.multiplies(x):
+            kernel, bias = self.quantized(*self.folded(), training)
+            return self._activated(self.quantizer.matmul(x, kernel), bias)
         x = self.quantizer(x, training=training)
         statistics = self._batch_statistics(x) if training and self.batch_norm else None
         kernel, bias = self.quantized(*self.folded(statistics), training)
-        y = self.linear(x, kernel)
+        return self._activated(self.linear(x, kernel), bias)
+
+    def _activated(self, y: Any, bias: Any) -> Any:
         y = y if bias is None else ops.add(y, bias)  # which TensorFlow fuses, unlike +
         return ops.relu(y) if self.activation == "relu" else y
 

@@ -21,10 +21,10 @@ from hwq.train.layers.rounding import (
     mantissas,
     spread,
 )
-from hwq.train.quantizers import power_of_two, round_through
+from hwq.train.quantizers import power_of_two, round_through, rounded_matmul
 
 TRACKED_ROWS = (
-    2048  # of a batch, whose range is looked at while training: two passes over a large batch would cost as much as rounding it
+    512  # of a batch, whose range is looked at while training: passes over a large batch would cost as much as rounding it
 )
 OPTIONS = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
 
@@ -101,6 +101,17 @@ class Quantize(Part):
         if training:
             self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q
+
+    def multiplies(self, x: Any) -> bool:
+        """Whether `matmul` can stand for this quantiser and the product behind it."""
+        plainly = not self.exact and not self.mode and self.signed is not False and self.rounding == "RND"
+        return plainly and len(x.shape) == 2 and tuple(self.f.shape) == self.row_shape
+
+    def matmul(self, x: Any, kernel: Any) -> Any:
+        """The quantised x (batch, n) times a kernel (n, m), while training."""
+        f = ops.convert_to_tensor(self.f)
+        self.track(ops.stop_gradient(fake_round(x[:TRACKED_ROWS], f, self.rounding)))
+        return rounded_matmul(x, f, kernel)
 
     def _extent(self, x: Any) -> tuple[Any, Any]:
         """The least and the greatest value of everything that shares a bitwidth, in the shape of `f`."""
