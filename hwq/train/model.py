@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hwq.train.backend import keras, ops
+from hwq.train.backend import keras, ops, tf
 from hwq.train.layers import penalised_variables, priced, total_costs
 
 
@@ -66,6 +66,8 @@ class QuantizedModel(keras.Model):
         """The task's loss, and what the bits cost while training."""
         loss = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
         self._declared = total_costs(self)
+        if tf is None:  # other backends show a model's variables to its loss, not to its metrics
+            self._record(self._declared)
         return loss + self._resource_loss(self._declared) if training else loss
 
     def _resource_loss(self, costs: dict[str, Any]) -> Any:
@@ -74,11 +76,15 @@ class QuantizedModel(keras.Model):
         return beta * priced(costs, None, gamma) + l1 * absolute
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """As in Keras, with the EBOPs after this batch."""
-        declared, self._declared = self._declared or total_costs(self), None  # of the loss of this very step
+        """As in Keras, with the EBOPs after this batch; before it on other backends than TensorFlow."""
+        declared, self._declared = self._declared, None  # of the loss of this very step
+        if tf is not None:
+            self._record(declared or total_costs(self))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _record(self, declared: dict[str, Any]) -> None:
         for metric, costs in zip(self._cost_metrics, (total_costs(self, exact=True), declared), strict=True):
             metric.update_state(costs["ebops"])
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
 
 class BetaSchedule(keras.callbacks.Callback):
