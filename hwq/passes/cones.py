@@ -27,15 +27,16 @@ Codes = npt.NDArray[np.int64]
 SHORT = 3  # the shortest carry chain that synthesis makes
 # look-up tables for: a bit of an addition too short for a carry chain; a bit of a saturation's result, and of what it cuts off; a bit
 # of a maximum's result, and of its comparison; a bit of a product's partial sums; a function read from a table. Rounded from the
-# model of compiled designs that was fitted to syntheses (`cost_models/xcup-yosys-synth.toml`)
+# model of compiled designs (`cost_models/xcup-yosys-synth.toml`), but the first and the last: what is chosen with these was measured
+# smaller than with the model's 0.55 and 1.1, since functions of one address share look-up tables
 _WEIGHTS = {
-    "short": 0.55,
+    "short": 1.0,
     "saturated": 0.3,
     "excess": 1.35,
     "choice": 0.55,
     "compared": 0.3,
     "product": 1.1,
-    "table": 1.1,
+    "table": 0.9,
 }
 _FREE = (Opcode.SHIFT, Opcode.WRAP, Opcode.CONST)
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import random_graph, random_network, random_rows
+from networks import random_graph, random_rows
+from strategies import graphs
 
 from hwq import boards
 from hwq.codegen.build import build
@@ -143,12 +144,6 @@ def test_every_code(types: tuple[tuple[int, int], ...], bits: int) -> None:
     assert (found.opcode == Opcode.TABLE).any() or bits == 4
 
 
-graphs = st.one_of(
-    st.builds(lambda seed, ops: random_graph(seed, ops=ops), st.integers(0, 10**6), st.integers(1, 12)),
-    st.builds(lambda seed: random_network(seed, (6, 5, 4), skip=True), st.integers(0, 10**6)),
-)
-
-
 @settings(max_examples=30, deadline=None)
 @given(graphs, st.sampled_from([4, 6]))
 def test_outputs_are_kept(graph: Graph, bits: int) -> None:
@@ -173,8 +168,8 @@ def test_bounds_of_a_sum_with_nothing() -> None:
     """A solution shared between places where one has zeros: its bounds are those of a mantissa with finer steps."""
     builder = CircuitBuilder(["node"])
     x = builder.input(0, 3, 5, 0)
-    for subtract, given, want in ((False, (12, 20, 0), (3, 5)), (True, (-20, -12, 0), (-5, -3)), (False, (14, 19, 0), (4, 4))):
-        wire = builder.add(builder.constant(0, 0), x, exponent=2, subtract=subtract, bounds=given)
+    for subtract, known, want in ((False, (12, 20, 0), (3, 5)), (True, (-20, -12, 0), (-5, -3)), (False, (14, 19, 0), (4, 4))):
+        wire = builder.add(builder.constant(0, 0), x, exponent=2, subtract=subtract, bounds=known)
         assert builder.bounds(wire) == want
     graph = optimise(random_graph(570, ops=8))
     assert (lower(graph).low <= lower(graph).high).all()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from networks import random_constant, random_graph, random_network, random_rows
+from strategies import graphs
 
 from hwq import boards
 from hwq.codegen.build import build
@@ -16,8 +20,9 @@ from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
-from hwq.sim.rtlsim import rtlsim
+from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
 from hwq.tools.find import find
+from hwq.tools.yosys import run_script
 
 MODES = [(r, o) for r in Rounding for o in Overflow]
 
@@ -154,6 +159,36 @@ def test_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
 def test_more_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
     graph = random_graph(seed, *MODES[seed % len(MODES)], 14)
     prove(graph, random_rows(graph, 100_000), tmp_path)
+
+
+@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(graphs)
+def test_any_graph_in_every_evaluator(graph: Graph) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        prove(graph, random_rows(graph, 500), Path(folder))
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs)
+def test_more_graphs_in_every_evaluator(graph: Graph) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        prove(graph, random_rows(graph, 20_000), Path(folder))
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs, st.sampled_from(["xcvu9p", "ulx3s-85f"]))
+def test_more_mapped_netlists(graph: Graph, board: str) -> None:
+    """What Yosys makes of the Verilog, with its own models of the part's cells."""
+    made = build(graph, boards.load(board))
+    x = random_rows(graph, 2000)
+    with tempfile.TemporaryDirectory() as folder:
+        made.plan.write(Path(folder))
+        run_script("yosys/synth.ys", cwd=Path(folder), log=Path(folder) / "yosys" / "synth.log", outputs=[NETLIST])
+        got = to_types(mapped(made, Path(folder), x), made.graph, graph)
+    result = compare(graph, "reference", evaluate(graph, x), "netlist", got)
+    assert result.mismatches == 0, str(result)
 
 
 def test_a_small_image_network(tmp_path: Path) -> None:
