@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from every_op import MODES
 from hypothesis import strategies as st
 from networks import random_graph, random_network
-
-from hwq.fixed import Overflow, Rounding
-
-MODES = [(r, o) for r in Rounding for o in Overflow]
 
 graphs = st.one_of(
     st.builds(
