@@ -22,6 +22,7 @@ import table
 GROUPS: dict[str, Callable[..., Iterator[table.Row]]] = {
     "conformance": conformance.rows,
     "adders": adders.rows,
+    "tables": adders.table_rows,
     "simulation": simulation.rows,
     "scale": scale.dense_rows,
     "stream": scale.stream_rows,
