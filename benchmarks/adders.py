@@ -32,6 +32,7 @@ from hwq.ir import Circuit, Constant, Graph, Node, Opcode, make_node, verify
 from hwq.passes import optimise
 from hwq.passes.adders import AdderOptions, da4ml
 from hwq.passes.adders.problem import Problem, Solution
+from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.reports.yosys import read_stat
@@ -139,7 +140,8 @@ def rows(*, quick: bool) -> Iterator[Row]:
     graphs += [(f"network {'-'.join(map(str, sizes))}", network(sizes, seed)) for sizes, seed, q in NETWORKS if q or not quick]
     ratios = []
     for name, graph in graphs:
-        mine, theirs, trees = (resources(name, graph, o) for o in (AdderOptions(), AdderOptions(by_da4ml), AdderOptions("naive")))
+        mine = resources(name, graph, AdderOptions(), tables=True)
+        theirs, trees = (resources(name, graph, options) for options in (AdderOptions(by_da4ml), AdderOptions("naive")))
         ratios.append(mine["lut"] / theirs["lut"])
         yield Row("adders", name, "LUT + inverters / da4ml", ratios[-1], "x", 1.0, LUT_WORST_BAR)
         yield Row("adders", name, "LUT without inverters / da4ml", mine["plain"] / theirs["plain"], "x", 1.0)
@@ -149,6 +151,39 @@ def rows(*, quick: bool) -> Iterator[Row]:
         yield Row("adders", name, "latency", mine["latency"], "cycles", theirs["latency"])
     mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
     yield Row("adders", "all", "LUT + inverters / da4ml, geometric mean", mean, "x", 1.0, LUT_MEAN_BAR)
+
+
+# bits of an input and of an activation, magnitude bits of a weight, share of zeros
+LOW_BIT = (((16, 16, 5), 1, 2, 0.6), ((16, 16, 5), 2, 2, 0.7), ((16, 24, 5), 2, 2, 0.85), ((16, 24, 5), 3, 3, 0.85))
+
+
+def table_rows(*, quick: bool) -> Iterator[Row]:
+    """Networks of so few bits that their functions fit tables, with and without."""
+    for seed, (sizes, bits, weight_bits, zeros) in enumerate(LOW_BIT[:2] if quick else LOW_BIT):
+        name = f"network {'-'.join(map(str, sizes))}, {bits} bits, {zeros:.0%} zeros"
+        graph = low_bit_network(sizes, bits, weight_bits, zeros, seed)
+        plain, found = (resources(name, graph, AdderOptions(), tables=tables) for tables in (False, True))
+        yield Row("tables", name, "LUT + inverters with tables / without", found["lut"] / plain["lut"], "x", 1.0, LUT_WORST_BAR)
+        yield Row("tables", name, "LUT + inverters", found["lut"], "LUT", plain["lut"])
+        yield Row("tables", name, "flip-flops", found["ff"], "FF", plain["ff"])
+        yield Row("tables", name, "latency", found["latency"], "cycles", plain["latency"])
+
+
+def low_bit_network(sizes: tuple[int, ...], bits: int, weight_bits: int, zeros: float, seed: int) -> Graph:
+    """A perceptron with unsigned inputs and activations of `bits` bits."""
+    rng = np.random.default_rng(seed)
+    nodes = [make_node("x", "input", type=TypeArray.of(0, np.full(sizes[0], bits), 0))]
+    for k, (n, m) in enumerate(itertools.pairwise(sizes)):
+        kernel = rng.integers(1 - (1 << weight_bits), 1 << weight_bits, (n, m))
+        kernel = np.where(rng.random((n, m)) < zeros, 0, kernel)
+        weights = Constant(kernel, TypeArray.of(1, np.where(kernel == 0, 0, weight_bits + 1), weight_bits))
+        bias = Constant(rng.integers(-4, 4, m), TypeArray.of(1, np.full(m, 4), 2))
+        nodes.append(make_node(f"dense_{k}", "dense", nodes[-1:], attrs={"kernel": weights, "bias": bias}))
+        if k < len(sizes) - 2:
+            nodes.append(make_node(f"relu_{k}", "relu", nodes[-1:]))
+            kind = TypeArray.of(0, np.full(m, bits), 1, Rounding.RND, Overflow.SAT)
+            nodes.append(make_node(f"quantize_{k}", "quantize", nodes[-1:], type=kind))
+    return optimise(verify(Graph(tuple(nodes), ("x",), (nodes[-1].name,))))
 
 
 def _matrix_rows(case: Matrix) -> Iterator[Row]:
@@ -162,11 +197,17 @@ def _matrix_rows(case: Matrix) -> Iterator[Row]:
     yield Row("adders", case.name, "solve, peak memory", mine["peak_mb"], "MB", theirs.peak_mb, case.peak_mb)
 
 
-def resources(name: str, graph: Graph, options: AdderOptions) -> dict[str, float]:
-    """A graph lowered, checked against the reference, pipelined for the default clock, and synthesised; results are kept."""
-    circuit = lower(graph, options)
-    _check(name, graph, circuit)
+def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = False) -> dict[str, float]:
+    """A graph lowered, checked against the reference, pipelined for the default clock, and synthesised; results are kept.
+
+    Args:
+        tables: functions of a few bits become tables, as in every design that hwq builds.
+    """
     board = boards.load(BOARD)
+    circuit = lower(graph, options)
+    if tables:
+        circuit = tabulate(circuit, board.lut_inputs)
+    _check(name, graph, circuit)
     period = board.default_clock
     staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
     files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, period)}

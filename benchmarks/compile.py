@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import adders
+import conformance
 import scale
 import simulation
 import table
 
 GROUPS: dict[str, Callable[..., Iterator[table.Row]]] = {
+    "conformance": conformance.rows,
     "adders": adders.rows,
+    "tables": adders.table_rows,
     "simulation": simulation.rows,
     "scale": scale.dense_rows,
     "stream": scale.stream_rows,

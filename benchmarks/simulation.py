@@ -29,10 +29,9 @@ from hwq.codegen.build import Build, build
 from hwq.codegen.cpp_text import ap_type
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, Node, make_node, verify
-from hwq.sim.csim import FLAGS, csim
+from hwq.sim.csim import compiler_input, csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, predict, quantize_inputs
-from hwq.tools.gxx import ap_types
 
 SIZES = (16, 64, 32, 32, 5)
 REQUIREMENT = "hls4ml==1.3.0"
@@ -97,13 +96,12 @@ def csim_rows(case: str, made: Build, peer: dict[str, float] | None, *, bar: boo
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         made.plan.write(folder)
-        top = made.plan.top
-        sources = [f"hls/{top}.cpp", f"hls/{top}_tb.cpp"]
+        sources, flags = compiler_input(made.plan.top)
         program = (
             "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
             "r = resource.getrusage(resource.RUSAGE_CHILDREN); print(r.ru_utime + r.ru_stime, r.ru_maxrss / 1024)"
         )
-        argv = [sys.executable, "-c", program, "g++", *FLAGS, "-I", str(ap_types()), *sources, "-o", "program"]
+        argv = [sys.executable, "-c", program, "g++", *flags, *sources, "-o", "program"]
         cpu, memory = map(float, subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.split())
         if not (csim(made, folder, x) == evaluate(made.graph, x)).all():
             sys.exit(f"{case}: the C-simulation is not bit-exact")

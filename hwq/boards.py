@@ -58,6 +58,11 @@ class Board:
     overhead_ns: float
     harness: Harness | None = None
 
+    @property
+    def lut_inputs(self) -> int:
+        """Inputs of a look-up table: any function of so many bits is one."""
+        return 4 if self.yosys_family == "ecp5" else 6
+
 
 def names() -> list[str]:
     """All boards, sorted."""

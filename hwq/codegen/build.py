@@ -16,6 +16,7 @@ from hwq.codegen.templates import render
 from hwq.codegen.verilog import verilog_files
 from hwq.ir import Circuit, Graph, digest, text
 from hwq.passes import optimise
+from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.units import Period
@@ -31,6 +32,12 @@ class Build:
     graph: Graph
     circuit: Circuit
     ports: Ports
+
+
+def circuit_of(graph: Graph, board: Board, period: Period) -> Circuit:
+    """The pipelined circuit of an optimised graph, as the board's fabric and clock want it."""
+    levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
+    return pipeline(tabulate(lower(graph), board.lut_inputs), levels)
 
 
 def build(
@@ -51,7 +58,7 @@ def build(
     period = period or board.default_clock
     optimised = optimise(graph)
     ports = ports_of(optimised)
-    circuit = pipeline(lower(optimised), levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
+    circuit = circuit_of(optimised, board, period)
     files = {
         "graph.hwq": text(optimised),
         **cpp_files(optimised, top, terms),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwq.boards import Board
+from hwq.codegen.build import circuit_of
 from hwq.codegen.cpp import ap_int_limit, has_products, sections_of
 from hwq.codegen.plan import BuildPlan
 from hwq.codegen.ports import Element, Ports, ports_of
@@ -21,8 +22,6 @@ from hwq.codegen.verilog import verilog_text
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.ir import Circuit, Graph, digest, make_node, text
-from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
 from hwq.passes.stream import Stage, Window, stages
 from hwq.units import Period
 
@@ -106,8 +105,7 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
         GraphError: it cannot be streamed (`hwq.passes.stream`), or has no C++ or Verilog form.
     """
     period = period or board.default_clock
-    levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
-    made = _stage_builds(stages(graph), levels, top)
+    made = _stage_builds(stages(graph), board, period, top)
     first, last = made[0], made[-1]
     pixels = first.window.rows * first.window.columns
     results = int(np.prod(last.window.results))
@@ -143,14 +141,14 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
     return StreamBuild(plan, _result(last, results, graph), tuple(made), ports)
 
 
-def _stage_builds(found: list[Stage], levels: int, top: str) -> list[StageBuild]:
+def _stage_builds(found: list[Stage], board: Board, period: Period, top: str) -> list[StageBuild]:
     made: list[StageBuild] = []
     gap = 1  # the longest time between two pixels of a frame, in clocks, when the source never waits
     for number, stage in enumerate(found):
         ports = ports_of(stage.graph)
         places = stage.window.size[0] * stage.window.size[1]
         slide = slide_of(stage.window)
-        circuit = pipeline(lower(stage.graph), levels)
+        circuit = circuit_of(stage.graph, board, period)
         in_bits = max(1, sum(e.width for e in ports.inputs) // places)
         made.append(StageBuild(f"{top}_{number}_{stage.name}", stage, circuit, ports, slide, in_bits, 2 * gap))
         gap *= slide.gap

@@ -117,6 +117,8 @@ def _adder(d: Design, wire: int) -> Statement:
         fill = f"{{{by - narrow}{{{fine}[{narrow - 1}]}}}}" if d.signed[low] else f"{by - narrow}'d0"
         passed = fine if narrow == by else f"{fill}, {fine}"
     high = f"({a} >>> {by}) {sign} {b}" if shift > 0 else f"{a} {sign} ({b} >>> {by})"
+    if narrow <= by and not d.signed[low] and sign == "+":
+        high = b if shift > 0 else a  # nothing but zeros to add
     mark = "signed " if d.signed[wire] else ""
     return Statement(wire, f"{{w{wire}_high, {passed}}}", (f"wire {mark}[{width - by - 1}:0] w{wire}_high = {high};",))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwq.ir import Circuit, Opcode
-from hwq.passes.pipeline import operands_of
+from hwq.passes.pipeline import operands_of, side_by_side
 
 CARRIES_A_LEVEL = 24  # bits of carry that take as long as one table and the wire to it
 _LEVELS = {Opcode.MAX: 2.0, Opcode.MIN: 2.0, Opcode.CLAMP: 1.0, Opcode.MUL: 3.0, Opcode.TABLE: 1.0}
@@ -20,6 +20,7 @@ def paths(circuit: Circuit) -> dict[str, float]:
     levels, carries, length = np.zeros(count), np.zeros(count), np.zeros(count)
     readers = np.zeros(count, np.int64)
     widths, stage, opcode = circuit.widths, circuit.stage, circuit.opcode
+    named = set(side_by_side(circuit).tolist())
     for wire in range(count):
         op = Opcode(int(opcode[wire]))
         sources = operands_of(circuit, wire)
@@ -29,6 +30,9 @@ def paths(circuit: Circuit) -> dict[str, float]:
         if same:
             longest = max(same, key=lambda w: length[w])
             levels[wire], carries[wire] = levels[longest], carries[longest]
+        if wire in named:
+            length[wire] = levels[wire] + carries[wire] / CARRIES_A_LEVEL
+            continue
         if op in _CARRIES:
             carries[wire] += int(widths[wire])
         if op in _CARRIES or op in _LEVELS:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from hwq.boards import Board
 from hwq.boards import load as load_board
+from hwq.codegen.build import circuit_of
 from hwq.cost.features import circuit_features, features, graph_features
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
@@ -28,7 +29,6 @@ from hwq.flow.train import price_model
 from hwq.ir import Graph, text, verify
 from hwq.passes import optimise
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
 from hwq.rundir import RunDir, explain, write_json, write_npz, write_text
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.emulator import emulator
@@ -206,13 +206,10 @@ class Price:
 
     def __call__(self, graph: Graph) -> float:
         optimised = optimise(graph)
-        circuit = lower(optimised)
         if self.model is None or self.board is None:
-            found = circuit_features(circuit)
+            found = circuit_features(lower(optimised))
             return found["adder_bits"] + found["clamp_bits"]
-        board = self.board
-        levels = levels_for(board.default_clock.ns, board.adder_level_ns, board.overhead_ns)
-        return self.model.value(features(optimised, pipeline(circuit, levels)))
+        return self.model.value(features(optimised, circuit_of(optimised, self.board, self.board.default_clock)))
 
     def __str__(self) -> str:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"

@@ -17,7 +17,7 @@ node that asked for it, in `names`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -103,12 +103,16 @@ class Circuit:
         return np.stack([values[i] for i in self.outputs], axis=1)
 
     def _evaluate_row(self, i: int, x: IntArray, values: list[IntArray]) -> IntArray:
+        if self.opcode[i] == Opcode.INPUT:
+            return x[:, int(self.a[i])]
+        if self.opcode[i] == Opcode.CONST:
+            return np.full(len(x), int(self.low[i]), x.dtype)
+        return self.apply(i, values)
+
+    def apply(self, i: int, values: Sequence[IntArray] | Mapping[int, IntArray]) -> IntArray:
+        """Operation i, neither an input nor a constant, on the values of the wires that it reads."""
         op, shift = Opcode(int(self.opcode[i])), int(self.shift[i])
         low, high = int(self.low[i]), int(self.high[i])
-        if op is Opcode.INPUT:
-            return x[:, int(self.a[i])]
-        if op is Opcode.CONST:
-            return np.full(len(x), low, x.dtype)
         a = values[int(self.a[i])]
         if op is Opcode.TABLE:
             entries = np.array(self.tables[int(self.b[i])], a.dtype)
@@ -143,6 +147,10 @@ class CircuitBuilder:
         """Say which graph node the next wires belong to."""
         self.names.append(name)
         self._node = len(self.names) - 1
+
+    def resume(self, node: int) -> None:
+        """Say that the next wires belong to names[node]."""
+        self._node = node
 
     def bounds(self, wire: int) -> tuple[int, int]:
         row = self._rows[wire]
@@ -186,11 +194,12 @@ class CircuitBuilder:
         """(wire, frac) of the value times 2^exponent: no operation, another reading of the same bits."""
         return wire, self.frac(wire) - exponent
 
-    def add(self, a: int, b: int, *, exponent: int = 0, subtract: bool = False, bounds: tuple[int, int] | None = None) -> int:
+    def add(self, a: int, b: int, *, exponent: int = 0, subtract: bool = False, bounds: tuple[int, int, int] | None = None) -> int:
         """value(a) +- value(b) * 2^exponent, exact.
 
         Args:
-            bounds: of the resulting mantissa, where more is known of it than the operands' own bounds say.
+            bounds: (low, high, frac), the sum's between low * 2^-frac and high * 2^-frac, where more is known of it than the
+                operands' own bounds say.
         """
         if self.constant_value(b) == 0:
             return a
@@ -207,7 +216,9 @@ class CircuitBuilder:
             al, ah = al << -shift, ah << -shift
         low, high = (al - bh, ah - bl) if subtract else (al + bl, ah + bh)
         if bounds is not None:
-            low, high = max(low, bounds[0]), min(high, bounds[1])
+            least, most, finer = bounds[0], bounds[1], bounds[2] - max(frac_a, frac_b)
+            low = max(low, -(-least >> finer) if finer >= 0 else least << -finer)
+            high = min(high, most >> finer if finer >= 0 else most << -finer)
         if subtract and self.constant_value(a) == 0:
             return self._append(Opcode.NEG, b, -1, 0, low, high, frac_b)
         return self._append(Opcode.SUB if subtract else Opcode.ADD, a, b, shift, low, high, max(frac_a, frac_b))
@@ -258,6 +269,33 @@ class CircuitBuilder:
             return wire
         new_low, new_high = min(max(wire_low, low), high), max(min(wire_high, high), low)
         return self._append(Opcode.CLAMP, wire, -1, 0, new_low, new_high, self.frac(wire))
+
+    def joined(self, fields: Sequence[tuple[int, int]]) -> int:
+        """One wire of several, the first in the lowest bits: their mantissas, none negative, side by side.
+
+        Args:
+            fields: wires and the bits that each takes.
+        """
+        total, start = self.constant(0, 0), 0
+        for wire, width in fields:
+            (low, high), (_, top) = self.bounds(total), self.bounds(wire)
+            if start:
+                total = self._append(Opcode.ADD, total, wire, start, low, high + (top << start), 0)
+            else:
+                total = wire
+            start += width
+        return total
+
+    def copied(self, circuit: Circuit, wire: int, known: Sequence[int]) -> int:
+        """The operation of another circuit, on the wires that stand for its operands here."""
+        op = Opcode(int(circuit.opcode[wire]))
+        a, b = int(circuit.a[wire]), int(circuit.b[wire])
+        if op is Opcode.TABLE:
+            low, high = (v - int(circuit.low[a]) for v in self.bounds(known[a]))  # may have become narrower
+            return self.table(known[a], circuit.tables[b][low : high + 1], int(circuit.frac[wire]))
+        a, b = known[a] if op in WIRES_A else a, known[b] if op in WIRES_B else b
+        low, high = int(circuit.low[wire]), int(circuit.high[wire])
+        return self._append(op, a, b, int(circuit.shift[wire]), low, high, int(circuit.frac[wire]))
 
     def build(self, outputs: list[int]) -> Circuit:
         """Freeze, keeping only the wires that an output needs (and every input row that is read)."""

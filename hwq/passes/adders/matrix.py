@@ -112,13 +112,13 @@ class Multiplier:
         builder = self.builder
         # of each wire of the solution: the circuit's wire, and the exponent that makes its value the solution's integer
         made = [(wire, builder.frac(wire)) for wire, _ in values]
-        for (a, b, shift, kind), bounds in zip(solved.solution.operations.tolist(), solved.bounds, strict=True):
+        for (a, b, shift, kind), (low, high) in zip(solved.solution.operations.tolist(), solved.bounds, strict=True):
             (wire_a, exponent_a), (wire_b, exponent_b) = made[a], made[b]
             exponent_b += shift
             if kind == REVERSE:
                 wire_a, exponent_a, wire_b, exponent_b = wire_b, exponent_b, wire_a, exponent_a
             subtract = kind in (SUBTRACT, REVERSE)
-            wire = builder.add(wire_a, wire_b, exponent=exponent_b - exponent_a, subtract=subtract, bounds=bounds)
+            wire = builder.add(wire_a, wire_b, exponent=exponent_b - exponent_a, subtract=subtract, bounds=(low, high, exponent_a))
             self.depth.setdefault(wire, max(self.depth.get(wire_a, 0), self.depth.get(wire_b, 0)) + 1)
             made.append((wire, exponent_a))
         out = []
