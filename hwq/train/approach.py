@@ -2,7 +2,8 @@
 
 A network starts from the weights and the beta with which it was seen. Its cost is that of its compiled graph, which is looked at every
 few epochs; between looks it follows the network's EBOPs. Beta is steered so that the cost goes to its target over the first epochs and
-stays there while the learning rates fall; of the last epochs the best networks near their targets are kept.
+stays there while the learning rates fall; at last the bitwidths are held, so that the weights settle on a grid that moves no more. Of
+these last epochs the best networks near their targets are kept.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from hwq.train.search import SETTLED_RATE
 from hwq.train.trainer import SAVE_SECONDS, logits_model
 
 LED = 0.5  # share of the epochs in which the cost goes to its target
-KEPT = 0.35  # share of the epochs, the last ones, from which networks are kept
+HELD = 0.3  # share of the epochs, the last ones, in which bitwidths are held and networks kept
+HELD_RATE = 0.5  # of the learning rate, as these begin
 NEAR = 0.06  # of these, as a logarithm: how far from its target a network may be
 EACH = 2  # networks kept of each member
 LOOKS = 12  # at compiled graphs
@@ -152,10 +154,10 @@ class Approach:
             self._look(state)
         if self.pricing is not None and self.pricing.due(control, epoch, self.epochs):
             self.pricing.refresh(state, control)
-        rate = SETTLED_RATE + (1 - SETTLED_RATE) * 0.5 * (1 + np.cos(np.pi * epoch / self.epochs))
+        rate, held = self._rate(epoch)
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, epoch)
         table = self.pricing.table(control) if self.pricing is not None else None
-        state, losses = self.engine.epoch(state, order, control.betas, float(rate), None, table)
+        state, losses = self.engine.epoch(state, order, control.betas, rate, None, table, float(not held))
         if not np.isfinite(losses).all():
             raise TrainingError(
                 f"the loss is not a number any more, in epoch {epoch + 1} of the continued training", hint="a lower --learning-rate"
@@ -164,13 +166,21 @@ class Approach:
         share = min(1.0, (epoch + 1) / max(LED * self.epochs, 1))
         for member, (start, (val, costs)) in enumerate(zip(self.starts, seen, strict=True)):
             cost = self.ratios[member] * costs["ebops"]
-            control.lead(member, cost, self.firsts[member] * (start.target / self.firsts[member]) ** share)
-            if epoch + 1 >= (1 - KEPT) * self.epochs:
+            if not held:
+                control.lead(member, cost, self.firsts[member] * (start.target / self.firsts[member]) ** share)
+            else:
                 last = epoch + 1 == self.epochs
                 self._keep(state, Candidate(epoch, val, costs["ebops"], control.betas[member], member), cost / start.target, last)
         best = max(val for val, _ in seen)
         self.report(Progress("approach", epoch + 1, self.epochs, best, min(c["ebops"] for _, c in seen), kept=len(self.archive)))
         return state
+
+    def _rate(self, epoch: int) -> tuple[float, bool]:
+        """The factor on the learning rates, which falls twice, and whether bitwidths are held."""
+        first = min(round((1 - HELD) * self.epochs), self.epochs - 1)
+        held = epoch >= first
+        start, share = (HELD_RATE, (epoch - first) / (self.epochs - first)) if held else (1.0, epoch / self.epochs)
+        return SETTLED_RATE + (start - SETTLED_RATE) * 0.5 * (1 + math.cos(math.pi * share)), held
 
     def _look(self, state: State) -> None:
         """What an EBOP of each member costs, from its compiled graph."""
@@ -185,15 +195,14 @@ class Approach:
         self.firsts = self.firsts or costs
 
     def _keep(self, state: State, new: Candidate, relative: float, last: bool) -> None:
-        """Keep a network where it is near its target and among the best of its member; of the last epoch in any case."""
+        """Keep a network where it is near its target and among the best of its member; the last one where there is no other."""
         rivals = sorted((c for c in self.archive if c.member == new.member), key=lambda c: (c.val_accuracy, c.epoch))
-        if not last and abs(math.log(max(relative, 1e-9))) > NEAR:
+        if abs(math.log(max(relative, 1e-9))) > NEAR and (rivals or not last):
             return
         if len(rivals) >= EACH:
-            worst = rivals[0]
-            if not last and worst.val_accuracy > new.val_accuracy:
+            if rivals[0].val_accuracy > new.val_accuracy:
                 return
-            self.archive.remove(worst)
+            self.archive.remove(rivals[0])
         self.engine.assign(state, new.member)
         checkpoint.save_weights(self._weights(new.key), self.engine.model)
         self.archive = [*self.archive, new]

@@ -1,0 +1,220 @@
+"""hwq codesign: budgets as they are read, corrections, digits removed down to a window, and whole searches that resume and refuse."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import random_network
+
+from hwq import boards
+from hwq.cost.features import graph_features
+from hwq.errors import BudgetError, RunError, UsageError
+from hwq.flow import codesign as flow
+from hwq.flow import rounds as rounds_module
+from hwq.flow.budget import Budget
+from hwq.flow.codesign import CodesignOptions, best_of, codesign
+from hwq.flow.landing import Correction, choose_starts, land
+from hwq.flow.rounds import Round, Trial
+from hwq.measure.store import Store
+from hwq.rundir import RunDir, read_json
+from hwq.train.config import TrainConfig
+from hwq.train.graph_model import GraphModel
+from hwq.units import Period
+
+CONFIG = TrainConfig(
+    model="mlp:8", epochs=30, float_epochs=20, population=2, random_rows=50, max_points=3, beta_start=1e-4, beta_end=4e-3
+)
+
+
+def test_budgets_are_read() -> None:
+    assert Budget.parse("lut=6000, dsp=0,latency=8,bram=1").limits == {"lut": 6000, "dsp": 0, "latency": 8, "bram36": 1}
+    for bad, why in (
+        ("dsp=0", "LUTs above 0"),
+        ("lut=0", "LUTs above 0"),
+        ("lut=many", "is not like"),
+        ("lut=nan", "LUTs above 0"),
+        ("lut=5,luts=3", "no budget of 'luts'"),
+        ("lut=5,lut=6", "two budgets"),
+        ("lut=5,ff=-1", "0 or more"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            Budget.parse(bad)
+
+
+def test_what_is_missed() -> None:
+    budget = Budget.parse("lut=100,fmax=50")
+    assert budget.missed({"lut": 100.0, "fmax": 50.0}) == []
+    assert [m.split()[0] for m in budget.missed({"lut": 101.0, "fmax": 49.0})] == ["lut", "fmax"]
+    with pytest.raises(UsageError, match="reports no fmax"):
+        budget.missed({"lut": 1.0, "fmax": None})
+
+
+def test_corrections_follow_the_nearest_design() -> None:
+    assert Correction().corrected(500.0) == 500.0
+    one = Correction(((1000.0, 1100.0),))
+    assert one.ratio(1000.0) == pytest.approx(1.1) and one.ratio(1e9) == pytest.approx(1.1)
+    two = Correction(((1000.0, 1100.0), (2000.0, 1900.0)))
+    assert two.ratio(1000.0) == pytest.approx(1.1, rel=0.005) and two.ratio(2000.0) == pytest.approx(0.95, rel=0.005)
+    assert 0.95 < two.ratio(math.sqrt(2e6)) < 1.1
+
+
+def test_training_goes_on_from_the_nearest_above() -> None:
+    assert choose_starts([300.0, 100.0, 200.0], [150.0, 50.0, 250.0, 400.0]) == [2, 1, 0, 0]
+
+
+@pytest.mark.parametrize("share", [0.9, 0.55])
+def test_digits_are_removed_down_to_a_window(share: float) -> None:
+    graph = random_network(3)
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-4, 4, (200, 8)).astype(np.float32)
+    y = rng.integers(0, graph.output_size, 200)
+
+    def cost(g: Any) -> float:
+        return graph_features(g)["digits"]
+
+    top = share * cost(graph)
+    window = (top - 4, top)
+    found = land(
+        graph,
+        x,
+        derivatives=lambda g, rows: GraphModel.of(g).derivatives(x[rows], y[rows]),
+        cost=cost,
+        window=window,
+        seed=0,
+    )
+    assert found is not None and window[0] <= found[1] <= window[1] and cost(found[0]) == found[1]
+    same = land(graph, x, derivatives=lambda g, rows: ({}, {}), cost=cost, window=(0, cost(graph)), seed=0)
+    assert same is not None and same[0] is graph
+
+
+def trial(lut: float, accuracy: float, limit: float = 100.0, point: str = "0000") -> Trial:
+    measured: dict[str, float | None] = {"lut": lut}
+    return Trial(1, point, "net", lut, lut, measured, accuracy, 0.5, () if lut <= limit else ("lut",))
+
+
+def test_the_most_accurate_design_within_the_budget_is_the_best() -> None:
+    kept = trial(98, 0.8)
+    assert best_of([trial(101, 0.9), kept, trial(60, 0.7)]) == kept and best_of([trial(101, 0.9)]) is None
+
+
+@pytest.mark.parametrize(
+    ("luts", "accuracies", "enough"),
+    [
+        ([], [], False),
+        ([99], [0.8], False),
+        ([99, 99], [0.8, 0.85], True),
+        ([90, 90], [0.8, 0.85], False),
+        ([90, 90, 101], [0.8, 0.7, 0.9], True),  # two rounds that brought nothing
+        ([101, 101, 101], [0.8, 0.8, 0.8], False),
+        ([101, 101, 101, 101], [0.8, 0.8, 0.8, 0.8], True),
+    ],
+)
+def test_when_the_rounds_end(luts: list[float], accuracies: list[float], enough: bool) -> None:
+    rounds = [Round(i + 1, (trial(lut, acc),)) for i, (lut, acc) in enumerate(zip(luts, accuracies, strict=True))]
+    assert flow._enough(rounds, CodesignOptions(Budget.parse("lut=100"))) is enough
+
+
+def test_a_clock_is_refused_where_no_tool_tells_it(tmp_path: Path) -> None:
+    options = CodesignOptions(Budget.parse("lut=400,fmax=100"), tool="yosys")
+    with pytest.raises(UsageError, match="fmax cannot be measured"):
+        codesign("digits", CONFIG, tmp_path / "out", "xcvu9p", options)
+    with pytest.raises(UsageError, match="more than ulx3s-85f has"):
+        codesign("digits", CONFIG, tmp_path / "out", "ulx3s-85f", CodesignOptions(Budget.parse("lut=1e6")))
+    assert not (tmp_path / "out").exists()
+    clock = flow._tool(boards.load("xcvu9p"), CodesignOptions(Budget.parse("lut=4,fmax=125"), tool="yosys"))[1]
+    assert clock == Period(8.0)
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """(run, store) of a whole search, by the console."""
+    folder = tmp_path_factory.mktemp("codesign")
+    done = console(folder / "run", folder / "store.sqlite", "--json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert content["best"]["measured"]["lut"] <= 420 and 0.95 <= content["used"] <= 1 and len(content["rounds"]) <= 4
+    assert "LUT predicted" in done.stderr and "% of the budget" in done.stderr
+    return folder / "run", folder / "store.sqlite"
+
+
+def command(run: Path, store: Path, *more: str) -> list[str]:
+    fixed = ["codesign", "digits", "--board", "xcvu9p", "--budget", "lut=420,dsp=0", "--model", "mlp:8", "--epochs", "40"]
+    fixed += ["--float-epochs", "20", "--out", str(run), "--store", str(store)]
+    return [sys.executable, "-m", "hwq.cli", *fixed, *more]
+
+
+def console(run: Path, store: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(run, store, *more), capture_output=True, text=True, timeout=900, check=False)
+
+
+def test_the_best_design_is_left_in_the_run(searched: tuple[Path, Path]) -> None:
+    run, store = searched
+    (point,) = RunDir.open(run).points()
+    record = read_json(run / "codesign.json")
+    trials = [Trial(**{**t, "missed": tuple(t["missed"])}) for r in record["rounds"] for t in r["trials"]]
+    best = best_of(trials)
+    assert best is not None and best.point == point.id and best.val_accuracy == point.val_accuracy
+    measured = {m.resources.lut for m in Store.open(store).find()}
+    assert {t.lut for t in trials} == measured  # nothing else was synthesised
+    shown = subprocess.run(
+        [sys.executable, "-m", "hwq.cli", "report", str(run), "--store", str(store)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert shown.returncode == 0 and f"{best.lut:,.0f}" in shown.stdout
+
+
+def test_a_second_call_does_nothing_again(searched: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    run, store = searched
+    before = (run / "codesign.json").read_bytes()
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("done again")
+
+    monkeypatch.setattr(rounds_module, "land", refuse)
+    monkeypatch.setattr(flow, "synth", refuse)
+    done = console(run, store, "--json")
+    assert done.returncode == 0 and (run / "codesign.json").read_bytes() == before
+    again = [line for line in done.stderr.splitlines() if "synthesising" in line or "removing" in line or "training on" in line]
+    assert not [line for line in again if "training on" not in line]
+    other = console(run, store, "--epochs", "41")
+    assert other.returncode == RunError.exit_code and "another" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_search_goes_on(searched: tuple[Path, Path], tmp_path: Path) -> None:
+    """Killed in training, in the continued training, and in synthesis: what comes of it is the same."""
+    marks = ("rounds/1/checkpoint/state.npz", "trials/points/0000/graph.hwq", "rounds/2/seen-*", "trials/points/0001/graph.hwq")
+    run, store = tmp_path / "run", tmp_path / "store.sqlite"
+    for mark in marks:
+        process = subprocess.Popen(
+            command(run, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ}
+        )
+        while process.poll() is None and not list(run.glob(mark)):
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(60)
+    done = console(run, store)
+    assert done.returncode == 0, done.stderr
+    assert (run / "codesign.json").read_bytes() == (searched[0] / "codesign.json").read_bytes()
+
+
+def test_what_cannot_be_reached_is_said(searched: tuple[Path, Path], tmp_path: Path) -> None:
+    run, store = searched
+    asked = console(run, store, "--min-accuracy", "0.999", "--rounds", "2")
+    assert asked.returncode == BudgetError.exit_code and "0.9990 was asked" in asked.stderr and "hint:" in asked.stderr
+    base = command(tmp_path / "none", store, "--start", str(run / "rounds" / "1"), "--rounds", "1")
+    base[base.index("--budget") + 1] = "lut=420,latency=1"
+    done = subprocess.run(base, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == BudgetError.exit_code and "latency" in done.stderr
+    assert asdict(replace(trial(1, 1), round=2))["round"] == 2
