@@ -23,7 +23,6 @@ from hwq.flow.codesign import CodesignOptions, CodesignSummary, codesign
 from hwq.flow.landing import Pricer
 from hwq.flow.train import train
 from hwq.ir import parse, verify
-from hwq.measure.store import Store
 from hwq.rundir import RunDir
 from hwq.tools.synthesis import choose
 from hwq.train.config import TrainConfig
@@ -56,7 +55,7 @@ def say(line: str) -> None:
 def front_accuracy(run: RunDir, budget: float, store: Path) -> float | None:
     """Validation accuracy of the best point of the front whose predicted LUTs keep the budget."""
     board = load(BOARD)
-    price = Pricer.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), Store.open(store))
+    price = Pricer.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), store)
     points = [(price(verify(parse(p.graph_path.read_text()))).lut, p.val_accuracy) for p in run.points()]
     return max((accuracy for lut, accuracy in points if lut <= budget), default=None)
 

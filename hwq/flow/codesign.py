@@ -25,7 +25,6 @@ from hwq.flow.landing import Pricer
 from hwq.flow.rounds import CLOSE, Round, Session, Tell, Trial
 from hwq.flow.synth import link, synth
 from hwq.flow.train import train
-from hwq.measure.store import Store
 from hwq.rundir import RunDir, explain, read_json, write_json
 from hwq.tools.synthesis import Synthesiser, choose
 from hwq.train.config import TrainConfig
@@ -114,8 +113,7 @@ def codesign(
     options.budget.require(board, synthesiser)
     dataset, config, first = _data(data, config, out, options, say)
     run = _begin(out, dataset, config, board, synthesiser, period, options)
-    store = Store.open(store_path)
-    pricer = Pricer.of(board, period, synthesiser, store)
+    pricer = Pricer.of(board, period, synthesiser, store_path)
     say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
     if options.start is None:
         say("round 1: training the front")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.flow.models import comparable, find_models
+from hwq.flow.train import price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
@@ -52,16 +55,18 @@ class Pricer:
     period: Period
 
     @classmethod
-    def of(cls, board: Board, period: Period, synthesiser: Synthesiser, store: Store) -> Pricer:
-        """By the model of the very tool and stage, else of another version of it, else by what the store alone knows."""
-        tool, stage = synthesiser.tool, synthesiser.stage
+    def of(cls, board: Board, period: Period, synthesiser: Synthesiser, store_path: Path | str | None) -> Pricer:
+        """By the model of the very tool and stage or of another version of it, else by what the store knows of it, else by the model
+        of another tool on the same family, whose scale the first measurement corrects."""
+        tool, stage, store = synthesiser.tool, synthesiser.stage, Store.open(store_path)
         found = find_models(board, tool.name, tool.version, stage)
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:
-            try:
+            with suppress(CostModelError):
                 model = fit(comparable(store, board, tool.name, tool.version, stage), "lut")
-            except CostModelError:
-                model = None
+        if model is None:
+            with suppress(CostModelError):
+                model = price_model(board.name, store_path, COMPILED)
         return cls(model, board, period)
 
     def __call__(self, graph: Graph) -> Compiled:

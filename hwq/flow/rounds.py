@@ -24,9 +24,9 @@ from hwq.train.progress import Candidate, Progress
 Tell = Callable[[str], None]
 TRIES = 3  # designs measured in a round at most
 LANDED = 4  # networks of a round that are brought into the budget
-FAR = 1.8  # times the budget, from which no digits are removed any more
-FIRST_AIM = (0.972, 0.988)  # of the budget, while nothing has been measured
-AIM = (0.985, 0.996)  # afterwards
+FAR = 1.8  # times the budget, above which digits are removed only where there is nothing nearer
+FIRST_AIM = (0.976, 0.990)  # of the budget, for a round's first design: its network is a new one
+AIM = (0.985, 0.996)  # once one of the round has been measured
 CLOSE = 0.98  # of the budget: a design that uses so much of it is where it should be
 SPREAD = (1.0, 1.06, 1.13, 1.22)  # targets of the population, as parts of the budget: what is above lands by digit removal
 
@@ -193,13 +193,13 @@ class Session:
             self.done.append(trial)
             if not trial.missed and trial.lut >= CLOSE * self.budget.lut:
                 break
-            if not trial.missed and best.cost < AIM[0] * self.budget.lut and best.graph is best.source.graph:
+            if not trial.missed and best.cost < FIRST_AIM[0] * self.budget.lut and best.graph is best.source.graph:
                 break  # nothing dearer to be had: the next round may grow one
         return Round(number, tuple(trials))
 
     def _best(self, number: int, attempt: int, networks: Sequence[Network]) -> Landed:
-        """The most accurate network that should fit; the cheapest of all where none can be made to."""
-        low, high = (part * self.budget.lut for part in (AIM if self.done else FIRST_AIM))
+        """The most accurate network that should fit; the cheapest of all, as it is, where none can be made to."""
+        low, high = (part * self.budget.lut for part in (AIM if attempt else FIRST_AIM))
         slow = self.budget.limits.get("latency", math.inf)
         able = [n for n in networks if n.latency_cycles <= slow] or [min(networks, key=lambda n: n.latency_cycles)]
         costs = {n.key: self.correction.corrected(n.compiled) for n in able}
@@ -209,9 +209,10 @@ class Session:
         landed = [self._landed(number, attempt, n, (low, high)) for n in self._promising(above)]
         below = [Landed(n, n.graph, costs[n.key], self._judged(n.graph)) for n in able if costs[n.key] <= high]
         found = [*(one for one in landed if one is not None), *below]
-        if not found:
+        if not found:  # everything is far above: what digits alone make of the cheapest, until training has come nearer
             cheapest = min(able, key=lambda n: costs[n.key])
-            return Landed(cheapest, cheapest.graph, costs[cheapest.key], self._judged(cheapest.graph))
+            one = self._landed(number, attempt, cheapest, (low, high))
+            return one or Landed(cheapest, cheapest.graph, costs[cheapest.key], self._judged(cheapest.graph))
         return max(found, key=lambda one: one.rank(low))
 
     @staticmethod
