@@ -42,7 +42,12 @@ class Case:
 
 CASES = (
     Case("digits", TrainConfig(model="mlp:32,32", epochs=300, float_epochs=40, max_points=12), 90, (600, 1000, 1400)),
-    Case("mnist", TrainConfig(model="mlp:16,16", epochs=30, float_epochs=6, max_points=12, beta_start=2e-5), 8, (1500, 2500, 4000)),
+    Case(
+        "mnist",
+        TrainConfig(model="mlp:16,16", epochs=40, float_epochs=6, batch_size=256, max_points=12, beta_start=2e-5, beta_end=2e-3),
+        8,
+        (2000, 3000, 4500),
+    ),
 )
 QUICK = (Case("digits", TrainConfig(model="mlp:16", epochs=60, float_epochs=20), 30, (400, 600)),)
 

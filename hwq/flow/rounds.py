@@ -188,14 +188,18 @@ class Session:
         trials: list[Trial] = []
         for attempt in range(TRIES):
             best = self._best(number, attempt, networks)
+            if text(best.graph) in self._tried():
+                break  # nothing new to be had: the next round may train one
             trial = self._trial(number, best)
             trials.append(trial)
             self.done.append(trial)
-            if not trial.missed and trial.lut >= CLOSE * self.budget.lut:
-                break
-            if not trial.missed and best.cost < FIRST_AIM[0] * self.budget.lut and best.graph is best.source.graph:
-                break  # nothing dearer to be had: the next round may grow one
+            if trial.lut <= self.budget.lut and (trial.missed or trial.lut >= CLOSE * self.budget.lut):
+                break  # a limit that fewer digits do not mend, or just as wanted
         return Round(number, tuple(trials))
+
+    def _tried(self) -> set[str]:
+        """The graphs that have been measured."""
+        return {(self.trials.point_folder(t.point) / "graph.hwq").read_text() for t in self.done}
 
     def _best(self, number: int, attempt: int, networks: Sequence[Network]) -> Landed:
         """The most accurate network that should fit; the cheapest of all, as it is, where none can be made to."""
