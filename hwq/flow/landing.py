@@ -36,6 +36,7 @@ NEARBY = 0.15  # of two costs, as a logarithm: how fast one says less of the oth
 PORTION = 0.03  # share of the digits (weighted by adder bits) that goes at once, at most
 HALVINGS = 8  # of a portion that goes below the window
 TRUST = 0.1  # in the gradient (`hwq.allocate.refine`)
+ROWS = 4096  # training rows looked at for each portion
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def land(
     now, price, halved = graph, cost(graph), 0
     while price > high:
         share = min(PORTION, 0.8 * (1 - (low + high) / 2 / price)) / 2**halved
-        step = next(portions(now, x, derivatives, Portions(portion=max(share, 1e-5), trust=TRUST), rng), None)
+        step = next(portions(now, x, derivatives, Portions(max(share, 1e-5), TRUST, rows=ROWS), rng), None)
         if step is None:
             return None
         after = cost(step)

@@ -89,7 +89,7 @@ def test_digits_are_removed_down_to_a_window(share: float) -> None:
         return graph_features(g)["digits"]
 
     top = share * cost(graph)
-    window = (top - 4, top)
+    window = (top - 1, top)
     found = land(
         graph,
         x,
