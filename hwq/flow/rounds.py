@@ -174,6 +174,7 @@ class Session:
             self.folder(number),
             self.cost,
             control.get("scale"),
+            number,
             self.progress,
         )
         return [self._network(f"round{number}-{f.candidate.key}", f.graph, f.candidate, f.weights) for f in population.run()]

@@ -42,6 +42,7 @@ NEAR = 0.06  # of these, as a logarithm: how far from its target a network may b
 EACH = 2  # networks kept of each member
 LOOKS = 12  # at compiled graphs
 ROWS = 2048  # that activation ranges are read from for a look
+EPOCHS_APART = 1_000_000  # between the rounds' orders of rows
 FOUND = "found.json"
 
 Cost = Callable[[Graph], float]
@@ -81,6 +82,7 @@ class Approach:
         folder: for checkpoints, and what is found; a killed call goes on from there.
         cost: of a graph, as the targets are.
         scale: of measured prices (`Control.scale`), as of the run that the starts are from.
+        round: its rows come in another order in each, so that a round that begins as the one before does not repeat it.
     """
 
     dataset: Dataset
@@ -91,6 +93,7 @@ class Approach:
     folder: Path
     cost: Cost
     scale: float | None = None
+    round: int = 2
     report: Callable[[Progress], None] = lambda _: None
     engine: Engine = field(init=False)
     pricing: Pricing | None = None
@@ -155,7 +158,7 @@ class Approach:
         if self.pricing is not None and self.pricing.due(control, epoch, self.epochs):
             self.pricing.refresh(state, control)
         rate, held = self._rate(epoch)
-        order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, epoch)
+        order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, self.round * EPOCHS_APART + epoch)
         table = self.pricing.table(control) if self.pricing is not None else None
         state, losses = self.engine.epoch(state, order, control.betas, rate, None, table, float(not held))
         if not np.isfinite(losses).all():
