@@ -121,3 +121,9 @@ class PreflightError(HwqError):
     """A design that will not fit, or that a tool will refuse, said before any tool starts."""
 
     exit_code = 13
+
+
+class BudgetError(HwqError):
+    """A search that found no design within its budget, or none as accurate as was asked; what it found is kept."""
+
+    exit_code = 14

@@ -308,7 +308,7 @@ def test_synth_sim_and_report_do_without_tensorflow() -> None:
     assert not found & {"tensorflow", "keras", "pandas", "sklearn"}, found
 
 
-@pytest.mark.parametrize("command", ["train", "refine", "synth", "sim", "report", "calibrate", "boards", "doctor"])
+@pytest.mark.parametrize("command", ["train", "refine", "codesign", "synth", "sim", "report", "calibrate", "boards", "doctor"])
 def test_the_help_of_each_command_is_quick_too(command: str) -> None:
     found = loaded_by(
         f"sys.argv = ['hwq', {command!r}, '--help']\nimport hwq.cli\n"

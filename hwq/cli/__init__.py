@@ -19,6 +19,7 @@ COMMANDS = {
     "ptq": "Quantise a trained float model without training it.",
     "refine": "Remove signed digits from points of a run, and prove them again.",
     "compare": "Compare methods on the same splits: accuracy, measured cost, time.",
+    "codesign": "Train, synthesise and train on until a measured design keeps a budget.",
     "synth": "Generate, prove, synthesise and measure points of a run.",
     "sim": "Compare Keras, integer reference, C-simulation and RTL, bit for bit.",
     "report": "Show a run: accuracy, predicted and measured cost.",

@@ -119,8 +119,13 @@ class Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.pause()
+
+    def pause(self) -> None:
+        """Leave the bars as they are, so that lines can be written; later progress begins new ones."""
         if self.bars is not None:
             self.bars.stop()
+            self.bars, self.tasks = None, {}
 
     def __call__(self, p: Any) -> None:
         from rich.console import Console

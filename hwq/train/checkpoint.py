@@ -72,6 +72,21 @@ def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
 
 
+def read_archive(folder: Path) -> tuple[list[Candidate], dict[str, Any]]:
+    """The networks that a checkpoint keeps, and what steered beta; without any model.
+
+    Raises:
+        RunError: missing or damaged.
+    """
+    path = folder / "state.npz"
+    try:
+        with np.load(path) as content:
+            meta = json.loads(str(content["meta"]))
+        return [Candidate(**c) for c in meta["archive"]], meta["control"]
+    except (*_DAMAGE, TypeError) as error:
+        raise RunError(f"{path} is missing or damaged: {error}", hint="delete the run directory and train again") from error
+
+
 def save_weights(path: Path, model: Any) -> None:
     """The model's variables in their own order."""
     write_npz(path, **{f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(model.variables)})

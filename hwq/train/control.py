@@ -60,6 +60,10 @@ class Control:
         allowed = self.first_cost * (limit / self.first_cost) ** share if self.first_cost > limit else limit
         self.betas = [self._next(beta, cost, allowed) for beta, cost in zip(self.betas, used, strict=True)]
 
+    def lead(self, member: int, cost: float, allowed: float) -> None:
+        """Set one network's next beta from what it costs and what it may cost now."""
+        self.betas[member] = self._next(self.betas[member], cost, allowed)
+
     def _next(self, beta: float, cost: float, allowed: float) -> float:
         error = math.log(max(cost, 1e-9) / allowed)
         return beta * math.exp(max(-STRIDE, min(STRIDE, GAIN * error)))

@@ -70,6 +70,7 @@ class Engine:
     others: list[Any] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
     _steps: Any = None
+    _bits: Any = None  # 1 where a parameter is a bitwidth
     _penalised: Any = None
     _blended: list[tuple[int, Any]] = field(default_factory=list)  # place of a kernel in params, and its layer
     _epoch: Any = None
@@ -85,6 +86,7 @@ class Engine:
         bits_rate = 0.0 if self.config.method in FIXED_WIDTH else self.config.bits_learning_rate
         rates = [bits_rate if id(v) in taken else self.config.learning_rate for v in self.params]
         self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
+        self._bits = tf.constant(np.repeat([float(id(v) in taken) for v in self.params], self.sizes).astype(np.float32))
         pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
         self._penalised = tf.constant(np.repeat([float(id(v) in pressed) for v in self.params], self.sizes).astype(np.float32))
         if self.quantised and self.config.method == "shift" and self.config.blend:
@@ -114,16 +116,18 @@ class Engine:
         rate: float = 1.0,
         l1: float | None = None,
         layer_prices: np.ndarray | None = None,
+        bits_rate: float = 1.0,
     ) -> tuple[State, np.ndarray]:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
-        `rate` scales the learning rates of the configuration; `l1` stands for its price of absolute weights. `layer_prices`,
-        (K, layers, costs), takes the place of `prices`: those of each network's own layers (`hwq.train.layers.priced_by_layer`).
+        `rate` scales the learning rates of the configuration, and `bits_rate` those of the bitwidths again; `l1` stands for its
+        price of absolute weights. `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each network's own
+        layers (`hwq.train.layers.priced_by_layer`).
         """
         each = np.asarray(betas, np.float32)
         if layer_prices is not None:  # beta first, and the prices behind it
             each = np.concatenate([each[:, None], layer_prices.reshape(len(each), -1).astype(np.float32)], axis=1)
-        scalars = tf.constant([rate, self.config.l1 if l1 is None else l1], tf.float32)
+        scalars = tf.constant([rate, self.config.l1 if l1 is None else l1, bits_rate], tf.float32)
         after, losses = self._epoch(state, self.x, self.y, tf.constant(order), tf.constant(each), scalars)
         return after, losses.numpy()
 
@@ -209,7 +213,8 @@ class Engine:
         mean = mean + (gradient - mean) * (1 - decay)
         square = square + (gradient * gradient - square) * (1 - decay_square)
         scale = scalars[0] * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
-        after = self._blend(params, others) - self._steps * scale * mean / (tf.sqrt(square) + floor)
+        steps = self._steps * (1.0 + self._bits * (scalars[2] - 1.0))
+        after = self._blend(params, others) - steps * scale * mean / (tf.sqrt(square) + floor)
         if self.quantised and self.config.method == "prune":  # what is pruned stays so: a weight that is trained is never just 0
             after = tf.where((params == 0.0) & (self._penalised > 0), 0.0, after)
         return after, kept, mean, square, loss

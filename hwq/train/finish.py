@@ -27,7 +27,9 @@ FLOAT64_BITS = 52
 
 
 @dataclass(frozen=True, slots=True)
-class _Frozen:
+class Frozen:
+    """A candidate as a design: its exact Keras model of type `dtype`, and its graph."""
+
     candidate: Candidate  # with the frozen network's accuracy and exact EBOPs
     model: Any
     graph: Graph
@@ -42,12 +44,12 @@ def finish(
     With a budget, only points that keep it are written, unless there is none.
     """
     chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
-    frozen: dict[str, _Frozen] = {}
+    frozen: dict[str, Frozen] = {}
     front: list[Candidate] = []
     chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
     for number, candidate in enumerate(chosen, 1):
         checkpoint.load_weights(weights_path(run, candidate), model)
-        one = _freeze(model, candidate, dataset, config)
+        one = freeze_candidate(model, candidate, dataset, config)
         frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
         report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
@@ -67,7 +69,12 @@ def budgeted(graph: Graph, config: TrainConfig) -> float:
     return config.budgeted(graph_features(graph))
 
 
-def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> _Frozen:
+def freeze_candidate(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> Frozen:
+    """The network that the model holds now, frozen: its exact model, graph, validation accuracy and EBOPs.
+
+    Raises:
+        TrainingError: numbers too wide for Keras to compute them exactly.
+    """
     # ranges come from every row that selection may see; the test rows stay unseen
     seen = np.concatenate([dataset.x_train, dataset.x_val])
     dtype = "float32"
@@ -83,7 +90,7 @@ def _freeze(model: Any, candidate: Candidate, dataset: Dataset, config: TrainCon
             hint="fewer initial bits",
         )
     val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
-    return _Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
+    return Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
 
 
 def widest_accumulator(graph: Graph) -> int:
@@ -96,7 +103,7 @@ def widest(graph: Graph) -> int:
     return max(int(node.type.width.max(initial=0)) for node in graph.nodes)
 
 
-def _write(one: _Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:
+def _write(one: Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
     write_text(folder / "graph.hwq", text(one.graph))

@@ -43,7 +43,7 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     found_run = _existing(dataset, config, run)
     if found_run is None or found_run.meta()["state"] != "trained":
         fresh(config.seed)
-        float_model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+        float_model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
         convert.quantize_model(float_model)  # what cannot be converted must fail now, before a run is there and hours have passed
     directory = found_run or _create(dataset, config, run)
     meta = directory.meta()
@@ -86,7 +86,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: R
         ModelError, TrainingError: the model does not fit, or training went wrong.
     """
     fresh(config.seed)
-    model = _logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+    model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -153,7 +153,7 @@ def _write_vectors(dataset: Dataset, config: TrainConfig, directory: RunDir) -> 
     write_npz(directory.vectors_path, x=x, y=dataset.y_test)
 
 
-def _logits_model(model: Any) -> Any:
+def logits_model(model: Any) -> Any:
     """The model without a final softmax, whose outputs training takes as logits."""
     layer = model.outputs[0]._keras_history[0]
     name = type(layer).__name__

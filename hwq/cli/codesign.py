@@ -1,0 +1,122 @@
+"""`hwq codesign`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hwq.cli.common import Clock, Progress, as_json, emit, note, store_option
+from hwq.codegen.steps import CHAINS, STAGES
+from hwq.train.config import TrainConfig
+from hwq.units import Period
+
+if TYPE_CHECKING:
+    from hwq.flow.rounds import Round
+
+_DEFAULT = TrainConfig()
+
+
+@click.command()
+@click.argument("data")
+@click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
+@click.option("--budget", required=True, metavar="lut=N[,dsp=N,...]", help="lut, ff, dsp, bram36, uram, carry, latency, fmax.")
+@click.option("--min-accuracy", type=click.FloatRange(0, 1), help="On the validation rows; less is a failure.")
+@click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA-codesign.")
+@click.option("--start", type=click.Path(path_type=Path), help="A trained run of hwq train in place of the first round's training.")
+@click.option("--seed", default=_DEFAULT.seed, show_default=True, help="Of the split, the first weights and the order of the rows.")
+@click.option("--rounds", type=click.IntRange(min=1), default=4, show_default=True, help="At most.")
+@click.option(
+    "--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by."
+)
+@click.option("--epochs", type=click.IntRange(min=1), help="Of the first round's quantised training; default chosen from the rows.")
+@click.option("--round-epochs", type=click.IntRange(min=1), help="Of each later round; default three tenths of the first's.")
+@click.option("--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many for the float network.")
+@click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
+@click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP in the first round.")
+@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option(
+    "--stage", type=click.Choice(STAGES), help="Where it is measured; default synth, csynth for C synthesis, route for nextpnr."
+)
+@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's.")
+@store_option
+@as_json
+def codesign(
+    data: str,
+    board: str,
+    budget: str,
+    min_accuracy: float | None,
+    out: Path | None,
+    start: Path | None,
+    rounds: int,
+    round_epochs: int | None,
+    tool: str,
+    stage: str | None,
+    clock: Period | None,
+    store: Path | str | None,
+    as_json: bool,
+    **training: Any,
+) -> None:
+    """Find the most accurate network on DATA whose design keeps a budget, as a tool measures it.
+
+    Rounds of training, synthesis and correction of what was predicted; each goes on from the networks of the last one, until the best
+    design uses 98 to 100 % of the LUTs. The same command goes on where it was stopped. What is left in the run is the best design.
+    """
+    from hwq.cli.train import Bar
+    from hwq.flow.budget import Budget
+    from hwq.flow.codesign import CodesignOptions
+    from hwq.flow.codesign import codesign as search
+
+    limits = Budget.parse(budget)
+    options = CodesignOptions(limits, min_accuracy, rounds, round_epochs, tool, stage, clock, start)
+    target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-codesign"
+    bar = Bar()
+
+    def tell(line: str) -> None:
+        bar.pause()
+        note(f"  {line}")
+
+    with bar:
+        summary = search(
+            data,
+            TrainConfig(**training),
+            target,
+            board,
+            options,
+            store_path=store,
+            tell=tell,
+            progress=bar,
+            lines=Progress(),
+            round_done=lambda one: tell_round(one, limits.lut, bar),
+        )
+    if as_json:
+        emit(summary)
+    else:
+        click.echo(f"tool: {summary.tool}; budget: {limits}; predicted by {summary.priced_by}")
+        for one in summary.rounds:
+            for line in described(one, limits.lut):
+                click.echo(line)
+        if summary.best is not None and summary.used is not None:
+            click.echo(
+                f"{target}: point {summary.best.point}, {summary.best.lut:g} LUT, {100 * summary.used:.1f} % of the budget; "
+                f"accuracy {summary.best.val_accuracy:.4f} validation, {summary.test_accuracy:.4f} test"
+            )
+    summary.check()
+
+
+def tell_round(one: Round, budget: float, bar: Any) -> None:
+    bar.pause()
+    for line in described(one, budget):
+        note(line)
+
+
+def described(one: Round, budget: float) -> list[str]:
+    """A line for each design that a round measured."""
+    return [
+        f"round {t.round}, point {t.point}: {t.predicted:.0f} LUT predicted, {t.lut:g} measured ({100 * t.error:+.1f} %), "
+        f"{100 * t.lut / budget:.1f} % of the budget; validation {t.val_accuracy:.4f}"
+        + (f"; misses {'; '.join(t.missed)}" if t.missed else "")
+        for t in one.trials
+    ]
