@@ -141,8 +141,7 @@ class _Search:
         """
         tried: set[tuple[int, ...]] = set()
         for _ in range(ROUNDS):
-            known = solve(self.table, budget=budget - self.glue, count=self.options.best)
-            fresh = [c for c in known if c.choice not in tried]
+            fresh = [c for c in self._fitting(budget) if c.choice not in tried]
             if not fresh:
                 break
             judged = [(self.loss(graph), n, c, graph) for n, c in enumerate(fresh) for graph in (self.graph(c),)]
@@ -158,6 +157,13 @@ class _Search:
                 f"no design was measured within {budget:g} LUT; the smallest had {least:g}", hint="a larger budget"
             )
         return min(fitting, key=lambda one: one[0].divergence)
+
+    def _fitting(self, budget: float) -> list[Chosen]:
+        """The best choices within the budget as predicted; where there is none, the cheapest, since a whole may cost less than its parts."""
+        try:
+            return solve(self.table, budget=budget - self.glue, count=self.options.best)
+        except NothingFitsError:
+            return solve(self.table, most_loss=float(self.table.loss.max(axis=1).sum()) + LEAST_LOSS)
 
     def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
