@@ -30,6 +30,10 @@ class UsageError(HwqError):
     exit_code = 2
 
 
+class NothingFitsError(UsageError):
+    """A budget, or a limit of what may be lost, that no choice keeps; says what the least is."""
+
+
 class DataError(HwqError):
     """A data set that is missing, malformed, or holds NaN or labels out of range."""
 

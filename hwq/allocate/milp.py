@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwq.errors import UsageError
+from hwq.errors import NothingFitsError, UsageError
 
 Floats = npt.NDArray[np.float64]
 EXACT_GROUPS = 200  # up to which the optimum is proven; beyond, to one part in a hundred thousand
@@ -48,7 +48,8 @@ def solve(table: Table, *, budget: float | None = None, most_loss: float | None 
     """The `count` best solutions, best first: least loss within the budget, or least cost within the loss. Fewer where there are no more.
 
     Raises:
-        UsageError: not exactly one limit, or nothing keeps it; says what the least is.
+        UsageError: not exactly one limit.
+        NothingFitsError: nothing keeps it; says what the least is.
     """
     if (budget is None) == (most_loss is None):
         raise UsageError("give a budget, or a limit of the loss")
@@ -62,7 +63,9 @@ def solve(table: Table, *, budget: float | None = None, most_loss: float | None 
     if not found:
         least = float(np.where(np.isfinite(held), held, np.inf).min(axis=1).sum())
         name = "cost" if budget is not None else "loss"
-        raise UsageError(f"no allocation has a {name} of at most {limit:g}; the least is about {least:g}", hint="a higher limit")
+        raise NothingFitsError(
+            f"no allocation has a {name} of at most {limit:g}; the least is about {least:g}", hint="a higher limit"
+        )
     return found
 
 

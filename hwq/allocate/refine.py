@@ -23,6 +23,8 @@ from hwq.sim.reference import evaluate_nodes, predict, quantize_inputs
 Derivatives = Callable[[Graph, npt.NDArray[np.int64]], tuple[dict[str, Floats], dict[str, Floats]]]
 Price = Callable[[Graph], float]
 
+CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
+
 
 @dataclass(frozen=True, slots=True)
 class RefineOptions:
@@ -73,14 +75,16 @@ class Judged:
     def keeps(self, before: Judged, max_loss: float) -> bool:
         """Whether the accuracy lost is at most `max_loss` points.
 
-        A point of a run was chosen for its accuracy on these same rows, and few rows move by chance: a loss beyond the limit still
-        passes where it is within one standard error of the rows that changed sides and the cross-entropy has not risen.
+        The cheapest of many networks is taken, and so one that these rows flatter: where they are enough to tell such a loss from
+        chance, it must hold with a standard error of the rows that changed sides to spare. Few rows move by chance, and a point of a
+        run was itself chosen for its accuracy on them: there a loss beyond the limit still passes where it is within one standard
+        error and the cross-entropy has not risen.
         """
         lost = (before.accuracy - self.accuracy) - max_loss / 100
-        if lost <= 1e-12:
-            return True
         error = float(np.sqrt((self.right != before.right).sum())) / len(self.right)
-        return lost <= error and self.cross_entropy <= before.cross_entropy
+        if np.sqrt(CHANGED / len(self.right)) <= max_loss / 100:
+            return lost + error <= 1e-12
+        return lost <= 1e-12 or (lost <= error and self.cross_entropy <= before.cross_entropy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from hwq.boards import load as load_board
 from hwq.errors import RunError, UsageError
-from hwq.flow.methods import Case, method_of, train_float
+from hwq.flow.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
 from hwq.report.comparison import Comparison, Entry, csv_text, svg
@@ -58,6 +58,7 @@ class Request:
             raise UsageError("nothing to compare: give at least one method and one seed")
         for name in self.methods:
             method_of(name)
+            base_of(name)
         doubled = [name for name in self.methods if self.methods.count(name) > 1]
         if doubled:
             raise UsageError(f"the method {doubled[0]!r} is given twice")
@@ -119,7 +120,7 @@ def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[s
             label = f"seed {seed}, {name}"
             with _watched(case, label, say, progress) as watched:
                 float_s = _float(watched)
-                runs, cpu_s = _train(watched, name, label, say)
+                runs, cpu_s = _train(request, watched, name, label, say)
             entries += _measure(request, name, seed, runs, float_s + cpu_s, label, say)
             _write(request, entries)  # so that a long comparison can be looked at while it goes on
     return _write(request, entries)
@@ -146,7 +147,17 @@ def _case(request: Request, name: str, seed: int) -> Case:
     shared = request.out / f"seed-{seed}"
     folder = shared / name.replace(":", "-")
     variant = name.partition(":")[2]
-    return Case(request.data, request.model, request.board, seed, variant, folder, shared, request.store_path, request.settings)
+    return Case(
+        request.data,
+        request.model,
+        request.board,
+        seed,
+        variant,
+        folder,
+        shared,
+        store_path=request.store_path,
+        settings=request.settings,
+    )
 
 
 @contextmanager
@@ -158,14 +169,19 @@ def _watched(case: Case, label: str, say: Tell, progress: Callable[[str, Progres
 
 def _ticking(case: Case, clock: _Clock) -> Case:
     """The case, noting CPU time with each report of progress."""
-    inner = case.progress
+    inner, told = case.progress, case.notice
 
     def report(p: Progress) -> None:
         clock.tick()
         if inner:
             inner(p)
 
-    return replace(case, progress=report)
+    def notice(text: str) -> None:
+        clock.tick()
+        if told:
+            told(text)
+
+    return replace(case, progress=report, notice=notice)
 
 
 def _float(case: Case) -> float:
@@ -178,17 +194,22 @@ def _float(case: Case) -> float:
     return float(read_json(path)["cpu_s"]) if path.is_file() else 0.0
 
 
-def _train(case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
-    """The finished runs of a method on a seed, and the CPU seconds that they took."""
+def _train(request: Request, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
+    """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
+    base, before = base_of(name), 0.0
+    if base is not None:
+        other = replace(_case(request, base, case.seed), progress=case.progress, notice=case.notice)
+        sources, before = _train(request, other, base, f"{label} ({base})", say)
+        case = replace(case, sources=tuple(sources))
     path = case.folder / "training.json"
     done = read_json(path) if path.is_file() else {}
     if "runs" in done:
-        return [case.folder / name for name in done["runs"]], float(done["cpu_s"])
+        return [case.folder / name for name in done["runs"]], before + float(done["cpu_s"])
     say(f"{label}: training")
     clock = _Clock(path)
     runs = method_of(name)(_ticking(case, clock))
     clock.save(runs=[str(run.relative_to(case.folder)) for run in runs])
-    return runs, float(read_json(path)["cpu_s"])
+    return runs, before + float(read_json(path)["cpu_s"])
 
 
 def _measure(request: Request, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell) -> list[Entry]:

@@ -2,7 +2,8 @@
 
 A method takes a `Case` and returns run directories below `case.folder`. It must go on where a kill left it, and do nothing where
 its runs are finished; what it trains on is `case.seed`'s split of the data. To add one, write such a function and give it a line
-in `METHODS`; a part of the name behind a colon, as in `shift:2`, reaches it as `case.variant`.
+in `METHODS`; a part of the name behind a colon, as in `shift:2`, reaches it as `case.variant`. One that works on what another
+method made is in `AFTER` too, and finds those runs in `case.sources`.
 """
 
 from __future__ import annotations
@@ -13,13 +14,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hwq.errors import UsageError
+from hwq.errors import NothingFitsError, UsageError
+from hwq.flow.allocate import AllocateOptions
+from hwq.flow.allocate import allocate as run_allocation
+from hwq.flow.ptq import METHODS as PTQ_METHODS
+from hwq.flow.ptq import PtqOptions
+from hwq.flow.ptq import ptq as run_ptq
+from hwq.flow.refine import refine as run_refine
 from hwq.flow.train import float_network, train
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress
 
 UNIFORM = ((2, 1.0), (3, 1.0), (4, 1.0), (6, 1.0), (3, 0.5), (4, 0.5), (6, 0.5))  # (bits, factor on the hidden layers)
 PRUNE = ((4, 0.5), (4, 0.75), (4, 0.9), (6, 0.75), (6, 0.9))  # (bits, sparsity)
+ACTIVATIONS = (4, 5, 6)  # bits of a ptq run each
+WEIGHTS = {"uniform": (2, 3, 4, 5, 6), "adaptive": (2, 3, 4, 5, 6), "multipoint": (2,), "digits": (6,)}
+LOSSES = (0.2, 0.5, 1.0, 2.0)  # points of validation accuracy that allocate may lose, a run each
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Case:
         variant: what follows the method's name behind a colon; "" for nothing.
         folder: of this method and seed alone.
         shared: of this seed, for all methods.
+        sources: finished runs of the method that this one works on, where it is in `AFTER`.
         settings: further fields of `TrainConfig`, such as epochs, the same for all methods.
     """
 
@@ -42,6 +53,7 @@ class Case:
     variant: str
     folder: Path
     shared: Path
+    sources: tuple[Path, ...] = ()
     store_path: Path | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     notice: Callable[[str], None] | None = None
@@ -104,7 +116,81 @@ def prune(case: Case) -> list[Path]:
     ]
 
 
-METHODS: dict[str, Method] = {"hgq": hgq, "shift": shift, "uniform": uniform, "prune": prune}
+def refine(case: Case) -> list[Path]:
+    """Digits removed from every point of HGQ's front; the variant is another method whose runs are refined."""
+    runs = []
+    for source in case.sources:
+        out = case.folder / source.name
+        run_refine(
+            source,
+            out=out,
+            point="all",
+            board=None,
+            price_board=case.board,
+            data=case.data,
+            store_path=case.store_path,
+            tell=_teller(case),
+        )
+        runs.append(out)
+    return runs
+
+
+def ptq(case: Case) -> list[Path]:
+    """Quantised after training, a run for each width of the activations; the variant is the method, digits without."""
+    method = case.variant or "digits"
+    if method not in PTQ_METHODS:
+        raise UsageError(f"{method!r} behind the colon is no method of hwq ptq", hint=f"choose one of {', '.join(PTQ_METHODS)}")
+    runs = []
+    for bits in ACTIVATIONS:
+        out, options = case.folder / f"{bits}-bit", PtqOptions(method, WEIGHTS[method], bits, seed=case.seed)
+        run_ptq(
+            str(case.float_path), case.data, out, options=options, board=case.board, store_path=case.store_path, notice=case.notice
+        )
+        runs.append(out)
+    return runs
+
+
+def allocate(case: Case) -> list[Path]:
+    """Widths by integer programming, a run for each loss; the variant is where costs come from, predicted without.
+
+    Raises:
+        NothingFitsError: none of the losses can be kept.
+    """
+    costs, runs, failure = case.variant or "predicted", list[Path](), NothingFitsError("no loss was tried")
+    for loss in LOSSES:
+        out = case.folder / f"loss-{loss:g}"
+        options = AllocateOptions(max_loss=loss, activation_bits=ACTIVATIONS, costs=costs, seed=case.seed)
+        try:
+            run_allocation(
+                str(case.float_path),
+                case.data,
+                out,
+                board=case.board,
+                options=options,
+                store_path=case.store_path,
+                notice=case.notice,
+            )
+        except NothingFitsError as error:
+            failure = error
+            if case.notice:
+                case.notice(f"no run for a loss of {loss:g} points: {error.message}")
+            continue
+        runs.append(out)
+    if not runs:
+        raise failure
+    return runs
+
+
+METHODS: dict[str, Method] = {
+    "hgq": hgq,
+    "shift": shift,
+    "uniform": uniform,
+    "prune": prune,
+    "refine": refine,
+    "ptq": ptq,
+    "allocate": allocate,
+}
+AFTER: dict[str, str] = {"refine": "hgq"}  # methods that work on the runs of another: of this one, or of their variant
 
 
 def method_of(name: str) -> Method:
@@ -121,10 +207,28 @@ def method_of(name: str) -> Method:
     return METHODS[known]
 
 
+def base_of(name: str) -> str | None:
+    """The method on whose runs `name` works: refine's is hgq, refine:shift's shift; None where it starts from the float network.
+
+    Raises:
+        UsageError: that method does not exist.
+    """
+    known, _, variant = name.partition(":")
+    if known not in AFTER:
+        return None
+    base = variant or AFTER[known]
+    method_of(base)
+    return base
+
+
 def train_float(case: Case) -> Path:
     """The float network of the case's seed, trained once for all methods."""
     config = TrainConfig(**{**case.settings, "seed": case.seed, "model": case.model})
     return float_network(case.data, config, case.float_path, notice=case.notice, progress=case.progress)
+
+
+def _teller(case: Case) -> Callable[[str, str], None]:
+    return lambda point, what: case.notice(f"point {point}: {what}" if point else what) if case.notice else None
 
 
 def _number(case: Case, least: int, most: int) -> int:

@@ -59,6 +59,7 @@ def refine(
     point: str = "best",
     options: RefineOptions | None = None,
     board: str | None = None,
+    price_board: str | None = None,
     data: str | None = None,
     store_path: Path | str | None = None,
     tell: Tell | None = None,
@@ -70,6 +71,7 @@ def refine(
         run: of any method: only its graphs and its data are read.
         out: the new run; None: `run` with "-refined" behind it. Points that are there already are kept as they are.
         board: synthesise before and after, and price by what was measured on its family.
+        price_board: price by what was measured on this board's family, and synthesise nothing.
         data: where the run's data is, when its name does not say.
 
     Raises:
@@ -82,7 +84,7 @@ def refine(
     points = source.select(point)
     dataset = data_of(source, data, lambda line: say("", line))
     options = options or RefineOptions()
-    price = price_for(board, store_path)
+    price = price_for(board or price_board, store_path)
     meta = source.meta()
     kept: dict[str, Any] = {key: meta[key] for key in ("config", "dataset", "float", "uniform8", "conversion") if key in meta}
     derived = {"method": "refine", "source": str(run), "options": _plain(options)}

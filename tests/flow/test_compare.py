@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_runs import make_run
 
-from hwq.errors import RunError, UsageError
+from hwq.errors import NothingFitsError, RunError, UsageError
 from hwq.flow import compare as flow
 from hwq.flow import methods
 from hwq.flow.compare import Request, compare
@@ -180,3 +181,55 @@ def test_a_comparison_of_real_runs(tmp_path: Path) -> None:
     found = compare(Request(**{**{f: getattr(wanted, f) for f in Request.__slots__}, "store_path": tmp_path / "store.sqlite"}))
     assert {e.method for e in found.entries} == set(wanted.methods)
     assert all(e.mismatches == 0 and e.dsp == 0 and e.training_cpu_s > 0 for e in found.entries)
+
+
+def test_a_method_after_another_works_on_its_runs(counted: Counted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other is trained once, whether it is compared too or not, and its CPU time counts for both."""
+    seen: list[tuple[Path, ...]] = []
+
+    def later(case: Case) -> list[Path]:
+        seen.append(case.sources)
+        return [make_run(case.folder / source.name, points=1) for source in case.sources]
+
+    monkeypatch.setitem(METHODS, "later", later)
+    monkeypatch.setitem(methods.AFTER, "later", "first")
+    out = tmp_path / "out"
+    alone = compare(request(out, methods=("later:other:2",), seeds=(0,)))
+    assert seen == [(out / "seed-0" / "other-2" / "run",)] and counted.done.count("train other-2 0") == 1
+    assert alone.entries[0].training_cpu_s >= 0.02
+    both = compare(request(out, methods=("first", "later"), seeds=(0,)))
+    assert counted.done.count("train first 0") == 1 and seen[1:] == [(out / "seed-0" / "first" / "run",)]
+    assert both.of("later", 0)[0].training_cpu_s >= both.of("first", 0)[0].training_cpu_s >= 0.02
+    with pytest.raises(UsageError, match="there is no method 'nothing'"):
+        request(out, methods=("later:nothing",))
+
+
+def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def refined(source: Path, **given: Any) -> None:
+        asked.append((source, given["out"], given["point"], given["price_board"]))
+
+    def allocated(model: str, data: str, out: Path, **given: Any) -> None:
+        if given["options"].max_loss < 1:
+            raise NothingFitsError("even the widest choice loses more")
+        asked.append((model, out, given["options"].costs))
+
+    monkeypatch.setattr(methods, "run_refine", refined)
+    monkeypatch.setattr(methods, "run_allocation", allocated)
+    monkeypatch.setattr(methods, "run_ptq", lambda model, data, out, **given: asked.append((model, out, given["options"].method)))
+    told: list[str] = []
+    source = tmp_path / "hgq" / "run"
+    case = Case("digits", "mlp:8", "xcvu9p", 3, "", tmp_path / "own", tmp_path, (source,), notice=told.append)
+    assert methods.refine(case) == [tmp_path / "own" / "run"] and asked == [(source, tmp_path / "own" / "run", "all", "xcvu9p")]
+    asked.clear()
+    assert [run.name for run in methods.ptq(replace(case, variant="uniform"))] == ["4-bit", "5-bit", "6-bit"]
+    assert {one[2] for one in asked} == {"uniform"} and asked[0][0] == str(case.float_path)
+    asked.clear()
+    assert [run.name for run in methods.allocate(case)] == ["loss-1", "loss-2"] and asked[0][2] == "predicted"
+    assert told == [f"no run for a loss of {loss} points: even the widest choice loses more" for loss in ("0.2", "0.5")]
+    monkeypatch.setattr(methods, "LOSSES", (0.2,))
+    with pytest.raises(NothingFitsError, match="widest"):
+        methods.allocate(case)
+    with pytest.raises(UsageError, match="no method of hwq ptq"):
+        methods.ptq(replace(case, variant="magic"))
