@@ -91,7 +91,7 @@ def by_hwq(case: Case, seed: int, options: argparse.Namespace) -> tuple[list[Fou
     """Points as trained, points as refined, CPU seconds of both stages, and the batch size."""
     from hwq.rundir import RunDir
 
-    settings = {"model": case.model, "seed": seed, **case.settings, **(case.quick if options.quick else {})}
+    settings = {"seed": seed, "model": case.model, **case.settings, **(case.quick if options.quick else {})}
     run = options.out / case.name / f"hwq-{seed}"
     spent = once(run.with_name(f"{run.name}.json"), "proof_worker.py", "train", case.spec, run, json.dumps(settings))["cpu_s"]
     better = run.with_name(f"{run.name}-refined")

@@ -1,7 +1,7 @@
 """hwq's side of benchmarks/feedback.py and benchmarks/frontier.py: one stage a process, one JSON object on standard output.
 
 proof_worker.py train DATA OUT OPTIONS.json     one run of hwq train; CPU seconds, over all calls that it took
-proof_worker.py refine RUN OUT OPTIONS.json     hwq refine of all its points; CPU seconds, likewise
+proof_worker.py refine RUN OUT OPTIONS.json     hwq refine of all its points, digits worth what "prices" says; CPU seconds, likewise
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+LEAST_BITS = 0.1  # what a digit is worth that frees nothing: it goes last
 NOTED_S = 5.0  # a kill forgets no more CPU time than that
 
 
@@ -47,6 +48,57 @@ def place_elsewhere(seed: int) -> None:
         return {name: {kind: layer[kind] * means[kind] for kind in kinds} for name, layer in moved.items()}
 
     pricing.prices_from = permuted
+
+
+def digits_by_ebops() -> None:
+    """Digits are worth the EBOPs that go with them: those between a weight's first and last one nothing."""
+    from hwq.allocate import digits
+
+    true_channels = digits.channels_of
+
+    def by_ebops(*arguments: Any, **more: Any) -> list[Any]:
+        found = true_channels(*arguments, **more)
+        for channel in found:
+            width = channel.bits - digits.JOINING
+            channel.bits = np.maximum(width * bits_freed(channel.owner, channel.value), LEAST_BITS)
+        return found
+
+    digits.channels_of = by_ebops
+
+
+def bits_freed(owner: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """By how many enclosed bits each digit's removal shortens its weight: (digits,) owners and values -> (digits,)."""
+    freed = np.zeros(len(value))
+    for weight in np.unique(owner):
+        places = np.flatnonzero(owner == weight)
+        before = enclosed(value[places].sum())
+        for place in places:
+            freed[place] = before - enclosed(value[places].sum() - value[place])
+    return freed
+
+
+def enclosed(value: float) -> int:
+    """Bits from the first to the last that is not zero."""
+    odd = abs(float(value).as_integer_ratio()[0])
+    return (odd // (odd & -odd)).bit_length() if odd else 0
+
+
+def digits_elsewhere(seed: int) -> None:
+    """The placebo: the bits of adder that digits free, each told of another digit of the network."""
+    from hwq.allocate.digits import Removal
+
+    true_begin, rng = Removal.begin, np.random.default_rng([seed, 7])
+
+    def permuted(*arguments: Any, **more: Any) -> Any:
+        removal = true_begin(*arguments, **more)
+        channels = [c for many in removal.channels.values() for c in many]
+        if channels:
+            moved = rng.permutation(np.concatenate([c.bits for c in channels]))
+            for channel, bits in zip(channels, np.split(moved, np.cumsum([len(c.bits) for c in channels])[:-1]), strict=True):
+                channel.bits = bits
+        return removal
+
+    Removal.begin = permuted
 
 
 class Clock:
@@ -95,7 +147,15 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
     from hwq.allocate.refine import RefineOptions
     from hwq.flow.refine import refine as run_refine
 
-    chosen = RefineOptions(**json.loads(options))
+    told = json.loads(options)
+    seed, prices = told.pop("shuffle", 0), told.pop("prices", "measured")
+    if "ways" in told:
+        told["ways"] = tuple((portion, trust) for portion, trust in told["ways"])
+    chosen = RefineOptions(**told)
+    if prices == "ebops":
+        digits_by_ebops()
+    elif prices == "placebo":
+        digits_elsewhere(seed)
 
     def work(clock: Clock) -> None:
         run_refine(Path(source), out=Path(out), point="all", options=chosen, tell=clock.tick, progress=clock.tick)
