@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from da4ml.codegen import VerilogModel
 from da4ml.converter import trace_model
-from da4ml.trace import HWConfig, comb_trace
+from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 from hgq.utils import trace_minmax
 from hgq.utils.sugar import BetaScheduler, FreeEBOPs, PieceWiseSchedule
 
@@ -73,12 +73,13 @@ def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray],
         # its integer bits must cover what it will see, as its authors do before they export
         trace_minmax(model, seen, batch_size=4096, verbose=0)
         ebops = peer.exact_ebops(model)
-        solved = comb_trace(*trace_model(model, HWConfig(1, -1, -1)))
+        solved = comb_trace(*trace_model(model, HWConfig(1, -1, -1), inputs=(rounded_inputs(model),)))
         place = folder / f"{number:04d}"
         VerilogModel(solved, "peer_top", place, latency_cutoff=1, print_latency=False).write()
         accuracy = {}
         for part in ("val", "test"):
-            scores = solved.predict(np.asarray(parts[f"x_{part}"], np.float64), n_threads=1)
+            rounded = keras.ops.convert_to_numpy(model.layers[0].iq(parts[f"x_{part}"], training=False))
+            scores = solved.predict(np.asarray(rounded, np.float64), n_threads=1)
             accuracy[part] = float((scores.argmax(1) == parts[f"y_{part}"]).mean())
         keras_scores = model.predict(parts["x_test"], batch_size=4096, verbose=0)
         keras_accuracy = float((keras_scores.argmax(1) == parts["y_test"]).mean())
@@ -87,6 +88,12 @@ def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray],
             | {f"{part}_accuracy": value for part, value in accuracy.items()}
         )
     return points
+
+
+def rounded_inputs(model: keras.Model) -> FixedVariableArray:
+    """Inputs that come rounded as the first layer wants them: the host does that, as for hwq, and the design has no adder for it."""
+    kept, whole, fraction = (keras.ops.convert_to_numpy(v)[0].astype(np.int64) for v in model.layers[0].iq.quantizer.kif)
+    return FixedVariableArray.from_kif(kept, whole, fraction, HWConfig(1, -1, -1))
 
 
 if __name__ == "__main__":
