@@ -17,7 +17,6 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BOARD = "xcvu9p"
-LEAST, MOST = 64.0, 65536.0  # LUT between which areas are taken, where a case says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,9 @@ def hypervolume(found: Iterable[Found], case: Case) -> float:
     """
     kept = [f for f in front(found) if f.lut < case.lut]
     ends = [*(f.lut for f in kept[1:]), case.lut]
-    return sum(100 * (one.test_accuracy - case.accuracy) * math.log2(end / one.lut) for one, end in zip(kept, ends, strict=True))
+    return sum(
+        100 * max(one.test_accuracy - case.accuracy, 0.0) * math.log2(end / one.lut) for one, end in zip(kept, ends, strict=True)
+    )
 
 
 def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64) -> tuple[float, float, float]:
