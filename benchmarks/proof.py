@@ -54,6 +54,7 @@ class Found:
     lut: float
     val_accuracy: float
     test_accuracy: float
+    ebops: float = 0.0
 
 
 def ask(script: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     for p in RunDir.open(run).points():
         graph = verify(parse(p.graph_path.read_text()))
         lut = price(graph) if price else resources(f"{run.name}, point {p.id}", optimise(graph), AdderOptions())["lut"]
-        found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0))
+        found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0, p.ebops))
     return sorted(found, key=lambda f: f.lut)
 
 
@@ -120,12 +121,13 @@ def hypervolume(found: Iterable[Found], case: Case) -> float:
     )
 
 
-def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64) -> tuple[float, float, float]:
+def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64, cost: str = "lut") -> tuple[float, float, float]:
     """(geometric mean of LUT of mine / theirs at equal test accuracy, the lowest and the highest accuracy of the range).
 
-    log LUT is interpolated over test accuracy between the points of each front, over all accuracies that both fronts have.
+    log LUT is interpolated over test accuracy between the points of each front, over all accuracies that both fronts have. `cost` may
+    be "ebops" instead.
     """
-    a, b = (rising(f) for f in (mine, theirs))
+    a, b = (rising(f, cost) for f in (mine, theirs))
     low, high = max(a[0][0], b[0][0]), min(a[-1][0], b[-1][0])
     if not high > low:
         return math.nan, low, high
@@ -134,12 +136,12 @@ def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64) -
     return math.exp(sum(logs) / steps), low, high
 
 
-def rising(found: Iterable[Found]) -> list[tuple[float, float]]:
-    """(test accuracy, log LUT) of the points that none cheaper reaches in test accuracy, rising in both."""
+def rising(found: Iterable[Found], cost: str = "lut") -> list[tuple[float, float]]:
+    """(test accuracy, log cost) of the points that none cheaper reaches in test accuracy, rising in both."""
     kept: list[tuple[float, float]] = []
-    for one in sorted(found, key=lambda f: (f.lut, -f.test_accuracy)):
+    for one in sorted(found, key=lambda f: (getattr(f, cost), -f.test_accuracy)):
         if not kept or one.test_accuracy > kept[-1][0]:
-            kept.append((one.test_accuracy, math.log(one.lut)))
+            kept.append((one.test_accuracy, math.log(max(getattr(one, cost), 1.0))))
     return kept
 
 
