@@ -40,9 +40,9 @@ class Case:
 CASES = {
     case.name: case
     for case in (
-        Case("digits", "mlp:64,32", 0.80, 8192, quick={"epochs": 200}),
-        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048}, {"epochs": 15}),
-        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024}, {"epochs": 15}),
+        Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, {"epochs": 200}),
+        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}),
+        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}),
     )
 }
 
