@@ -1,0 +1,137 @@
+"""Do measured prices help? Arms that differ in the price of a bit alone, compared by what Yosys makes of their networks.
+
+    python benchmarks/feedback.py [--check] [--quick] [--data NAME ...] [--stage train|refine ...] [--seeds N] [--out DIR] [--json FILE]
+
+train       hwq train with prices of bits: EBOPs, measured (--costs measured: the fitted model, linearised around the network), or
+            placebo: the measured ones, permuted between layers and terms
+refine      hwq refine of what was trained on EBOPs, with prices of digits: the EBOPs that go with each, measured (the bits of adder
+            that it frees), or placebo: these bits, each told of another digit
+
+Same seeds, splits, epochs and architecture. A front's hypervolume is the area of test accuracy over log2 LUT (inverters counted, as
+benchmarks/adders.py does) that it has above a corner, in points of a hundred x octaves; at each number of LUTs the point counts that
+validation rows choose. Arms are compared seed by seed: paired t-test and Wilcoxon's signed-rank test, both two-sided. Jets come from
+$HWQ_DATA/jets_regen.npz, MNIST from $HWQ_DATA/mnist.npz or keras.datasets' file. With --out, a second call goes on where the first
+was stopped. --quick: digits, 3 seeds, few epochs, predicted LUTs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import mean
+
+from proof import CASES, Case, Found, hypervolume, lut_ratio, once, points
+from table import Row, failures, shown, write
+
+ARMS = {"ebops": {}, "measured": {"costs": "measured"}, "placebo": {"costs": "measured", "placebo": True}}
+STAGES = ("train", "refine")
+WAYS = [[0.04, 0.3]]  # of refining: one way, in larger portions than by default
+P_BAR = 0.05
+
+
+def run_of(case: Case, stage: str, arm: str, seed: int, options: argparse.Namespace) -> Path:
+    """The run of an arm, made or gone on with where it is not finished."""
+    folder = options.out / case.name
+    if stage == "refine":
+        source = run_of(case, "train", "ebops", seed, options)
+        run = folder / f"ebops-{seed}-refined-{arm}"
+        told = {"prices": arm, "shuffle": seed, "ways": WAYS}
+        once(run.with_name(f"{run.name}.json"), "proof_worker.py", "refine", source, run, json.dumps(told))
+        return run
+    settings = {"seed": seed, "model": case.model, **case.settings, **(case.quick if options.quick else {}), **ARMS[arm]}
+    run = folder / f"{arm}-{seed}"
+    once(run.with_name(f"{run.name}.json"), "proof_worker.py", "train", case.spec, run, json.dumps(settings))
+    return run
+
+
+def measured(case: Case, stage: str, arm: str, seed: int, options: argparse.Namespace) -> list[Found]:
+    """The points of one run, trained, refined and measured as far as that is not there yet."""
+    found = points(run_of(case, stage, arm, seed, options), predicted=options.predicted)
+    told = f"{case.name}, {stage}, seed {seed}, {arm}: {hypervolume(found, case):.2f}; {told_points(found)}"
+    print(told, file=sys.stderr, flush=True)
+    return found
+
+
+def told_points(found: Sequence[Found]) -> str:
+    return " ".join(f"{100 * f.test_accuracy:.1f}%/{f.lut:.0f}" for f in found)
+
+
+def paired(differences: Sequence[float]) -> tuple[float, float]:
+    """p of the paired t-test and of Wilcoxon's signed-rank test, both two-sided; 1 where nothing differs."""
+    from scipy import stats
+
+    if len(differences) < 2 or not any(differences):
+        return 1.0, 1.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue), float(stats.wilcoxon(differences).pvalue)
+
+
+def rows(options: argparse.Namespace) -> Iterator[Row]:
+    """Each arm against EBOPs on each data set, then over all."""
+    for stage in options.stage:
+        every: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        for name in options.data:
+            case = CASES[name]
+            found = {(arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in ARMS}
+            areas = {key: hypervolume(front, case) for key, front in found.items()}
+            for arm in ("measured", "placebo"):
+                pairs = [(areas[arm, seed], areas["ebops", seed]) for seed in range(options.seeds)]
+                relative = [100 * (mine / base - 1) for mine, base in pairs]
+                every[arm] += relative
+                group = f"{stage}, {name}"
+                yield Row(group, arm, "hypervolume, mean", mean(a for a, _ in pairs), "%·octaves", mean(b for _, b in pairs))
+                ratios = [lut_ratio(found[arm, seed], found["ebops", seed])[0] for seed in range(options.seeds)]
+                ratios = [r for r in ratios if not math.isnan(r)]
+                if ratios:
+                    yield Row(group, arm, "LUT at equal accuracy / ebops", math.exp(mean(map(math.log, ratios))), "x", 1.0)
+                yield from compared(group, arm, relative)
+        if len(options.data) > 1:
+            for arm in ("measured", "placebo"):
+                yield from compared(f"{stage}, all", arm, every[arm])
+
+
+def compared(group: str, arm: str, relative: Sequence[float]) -> Iterator[Row]:
+    """The gain over EBOPs, and how likely chance alone makes one so large; the bars of the proof."""
+    gain, (by_t, by_rank) = mean(relative), paired(relative)
+    yield Row(group, arm, "hypervolume gained", gain, "%")
+    yield Row(group, arm, "seeds with a gain", sum(r > 0 for r in relative), f"of {len(relative)}")
+    yield Row(group, arm, "p, Wilcoxon", by_rank, "")
+    yield Row(group, arm, "p, paired t", by_t, "")
+    # figures that must not be above a limit: what chance has in a gain, and whether the placebo has one that chance does not make
+    if arm == "measured":
+        yield Row(group, arm, "p of a gain", by_t if gain > 0 else 1.0, "", None, P_BAR)
+    else:
+        yield Row(group, arm, "better with p < 0.05", float(gain > 0 and by_t < P_BAR), "", None, 0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure falls short of its bar")
+    parser.add_argument("--quick", action="store_true", help="digits, 3 seeds, few epochs, predicted LUTs")
+    parser.add_argument("--data", nargs="+", choices=CASES, help="default: digits jets mnist")
+    parser.add_argument("--stage", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--seeds", type=int, help="how many; default 5")
+    parser.add_argument("--predicted", action="store_true", help="LUTs of the fitted model of compiled designs, without Yosys")
+    parser.add_argument("--out", type=Path, help="folder of the runs, from which a second call goes on; default a temporary one")
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    options = parser.parse_args()
+    options.data = options.data or (["digits"] if options.quick else list(CASES))
+    options.seeds = options.seeds or (3 if options.quick else 5)
+    options.predicted |= options.quick
+    options.out = (options.out or Path(tempfile.mkdtemp(prefix="hwq-feedback-"))).resolve()
+    found = list(rows(options))
+    print(shown(found))
+    if options.json:
+        write(found, options.json)
+    short = failures(found)
+    for line in short:
+        print(f"short of the bar: {line}", file=sys.stderr)
+    return 1 if short and options.check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What benchmarks/feedback.py and benchmarks/frontier.py share: data sets, runs in a cache folder, LUTs of points, areas and ratios of fronts.
+
+Everything is kept under the folder: a run goes on from its last checkpoint, a finished one and a synthesised design cost nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+BOARD = "xcvu9p"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A data set, the network on it, and the corner from which areas are measured: accuracy and LUT that no front should be worse than."""
+
+    name: str
+    model: str
+    accuracy: float
+    lut: float
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> str:
+        """What hwq loads: jets come from $HWQ_DATA/jets_regen.npz where that is."""
+        file = Path(os.environ.get("HWQ_DATA", ".")) / f"{self.name}_regen.npz"
+        return str(file) if file.is_file() else self.name
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, {"epochs": 200}),
+        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}),
+        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finished network."""
+
+    lut: float
+    val_accuracy: float
+    test_accuracy: float
+    ebops: float = 0.0
+
+
+def ask(script: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
+    """The JSON that a worker's process prints last; it runs on one thread."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+    env = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [python, str(HERE / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def once(path: Path, script: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
+    """As `ask`, kept in a file."""
+    if not path.is_file():
+        answer = ask(script, *arguments, python=python)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        part.write_text(json.dumps(answer))
+        part.replace(path)
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
+
+
+def points(run: Path, *, predicted: bool) -> list[Found]:
+    """The points of a run with their LUTs, inverters counted, cheapest first; or with those that the model of compiled designs predicts."""
+    from adders import resources
+
+    from hwq.flow.derived import price_for
+    from hwq.ir import parse, verify
+    from hwq.passes import optimise
+    from hwq.passes.adders import AdderOptions
+    from hwq.rundir import RunDir
+
+    price = price_for(BOARD, None) if predicted else None
+    found = []
+    for p in RunDir.open(run).points():
+        graph = verify(parse(p.graph_path.read_text()))
+        lut = price(graph) if price else resources(f"{run.name}, point {p.id}", optimise(graph), AdderOptions())["lut"]
+        found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0, p.ebops))
+    return sorted(found, key=lambda f: f.lut)
+
+
+def front(found: Iterable[Found]) -> list[Found]:
+    """Those that validation rows say are better than every cheaper one, cheapest first: the test rows choose nothing."""
+    kept: list[Found] = []
+    for one in sorted(found, key=lambda f: (f.lut, -f.val_accuracy)):
+        if not kept or one.val_accuracy > kept[-1].val_accuracy:
+            kept.append(one)
+    return kept
+
+
+def hypervolume(found: Iterable[Found], case: Case) -> float:
+    """Points of a hundred x octaves: the area between the front and the case's corner, test accuracy over log2 LUT.
+
+    For each number of LUTs the point counts that validation rows would choose within it. LUTs are taken from the corner downwards.
+    """
+    kept = [f for f in front(found) if f.lut < case.lut]
+    ends = [*(f.lut for f in kept[1:]), case.lut]
+    return sum(
+        100 * max(one.test_accuracy - case.accuracy, 0.0) * math.log2(end / one.lut) for one, end in zip(kept, ends, strict=True)
+    )
+
+
+def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64, cost: str = "lut") -> tuple[float, float, float]:
+    """(geometric mean of LUT of mine / theirs at equal test accuracy, the lowest and the highest accuracy of the range).
+
+    log LUT is interpolated over test accuracy between the points of each front, over all accuracies that both fronts have. `cost` may
+    be "ebops" instead.
+    """
+    a, b = (rising(f, cost) for f in (mine, theirs))
+    low, high = max(a[0][0], b[0][0]), min(a[-1][0], b[-1][0])
+    if not high > low:
+        return math.nan, low, high
+    levels = [low + (high - low) * k / (steps - 1) for k in range(steps)]
+    logs = [_at(a, level) - _at(b, level) for level in levels]
+    return math.exp(sum(logs) / steps), low, high
+
+
+def rising(found: Iterable[Found], cost: str = "lut") -> list[tuple[float, float]]:
+    """(test accuracy, log cost) of the points that none cheaper reaches in test accuracy, rising in both."""
+    kept: list[tuple[float, float]] = []
+    for one in sorted(found, key=lambda f: (getattr(f, cost), -f.test_accuracy)):
+        if not kept or one.test_accuracy > kept[-1][0]:
+            kept.append((one.test_accuracy, math.log(max(getattr(one, cost), 1.0))))
+    return kept
+
+
+def _at(curve: Sequence[tuple[float, float]], level: float) -> float:
+    import numpy as np
+
+    return float(np.interp(level, [x for x, _ in curve], [y for _, y in curve]))
