@@ -17,7 +17,12 @@ METHODS = "hgq,shift,uniform,prune"
 
 @click.command()
 @click.argument("data")
-@click.option("--methods", default=METHODS, show_default=True, help="Names with commas between; a variant behind a colon: shift:2.")
+@click.option(
+    "--methods",
+    default=METHODS,
+    show_default=True,
+    help="Names with commas between, also refine, ptq, allocate; a variant behind a colon: shift:2.",
+)
 @click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
 @click.option(
     "--seeds", default=3, show_default=True, help="How many splits, seeds 0, 1, 2 ...; take more where test rows are few."
