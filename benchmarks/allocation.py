@@ -15,12 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from table import Row, failures, shown, write
+
+from hwq.data import Dataset
+from hwq.flow.allocate import AllocateOptions, Search
+from hwq.flow.float_model import FloatModel
 
 BOARD = "xcvu9p"
 
@@ -176,51 +180,46 @@ def _budgets(bench: Bench, data: str) -> dict[str, Any]:
     A budget is lost too where nothing fits, or where a uniform width within it diverges as little.
     """
     from hwq.errors import NothingFitsError
-    from hwq.flow.allocate import AllocateOptions
-    from hwq.flow.allocate import allocate as run_allocate
+    from hwq.flow.allocate import prepare
 
     run = bench.trained(data, 0, SMALL[data], epochs=20, population=1)
-    plain = _plain(bench, run, data)
+    search = prepare(*_float(run, data), bench.scratch / "trials", BOARD, AllocateOptions(1.0, costs=bench.costs, **WIDTHS))
+    plain = _plain(search)
     low, high = min(lut for lut, _ in plain), max(lut for lut, _ in plain)
     found: dict[str, Any] = {"budgets": 6 if bench.quick else 8, "lost": 0, "over": 0, "errors": []}
     for budget in np.geomspace(low * 1.02, high, found["budgets"]):
-        options = AllocateOptions(float(budget), costs=bench.costs, **WIDTHS)
+        alone = replace(search, glue=0.0, trials=[])
         try:
-            summary = run_allocate(str(run), data, bench.scratch / f"allocated-{data}-{budget:.0f}", board=BOARD, options=options)
+            trial, _ = alone.within(float(budget))
         except NothingFitsError:
             found["lost"] += 1
             continue
-        chosen = next(t for t in summary.trials if t.measured == summary.lut)
-        found["errors"].append(summary.prediction_error)
-        found["over"] += summary.lut > budget
-        beaten = chosen.divergence < min(loss for lut, loss in plain if lut <= budget)
-        found["lost"] += not beaten
-        print(f"{data}, {budget:.0f} LUT: {summary.lut:.0f}, divergence {chosen.divergence:.4g}, beaten {beaten}", file=sys.stderr)
+        found["errors"].append(abs(trial.predicted - trial.measured) / trial.measured)
+        found["over"] += trial.measured > budget
+        best = min(loss for lut, loss in plain if lut <= budget)
+        found["lost"] += trial.divergence >= best
+        told = f"{data}, {budget:.0f} LUT: {trial.measured:.0f}, predicted {trial.predicted:.0f}, {len(alone.trials)} trials"
+        print(f"{told}; divergence {trial.divergence:.4g}, the best uniform width {best:.4g}", file=sys.stderr, flush=True)
     return found
 
 
-def _plain(bench: Bench, run: Path, data: str) -> list[tuple[float, float]]:
-    """LUTs and divergence of every uniform width."""
-    from hwq.allocate.quantise import coarse_rows, quantised, uniform
-    from hwq.allocate.sensitivity import answers, divergence
+def _plain(search: Search) -> list[tuple[float, float]]:
+    """LUTs and divergence of every uniform width, measured as the trials are."""
+    from hwq.allocate.quantise import quantised, uniform
+
+    network = search.network
+    graphs = [
+        quantised(network.fine, uniform(network.fine, b.weights, b.activations), network.rows) for b in search.options.choices
+    ]
+    return [(search.measure(graph), search.loss(graph)) for graph in graphs]
+
+
+def _float(run: Path, data: str) -> tuple[FloatModel, Dataset]:
     from hwq.data import load
-    from hwq.flow.derived import begin, copied, described, write_point
     from hwq.flow.float_model import read_float
-    from hwq.rundir import RunDir
 
     dataset = load(data, seed=0)
-    network = read_float(str(run), dataset)
-    wanted = answers(network.fine, network.rows)
-    meta = {"config": {"model": str(run), "seed": 0}, "dataset": described(dataset), "derived": {"method": "uniform widths"}}
-    out = begin(bench.scratch / f"uniform-{data}", meta, copied(RunDir.open(run).vectors_path))
-    plain = []
-    for number, (w, a) in enumerate(itertools.product(WIDTHS["weight_bits"], WIDTHS["activation_bits"])):
-        graph = quantised(network.fine, uniform(network.fine, w, a), network.rows)
-        if not (out.point_folder(f"{number:04d}") / "point.json").is_file():
-            write_point(out, f"{number:04d}", graph, dataset)
-        loss = divergence(wanted, answers(graph, coarse_rows(network.fine, graph, network.rows)))
-        plain.append((bench.lut(out.path, f"{number:04d}"), loss))
-    return plain
+    return read_float(str(run), dataset), dataset
 
 
 ROWS: dict[str, Callable[[Bench], list[Row]]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, diverg
 from hwq.allocate.statistics import linear_nodes
 from hwq.boards import load as load_board
 from hwq.data import Dataset, load
-from hwq.errors import NothingFitsError, UsageError
+from hwq.errors import NothingFitsError, ToolError, UsageError
 from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import Bench, cost_table
@@ -97,7 +96,7 @@ class AllocateSummary:
 
 
 @dataclass(slots=True)
-class _Search:
+class Search:
     """One allocation: the tables, and how whole designs are made, judged and measured."""
 
     network: FloatModel
@@ -207,7 +206,7 @@ def allocate(
 
     Args:
         model, data: as `hwq.flow.ptq.ptq` takes them.
-        out: the run; trials are a run of their own below it, operators are kept in the store.
+        out: the run; what operators and trials cost is kept in the store.
         jobs: tools at a time.
 
     Raises:
@@ -225,35 +224,42 @@ def allocate(
     run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
     if run.meta()["state"] != "trained":
         network = network or read_float(model, dataset, seed=options.seed)
-        trials = begin(out / "trials", meta, drawn(dataset, options.seed))
-        search = _prepared(network, dataset, trials, board, options, store_path, jobs, say)
+        search = prepare(network, dataset, out / "trials", board, options, store_path=store_path, jobs=jobs, notice=say)
         trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)
         told = {"chosen": asdict(trial), "trials": [asdict(t) for t, _ in search.trials], "costs": options.costs}
         write_point(run, "0000", graph, dataset, more={"allocation": told})
+        if options.costs == "measured":
+            _proven(run, board, store_path, trial.measured, say)
         run.save_meta({**run.meta(), **network.meta(), "state": "trained"})
     return _summary(run)
 
 
-def _prepared(
+def prepare(
     network: FloatModel,
     dataset: Dataset,
-    trials: RunDir,
+    folder: Path,
     board: str,
     options: AllocateOptions,
-    store_path: Path | str | None,
-    jobs: int,
-    say: Notice,
-) -> _Search:
-    """Sensitivities and costs, and how a whole design is measured."""
+    *,
+    store_path: Path | str | None = None,
+    jobs: int = 2,
+    notice: Notice | None = None,
+) -> Search:
+    """Sensitivities and costs, and how a whole design is measured.
+
+    Args:
+        folder: where tools work on what is not in the store yet.
+
+    Raises:
+        BoardError, ToolError, ReportError.
+    """
+    say = notice or (lambda text: None)
     groups = [node.name for node in linear_nodes(network.fine)]
-    price = price_for(board, store_path)
-    lut: Callable[[Graph], float] = price
-    whole: Callable[[Graph], float] = price
+    lut: Callable[[Graph], float] = price_for(board, store_path)
     if options.costs == "measured":
         chosen = load_board(board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
-        bench = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), trials.path.parent / "operators", jobs)
-        lut, whole = bench.lut, partial(_whole, trials, dataset, board, store_path, say)
+        lut = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), folder, jobs).lut
     every = _Every(say)
     costs = cost_table(network.fine, groups, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]
@@ -261,20 +267,23 @@ def _prepared(
         loss = by_divergence(network.fine, groups, options.choices, rows, progress=every("sensitivities"))
     else:
         loss = by_roundoff(network.fine, groups, options.choices)
-    return _Search(network, dataset, options, Table(loss, costs), groups, whole, say)
+    return Search(network, dataset, options, Table(loss, costs), groups, lut, say)
 
 
-def _whole(trials: RunDir, dataset: Dataset, board: str, store_path: Path | str | None, say: Notice, graph: Graph) -> float:
-    """LUTs of a whole design: proven, synthesised, stored, as `hwq synth` does."""
+def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: float, say: Notice) -> None:
+    """Prove and synthesise the chosen design as `hwq synth` does; the trials before it were synthesised alone.
+
+    Raises:
+        ToolError: the tool made another design of the same files.
+    """
     from hwq.flow.synth import synth
-    from hwq.ir import digest
 
-    known = {read_json(p.folder / "point.json").get("design"): p.id for p in trials.points()}
-    point = known.get(digest(graph)) or f"{len(known):04d}"
-    if digest(graph) not in known:
-        write_point(trials, point, graph, dataset, more={"design": digest(graph)})
-    _, (result,) = synth(trials.path, board, point=point, store_path=store_path, tell=lambda p, what: say(f"  trial {p}: {what}"))
-    return float(result.measurement.resources.lut or 0.0) if result.measurement else 0.0
+    _, (result,) = synth(run.path, board, store_path=store_path, tell=lambda p, what: say(f"  {what}"))
+    lut = result.measurement.resources.lut if result.measurement else None
+    if lut != measured:
+        raise ToolError(
+            f"the same design had {measured:g} LUT as a trial and {lut} now", hint="call it again: the store keeps both"
+        )
 
 
 class _Every:

@@ -12,12 +12,16 @@ from networks import random_network
 
 from hwq.allocate.refine import Judged, RefineOptions
 from hwq.data import load
-from hwq.errors import DataError, MismatchError, ModelError, NothingFitsError, RunError, UsageError
+from hwq.errors import DataError, MismatchError, ModelError, NothingFitsError, RunError, ToolError, UsageError
+from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
-from hwq.flow.derived import data_of, prove
+from hwq.flow.derived import Price, data_of, prove
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
 from hwq.flow.refine import refine
-from hwq.ir import parse, verify
+from hwq.flow.synth import SynthResult
+from hwq.ir import Graph, parse, verify
+from hwq.measure.measurement import Key, Measurement
+from hwq.reports.types import Latency, Resources, Timing
 from hwq.rundir import RunDir
 from hwq.sim.reference import predict
 from hwq.train import trainer
@@ -131,6 +135,37 @@ def test_allocation_keeps_its_budget_and_beats_no_limit_at_all(trained: Path, tm
     assert allocate(str(trained), "digits", tmp_path / "small", options=replace(options, budget=2600.0)) == costs["small"]
     with pytest.raises(NothingFitsError, match="no design was measured within 3 LUT; the smallest had"):
         allocate(str(trained), "digits", tmp_path / "none", options=replace(options, budget=3.0))
+
+
+class Tool:
+    """Operators and whole designs by the compiled graph, as a tool would measure them; `counted` is how often it ran."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.counted, self.later, self.price = 0, 0.0, Price(None)
+        monkeypatch.setattr(flow, "Bench", lambda *_: self)
+        monkeypatch.setattr("hwq.flow.synth.synth", self.synth)
+
+    def lut(self, graph: Graph) -> float:
+        self.counted += 1
+        return float(self.price(graph))
+
+    def synth(self, run: Path, board: str, **_: object) -> tuple[None, list[SynthResult]]:
+        (point,) = RunDir.open(run).points()
+        key = Key("d", "p", "design", board, "yosys", "0.70", "synth")
+        lut = self.price(parse(point.graph_path.read_text())) + self.later
+        measured = Measurement(key, "f", Resources(lut=lut), Timing(), Latency())
+        return None, [SynthResult(point, run, (measured,), {"mismatches": 0}, (), False)]
+
+
+def test_measured_costs_and_the_proof_of_what_is_chosen(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tool = Tool(monkeypatch)
+    options = AllocateOptions(6000.0, weight_bits=(2, 4), activation_bits=(5,), best=1)
+    summary = allocate(str(trained), "digits", tmp_path / "run", options=options)
+    assert summary.lut <= 6000 and tool.counted == 2 * 2 + len(summary.trials)
+    tool.later = 1.0  # a finished run is not measured again; a tool that makes up its mind anew is told of
+    assert allocate(str(trained), "digits", tmp_path / "run", options=options) == summary
+    with pytest.raises(ToolError, match="as a trial"):
+        allocate(str(trained), "digits", tmp_path / "other", options=options)
 
 
 def test_the_fewest_luts_that_keep_the_accuracy(trained: Path, tmp_path: Path) -> None:
