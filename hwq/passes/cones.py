@@ -254,4 +254,5 @@ def _looked_up(builder: CircuitBuilder, cones: _Cones, wire: int, choice: _Choic
     for leaf in choice.leaves:
         fields.append((builder.wrap(new[leaf], 0, (1 << cones.widths[leaf]) - 1), cones.widths[leaf]))
     address = builder.joined(fields)
-    return builder.table(address, choice.entries[: builder.bounds(address)[1] + 1], frac)
+    low, high = builder.bounds(address)
+    return builder.table(address, choice.entries[low : high + 1], frac)

@@ -113,6 +113,21 @@ def test_a_look_up_table_of_four_inputs_bounds_the_address() -> None:
     assert boards.load("xcvu9p").lut_inputs == 6 and boards.load("ulx3s-85f").lut_inputs == 4
 
 
+def test_fields_that_are_never_zero() -> None:
+    """Codes of 8 bits to [2, 3] and to [-2, 1], their product saturated: the lowest address is 2."""
+    codes = np.arange(256)[None]
+    nodes = inputs((0, 8))
+    for name, values in (("few", 2 + codes % 2), ("signed", codes // 2 % 4 - 2)):
+        types = TypeArray.of(np.full((1, 256), name == "signed"), np.full((1, 256), 2), 0)
+        nodes.append(make_node(name, "table", nodes[:1], attrs={"values": Constant(values, types), "index": (0,)}))
+    nodes.append(make_node("product", "multiply", nodes[1:]))
+    nodes.append(make_node("y", "quantize", nodes[-1:], type=TypeArray.of([1], [3], 0, Rounding.TRN, Overflow.SAT)))
+    graph = graph_of(nodes, "y")
+    found = tabulate(lower(graph))
+    assert found.count(Opcode.TABLE) > lower(graph).count(Opcode.TABLE)
+    assert (found.evaluate(every_code(graph)) == evaluate(graph, every_code(graph))).all()
+
+
 CASES = [
     ((1, 3), (0, 2)),
     ((1, 2), (1, 2), (0, 1)),
