@@ -10,8 +10,9 @@ from typing import Any
 from hwq.cost.prices import Prices
 from hwq.train.config import TrainConfig
 
-GAIN = 0.3  # part of the logarithmic error that beta takes up in an epoch
-STRIDE = 0.15  # beta's greatest change in an epoch, as a logarithm
+GAIN, STRIDE = 1.0, 0.5  # of the logarithmic error that beta takes up in an epoch, and beta's greatest change, as a logarithm
+ROOM = 0.94  # of a budget is steered for: ranges that are traced at the end need some bits more than the running ones
+LEAD_GAIN, LEAD_STRIDE = 0.3, 0.15  # the same where a network is near its budget already
 
 
 @dataclass(slots=True)
@@ -55,15 +56,16 @@ class Control:
         used = [self.config.budgeted(c) for c in costs]
         if self.first_cost is None:
             self.first_cost = used[0]
-        limit = next(iter(self.config.budget.values()))
+        limit = ROOM * next(iter(self.config.budget.values()))
         share = 1.0 if phase != "bits" else min(1.0, (epoch + 1) / max(0.7 * self.config.trunk_epochs, 1))
         allowed = self.first_cost * (limit / self.first_cost) ** share if self.first_cost > limit else limit
-        self.betas = [self._next(beta, cost, allowed) for beta, cost in zip(self.betas, used, strict=True)]
+        self.betas = [_next(beta, cost, allowed, GAIN, STRIDE) for beta, cost in zip(self.betas, used, strict=True)]
 
     def lead(self, member: int, cost: float, allowed: float) -> None:
         """Set one network's next beta from what it costs and what it may cost now."""
-        self.betas[member] = self._next(self.betas[member], cost, allowed)
+        self.betas[member] = _next(self.betas[member], cost, allowed, LEAD_GAIN, LEAD_STRIDE)
 
-    def _next(self, beta: float, cost: float, allowed: float) -> float:
-        error = math.log(max(cost, 1e-9) / allowed)
-        return beta * math.exp(max(-STRIDE, min(STRIDE, GAIN * error)))
+
+def _next(beta: float, cost: float, allowed: float, gain: float, stride: float) -> float:
+    error = math.log(max(cost, 1e-9) / allowed)
+    return beta * math.exp(max(-stride, min(stride, gain * error)))
