@@ -14,7 +14,7 @@ import math
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from hwq.passes.adders.problem import Problem, Solution
 from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
+from hwq.reports.types import Resources
 from hwq.reports.yosys import read_stat
 from hwq.sim.reference import evaluate
 from hwq.tools.yosys import run_script
@@ -197,6 +198,21 @@ def _matrix_rows(case: Matrix) -> Iterator[Row]:
     yield Row("adders", case.name, "solve, peak memory", mine["peak_mb"], "MB", theirs.peak_mb, case.peak_mb)
 
 
+def synthesised(files: Mapping[str, str]) -> Resources:
+    """What Yosys makes of files by path, with yosys/synth.ys among them; known files are not run again."""
+    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:20]
+    stat = environments.cache_folder() / f"yosys-{digest}.json"
+    if not stat.is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            for path, content in files.items():
+                target = Path(folder) / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(content)
+            run_script("yosys/synth.ys", cwd=Path(folder), log=Path(folder) / "log", outputs=["yosys/stat.json"])
+            stat.write_text((Path(folder) / "yosys" / "stat.json").read_text())
+    return read_stat(stat)
+
+
 def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = False) -> dict[str, float]:
     """A graph lowered, checked against the reference, pipelined for the default clock, and synthesised; results are kept.
 
@@ -211,17 +227,7 @@ def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = 
     period = board.default_clock
     staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
     files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, period)}
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:20]
-    stat = environments.cache_folder() / f"yosys-{digest}.json"
-    if not stat.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            for path, content in files.items():
-                target = Path(folder) / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(content)
-            run_script("yosys/synth.ys", cwd=Path(folder), log=Path(folder) / "log", outputs=["yosys/stat.json"])
-            stat.write_text((Path(folder) / "yosys" / "stat.json").read_text())
-    found = read_stat(stat)
+    found = synthesised(files)
     features = circuit_features(staged)
     lut, inverters = float(found.lut or 0), float(found.inverters or 0)
     return {

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from table import Row, failures, shown, write
+from table import Row, conclude
 
 from hwq.data import Dataset
 from hwq.flow.allocate import AllocateOptions, Search
@@ -179,7 +179,7 @@ def _budgets(bench: Bench, data: str) -> dict[str, Any]:
 
     A budget is lost too where nothing fits, or where a uniform width within it diverges as little.
     """
-    from hwq.errors import NothingFitsError
+    from hwq.errors import BudgetError
     from hwq.flow.allocate import prepare
 
     run = bench.trained(data, 0, SMALL[data], epochs=20, population=1)
@@ -191,7 +191,7 @@ def _budgets(bench: Bench, data: str) -> dict[str, Any]:
         alone = replace(search, glue=0.0, trials=[])
         try:
             trial, _ = alone.within(float(budget))
-        except NothingFitsError:
+        except BudgetError:
             found["lost"] += 1
             continue
         found["errors"].append(abs(trial.predicted - trial.measured) / trial.measured)
@@ -246,13 +246,7 @@ def main() -> int:
     rows: list[Row] = []
     for name in options.only:
         rows += ROWS[name](bench)
-    print(shown(rows))
-    if options.json:
-        write(rows, options.json)
-    short = failures(rows)
-    for line in short:
-        print(f"short of the bar: {line}", file=sys.stderr)
-    return 1 if short and options.check else 0
+    return conclude(rows, check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

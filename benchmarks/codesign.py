@@ -15,7 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from table import Row, failures, shown, write
+from table import Row, conclude, write
 
 from hwq.boards import load
 from hwq.flow.budget import Budget
@@ -119,13 +119,7 @@ def main() -> int:
         work = arguments.work or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         rows = measure(cases, work)
-    sys.stdout.write(shown(rows) + "\n")
-    if arguments.json:
-        write(rows, arguments.json)
-    short = failures(rows) if arguments.check else []
-    for line in short:
-        sys.stderr.write(f"short: {line}\n")
-    return 1 if short else 0
+    return conclude(rows, check=arguments.check, path=arguments.json)
 
 
 if __name__ == "__main__":

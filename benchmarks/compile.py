@@ -42,13 +42,7 @@ def main() -> int:
         for row in GROUPS[name](quick=options.quick):
             rows.append(row)
             print(f"{row.name}: {table.number(row.value)} {row.unit}", file=sys.stderr, flush=True)
-    print(table.shown(rows))
-    if options.json:
-        table.write(rows, options.json)
-    short = table.failures(rows)
-    if short:
-        print("\nShort of the bar:", *short, sep="\n  ")
-    return int(bool(short) and options.check)
+    return table.conclude(rows, check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from table import Row, failures, shown, write
+from table import Row, conclude
 
 from hwq.cost.experiment import GROUPS
 from hwq.cost.fit import Sample, fit_samples, target_of, usable
@@ -142,13 +142,7 @@ def main() -> int:
     if (models / ROUTED).is_file():
         library = read(models / ROUTED)
         rows += clock(library.rows(), library.key)
-    print(shown(rows))
-    if options.json:
-        write(rows, options.json)
-    short = failures(rows)
-    if short:
-        print("short of the bar:\n  " + "\n  ".join(short), file=sys.stderr)
-    return 1 if short and options.check else 0
+    return conclude(rows, check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

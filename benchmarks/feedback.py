@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import mean
 
 from proof import CASES, Case, Found, hypervolume, lut_ratio, once, points
-from table import Row, failures, shown, write
+from table import Row, conclude
 
 ARMS = {"ebops": {}, "measured": {"costs": "measured"}, "placebo": {"costs": "measured", "placebo": True}}
 STAGES = ("train", "refine")
@@ -123,14 +123,7 @@ def main() -> int:
     options.seeds = options.seeds or (3 if options.quick else 5)
     options.predicted |= options.quick
     options.out = (options.out or Path(tempfile.mkdtemp(prefix="hwq-feedback-"))).resolve()
-    found = list(rows(options))
-    print(shown(found))
-    if options.json:
-        write(found, options.json)
-    short = failures(found)
-    for line in short:
-        print(f"short of the bar: {line}", file=sys.stderr)
-    return 1 if short and options.check else 0
+    return conclude(list(rows(options)), check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

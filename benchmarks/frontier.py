@@ -14,7 +14,6 @@ first was stopped. Jets come from $HWQ_DATA/jets_regen.npz, MNIST from $HWQ_DATA
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import re
@@ -25,10 +24,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 
-import environments
 import numpy as np
 from proof import BOARD, CASES, HERE, Case, Found, lut_ratio, once, points
-from table import Row, failures, shown, write
+from table import Row, conclude
 from train import Bench
 
 DA4ML = "da4ml==0.6.0"
@@ -63,10 +61,10 @@ def flat(case: Case, seed: int, folder: Path) -> Path:
 
 def peer_lut(folder: Path) -> float:
     """LUTs, with inverters, of a folder of da4ml's Verilog through hwq's script."""
+    from adders import synthesised
+
     from hwq import boards
     from hwq.codegen.scripts import script_files
-    from hwq.reports.yosys import read_stat
-    from hwq.tools.yosys import run_script
 
     unused = {f"{TOP}_wrapper.v", "lookup_table.v"}  # the latter wants a file, and these networks have no tables
     sources = [path for path in sorted((folder / "src").rglob("*.v")) if path.name not in unused]
@@ -74,17 +72,7 @@ def peer_lut(folder: Path) -> float:
     script = script_files(TOP, board, board.default_clock)["yosys/synth.ys"]
     script = _ENTRY.sub("read_verilog " + " ".join(f"rtl/{path.name}" for path in sources), script, count=1)
     content = {f"rtl/{path.name}": path.read_text() for path in sources} | {"yosys/synth.ys": script}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
-    stat = environments.cache_folder() / f"yosys-{digest}.json"
-    if not stat.is_file():
-        with tempfile.TemporaryDirectory() as scratch:
-            for name, text in content.items():
-                place = Path(scratch) / name
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_text(text)
-            run_script("yosys/synth.ys", cwd=Path(scratch), log=Path(scratch) / "log", outputs=["yosys/stat.json"])
-            stat.write_text((Path(scratch) / "yosys" / "stat.json").read_text())
-    found = read_stat(stat)
+    found = synthesised(content)
     return float((found.lut or 0) + (found.inverters or 0))
 
 
@@ -159,14 +147,7 @@ def main() -> int:
     options.data = options.data or (["digits"] if options.quick else list(CASES))
     options.seeds = options.seeds or (1 if options.quick else 3)
     options.out = (options.out or Path(tempfile.mkdtemp(prefix="hwq-frontier-"))).resolve()
-    found = list(rows(options))
-    print(shown(found))
-    if options.json:
-        write(found, options.json)
-    short = failures(found)
-    for line in short:
-        print(f"short of the bar: {line}", file=sys.stderr)
-    return 1 if short and options.check else 0
+    return conclude(list(rows(options)), check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from table import Row, failures, shown, write
+from table import Row, conclude
 
 from hwq.data import load
 from hwq.flow.compare import Request, compare
@@ -133,13 +133,7 @@ def main() -> int:
     options = parser.parse_args()
     bench = Bench(options.out or Path(tempfile.mkdtemp(prefix="hwq-methods-")), options.quick)
     rows = [row for name in options.only for row in ROWS[name](bench)]
-    print(shown(rows))
-    if options.json:
-        write(rows, options.json)
-    short = failures(rows)
-    if short:
-        print("short of the bar: " + "; ".join(short), file=sys.stderr)
-    return 1 if short and options.check else 0
+    return conclude(rows, check=options.check, path=options.json)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,3 +56,14 @@ def failures(rows: Iterable[Row]) -> list[str]:
 def write(rows: Sequence[Row], path: Path) -> None:
     """All rows as JSON."""
     path.write_text(json.dumps([{**asdict(row), "met": row.met} for row in rows], indent=1) + "\n")
+
+
+def conclude(rows: Sequence[Row], *, check: bool, path: Path | None = None) -> int:
+    """Show the table, write it to `path`, and name the rows that fall short; the exit code: 1 where there are some and `check` asks."""
+    print(shown(rows))
+    if path is not None:
+        write(rows, path)
+    short = failures(rows)
+    if short:
+        print("short of the bar:", *short, sep="\n  ", file=sys.stderr)
+    return int(bool(short) and check)

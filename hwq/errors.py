@@ -30,10 +30,6 @@ class UsageError(HwqError):
     exit_code = 2
 
 
-class NothingFitsError(UsageError):
-    """A budget, or a limit of what may be lost, that no choice keeps; says what the least is."""
-
-
 class DataError(HwqError):
     """A data set that is missing, malformed, or holds NaN or labels out of range."""
 
@@ -128,6 +124,6 @@ class PreflightError(HwqError):
 
 
 class BudgetError(HwqError):
-    """A search that found no design within its budget, or none as accurate as was asked; what it found is kept."""
+    """No design keeps the budget, or none is as accurate as was asked; says what came nearest."""
 
     exit_code = 14

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwq.errors import NothingFitsError, UsageError
+from hwq.errors import BudgetError, UsageError
 
 Floats = npt.NDArray[np.float64]
 EXACT_GROUPS = 200  # up to which the optimum is proven; beyond, to one part in a hundred thousand
@@ -49,7 +49,7 @@ def solve(table: Table, *, budget: float | None = None, most_loss: float | None 
 
     Raises:
         UsageError: not exactly one limit.
-        NothingFitsError: nothing keeps it; says what the least is.
+        BudgetError: nothing keeps it; says what the least is.
     """
     if (budget is None) == (most_loss is None):
         raise UsageError("give a budget, or a limit of the loss")
@@ -63,9 +63,7 @@ def solve(table: Table, *, budget: float | None = None, most_loss: float | None 
     if not found:
         least = float(np.where(np.isfinite(held), held, np.inf).min(axis=1).sum())
         name = "cost" if budget is not None else "loss"
-        raise NothingFitsError(
-            f"no allocation has a {name} of at most {limit:g}; the least is about {least:g}", hint="a higher limit"
-        )
+        raise BudgetError(f"no allocation has a {name} of at most {limit:g}; the least is about {least:g}", hint="a higher limit")
     return found
 
 

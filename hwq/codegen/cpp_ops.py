@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from hwq.codegen.cpp_text import Section, ap_type, exact, literal, summary, table_array
+from hwq.codegen.cpp_sums import sums
+from hwq.codegen.cpp_text import Section, ap_type, literal, summary, table_array
 from hwq.codegen.cpp_weights import weight_lines, weight_name
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Node
 from hwq.ir.ops import odd_form
 from hwq.ir.ops_pool import max_windows
 from hwq.ir.ops_table import code_counts, rows_of
-from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.ir.windows import LINEAR, WIRING, constants, wiring
 
 
 def _elements(node: Node) -> Iterator[tuple[int, FixedType, str]]:
@@ -31,24 +32,16 @@ def _present(node: Node, element: int) -> bool:
 
 def _linear(node: Node, inputs: Sequence[Node]) -> Section:
     source = inputs[0]
-    kernel, bias = constants(node)
-    k, k_frac = (a.ravel() for a in odd_form(kernel))
-    b, b_frac = (a.ravel() for a in odd_form(bias))
-    lines: list[list[str]] = [[] for _ in range(node.type.size)]
+    k, k_frac = (a.ravel() for a in odd_form(constants(node)[0]))
     weights = weight_lines(node.name, zip(map(int, k[k != 0]), map(int, k_frac[k != 0]), strict=True))
-    for block in blocks(node, source.shape):
-        for window, outputs, biases in zip(block.windows, block.outputs, block.biases, strict=True):
-            for j, out in enumerate(outputs.tolist()):
-                t, name, at = node.type[out], f"{node.name}_{out}", biases[j]
-                if not t.width:
-                    continue
-                lines[out].append(f"{ap_type(t)} {name} = {exact(int(b[at]), int(b_frac[at])) if b[at] else 0};")
-                for i in np.flatnonzero(k[block.weights[:, j]]):
-                    if _present(source, window[i]):
-                        w = block.weights[i, j]
-                        weight = weight_name(node.name, (int(k[w]), int(k_frac[w])))
-                        lines[out].append(f"add_product({name}, {source.name}_{window[i]}, {weight});")
-    return Section(summary(node, describe(node, source)), (*weights, *(line for part in lines for line in part)))
+
+    def product(out: int, element: int, w: int) -> list[str]:
+        if not _present(source, element):
+            return []
+        weight = weight_name(node.name, (int(k[w]), int(k_frac[w])))
+        return [f"add_product({node.name}_{out}, {source.name}_{element}, {weight});"]
+
+    return Section(summary(node, describe(node, source)), (*weights, *sums(node, source, product)))
 
 
 def describe(node: Node, source: Node) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwq.codegen.cpp_text import Section, ap_type, exact, summary
+from hwq.codegen.cpp_sums import sums
+from hwq.codegen.cpp_text import Section, ap_type, summary
 from hwq.fixed import FixedType
 from hwq.ir import Node
 from hwq.ir.ops import odd_form
-from hwq.ir.windows import LINEAR, blocks, constants
+from hwq.ir.windows import LINEAR, constants
 from hwq.passes.wires import csd
 
 Moved = dict[tuple[int, int], str]  # (input element, power of two) -> the variable that holds their product
@@ -48,21 +49,8 @@ def _scaled(node: Node, source: Node, moved: Moved) -> list[str]:
 
 
 def _summed(node: Node, source: Node, moved: Moved) -> list[str]:
-    kernel, bias = constants(node)
-    k, k_frac = (a.ravel() for a in odd_form(kernel))
-    b, b_frac = (a.ravel() for a in odd_form(bias))
-    lines: list[list[str]] = [[] for _ in range(node.type.size)]
-    for block in blocks(node, source.shape):
-        for window, outputs, biases in zip(block.windows, block.outputs, block.biases, strict=True):
-            for j, out in enumerate(outputs.tolist()):
-                t, name, at = node.type[out], f"{node.name}_{out}", biases[j]
-                if not t.width:
-                    continue
-                lines[out].append(f"{ap_type(t)} {name} = {exact(int(b[at]), int(b_frac[at])) if b[at] else 0};")
-                for i in np.flatnonzero(k[block.weights[:, j]]):
-                    w = block.weights[i, j]
-                    lines[out] += _added(node, source, moved, out, int(window[i]), int(k[w]), int(k_frac[w]))
-    return [line for part in lines for line in part]
+    k, k_frac = (a.ravel() for a in odd_form(constants(node)[0]))
+    return sums(node, source, lambda out, element, w: _added(node, source, moved, out, element, int(k[w]), int(k_frac[w])))
 
 
 def _added(node: Node, source: Node, moved: Moved, out: int, element: int, mantissa: int, frac: int) -> list[str]:

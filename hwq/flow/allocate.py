@@ -15,7 +15,7 @@ from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, diverg
 from hwq.allocate.statistics import linear_nodes
 from hwq.boards import load as load_board
 from hwq.data import Dataset, load
-from hwq.errors import NothingFitsError, ToolError, UsageError
+from hwq.errors import BudgetError, ToolError, UsageError
 from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import Bench, cost_table
@@ -136,7 +136,7 @@ class Search:
         """The measured design of least divergence within the budget.
 
         Raises:
-            NothingFitsError: nothing does.
+            BudgetError: nothing does.
         """
         tried: set[tuple[int, ...]] = set()
         for _ in range(ROUNDS):
@@ -152,23 +152,21 @@ class Search:
         fitting = [one for one in self.trials if one[0].measured <= budget]
         if not fitting:
             least = min(t.measured for t, _ in self.trials)
-            raise NothingFitsError(
-                f"no design was measured within {budget:g} LUT; the smallest had {least:g}", hint="a larger budget"
-            )
+            raise BudgetError(f"no design was measured within {budget:g} LUT; the smallest had {least:g}", hint="a larger budget")
         return min(fitting, key=lambda one: one[0].divergence)
 
     def _fitting(self, budget: float) -> list[Chosen]:
         """The best choices within the budget as predicted; where there is none, the cheapest, since a whole may cost less than its parts."""
         try:
             return solve(self.table, budget=budget - self.glue, count=self.options.best)
-        except NothingFitsError:
+        except BudgetError:
             return solve(self.table, most_loss=float(self.table.loss.max(axis=1).sum()) + LEAST_LOSS)
 
     def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
         best = self._within_loss(float(self.table.loss.min(axis=1).sum()), max_loss)
         if best is None:
-            raise NothingFitsError(
+            raise BudgetError(
                 f"even the widest choice loses more than {max_loss:g} points", hint="wider --weight-bits or --activation-bits"
             )
         ends = (float(end.sum()) for end in (self.table.loss.min(axis=1), self.table.loss.max(axis=1)))
@@ -210,7 +208,7 @@ def allocate(
         jobs: tools at a time.
 
     Raises:
-        NothingFitsError: nothing keeps the budget, or the accuracy.
+        BudgetError: nothing keeps the budget, or the accuracy.
         DataError, ModelError, RunError, BoardError, ToolError, ReportError, MismatchError.
     """
     options, say = options or AllocateOptions(), notice or (lambda text: None)

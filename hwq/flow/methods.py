@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from hwq.errors import NothingFitsError, UsageError
+from hwq.errors import BudgetError, UsageError
 from hwq.flow.allocate import AllocateOptions
 from hwq.flow.allocate import allocate as run_allocation
 from hwq.flow.ptq import METHODS as PTQ_METHODS
@@ -154,9 +154,9 @@ def allocate(case: Case) -> list[Path]:
     """Widths by integer programming, a run for each loss; the variant is where costs come from, predicted without.
 
     Raises:
-        NothingFitsError: none of the losses can be kept.
+        BudgetError: none of the losses can be kept.
     """
-    costs, runs, failure = case.variant or "predicted", list[Path](), NothingFitsError("no loss was tried")
+    costs, runs, failure = case.variant or "predicted", list[Path](), BudgetError("no loss was tried")
     for loss in LOSSES:
         out = case.folder / f"loss-{loss:g}"
         options = AllocateOptions(max_loss=loss, activation_bits=ACTIVATIONS, costs=costs, seed=case.seed)
@@ -170,7 +170,7 @@ def allocate(case: Case) -> list[Path]:
                 store_path=case.store_path,
                 notice=case.notice,
             )
-        except NothingFitsError as error:
+        except BudgetError as error:
             failure = error
             if case.notice:
                 case.notice(f"no run for a loss of {loss:g} points: {error.message}")

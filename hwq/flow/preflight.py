@@ -35,7 +35,7 @@ class Expectation:
     """One predicted number beside what the board has.
 
     Attributes:
-        error: relative; the model's leave-one-out error, or 50 % where nothing comparable has been measured.
+        error: relative; the model's error on designs left out of its fit, or 50 % where nothing comparable has been measured.
         measured: whether a cost model stands behind it.
     """
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwq.allocate.milp import Table, solve
-from hwq.errors import UsageError
+from hwq.errors import BudgetError, UsageError
 
 
 def random_table(seed: int, groups: int, choices: int) -> Table:
@@ -57,7 +57,7 @@ def test_the_fewest_luts_within_a_loss(seed: int) -> None:
     every = [c for c in itertools.product(range(4), repeat=4) if table.loss[rows, c].sum() <= limit]
     least = min(float(table.cost[rows, c].sum()) for c in every)
     if not np.isfinite(least):
-        with pytest.raises(UsageError):
+        with pytest.raises(BudgetError):
             solve(table, most_loss=limit)
         return
     assert solve(table, most_loss=limit)[0].cost == pytest.approx(least)
@@ -77,7 +77,7 @@ def test_groups_of_a_family_choose_the_same_option(seed: int) -> None:
 
 def test_a_budget_below_the_least_is_said() -> None:
     table = random_table(0, 3, 3)
-    with pytest.raises(UsageError, match="no allocation has a cost of at most 1"):
+    with pytest.raises(BudgetError, match="no allocation has a cost of at most 1"):
         solve(table, budget=1.0)
     with pytest.raises(UsageError, match="give a budget"):
         solve(table)

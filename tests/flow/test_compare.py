@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from fake_runs import make_run
 
-from hwq.errors import NothingFitsError, RunError, UsageError
+from hwq.errors import BudgetError, RunError, UsageError
 from hwq.flow import compare as flow
 from hwq.flow import methods
 from hwq.flow.compare import Request, compare
@@ -212,7 +212,7 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
 
     def allocated(model: str, data: str, out: Path, **given: Any) -> None:
         if given["options"].max_loss < 1:
-            raise NothingFitsError("even the widest choice loses more")
+            raise BudgetError("even the widest choice loses more")
         asked.append((model, out, given["options"].costs))
 
     monkeypatch.setattr(methods, "run_refine", refined)
@@ -229,7 +229,7 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     assert [run.name for run in methods.allocate(case)] == ["loss-1", "loss-2"] and asked[0][2] == "predicted"
     assert told == [f"no run for a loss of {loss} points: even the widest choice loses more" for loss in ("0.2", "0.5")]
     monkeypatch.setattr(methods, "LOSSES", (0.2,))
-    with pytest.raises(NothingFitsError, match="widest"):
+    with pytest.raises(BudgetError, match="widest"):
         methods.allocate(case)
     with pytest.raises(UsageError, match="no method of hwq ptq"):
         methods.ptq(replace(case, variant="magic"))

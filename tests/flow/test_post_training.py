@@ -12,7 +12,7 @@ from networks import random_network
 
 from hwq.allocate.refine import Judged, RefineOptions
 from hwq.data import load
-from hwq.errors import DataError, MismatchError, ModelError, NothingFitsError, RunError, ToolError, UsageError
+from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunError, ToolError, UsageError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
 from hwq.flow.derived import Price, data_of, prove
@@ -133,7 +133,7 @@ def test_allocation_keeps_its_budget_and_beats_no_limit_at_all(trained: Path, tm
     least = min(t.divergence for t in costs["small"].trials)
     assert min(t.divergence for t in costs["large"].trials) <= least
     assert allocate(str(trained), "digits", tmp_path / "small", options=replace(options, budget=2600.0)) == costs["small"]
-    with pytest.raises(NothingFitsError, match="no design was measured within 3 LUT; the smallest had"):
+    with pytest.raises(BudgetError, match="no design was measured within 3 LUT; the smallest had"):
         allocate(str(trained), "digits", tmp_path / "none", options=replace(options, budget=3.0))
 
 
