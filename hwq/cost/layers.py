@@ -57,13 +57,6 @@ class LayerBits:
         """(n, m): whether there is anything to multiply."""
         return (self.weights > 0) & (self.inputs > 0)[:, None]
 
-    def fewer(self, *, weight: int = 0, activation: int = 0) -> LayerBits:
-        """With so many bits less everywhere, at the low end; nothing falls below 1 bit that is there now."""
-        weights = np.where(self.weights > 0, np.maximum(self.weights - weight, 1), 0)
-        inputs = np.where(self.inputs > 0, np.maximum(self.inputs - activation, 1), 0)
-        at, x_at = self.positions + self.weights - weights, self.input_positions + self.inputs - inputs
-        return LayerBits(self.name, self.source, weights, at, inputs, x_at, self.signed, self.places)
-
 
 def layer_bits(graph: Graph) -> list[LayerBits]:
     """The matrices of a graph, with their digits; several of one node where it is a grouped convolution."""

@@ -1,17 +1,16 @@
-"""Prices for training: a fitted model, linearised around the network as it is, for each layer and each kind of bit.
+"""Prices for training: what a fitted model says of the network as it is, for each layer and each kind of bit.
 
-Around a network, a layer's cost changes as ebops x e + weight_bits x w + activation_bits x a. The three prices of a layer are chosen
-so that taking one bit from all its weights, or from all its inputs, changes the linear cost by as much as the model says; of the many
-that do, those with the largest e, since a bit of a weight costs in proportion to the bits that it meets. What an input costs by
-itself (its relu, table and registers) is in a as well. They hold near that network only: `within` bounds how fast they may move.
+Around a network, a layer's cost changes as e x (EBOPs + weight bits) + a x activation bits: an adder is one bit wider than the
+product that it adds, and an input pays for its own relu and quantiser besides. e is what the model says the layer's adders cost,
+shared terms taken off, for each of these bits; a is the model's price of a relu bit. This is the secant from an empty layer, not the
+tangent: a weight's last bit takes its adder with it, which a tangent does not see, and networks trained on tangents were worse
+(docs/proof.md). The prices hold near that network only: `within` bounds how fast they may move.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from hwq.cost.layers import LayerBits, shared_bits
 from hwq.cost.model import CostModel
@@ -57,31 +56,11 @@ def prices_from(coefficients: Mapping[str, float], network: Sequence[LayerBits])
 
 
 def _priced(layers: Sequence[LayerBits], adder: float, alone: float) -> dict[str, float]:
-    here = sum(shared_bits(layer) for layer in layers)
-    weights = adder * max(here - sum(shared_bits(layer.fewer(weight=1)) for layer in layers), 0.0)
-    inputs = adder * max(here - sum(shared_bits(layer.fewer(activation=1)) for layer in layers), 0.0)
-    # what a bit less everywhere takes from the three costs of the linear form; a bit that is the last one stays
-    taken = np.array([_taken(layer) for layer in layers]).sum(axis=0)
-    of_weights, weight_bits, of_inputs, input_bits = (float(v) for v in taken)
-    limits = [change / ebops for change, ebops in ((weights, of_weights), (inputs, of_inputs)) if ebops > 0]
-    e = min(limits, default=0.0)
-    if not limits:  # every bit is the last one: a weight costs the adder that it stands for
-        ebops = sum(float((layer.weights * layer.inputs[:, None] * layer.present).sum()) * layer.places for layer in layers)
-        e = adder * here / ebops if ebops else 0.0
-    w = (weights - e * of_weights) / weight_bits if weight_bits else 0.0
-    a = (inputs - e * of_inputs) / input_bits if input_bits else 0.0
-    return dict(zip(LAYER_COSTS, (e, max(w, 0.0), max(a, 0.0) + alone), strict=True))
-
-
-def _taken(layer: LayerBits) -> tuple[float, float, float, float]:
-    """(EBOPs, weight bits) that one bit less of every weight takes, (EBOPs, activation bits) that one less of every input takes."""
-    present = layer.present
-    fewer = (layer.weights > 1) & present
-    narrower = (layer.inputs > 1) & present.any(axis=1)
-    p = layer.places
-    of_weights = float((fewer * layer.inputs[:, None]).sum()) * p
-    of_inputs = float((layer.weights * present * narrower[:, None]).sum()) * p
-    return of_weights, float(fewer.sum()), of_inputs, float(narrower.sum())
+    here = adder * sum(shared_bits(layer) for layer in layers)
+    bits = sum(float((layer.weights * (layer.inputs[:, None] + 1) * layer.present).sum()) * layer.places for layer in layers)
+    # a layer of columns of one weight each has no adder now, but would pay for the next weight
+    each = here / bits if here and bits else adder
+    return dict(zip(LAYER_COSTS, (each, each, alone), strict=True))
 
 
 def within(old: Mapping[str, Mapping[str, float]] | None, new: Prices, trust: float = TRUST) -> Prices:

@@ -52,7 +52,7 @@ class AllocateOptions:
     costs: str = "measured"
     objective: str = "kl"
     adaptive: bool = False
-    best: int = 4
+    best: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -79,6 +79,11 @@ class Trial:
     predicted: float
     measured: float
     divergence: float
+
+    @property
+    def close(self) -> bool:
+        """Whether the prediction was near enough."""
+        return abs(self.predicted - self.measured) <= CLOSE * self.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +145,26 @@ class Search:
         """
         tried: set[tuple[int, ...]] = set()
         for _ in range(ROUNDS):
-            fresh = [c for c in self._fitting(budget) if c.choice not in tried]
-            if not fresh:
-                break
+            fresh = [c for c in self._fitting(budget, self.options.best + len(tried)) if c.choice not in tried]
             judged = [(self.loss(graph), n, c, graph) for n, c in enumerate(fresh) for graph in (self.graph(c),)]
+            settled = [t.divergence for t, _ in self.trials if t.measured <= budget and t.close]
+            # what a design taught may let a better one in
+            judged = [one for one in judged if one[0] < min(settled, default=np.inf)]
+            if not judged:
+                break
             loss, _, chosen, graph = min(judged, key=lambda one: one[:2])
             tried.add(chosen.choice)
-            trial = self.attempt(chosen, graph, loss)
-            if trial.measured <= budget and abs(trial.predicted - trial.measured) <= CLOSE * trial.measured:
-                break
+            self.attempt(chosen, graph, loss)
         fitting = [one for one in self.trials if one[0].measured <= budget]
         if not fitting:
             least = min(t.measured for t, _ in self.trials)
             raise BudgetError(f"no design was measured within {budget:g} LUT; the smallest had {least:g}", hint="a larger budget")
         return min(fitting, key=lambda one: one[0].divergence)
 
-    def _fitting(self, budget: float) -> list[Chosen]:
+    def _fitting(self, budget: float, count: int) -> list[Chosen]:
         """The best choices within the budget as predicted; where there is none, the cheapest, since a whole may cost less than its parts."""
         try:
-            return solve(self.table, budget=budget - self.glue, count=self.options.best)
+            return solve(self.table, budget=budget - self.glue, count=count)
         except BudgetError:
             return solve(self.table, most_loss=float(self.table.loss.max(axis=1).sum()) + LEAST_LOSS)
 

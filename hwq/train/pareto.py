@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from hwq.train.progress import Candidate
 
 BINS_PER_OCTAVE = 6  # two points closer than 12 % in cost say the same; the more accurate one stays
+USEFUL = 0.7  # of the way from chance to the best accuracy: nobody builds what knows less, and points there are missed elsewhere
 
 
 def admits(archive: Sequence[Candidate], new: Candidate) -> bool:
@@ -32,11 +33,14 @@ def _bin(candidate: Candidate) -> int:
 
 
 def thin(archive: Sequence[Candidate], count: int, *, chance: float) -> list[Candidate]:
-    """At most `count` points: the most accurate one, the cheapest one above `chance`, and between them evenly over log cost."""
-    useful = [c for c in archive if c.val_accuracy > chance] or list(archive)
+    """At most `count` points: the most accurate one, the cheapest useful one, and between them evenly over log cost."""
+    if not archive:
+        return []
+    top = max(archive, key=lambda c: (c.val_accuracy, -c.ebops))
+    least = chance + USEFUL * max(top.val_accuracy - chance, 0.0)
+    useful = [c for c in archive if c.val_accuracy >= least] or [top]
     if len(useful) <= count:
         return useful
-    top = max(useful, key=lambda c: (c.val_accuracy, -c.ebops))
     low, high = math.log(useful[0].ebops), math.log(top.ebops)
     chosen = {top.key: top}
     for step in range(count - 1):

@@ -146,27 +146,19 @@ def test_what_columns_share_is_taken_off() -> None:
     assert shared_bits(many) < 8 * shared_bits(one)
 
 
-def test_prices_are_the_slope_of_the_model() -> None:
-    """A bit less of every weight, or of every input, changes the linear cost as the model says."""
+def test_prices_add_up_to_what_the_model_says() -> None:
+    """The layer's adders cost as much as the model says, and each input its relu besides."""
     (found,) = layer_bits(random_network(5, (12, 6)))
-    found = replace(found, weights=np.where(found.weights > 0, found.weights + 1, 0), digits=None)
-    model = {"net_adder_bits": 0.9, "net_relu_bits": 0.25}
-    price = prices_from(model, [found])[found.source]
-    assert all(value >= 0 for value in price.values()) and price["ebops"] > 0
-    w, x, present = found.weights, found.inputs, found.present
-
-    def cost(layer: LayerBits) -> float:
-        bits = float((layer.weights * layer.inputs[:, None] * present).sum())
-        counts = {
-            "ebops": bits,
-            "weight_bits": float((layer.weights * present).sum()),
-            "activation_bits": float(layer.inputs.sum()),
-        }
-        return linear_cost({"d": price}, {"d": counts})
-
-    assert w.max() > 1 and x.max() > 1
-    change = 0.9 * (shared_bits(found) - shared_bits(found.fewer(weight=1)))
-    assert cost(found) - cost(found.fewer(weight=1)) == pytest.approx(change, rel=1e-6)
+    price = prices_from({"net_adder_bits": 0.9, "net_relu_bits": 0.25}, [found])[found.source]
+    counts = {
+        "ebops": float((found.weights * found.inputs[:, None] * found.present).sum()),
+        "weight_bits": float((found.weights * found.present).sum()),
+        "activation_bits": float(found.inputs.sum()),
+    }
+    relu = 0.25 * counts["activation_bits"]
+    assert linear_cost({"d": price}, {"d": counts}) == pytest.approx(0.9 * shared_bits(found) + relu, rel=1e-9)
+    lone = prices_from({"net_adder_bits": 0.9}, [layer([[1, 0], [0, 1]])])["d"]
+    assert lone == {"ebops": 0.9, "weight_bits": 0.9, "activation_bits": 0.0}
 
 
 def test_prices_move_within_their_trust_region() -> None:

@@ -137,6 +137,14 @@ def test_archive_has_no_dominated_and_no_tied_points() -> None:
     assert len(thin) == 4 and archive[-1] in thin
 
 
+def test_points_that_know_little_take_no_place() -> None:
+    archive = [Candidate(n, 0.1 + 0.8 * n / 20, 100.0 * 2 ** (n / 2), 0.0) for n in range(1, 21)]
+    thin = pareto.thin(archive, 5, chance=0.1)
+    assert len(thin) == 5 and thin[-1] == archive[-1]
+    assert min(c.val_accuracy for c in thin) == pytest.approx(0.1 + 0.7 * 0.8)
+    assert pareto.thin(archive[-1:], 5, chance=0.95) == archive[-1:]
+
+
 @pytest.mark.parametrize(
     "bad", [{"epochs": 0}, {"initial_bits": 31}, {"l1": -1.0}, {"beta_end": 1e-9}, {"overflow": "CLIP"}, {"range_margin": 0.5}]
 )
