@@ -188,7 +188,7 @@ class Search:
             with suppress(BudgetError):
                 plain = solve(self.layers, budget=budget, most_loss=most_loss, count=count)
                 found += [replace(c, choice=tuple(c.choice[n] for n in layer_numbers(self.groups))) for c in plain]
-        return list({c.choice: c for c in reversed(found)}.values())[::-1]
+        return list({c.choice: c for c in found}.values())
 
     def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
