@@ -167,27 +167,28 @@ WIDTHS = {"weight_bits": (2, 3, 4, 5, 6), "activation_bits": (4, 6)}
 
 
 def allocate(bench: Bench) -> list[Row]:
-    """Budgets between the smallest and the largest uniform design: divergence against the best uniform width within the same budget."""
-    found = [_budgets(bench, data) for data in (("digits",) if bench.quick else SMALL)]
-    budgets = sum(one["budgets"] for one in found)
-    errors = np.concatenate([one["errors"] for one in found])
-    case = f"{', '.join(('digits',) if bench.quick else SMALL)}: {budgets} budgets"
-    return [
-        Row(
-            "allocate",
-            case,
-            "no better than the best uniform width",
-            sum(one["lost"] for one in found) / budgets,
-            "share",
-            limit=0.2,
-        ),
-        Row("allocate", case, "over budget", sum(one["over"] for one in found), "designs", limit=0),
-        Row("allocate", case, "prediction error, mean", 100 * float(np.mean(errors)), "%", limit=5),
-        Row("allocate", case, "prediction error, largest", 100 * float(np.max(errors)), "%", limit=12),
-    ]
+    """Budgets between the smallest and the largest uniform design: divergence against the best uniform width within the same budget.
+
+    The bars are those of widths for channels; with one for each layer there is nothing to choose near the smallest design.
+    """
+    rows = []
+    for granularity in ("layer", "channel"):
+        bars = (0.2, 0, 5, 12) if granularity == "channel" else (None,) * 4
+        found = [_budgets(bench, data, granularity) for data in (("digits",) if bench.quick else SMALL)]
+        budgets = sum(one["budgets"] for one in found)
+        errors = 100 * np.concatenate([one["errors"] for one in found])
+        lost, over = (sum(one[name] for one in found) for name in ("lost", "over"))
+        case = f"{', '.join(('digits',) if bench.quick else SMALL)}: {budgets} budgets, a width a {granularity}"
+        rows += [
+            Row("allocate", case, "no better than the best uniform width", lost / budgets, "share", limit=bars[0]),
+            Row("allocate", case, "over budget", over, "designs", limit=bars[1]),
+            Row("allocate", case, "prediction error, mean", float(np.mean(errors)), "%", limit=bars[2]),
+            Row("allocate", case, "prediction error, largest", float(np.max(errors)), "%", limit=bars[3]),
+        ]
+    return rows
 
 
-def _budgets(bench: Bench, data: str) -> dict[str, Any]:
+def _budgets(bench: Bench, data: str, granularity: str) -> dict[str, Any]:
     """One data set: how many budgets, lost to a uniform width, exceeded; relative errors of the last predictions.
 
     A budget is lost too where nothing fits, or where a uniform width within it diverges as little.
@@ -196,7 +197,8 @@ def _budgets(bench: Bench, data: str) -> dict[str, Any]:
     from hwq.flow.allocate import prepare
 
     run = bench.trained(data, 0, SMALL[data], epochs=20, population=1)
-    search = prepare(*_float(run, data), bench.scratch / "trials", BOARD, AllocateOptions(1.0, costs=bench.costs, **WIDTHS))
+    options = AllocateOptions(1.0, costs=bench.costs, granularity=granularity, **WIDTHS)
+    search = prepare(*_float(run, data), bench.scratch / "trials", BOARD, options)
     plain = _plain(search)
     low, high = min(lut for lut, _ in plain), max(lut for lut, _ in plain)
     found: dict[str, Any] = {"budgets": 6 if bench.quick else 8, "lost": 0, "over": 0, "errors": []}
@@ -211,7 +213,7 @@ def _budgets(bench: Bench, data: str) -> dict[str, Any]:
         found["over"] += int(trial.measured > budget)
         best = min(loss for lut, loss in plain if lut <= budget)
         found["lost"] += int(trial.divergence >= best)
-        told = f"{data}, {budget:.0f} LUT: {trial.measured:.0f}, predicted {trial.predicted:.0f}, {len(alone.trials)} trials"
+        told = f"{data}, {granularity}, {budget:.0f} LUT: {trial.measured:.0f}, predicted {trial.predicted:.0f}, {len(alone.trials)} trials"
         print(f"{told}; divergence {trial.divergence:.4g}, the best uniform width {best:.4g}", file=sys.stderr, flush=True)
     return found
 

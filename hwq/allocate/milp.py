@@ -6,7 +6,11 @@ min sum loss[g, c] x[g, c]   s.t.  sum cost[g, c] x[g, c] <= budget     (or loss
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,17 +109,35 @@ def _one(table: Table, goal: Floats, held: Floats, limit: float, known: Sequence
     weights = np.concatenate([np.where(usable, goal, 0.0).ravel(), np.zeros(len(options))])
     weights = weights / max(float(np.abs(weights).max(initial=0)), 1e-30)
     top = np.concatenate([usable.ravel().astype(float), np.ones(len(options))])
-    done = milp(
-        weights,
-        constraints=LinearConstraint(vstack(blocks).tocsr(), np.concatenate(low), np.concatenate(high)),
-        bounds=Bounds(np.zeros(size), top),
-        integrality=np.ones(size),
-        options={"mip_rel_gap": 0.0 if groups <= EXACT_GROUPS else 1e-5, "time_limit": TIME_LIMIT_S},
-    )
+    with _quiet():
+        done = milp(
+            weights,
+            constraints=LinearConstraint(vstack(blocks).tocsr(), np.concatenate(low), np.concatenate(high)),
+            bounds=Bounds(np.zeros(size), top),
+            integrality=np.ones(size),
+            options={"mip_rel_gap": 0.0 if groups <= EXACT_GROUPS else 1e-5, "time_limit": TIME_LIMIT_S},
+        )
     if done.x is None:
         return None
     choice = tuple(int(c) for c in done.x[: groups * choices].reshape(groups, choices).argmax(axis=1))
     return choice
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No standard output: HiGHS prints a line there now and then whatever its options say, through C, and so into what --json writes."""
+    sys.stdout.flush()
+    libc = ctypes.CDLL(None)
+    libc.fflush(None)
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    try:
+        yield
+    finally:
+        libc.fflush(None)
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _options(table: Table) -> dict[tuple[int, int], int]:

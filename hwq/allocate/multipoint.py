@@ -87,13 +87,13 @@ def multipoint(
     for name in (node.name for node in linear_nodes(fine) if node.name in choice):
         w = real(fine[name].constant("kernel"))
         kernel, told[name] = w.copy(), []
-        bias, bits = rounded_bias(fine[name], 8), choice[name].weights
+        bias, bits = rounded_bias(fine[name], 8), choice[name].each(w.shape[-1])
         shift, many = np.zeros(bias.size), np.zeros(bias.size)
         for matrix in seen(graph, graph[name], evaluate_nodes(graph, inputs)):
             places = matrix.block.weights
             moments = matrix.moments(np.arange(len(places)), 0)
             for j in range(places.shape[1]):
-                total, errors = points(w.ravel()[places[:, j]], bits, count, moments.second, limit)
+                total, errors = points(w.ravel()[places[:, j]], int(bits[places[0, j] % len(bits)]), count, moments.second, limit)
                 kernel.ravel()[places[:, j]] = total
                 told[name].append(errors)
             error = kernel.ravel()[places] - w.ravel()[places]

@@ -14,19 +14,31 @@ import numpy as np
 from hwq.allocate.ranges import retraced
 from hwq.allocate.rebuild import Floats, exact, real, rebuilt
 from hwq.allocate.statistics import linear_nodes
+from hwq.errors import UsageError
 from hwq.fixed import TypeArray, requantize
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
+from hwq.ir.windows import Index, blocks
 
-Weights = Callable[[Node, int], Floats]  # (linear node of the fine graph, bits) -> kernel
+Widths = int | tuple[int, ...]  # of all weights of an operation, or of each of its channels
+Weights = Callable[[Node, Widths], Floats]  # (linear node of the fine graph, bits) -> kernel
 
 
 @dataclass(frozen=True, slots=True)
 class Bits:
-    """Widths of one linear operation: of its weights, and of what it reads."""
+    """Widths of one linear operation: of its weights, all the same or one for each channel (slice of the kernel's last axis),
+    and of what it reads."""
 
-    weights: int
+    weights: Widths
     activations: int
+
+    def each(self, channels: int) -> Index:
+        """(channels,) bits of the weights of each channel.
+
+        Raises:
+            UsageError: so many channels have no widths here.
+        """
+        return _each(self.weights, channels)
 
 
 def quantised(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weights: Weights | None = None) -> Graph:
@@ -51,7 +63,7 @@ def quantised(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weight
         if node.name in choice:
             wide = choice[node.name].weights
             kernel = (weights or per_channel)(node, wide)
-            made = {"kernel": exact(kernel), "bias": exact(rounded_bias(node, wide))}
+            made = {"kernel": exact(kernel), "bias": exact(rounded_bias(node, bias_widths(node, sources[0].shape, wide)))}
             node = node.with_(attrs={**node.attrs, **made})
         nodes[node.name] = rebuilt(node, sources)
     graph = fine.with_nodes(nodes.values())
@@ -84,35 +96,84 @@ def coarser(types: TypeArray, bits: int) -> TypeArray:
     return TypeArray.of(types.signed, width, types.frac.astype(np.int64) - drop, types.rounding, types.overflow)
 
 
-def per_channel(node: Node, bits: int) -> Floats:
+def per_channel(node: Node, bits: Widths) -> Floats:
     """The kernel in fixed point of `bits` bits, sign included, each channel at the power-of-two step with the least squared error."""
     w = real(node.constant("kernel"))
     step = channel_steps(node, bits)
-    limit = 2.0 ** (bits - 1) - 1
+    limit = 2.0 ** (_each(bits, w.shape[-1]) - 1) - 1
     rounded: Floats = np.clip(np.floor(w / step + 0.5), -limit, limit) * step
     return rounded
 
 
-def channel_steps(node: Node, bits: int) -> Floats:
+def channel_steps(node: Node, bits: Widths) -> Floats:
     """The step of each channel (the last axis of the kernel), a power of two: that with the least squared error of the weights."""
     w = real(node.constant("kernel"))
     flat = w.reshape(-1, w.shape[-1])
     top = np.abs(flat).max(axis=0)
-    coarsest = bits - 1 - np.ceil(np.log2(np.where(top > 0, top, 1.0)))
-    limit = 2.0 ** (bits - 1) - 1
+    each = _each(bits, w.shape[-1])
+    coarsest = each - 1 - np.ceil(np.log2(np.where(top > 0, top, 1.0)))
+    limit = 2.0 ** (each - 1) - 1
     steps = [2.0 ** -(coarsest + finer) for finer in range(3)]
     errors = [((np.clip(np.floor(flat / s + 0.5), -limit, limit) * s - flat) ** 2).sum(axis=0) for s in steps]
     best: Floats = np.choose(np.argmin(errors, axis=0), steps)
     return best
 
 
-def rounded_bias(node: Node, bits: int) -> Floats:
-    """The bias at a step two bits finer than that of weights of `bits` bits in the largest channel."""
+def rounded_bias(node: Node, bits: int | Index) -> Floats:
+    """The bias at a step two bits finer than that of weights of `bits` bits in the largest channel.
+
+    Args:
+        bits: one for all, or one for each element, as `bias_widths` gives them.
+    """
     bias, kernel = (real(node.constant(name)) for name in ("bias", "kernel"))
     top = max(float(np.abs(kernel).max(initial=0)), float(np.abs(bias).max(initial=0))) or 1.0
     step = 2.0 ** -(bits + 1 - np.ceil(np.log2(top)))
     rounded: Floats = np.floor(bias / step + 0.5) * step
     return rounded
+
+
+def bias_widths(node: Node, shape: tuple[int, ...], bits: Widths) -> int | Index:
+    """The bits of the weights that each element of the bias is added to: one for all, or an array of the bias' shape.
+
+    Args:
+        shape: of what the operation reads.
+
+    Raises:
+        UsageError: widths for each channel, but the operation sums over its channels.
+    """
+    if isinstance(bits, int):
+        return bits
+    of = channels_of(node, shape)
+    if of is None:
+        raise UsageError(f"{node.name} sums over the last axis of its kernel, so that its channels cannot differ in width")
+    widths: Index = _each(bits, node.constant("kernel").shape[-1])[of[1]].reshape(node.constant("bias").shape)
+    return widths
+
+
+def channels_of(node: Node, shape: tuple[int, ...]) -> tuple[Index, Index] | None:
+    """The channel (slice of the kernel's last axis) of each element of the result and of the bias, row-major.
+
+    Args:
+        shape: of what the operation reads.
+
+    Returns:
+        None where one result reads the weights of several channels, as some of einsum's do.
+    """
+    channels = node.constant("kernel").shape[-1]
+    results, biases = np.zeros(node.type.size, np.int64), np.zeros(node.constant("bias").types.size, np.int64)
+    for block in blocks(node, shape):
+        read = block.weights % channels
+        if (read != read[:1]).any():
+            return None
+        results[block.outputs] = read[0]
+        biases[block.biases] = read[0]
+    return results, biases
+
+
+def _each(bits: Widths, channels: int) -> Index:
+    if not isinstance(bits, int) and len(bits) != channels:
+        raise UsageError(f"there are {len(bits)} widths for {channels} channels")
+    return np.broadcast_to(np.asarray(bits, np.int64), (channels,))
 
 
 def uniform(fine: Graph, weights: int, activations: int) -> dict[str, Bits]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from hwq.allocate.quantise import Bits, channel_steps, coarse_rows, quantised
+from hwq.allocate.quantise import Bits, Widths, bias_widths, channel_steps, coarse_rows, quantised
 from hwq.allocate.rebuild import Floats, exact, real, rebuilt
 from hwq.allocate.statistics import Seen, linear_nodes, seen
 from hwq.fixed.arithmetic import IntArray
@@ -30,16 +30,25 @@ def adaptive(fine: Graph, choice: Mapping[str, Bits], rows: IntArray) -> Graph:
     inputs = coarse_rows(fine, graph, rows)
     for name in (node.name for node in linear_nodes(fine) if node.name in choice):
         node = graph[name]
-        made = _rounded(node, fine[name], choice[name].weights, list(seen(graph, node, evaluate_nodes(graph, inputs))))
+        sees = list(seen(graph, node, evaluate_nodes(graph, inputs)))
+        wide = choice[name].weights
+        made = _rounded(node, fine[name], wide, _finest(fine[name], graph[node.inputs[0]].shape, wide), sees)
         graph = with_constants(graph, {name: made})
     return graph
 
 
-def _rounded(node: Node, wanted: Node, bits: int, matrices: list[Seen]) -> tuple[Floats, Floats]:
+def _finest(wanted: Node, shape: tuple[int, ...], bits: Widths) -> Floats:
+    """The step of each element of the bias (or of all): the finest that any channel has at the width of the element's own."""
+    widths = np.asarray(bias_widths(wanted, shape, bits))
+    known = {int(b): float(channel_steps(wanted, int(b)).min()) for b in np.unique(widths)}
+    return np.array([known[int(b)] for b in widths.flat]).reshape(widths.shape)
+
+
+def _rounded(node: Node, wanted: Node, bits: Widths, finest: Floats, matrices: list[Seen]) -> tuple[Floats, Floats]:
     """(kernel, bias) of one operation."""
     w, q, bias = (real(n.constant(part)).copy() for n, part in ((wanted, "kernel"), (node, "kernel"), (node, "bias")))
     step = np.broadcast_to(channel_steps(wanted, bits), w.shape)
-    limit = (2.0 ** (bits - 1) - 1) * step
+    limit = (2.0 ** (Bits(bits, 0).each(w.shape[-1]) - 1) - 1) * step
     flat, count = bias.ravel(), np.zeros(bias.size)
     shift = np.zeros(bias.size)
     for matrix in matrices:
@@ -51,7 +60,6 @@ def _rounded(node: Node, wanted: Node, bits: int, matrices: list[Seen]) -> tuple
         np.add.at(shift, matrix.biases, -(moments.means @ (found - w.ravel()[places])))
         np.add.at(count, matrix.biases, 1)
     flat += np.where(count > 0, shift / np.maximum(count, 1), 0)
-    finest = float(step.min())
     return q, (np.floor(bias / finest + 0.5) * finest).reshape(bias.shape)
 
 

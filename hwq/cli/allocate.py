@@ -30,6 +30,13 @@ from hwq.cli.common import as_json, emit, note, store_option
 @click.option(
     "--objective", type=click.Choice(["kl", "roundoff"]), default="kl", show_default=True, help="What few bits are charged for."
 )
+@click.option(
+    "--granularity",
+    type=click.Choice(["layer", "channel"]),
+    default="layer",
+    show_default=True,
+    help="What has a weight width of its own: a layer, or each of its output channels.",
+)
 @click.option("--adaptive", is_flag=True, help="Round the weights for their layers' outputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA-allocated.")
 @click.option("--jobs", default=2, show_default=True, help="Tools at a time.")
@@ -47,6 +54,7 @@ def allocate(
     activation_bits: str,
     costs: str,
     objective: str,
+    granularity: str,
     adaptive: bool,
     out: Path | None,
     jobs: int,
@@ -54,7 +62,7 @@ def allocate(
     store: Path | str | None,
     as_json: bool,
 ) -> None:
-    """Choose a width for the weights and activations of each layer of the trained float MODEL by integer programming.
+    """Choose a width for the weights and activations of each layer, or channel, of the trained float MODEL by integer programming.
 
     Sensitivities come from unlabelled rows of DATA, costs from the tool; whole designs are synthesised until the prediction is right.
     """
@@ -74,16 +82,31 @@ def allocate(
     if (limit is None) == (minimise is None):
         raise click.UsageError("give --budget lut=N, or --minimise lut")
     options = AllocateOptions(
-        limit, max_loss, tuple(bits_of(weight_bits)), tuple(bits_of(activation_bits)), costs, objective, adaptive, seed=seed
+        limit,
+        max_loss,
+        tuple(bits_of(weight_bits)),
+        tuple(bits_of(activation_bits)),
+        costs,
+        objective,
+        adaptive,
+        seed=seed,
+        granularity=granularity,
     )
     target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-allocated"
     summary = run_allocation(model, data, target, board=board, options=options, store_path=store, jobs=jobs, notice=note)
     if as_json:
         emit(summary)
         return
-    widths = ", ".join(f"{name} {w} x {a}" for name, (w, a) in summary.bits.items())
+    widths = ", ".join(f"{name} {_told(w)} x {a}" for name, (w, a) in summary.bits.items())
     click.echo(f"{target}: {summary.lut:.0f} LUT ({costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
     click.echo(
         f"validation {summary.val_accuracy:.4f}, test {summary.test_accuracy:.4f}, float model {summary.float_test_accuracy:.4f}"
     )
     click.echo(f"next: hwq synth {target} --board {board}")
+
+
+def _told(weights: int | tuple[int, ...]) -> str:
+    """ "4"; or, for channels of 2, 4 and 4 bits, "2-4 (mean 3.3)"."""
+    if isinstance(weights, int):
+        return str(weights)
+    return f"{min(weights)}-{max(weights)} (mean {sum(weights) / len(weights):.1f})"

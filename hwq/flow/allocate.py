@@ -1,15 +1,21 @@
-"""`hwq allocate`: widths for the layers of a trained float model by integer programming over measured costs (OHQ, arXiv 2309.01945)."""
+"""`hwq allocate`: widths for the layers or channels of a trained float model by integer programming over measured costs.
+
+OHQ (arXiv 2309.01945) where layers have the widths.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from hwq.allocate import channels
+from hwq.allocate.channels import Group, groups_of, layer_numbers, together
 from hwq.allocate.milp import Chosen, Table, solve
-from hwq.allocate.quantise import Bits, coarse_rows, quantised
+from hwq.allocate.quantise import Bits, Widths, coarse_rows, quantised
 from hwq.allocate.rounding import adaptive
 from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, divergence
 from hwq.allocate.statistics import linear_nodes
@@ -18,7 +24,7 @@ from hwq.data import Dataset, load
 from hwq.errors import BudgetError, ToolError, UsageError
 from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
 from hwq.flow.float_model import FloatModel, read_float
-from hwq.flow.operators import Bench, cost_table
+from hwq.flow.operators import Bench, channel_costs, cost_table
 from hwq.ir import Graph, verify
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, read_json
@@ -43,6 +49,7 @@ class AllocateOptions:
         adaptive: round the weights of the whole design for their layers' outputs.
         best: how many solutions are evaluated before one is synthesised.
         seed: of the split and of the rows.
+        granularity: "layer": one weight width a layer; "channel": one for each output channel, all with the layer's activation width.
     """
 
     budget: float | None = None
@@ -54,8 +61,11 @@ class AllocateOptions:
     adaptive: bool = False
     best: int = 8
     seed: int = 0
+    granularity: str = "layer"
 
     def __post_init__(self) -> None:
+        if self.granularity not in ("layer", "channel"):
+            raise UsageError("granularity is layer or channel")
         if self.costs not in ("measured", "predicted") or self.objective not in ("kl", "roundoff"):
             raise UsageError("costs is measured or predicted, objective is kl or roundoff")
         if self.budget is not None and self.budget <= 0:
@@ -73,9 +83,12 @@ class AllocateOptions:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One whole design on the way: predicted and measured LUTs, divergence of its answers."""
+    """One whole design on the way: predicted and measured LUTs, divergence of its answers.
 
-    bits: dict[str, tuple[int, int]]
+    `bits` are those of weights and activations by layer; the first is a tuple, one for each channel, where channels have their own.
+    """
+
+    bits: dict[str, tuple[Widths, int]]
     predicted: float
     measured: float
     divergence: float
@@ -96,29 +109,36 @@ class AllocateSummary:
     val_accuracy: float
     test_accuracy: float
     float_test_accuracy: float
-    bits: dict[str, tuple[int, int]]
+    bits: dict[str, tuple[Widths, int]]
     trials: tuple[Trial, ...] = field(default_factory=tuple)
 
 
 @dataclass(slots=True)
 class Search:
-    """One allocation: the tables, and how whole designs are made, judged and measured."""
+    """One allocation: the tables, and how whole designs are made, judged and measured.
+
+    `layers` is the table with one width a layer where `table` has one a channel.
+    """
 
     network: FloatModel
     dataset: Dataset
     options: AllocateOptions
     table: Table
-    groups: list[str]
+    groups: list[Group]
     measure: Callable[[Graph], float]
     say: Notice
+    layers: Table | None = None
     glue: float = 0.0
     trials: list[tuple[Trial, Graph]] = field(default_factory=list)
 
     def graph(self, chosen: Chosen) -> Graph:
         """The whole design."""
-        choice = {name: self.options.choices[c] for name, c in zip(self.groups, chosen.choice, strict=True)}
         made = adaptive if self.options.adaptive else quantised
-        return verify(made(self.network.fine, choice, self.network.rows))
+        return verify(made(self.network.fine, self.widths(chosen), self.network.rows))
+
+    def widths(self, chosen: Chosen) -> dict[str, Bits]:
+        """The choice by layer."""
+        return together(self.groups, [self.options.choices[c] for c in chosen.choice])
 
     def loss(self, graph: Graph) -> float:
         """Divergence of the whole design's answers: those of single layers do not add up at few bits."""
@@ -127,8 +147,7 @@ class Search:
 
     def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Trial:
         """Measure a whole design, and put the difference to its parts (the glue) into the next prediction."""
-        widths = [self.options.choices[c] for c in chosen.choice]
-        bits = {name: (b.weights, b.activations) for name, b in zip(self.groups, widths, strict=True)}
+        bits = {name: (b.weights, b.activations) for name, b in self.widths(chosen).items()}
         predicted = chosen.cost + self.glue
         measured = self.measure(graph)
         trial = Trial(bits, predicted, measured, loss)
@@ -164,9 +183,18 @@ class Search:
     def _fitting(self, budget: float, count: int) -> list[Chosen]:
         """The best choices within the budget as predicted; where there is none, the cheapest, since a whole may cost less than its parts."""
         try:
-            return solve(self.table, budget=budget - self.glue, count=count)
+            return self._solved(budget=budget - self.glue, count=count)
         except BudgetError:
             return solve(self.table, most_loss=float(self.table.loss.max(axis=1).sum()) + LEAST_LOSS)
+
+    def _solved(self, *, budget: float | None = None, most_loss: float | None = None, count: int = 1) -> list[Chosen]:
+        """The best choices, those of channels followed by those of whole layers: at few bits a sum over channels says less."""
+        found = solve(self.table, budget=budget, most_loss=most_loss, count=count)
+        if self.layers is not None:
+            with suppress(BudgetError):
+                plain = solve(self.layers, budget=budget, most_loss=most_loss, count=count)
+                found += [replace(c, choice=tuple(c.choice[n] for n in layer_numbers(self.groups))) for c in plain]
+        return list({c.choice: c for c in found}.values())
 
     def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
@@ -189,10 +217,12 @@ class Search:
 
     def _within_loss(self, limit: float, max_loss: float) -> tuple[Chosen, Graph] | None:
         """The cheapest choice by the program's own measure of loss; None where its accuracy does not hold."""
-        (chosen,) = solve(self.table, most_loss=limit * (1 + 1e-6) + LEAST_LOSS)
-        graph = self.graph(chosen)
-        found = accuracy(graph, self.dataset.x_val, self.dataset.y_val)
-        return (chosen, graph) if self.network.val_accuracy - found <= max_loss / 100 + 1e-12 else None
+        for chosen in self._solved(most_loss=limit * (1 + 1e-6) + LEAST_LOSS):
+            graph = self.graph(chosen)
+            found = accuracy(graph, self.dataset.x_val, self.dataset.y_val)
+            if self.network.val_accuracy - found <= max_loss / 100 + 1e-12:
+                return chosen, graph
+        return None
 
 
 def allocate(
@@ -220,6 +250,8 @@ def allocate(
     options, say = options or AllocateOptions(), notice or (lambda text: None)
     dataset = load(data, seed=options.seed, notice=notice)
     asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
+    if options.granularity == "layer":
+        del asked["granularity"]  # runs made before there was a choice say nothing of it
     derived = {"method": "allocate", "model": model, "board": board, "options": asked}
     meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
     say("reading the model")
@@ -258,20 +290,40 @@ def prepare(
         BoardError, ToolError, ReportError.
     """
     say = notice or (lambda text: None)
-    groups = [node.name for node in linear_nodes(network.fine)]
+    layers = [node.name for node in linear_nodes(network.fine)]
     lut: Callable[[Graph], float] = price_for(board, store_path)
     if options.costs == "measured":
         chosen = load_board(board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
         lut = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), folder, jobs).lut
     every = _Every(say)
-    costs = cost_table(network.fine, groups, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
+    costs = cost_table(network.fine, layers, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]
     if options.objective == "kl":
-        loss = by_divergence(network.fine, groups, options.choices, rows, progress=every("sensitivities"))
+        loss = by_divergence(network.fine, layers, options.choices, rows, progress=every("sensitivities"))
     else:
-        loss = by_roundoff(network.fine, groups, options.choices)
-    return Search(network, dataset, options, Table(loss, costs), groups, lut, say)
+        loss = by_roundoff(network.fine, layers, options.choices)
+    table = Table(loss, costs)
+    if options.granularity == "layer":
+        return Search(network, dataset, options, table, [Group(name) for name in layers], lut, say)
+    groups = groups_of(network.fine, layers)
+    return Search(network, dataset, options, _of_channels(network, options, groups, table, every), groups, lut, say, table)
+
+
+def _of_channels(network: FloatModel, options: AllocateOptions, groups: list[Group], layers: Table, every: _Every) -> Table:
+    """The table of the layers, divided over their channels, which share the activation width."""
+    fine, choices = network.fine, options.choices
+    costs = channel_costs(
+        fine, groups, choices, network.rows, layers.cost, price_for(None, None), progress=every("channels priced")
+    )
+    if options.objective == "kl":
+        rows = network.rows[:SENSED_ROWS]
+        parts = channels.by_divergence(fine, groups, choices, rows, progress=every("sensitivities of channels"))
+    else:
+        parts = channels.by_roundoff(fine, groups, choices)
+    numbers = layer_numbers(groups)
+    options_of = np.array([options.activation_bits.index(b.activations) for b in choices], np.int64)
+    return Table(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
 
 
 def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: float, say: Notice) -> None:
@@ -317,5 +369,9 @@ def _summary(run: RunDir) -> AllocateSummary:
 
 
 def _trial(content: dict[str, object]) -> Trial:
-    bits = {name: (int(b[0]), int(b[1])) for name, b in dict(content["bits"]).items()}  # type: ignore[call-overload]
+    bits = {name: (_widths(w), int(a)) for name, (w, a) in dict(content["bits"]).items()}  # type: ignore[call-overload]
     return Trial(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]
+
+
+def _widths(stored: object) -> Widths:
+    return tuple(int(w) for w in stored) if isinstance(stored, (list, tuple)) else int(stored)  # type: ignore[call-overload]

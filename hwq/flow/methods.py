@@ -151,15 +151,19 @@ def ptq(case: Case) -> list[Path]:
 
 
 def allocate(case: Case) -> list[Path]:
-    """Widths by integer programming, a run for each loss; the variant is where costs come from, predicted without.
+    """Widths by integer programming, a run for each loss; the variant is where costs come from, predicted without, or "channel", or both.
 
     Raises:
         BudgetError: none of the losses can be kept.
+        UsageError: a variant that means nothing, such as two sources of costs.
     """
-    costs, runs, failure = case.variant or "predicted", list[Path](), BudgetError("no loss was tried")
+    words = case.variant.split(":") if case.variant else []
+    granularity = "channel" if "channel" in words else "layer"
+    costs = ":".join(word for word in words if word != "channel") or "predicted"
+    runs, failure = list[Path](), BudgetError("no loss was tried")
     for loss in LOSSES:
         out = case.folder / f"loss-{loss:g}"
-        options = AllocateOptions(max_loss=loss, activation_bits=ACTIVATIONS, costs=costs, seed=case.seed)
+        options = AllocateOptions(max_loss=loss, activation_bits=ACTIVATIONS, costs=costs, seed=case.seed, granularity=granularity)
         try:
             run_allocation(
                 str(case.float_path),

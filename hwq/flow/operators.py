@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.allocate.quantise import Bits, quantised, uniform
+from hwq.allocate.channels import Group, column, divided, layer_numbers
+from hwq.allocate.quantise import Bits, quantised
 from hwq.allocate.sensitivity import part_of
+from hwq.allocate.statistics import linear_nodes
 from hwq.boards import Board
 from hwq.codegen.build import build
 from hwq.errors import ReportError, ToolError
@@ -90,10 +92,7 @@ def cost_table(
         lut: the cost of one out-of-context design.
         progress: told how many of how many are known.
     """
-    parts = []
-    for bits in choices:
-        graph = verify(quantised(fine, uniform(fine, bits.weights, bits.activations), rows))
-        parts += [verify(part_of(graph, name)) for name in groups]
+    parts = [part for many in _parts(fine, groups, choices, rows) for part in many]
     out = np.zeros(len(parts))
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
@@ -104,3 +103,41 @@ def cost_table(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return out.reshape(len(choices), len(groups)).T
+
+
+def _parts(fine: Graph, layers: Sequence[str], choices: Sequence[Bits], rows: IntArray) -> Iterator[list[Graph]]:
+    """For each choice, the out-of-context design of every layer."""
+    for bits in choices:
+        graph = verify(quantised(fine, {node.name: bits for node in linear_nodes(fine)}, rows))
+        yield [verify(part_of(graph, name)) for name in layers]
+
+
+def channel_costs(
+    fine: Graph,
+    groups: Sequence[Group],
+    choices: Sequence[Bits],
+    rows: IntArray,
+    layers: npt.NDArray[np.float64],
+    price: Callable[[Graph], float],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float64]:
+    """(groups, choices): what each channel costs, so that the channels of a layer at one width cost what the layer does.
+
+    Columns compiled alone share no sub-expressions, so that their sum is more than the layer; `price` only says how the layer's own cost
+    divides over them. That cost may be measured: the tool then runs once a layer and pair of widths, not once a channel.
+
+    Args:
+        layers: (layers, choices) cost of each layer, in the order in which `groups` names them, as `cost_table` gives it.
+        price: of the out-of-context design of a layer with the weights of one channel only.
+        progress: told how many of how many channels are priced.
+    """
+    names = list(dict.fromkeys(group.layer for group in groups))
+    out = np.zeros((len(groups), len(choices)))
+    for c, many in enumerate(_parts(fine, names, choices, rows)):
+        parts = dict(zip(names, many, strict=True))
+        for g, group in enumerate(groups):
+            out[g, c] = 0.0 if group.channel is None else price(column(parts[group.layer], group))
+            if progress:
+                progress(c * len(groups) + g + 1, out.size)
+    return divided(layers, out, layer_numbers(groups))

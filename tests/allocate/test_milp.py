@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 
 import numpy as np
 import pytest
+import scipy.optimize
 
 from hwq.allocate.milp import Table, solve
 from hwq.errors import BudgetError, UsageError
@@ -81,6 +83,21 @@ def test_a_budget_below_the_least_is_said() -> None:
         solve(table, budget=1.0)
     with pytest.raises(UsageError, match="give a budget"):
         solve(table)
+
+
+def test_what_the_solver_prints_is_not_in_the_way(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, libc = scipy.optimize.milp, ctypes.CDLL(None)
+
+    def loud(*args: object, **options: object) -> object:
+        libc.printf(b"HighsMipSolverData\n")
+        return plain(*args, **options)
+
+    monkeypatch.setattr(scipy.optimize, "milp", loud)
+    print("before")
+    assert solve(random_table(0, 3, 3), budget=1e4)
+    print("after", flush=True)
+    libc.fflush(None)
+    assert capfd.readouterr().out == "before\nafter\n"
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from hwq.allocate.refine import Step
 from hwq.cli import cli
 from hwq.cli.allocate import allocate
 from hwq.errors import DataError, HwqError, ModelError
-from hwq.flow.allocate import AllocateSummary, Trial
+from hwq.flow.allocate import AllocateOptions, AllocateSummary, Trial
 from hwq.flow.refine import RefinedPoint, RefineSummary
 
 
@@ -84,3 +84,21 @@ def test_allocate_tells_the_widths(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setattr("hwq.flow.allocate.allocate", lambda *args, **options: summary)
     done = answer("allocate", "m.keras", "digits", "--budget", "lut=1200")
     assert "1000 LUT (measured; predicted within 2.0%), dense_1 4 x 6 bits" in done.output
+
+
+def test_allocate_tells_the_widths_of_channels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    trial = Trial({"dense_1": ((2, 4, 4), 6), "dense_2": (3, 4)}, 980.0, 1000.0, 0.01)
+    summary = AllocateSummary(tmp_path, 1000.0, 0.02, 0.95, 0.94, 0.96, trial.bits, (trial,))
+
+    def run(*_: object, options: AllocateOptions, **__: object) -> AllocateSummary:
+        asked.append(options.granularity)
+        return summary
+
+    monkeypatch.setattr("hwq.flow.allocate.allocate", run)
+    arguments = ("allocate", "m.keras", "digits", "--budget", "lut=1200")
+    done = answer(*arguments, "--granularity", "channel")
+    assert "dense_1 2-4 (mean 3.3) x 6, dense_2 3 x 4 bits" in done.output
+    assert json.loads(answer(*arguments, "--json").output)["bits"]["dense_1"] == [[2, 4, 4], 6]
+    assert asked == ["channel", "layer"]
+    assert answer(*arguments, "--granularity", "weight").exit_code == 2

@@ -213,7 +213,7 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     def allocated(model: str, data: str, out: Path, **given: Any) -> None:
         if given["options"].max_loss < 1:
             raise BudgetError("even the widest choice loses more")
-        asked.append((model, out, given["options"].costs))
+        asked.append((model, out, given["options"].costs, given["options"].granularity))
 
     monkeypatch.setattr(methods, "run_refine", refined)
     monkeypatch.setattr(methods, "run_allocation", allocated)
@@ -226,8 +226,15 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     assert [run.name for run in methods.ptq(replace(case, variant="uniform"))] == ["4-bit", "5-bit", "6-bit"]
     assert {one[2] for one in asked} == {"uniform"} and asked[0][0] == str(case.float_path)
     asked.clear()
-    assert [run.name for run in methods.allocate(case)] == ["loss-1", "loss-2"] and asked[0][2] == "predicted"
+    assert [run.name for run in methods.allocate(case)] == ["loss-1", "loss-2"] and asked[0][2:] == ("predicted", "layer")
     assert told == [f"no run for a loss of {loss} points: even the widest choice loses more" for loss in ("0.2", "0.5")]
+    for variant, wanted in (("channel", ("predicted", "channel")), ("channel:measured", ("measured", "channel"))):
+        asked.clear()
+        methods.allocate(replace(case, variant=variant))
+        assert asked[0][2:] == wanted
+    with pytest.raises(UsageError, match="costs is measured or predicted"):
+        methods.allocate(replace(case, variant="measured:predicted"))
+    told.clear()
     monkeypatch.setattr(methods, "LOSSES", (0.2,))
     with pytest.raises(BudgetError, match="widest"):
         methods.allocate(case)

@@ -189,6 +189,6 @@ def test_what_cannot_be_meant() -> None:
     for bad in ({"max_loss": -1.0}, {"ways": ()}, {"ways": ((2.0, 0.1),)}, {"rows": 0}):
         with pytest.raises(UsageError):
             RefineOptions(**bad)  # type: ignore[arg-type]
-    for bad in ({"costs": "free"}, {"budget": 0.0}, {"weight_bits": ()}):
+    for bad in ({"costs": "free"}, {"budget": 0.0}, {"weight_bits": ()}, {"granularity": "weight"}):
         with pytest.raises(UsageError):
             AllocateOptions(**bad)  # type: ignore[arg-type]
