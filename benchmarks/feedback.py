@@ -25,7 +25,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 
-from proof import CASES, Case, Found, hypervolume, lut_ratio, once, points
+import numpy as np
+from proof import BOARD, CASES, Case, Found, hypervolume, lut_ratio, once, points
 from table import Row, conclude
 
 ARMS = {"ebops": {}, "measured": {"costs": "measured"}, "placebo": {"costs": "measured", "placebo": True}}
@@ -70,6 +71,32 @@ def paired(differences: Sequence[float]) -> tuple[float, float]:
     return float(stats.ttest_1samp(differences, 0.0).pvalue), float(stats.wilcoxon(differences).pvalue)
 
 
+def room(run: Path) -> float:
+    """About how much, in percent, a right price for each layer can gain over EBOPs; the mean over the points of a run.
+
+    Layers differ in LUTs per EBOP. If accuracy is to be had from any layer, with diminishing returns (each layer's share of the bits falls
+    as its price rises, elasticity 1), equal prices cost half the variance of the logarithm of that ratio too much, layers weighted
+    by their EBOPs. LUTs of layers are those predicted of the layer out of context.
+    """
+    from hwq.allocate.sensitivity import part_of
+    from hwq.allocate.statistics import linear_nodes
+    from hwq.cost.layers import layer_bits
+    from hwq.flow.derived import price_for
+    from hwq.ir import parse, verify
+    from hwq.rundir import RunDir
+
+    price, found = price_for(BOARD, None), []
+    for p in RunDir.open(run).points():
+        graph = verify(parse(p.graph_path.read_text()))
+        ebops = {layer.name: float((layer.weights * layer.inputs[:, None] * layer.present).sum()) for layer in layer_bits(graph)}
+        names = [node.name for node in linear_nodes(graph) if ebops.get(node.name)]
+        weights = np.array([ebops[name] for name in names])
+        ratios = np.log([max(price(verify(part_of(graph, name))), 1.0) for name in names]) - np.log(weights)
+        mean_ratio = np.average(ratios, weights=weights)
+        found.append(50 * float(np.average((ratios - mean_ratio) ** 2, weights=weights)))
+    return mean(found)
+
+
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Each arm against EBOPs on each data set, then over all."""
     for stage in options.stage:
@@ -78,6 +105,9 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
             case = CASES[name]
             found = {(arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in ARMS}
             areas = {key: hypervolume(front, case) for key, front in found.items()}
+            if stage == "train":
+                gain = mean(room(run_of(case, stage, "ebops", seed, options)) for seed in range(options.seeds))
+                yield Row(f"{stage}, {name}", "prices of layers", "what they can gain, about", gain, "%")
             for arm in ("measured", "placebo"):
                 pairs = [(areas[arm, seed], areas["ebops", seed]) for seed in range(options.seeds)]
                 relative = [100 * (mine / base - 1) for mine, base in pairs]
