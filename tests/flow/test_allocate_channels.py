@@ -1,0 +1,119 @@
+"""`hwq allocate` with a width for each channel, end to end: exact, no worse than layers by its own measure, costs that sum to the layer's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwq.allocate.channels import groups_of, layer_numbers
+from hwq.allocate.milp import solve
+from hwq.allocate.quantise import Bits
+from hwq.allocate.statistics import linear_nodes
+from hwq.data import Dataset, load
+from hwq.flow import allocate as flow
+from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
+from hwq.flow.derived import Price, price_for
+from hwq.flow.float_model import FloatModel, read_float
+from hwq.flow.operators import channel_costs, cost_table
+from hwq.ir import Graph, parse, verify
+from hwq.rundir import RunDir
+from hwq.sim.reference import predict
+from hwq.train import trainer
+from hwq.train.config import TrainConfig
+
+OPTIONS = AllocateOptions(450.0, weight_bits=(2, 4, 6), activation_bits=(4, 6), costs="predicted", best=2)
+CHANNELS = replace(OPTIONS, granularity="channel")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("channels") / "run"
+    config = TrainConfig(model="mlp:6", epochs=1, float_epochs=25, population=1, random_rows=100, max_points=1)
+    trainer.train(load("wine", seed=0), config, run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def network(trained: Path) -> tuple[FloatModel, Dataset]:
+    dataset = load("wine", seed=0)
+    return read_float(str(trained), dataset), dataset
+
+
+def test_a_channel_allocation_is_exact_and_goes_on(trained: Path, network: tuple[FloatModel, Dataset], tmp_path: Path) -> None:
+    summary = allocate(str(trained), "wine", tmp_path / "run", options=CHANNELS)
+    (point,) = RunDir(tmp_path / "run").points()
+    graph = verify(parse(point.graph_path.read_text()))
+    with np.load(RunDir(tmp_path / "run").vectors_path) as vectors, np.load(point.keras_path) as stored:
+        assert np.array_equal(stored["logits"], predict(graph, vectors["x"]))
+    assert summary.lut <= 450 and summary.lut == pytest.approx(price_for("xcvu9p", None)(graph))
+    told = json.loads((point.folder / "point.json").read_text())["allocation"]["chosen"]["bits"]
+    sizes = {node.name: node.constant("kernel").shape[-1] for node in linear_nodes(graph)}
+    assert {name: len(widths) for name, (widths, _) in told.items()} == sizes == {n: len(w) for n, (w, _) in summary.bits.items()}  # type: ignore[arg-type]
+    assert allocate(str(trained), "wine", tmp_path / "run", options=CHANNELS) == summary
+
+
+def test_the_program_finds_no_worse_a_choice_than_for_layers(network: tuple[FloatModel, Dataset], tmp_path: Path) -> None:
+    """The tables: equal widths lose and cost what the layers do; so the best choice of channels is at most as bad, and its whole too."""
+    layers, channels = (prepare(*network, tmp_path, "xcvu9p", options) for options in (OPTIONS, CHANNELS))
+    number = layer_numbers(channels.groups)
+    for of_channels, of_layers in ((channels.table.loss, layers.table.loss), (channels.table.cost, layers.table.cost)):
+        sums = np.zeros_like(of_layers)
+        np.add.at(sums, number, of_channels)
+        assert sums == pytest.approx(of_layers) and (of_channels >= 0).all()
+    least, most = (float(end.sum()) for end in (layers.table.cost.min(axis=1), layers.table.cost.max(axis=1)))
+    for budget in np.geomspace(least * 1.1, most * 0.8, 4):
+        found, plain = (solve(search.table, budget=float(budget))[0] for search in (channels, layers))
+        assert found.loss <= plain.loss * (1 + 1e-6) and found.cost <= budget * (1 + 1e-6)
+        bits = channels.widths(found)
+        assert len({c.activations for c in bits.values()}) <= 2 and len(bits) == 2
+        assert judged(channels, float(budget)) <= judged(layers, float(budget))
+    assert judged(channels, least * 1.5) < judged(layers, least * 1.5)
+
+
+def judged(search: Search, budget: float) -> float:
+    """The divergence of the whole design that is measured first."""
+    return min(search.loss(search.graph(chosen)) for chosen in search._fitting(budget))
+
+
+def test_costs_of_channels_are_shares_of_the_layers_own(network: tuple[FloatModel, Dataset]) -> None:
+    """The layer's cost comes from a tool that charges its own way; columns only say how it divides."""
+    fine, rows = network[0].fine, network[0].rows
+    names, choices = [node.name for node in linear_nodes(fine)], [Bits(2, 4), Bits(5, 4)]
+    price, seen = Price(None), list[Graph]()
+
+    def tool(part: Graph) -> float:
+        seen.append(part)
+        return 100 + 3 * price(part)
+
+    layers, groups, told = cost_table(fine, names, choices, rows, tool), groups_of(fine, names), list[tuple[int, int]]()
+    found = channel_costs(fine, groups, choices, rows, layers, price, progress=lambda done, total: told.append((done, total)))
+    assert len(seen) == layers.size and told[-1] == (found.size, found.size)
+    sums = np.zeros_like(layers)
+    np.add.at(sums, layer_numbers(groups), found)
+    assert sums == pytest.approx(layers)
+    first = found[: sum(group.layer == names[0] for group in groups)]
+    assert (first > 0).all() and len(set(first[:, 1].tolist())) > 1
+
+
+def test_measured_costs_of_channels_take_no_more_runs_of_the_tool(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, counted, price = read_float(str(trained), load("wine", seed=0)), list[Graph](), Price(None)
+
+    class Tool:
+        def __init__(self, *_: object) -> None: ...
+
+        def lut(self, graph: Graph) -> float:
+            counted.append(graph)
+            return float(price(graph))
+
+    monkeypatch.setattr(flow, "Bench", Tool)
+    options = replace(CHANNELS, costs="measured", objective="roundoff")
+    search = prepare(network, load("wine", seed=0), tmp_path, "xcvu9p", options)
+    assert len(counted) == 2 * len(options.choices) and len(search.groups) == 6 + 3
+    trial, _ = search.cheapest(5.0)
+    assert len(counted) == 2 * len(options.choices) + 1 and trial.measured > 0
