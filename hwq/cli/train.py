@@ -49,6 +49,11 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
     help="shift: of hidden ReLUs, fixed point or powers of two.",
 )
 @click.option("--bits", default=_DEFAULT.bits, show_default=True, help="uniform, prune: of weights and activations, without sign.")
+@click.option(
+    "--widths",
+    type=click.Path(path_type=Path),
+    help="uniform, prune: in place of --bits, the widths that this run of hwq allocate chose.",
+)
 @click.option("--width", default=_DEFAULT.width, show_default=True, help="Factor on the hidden layers of an mlp.")
 @click.option("--sparsity", default=_DEFAULT.sparsity, show_default=True, help="prune: share of weights that become zero.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA.")
@@ -84,7 +89,9 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
-def train(data: str, out: Path | None, board: str, store: Path | str | None, as_json: bool, **options: Any) -> None:
+def train(
+    data: str, out: Path | None, board: str, store: Path | str | None, widths: Path | None, as_json: bool, **options: Any
+) -> None:
     """Learn a bitwidth for every weight and activation of a network on DATA.
 
     DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
@@ -92,6 +99,10 @@ def train(data: str, out: Path | None, board: str, store: Path | str | None, as_
     """
     from hwq.flow.train import train as run_training
 
+    if widths is not None:
+        from hwq.flow.widths import widths_of
+
+        options["widths"] = widths_of(widths)
     config = TrainConfig(**options)
     target = out or Path("runs") / Path(data.replace(":", "_")).stem
     with Bar() as bar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +49,8 @@ class TrainConfig:
         blend: shift: share of the way to their powers of two that weights go in each step, beside the gradient (BCGD's rho).
         activations: shift: "fixed" (fixed point) or "pow2": powers of two behind every hidden ReLU.
         bits: uniform, prune: of every weight and activation, without sign.
+        widths: uniform, prune: {layer: (bits of its weights, bits of what it reads)} in place of `bits`; those of weights may be a list,
+            one for each output channel.
         width: factor on the hidden layers of an mlp.
         sparsity: prune: share of the weights that are zero at the end.
         costs: "ebops", or "measured" with `prices`: LUT for each unit of the features in PRICES; with the coefficients of a model of
@@ -84,6 +86,7 @@ class TrainConfig:
     blend: float = 0.0
     activations: str = "fixed"
     bits: int = 6
+    widths: Mapping[str, tuple[int | Sequence[int], int]] = field(default_factory=dict)
     width: float = 1.0
     sparsity: float = 0.5
     costs: str = "ebops"
@@ -123,6 +126,10 @@ class TrainConfig:
             raise UsageError("the slope rises from above 0, anneal and blend are in [0, 1)")
         if not self.width > 0 or not 0 <= self.sparsity < 1:
             raise UsageError("width must be above 0 and sparsity in [0, 1)")
+        if self.widths and self.method not in FIXED_WIDTH:
+            raise UsageError("widths of layers are given to a method whose bitwidths are not learned", hint="add --method uniform")
+        if any(not 1 <= bits <= 30 for weights, reads in self.widths.values() for bits in (*_each(weights), reads)):
+            raise UsageError("widths must be 1 to 30")
         if self.budget and self.method in FIXED_WIDTH:
             raise UsageError(f"--method {self.method} has a given cost: no budget", hint="choose --bits, --width or --sparsity")
 
@@ -169,6 +176,10 @@ class TrainConfig:
         if "lut" in self.budget:
             return sum(self.prices.get(name, 0.0) * costs[name] for name in PRICES)
         return costs["ebops"]
+
+
+def _each(bits: int | Sequence[int]) -> Sequence[int]:
+    return [bits] if isinstance(bits, int) else bits
 
 
 def _plain(value: Any) -> Any:

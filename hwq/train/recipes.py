@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from hwq.errors import UsageError
 from hwq.train.backend import ops
 from hwq.train.config import PRUNED_BY, TrainConfig
 from hwq.train.engine import Engine, State, kernel_layers
@@ -34,6 +35,13 @@ class Recipe:
     def conversion(self) -> QuantizeConfig:
         """How the float network becomes its twin."""
         return QuantizeConfig(bits=self.config.initial_bits, overflow=self.config.overflow)
+
+    def check(self, model: Any) -> None:
+        """Refuse a network that the method's settings do not fit.
+
+        Raises:
+            UsageError: they do not.
+        """
 
     def before(self, engine: Engine, state: State, epoch: int) -> State:
         """The state with which an epoch begins."""
@@ -75,20 +83,44 @@ class Shift(Recipe):
 
 @dataclass(frozen=True, slots=True)
 class Uniform(Recipe):
-    """One width for all: steps follow the largest weight of each output channel and the range of each layer's input."""
+    """One width for all, or given ones: steps follow the largest weight of each output channel and the range of each layer's input."""
 
     def conversion(self) -> QuantizeConfig:
         shared = {"weight_granularity": "channel", "granularity": "tensor"}
         return QuantizeConfig(bits=self.config.bits, overflow=self.config.overflow, **shared)
 
+    def check(self, model: Any) -> None:
+        self.given(model)
+
     def before(self, engine: Engine, state: State, epoch: int) -> State:
         engine.assign(state)
-        for layer in kernel_layers(engine.model):
-            layer.hold_width(self.config.bits, max(self.config.bits, BIAS_BITS))
-        if epoch:  # before the first epoch nothing has been tracked, and the ranges are those of all training rows
-            for quantizer in quantizers(engine.model):
-                quantizer.f.assign(self.config.bits - np.ceil(ops.convert_to_numpy(quantizer.integer)))
+        reads = {}
+        for layer, (weights, inputs) in self.given(engine.model):
+            layer.hold_width(np.asarray(weights), max(int(np.max(weights)), BIAS_BITS))
+            reads[id(layer.quantizer)] = inputs
+        for quantizer in quantizers(engine.model):
+            bits = reads.get(id(quantizer), self.config.bits)
+            if epoch:
+                quantizer.f.assign(bits - np.ceil(ops.convert_to_numpy(quantizer.integer)))
+            else:  # before the first epoch nothing has been tracked, and the ranges are those of all training rows
+                quantizer.f.assign(ops.convert_to_numpy(quantizer.f) + bits - self.config.bits)
         return engine.with_model(state)
+
+    def given(self, model: Any) -> list[tuple[Any, tuple[Any, int]]]:
+        """Every layer with a kernel, and the bits of its weights and of what it reads.
+
+        Raises:
+            UsageError: widths for a layer, or for channels, that the network does not have.
+        """
+        layers, widths = kernel_layers(model), self.config.widths
+        unknown = sorted(widths.keys() - {layer.name for layer in layers})
+        if unknown:
+            raise UsageError(f"there are widths for {unknown[0]}, which is no layer of the network", hint=_names(layers))
+        found = [(layer, widths.get(layer.name, (self.config.bits, self.config.bits))) for layer in layers]
+        for layer, (weights, _) in found:
+            if np.size(weights) not in (1, layer.kernel_f.shape[-1]):
+                raise UsageError(f"{layer.name} has {layer.kernel_f.shape[-1]} channels, not {np.size(weights)}")
+        return found
 
     def l1(self, epoch: int) -> float:
         return 0.0
@@ -117,6 +149,10 @@ class Prune(Uniform):
             for variable, value in zip(kernels, values, strict=True):
                 variable.assign(np.where(np.abs(value) <= threshold, 0, value))
         return super(Prune, self).before(engine, engine.with_model(state), epoch)
+
+
+def _names(layers: list[Any]) -> str:
+    return "its layers: " + ", ".join(layer.name for layer in layers)
 
 
 def recipe_of(config: TrainConfig) -> Recipe:

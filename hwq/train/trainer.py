@@ -44,7 +44,8 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
     if found_run is None or found_run.meta()["state"] != "trained":
         fresh(config.seed)
         float_model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
-        convert.quantize_model(float_model)  # what cannot be converted must fail now, before a run is there and hours have passed
+        # what cannot be converted must fail now, before a run is there and hours have passed
+        recipe_of(config).check(convert.quantize_model(float_model)[0])
     directory = found_run or _create(dataset, config, run)
     meta = directory.meta()
     if meta["state"] != "trained":

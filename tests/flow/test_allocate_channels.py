@@ -15,11 +15,13 @@ from hwq.allocate.milp import Chosen, Table, solve
 from hwq.allocate.quantise import Bits
 from hwq.allocate.statistics import linear_nodes
 from hwq.data import Dataset, load
+from hwq.errors import RunError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
 from hwq.flow.derived import Price, price_for
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import channel_costs, cost_table
+from hwq.flow.widths import widths_of
 from hwq.ir import Graph, parse, verify
 from hwq.rundir import RunDir
 from hwq.sim.reference import predict
@@ -55,6 +57,13 @@ def test_a_channel_allocation_is_exact_and_goes_on(trained: Path, network: tuple
     sizes = {node.name: node.constant("kernel").shape[-1] for node in linear_nodes(graph)}
     assert {name: len(widths) for name, (widths, _) in told.items()} == sizes == {n: len(w) for n, (w, _) in summary.bits.items()}  # type: ignore[arg-type]
     assert allocate(str(trained), "wine", tmp_path / "run", options=CHANNELS) == summary
+    # wine's inputs have a sign, what a relu gives has none
+    given = widths_of(tmp_path / "run")
+    first, second = (node.name for node in linear_nodes(graph))
+    assert given[first] == [[w - 1 for w in summary.bits[first][0]], summary.bits[first][1] - 1]  # type: ignore[union-attr]
+    assert given[second][1] == summary.bits[second][1]
+    with pytest.raises(RunError, match="no allocated widths"):
+        widths_of(trained)
 
 
 def test_the_program_finds_no_worse_a_choice_than_for_layers(network: tuple[FloatModel, Dataset], tmp_path: Path) -> None:

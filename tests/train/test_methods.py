@@ -124,6 +124,27 @@ def test_one_width_for_all(digits: Dataset, tmp_path: Path) -> None:
             assert len(np.unique(node.type.frac[node.type.width > 0])) == 1 and node.type.width.max() <= 3 + 1
 
 
+def test_given_widths(digits: Dataset, tmp_path: Path) -> None:
+    """Each layer, and each channel of one, has the bits that it was given; what is not named has those of all."""
+    run, each = tmp_path / "run", [1, 3] * 6
+    config = replace(CONFIG, method="uniform", bits=4, epochs=6)
+    trainer.train(digits, replace(config, widths={"dense_1": [each, 2]}), run)
+    (graph,) = graphs(run)
+    first, last = (node for node in graph.nodes if "kernel" in node.attrs)
+    for node, widths, reads in ((first, each, 2), (last, [4] * 10, 4)):
+        kernel = node.constant("kernel")
+        low = kernel.types.frac.max(axis=0)
+        whole = np.abs(np.ldexp(kernel.mantissas.astype(float), low - kernel.types.frac))
+        assert (whole.max(axis=0) <= 2.0 ** np.array(widths)).all() and whole.max() > 2 ** (max(widths) - 1)
+        read = graph[node.inputs[0]].type
+        assert (read.width - read.signed).max() == reads
+    for bad, said in (({"dense_9": [3, 3]}, "dense_9"), ({"dense_1": [[3, 3], 3]}, "12 channels")):
+        with pytest.raises(UsageError, match=said):
+            trainer.train(digits, replace(config, widths=bad), tmp_path / "bad")
+    with pytest.raises(UsageError, match="not learned"):
+        TrainConfig(widths={"dense_1": [3, 3]})
+
+
 def test_a_narrower_network(digits: Dataset, tmp_path: Path) -> None:
     trainer.train(digits, replace(CONFIG, method="uniform", bits=4, width=0.5, epochs=6), tmp_path / "run")
     (graph,) = graphs(tmp_path / "run")

@@ -284,8 +284,12 @@ class KernelLayer(QuantizedLayer):
             least = self.weight_levels - 1 - ops.convert_to_numpy(self.kernel_top)
             self.kernel_f.assign(np.broadcast_to(least, self.kernel_f.shape))
 
-    def hold_width(self, bits: int, bias_bits: int) -> None:
-        """Choose the steps of kernel and bias anew, so that the largest value of all that share one has so many bits."""
+    def hold_width(self, bits: np.ndarray, bias_bits: int) -> None:
+        """Choose the steps of kernel and bias anew, so that the largest value of all that share one has so many bits.
+
+        Args:
+            bits: of the kernel, () or (channels,): its last axis.
+        """
         for value, f, width in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), (bits, bias_bits), strict=True):
             if value is None:
                 continue
