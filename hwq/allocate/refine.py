@@ -22,6 +22,7 @@ from hwq.sim.reference import evaluate_nodes, predict, quantize_inputs
 
 Derivatives = Callable[[Graph, npt.NDArray[np.int64]], tuple[dict[str, Floats], dict[str, Floats]]]
 Price = Callable[[Graph], float]
+Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
 
@@ -57,11 +58,20 @@ class RefineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A network on validation rows: accuracy, mean cross-entropy, and which rows it gets right."""
+    """A network on validation rows: which rows it gets right, and the cross-entropy of each."""
 
-    accuracy: float
-    cross_entropy: float
     right: npt.NDArray[np.bool_]
+    entropies: Floats
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the rows."""
+        return float(self.right.mean())
+
+    @property
+    def cross_entropy(self) -> float:
+        """Mean over the rows."""
+        return float(self.entropies.mean())
 
     @classmethod
     def of(cls, graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> Judged:
@@ -70,21 +80,47 @@ class Judged:
         right = logits.argmax(axis=1) == y
         logits = logits - logits.max(axis=1, keepdims=True)
         told = logits[np.arange(len(y)), y] - np.log(np.exp(logits).sum(axis=1))
-        return cls(float(right.mean()), float(-told.mean()), right)
+        return cls(right, -told)
 
-    def keeps(self, before: Judged, max_loss: float) -> bool:
+    def lost(self, before: Judged) -> tuple[float, float]:
+        """The accuracy lost, and one standard error of it: rows that changed sides may have done so by chance."""
+        changed = int((self.right != before.right).sum())
+        return before.accuracy - self.accuracy, float(np.sqrt(changed)) / len(self.right)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A network on validation rows; and, where those are few, on training and validation rows together (else None)."""
+
+    validation: Judged
+    together: Judged | None = None
+
+    @classmethod
+    def of(cls, graph: Graph, train: Rows, validation: Rows, max_loss: float) -> Verdict:
+        """Evaluate the integer reference; training rows only where validation rows cannot tell a loss of `max_loss` points from chance."""
+        found = Judged.of(graph, *validation)
+        if np.sqrt(CHANGED / len(validation[0])) <= max_loss / 100:
+            return cls(found)
+        seen = Judged.of(graph, *train)
+        return cls(found, Judged(*(np.concatenate(pair) for pair in zip(_parts(seen), _parts(found), strict=True))))
+
+    def keeps(self, before: Verdict, max_loss: float) -> bool:
         """Whether the accuracy lost is at most `max_loss` points.
 
-        The cheapest of many networks is taken, and so one that these rows flatter: where they are enough to tell such a loss from
-        chance, it must hold with a standard error of the rows that changed sides to spare. Few rows move by chance, and a point of a
-        run was itself chosen for its accuracy on them: there a loss beyond the limit still passes where it is within one standard
-        error and the cross-entropy has not risen.
+        The cheapest of many networks is taken, and so one that validation rows flatter: where they are enough to tell such a loss
+        from chance, it must hold with a standard error to spare. Few rows flatter the network before as well, since a point of a run is
+        there for its accuracy on them: then the loss must hold on all rows that may be seen, those of training included, and on
+        validation rows alone it must not be more than two standard errors beyond the limit.
         """
-        lost = (before.accuracy - self.accuracy) - max_loss / 100
-        error = float(np.sqrt((self.right != before.right).sum())) / len(self.right)
-        if np.sqrt(CHANGED / len(self.right)) <= max_loss / 100:
-            return lost + error <= 1e-12
-        return lost <= 1e-12 or (lost <= error and self.cross_entropy <= before.cross_entropy)
+        lost, error = self.validation.lost(before.validation)
+        if self.together is None or before.together is None:
+            return lost + error <= max_loss / 100 + 1e-12
+        overall, _ = self.together.lost(before.together)
+        return overall <= max_loss / 100 + 1e-12 and lost <= max_loss / 100 + 2 * error + 1e-12
+
+
+def _parts(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
+    return judged.right, judged.entropies
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +148,8 @@ class Refined:
 
 def refine(
     graph: Graph,
-    train: npt.NDArray[np.float32],
-    validation: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    train: Rows,
+    validation: Rows,
     *,
     derivatives: Derivatives,
     price: Price,
@@ -123,29 +159,29 @@ def refine(
     """Make a network cheaper without training it.
 
     Args:
-        train: training rows (rows, *input shape).
-        validation: rows and labels that decide when to stop.
+        train: training rows (rows, *input shape) and labels.
+        validation: rows and labels that decide when to stop; with those of training where they are few (`Verdict`).
         derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
             results, by name, as `hwq.train.graph_model` has them.
         price: what a network costs, in any unit.
         progress: told of every portion.
     """
-    first, start = Judged.of(graph, *validation), price(graph)
+    first, start = Verdict.of(graph, train, validation, options.max_loss), price(graph)
     best, steps = (graph, 1.0, first), list[Step]()
     for way, (portion, trust) in enumerate(options.ways):
         failed, rng = 0.0, np.random.default_rng([options.seed, way])
         settings = Portions(portion, trust, options.moves, options.rows)
-        for now in portions(graph, train, derivatives, settings, rng):
-            judged, cost = Judged.of(now, *validation), price(now) / start
+        for now in portions(graph, train[0], derivatives, settings, rng):
+            judged, cost = Verdict.of(now, train, validation, options.max_loss), price(now) / start
             holds = judged.keeps(first, options.max_loss)
             best = (now, cost, judged) if holds and cost < best[1] else best
             failed = 0.0 if holds else failed + portion
-            steps.append(Step(way, len(steps) + 1, cost, judged.accuracy, judged.cross_entropy, holds))
+            steps.append(Step(way, len(steps) + 1, cost, judged.validation.accuracy, judged.validation.cross_entropy, holds))
             if progress:
                 progress(steps[-1])
             if failed >= options.patience:
                 break
-    return Refined(best[0], best[1], best[2], first, tuple(steps))
+    return Refined(best[0], best[1], best[2].validation, first.validation, tuple(steps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def _one(
         say(p.id, f"refining, priced by {price}")
         result = refine_graph(
             verify(parse(p.graph_path.read_text())),
-            dataset.x_train,
+            (dataset.x_train, dataset.y_train),
             (dataset.x_val, dataset.y_val),
             derivatives=derivatives,
             price=price,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from networks import random_network
 
-from hwq.allocate.refine import Judged, RefineOptions
+from hwq.allocate.refine import Judged, RefineOptions, Verdict
 from hwq.data import load
 from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunError, ToolError, UsageError
 from hwq.flow import allocate as flow
@@ -86,21 +87,35 @@ def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPa
         prove(graph, x)
 
 
-def test_a_loss_within_chance_passes_only_with_the_cross_entropy() -> None:
-    right = np.ones(100, bool)
-    before = Judged(1.0, 0.5, right)
-    after = np.array([False, *right[1:]])
-    assert Judged(0.99, 0.5, after).keeps(before, 0.2) and not Judged(0.99, 0.51, after).keeps(before, 0.2)
-    assert Judged(0.998, 9.0, right).keeps(before, 0.2)
-    assert not Judged(0.9, 0.4, np.arange(100) >= 10).keeps(before, 0.2)
+def judged(rows: int, wrong: Iterable[int]) -> Judged:
+    return Judged(~np.isin(np.arange(rows), list(wrong)), np.full(rows, 0.5))
+
+
+def test_where_rows_are_few_those_of_training_decide_too() -> None:
+    """100 validation rows cannot tell 0.2 points; with 900 of training, 2 rows of 1 000 may be lost, and at most what chance does of the 100."""
+    before = Verdict(judged(100, []), judged(1000, []))
+    assert Verdict(judged(100, [0, 1]), judged(1000, [0, 1])).keeps(before, 0.2)
+    assert not Verdict(judged(100, [0]), judged(1000, [0, 1, 2])).keeps(before, 0.2)
+    # 5 rows lost of 100 and as many gained in training: 5 points, more than 0.2 and twice the error, 2.24
+    worse = Verdict(judged(100, range(5)), judged(1000, range(5)))
+    assert not worse.keeps(Verdict(judged(100, []), judged(1000, range(500, 505))), 0.2)
+    assert before.keeps(before, 0.0)
 
 
 def test_where_rows_are_many_a_loss_holds_with_a_standard_error_to_spare() -> None:
-    """5 000 rows of which 16 change sides: 0.08 points of error, so that 0.12 points may be lost, not 0.2."""
-    before = Judged(1.0, 0.5, np.ones(5000, bool))
-    right = np.arange(5000) >= 16
-    assert Judged(0.9988, 0.4, right).keeps(before, 0.2) and not Judged(0.9987, 0.4, right).keeps(before, 0.2)
-    assert before.keeps(before, 0.2) and not Judged(0.998, 0.4, right).keeps(before, 0.2)
+    """5 000 rows of which 16 change sides: 0.08 points of error, so that 0.12 points may be lost, not 0.14."""
+    before = Verdict(judged(5000, range(5)))
+    assert Verdict(judged(5000, range(5, 16))).keeps(before, 0.2)  # 5 rows gained, 11 lost
+    assert not Verdict(judged(5000, range(5, 17))).keeps(before, 0.2)
+    assert before.keeps(before, 0.2)
+
+
+def test_training_rows_are_looked_at_where_validation_rows_are_few() -> None:
+    graph = random_network(3, (6, 4))
+    x, y = np.random.default_rng(0).normal(size=(3000, *graph[graph.inputs[0]].shape)).astype(np.float32), np.arange(3000) % 4
+    few, many = (Verdict.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
+    assert many.together is None and few.together is not None and len(few.together.right) == 150
+    assert np.array_equal(few.together.right[50:], few.validation.right)
 
 
 @pytest.mark.parametrize("method", ["uniform", "adaptive", "multipoint", "digits"])
