@@ -26,6 +26,8 @@ Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input sh
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
 
+ONE_SIDED = 1.645  # standard errors that chance alone exceeds in one direction once in twenty times
+
 
 @dataclass(frozen=True, slots=True)
 class RefineOptions:
@@ -110,13 +112,13 @@ class Verdict:
         The cheapest of many networks is taken, and so one that validation rows flatter: where they are enough to tell such a loss
         from chance, it must hold with a standard error to spare. Few rows flatter the network before as well, since a point of a run is
         there for its accuracy on them: then the loss must hold on all rows that may be seen, those of training included, and on
-        validation rows alone it must not be more than two standard errors beyond the limit.
+        validation rows alone it must not be beyond the limit by more than chance explains, nineteen times of twenty.
         """
         lost, error = self.validation.lost(before.validation)
         if self.together is None or before.together is None:
             return lost + error <= max_loss / 100 + 1e-12
         overall, _ = self.together.lost(before.together)
-        return overall <= max_loss / 100 + 1e-12 and lost <= max_loss / 100 + 2 * error + 1e-12
+        return overall <= max_loss / 100 + 1e-12 and lost <= max_loss / 100 + ONE_SIDED * error + 1e-12
 
 
 def _parts(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
