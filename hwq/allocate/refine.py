@@ -25,7 +25,6 @@ Price = Callable[[Graph], float]
 Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
-
 ONE_SIDED = 1.645  # standard errors that chance alone exceeds in one direction once in twenty times
 
 
@@ -60,20 +59,15 @@ class RefineOptions:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A network on validation rows: which rows it gets right, and the cross-entropy of each."""
+    """A network on some rows: which it gets right, and the mean cross-entropy."""
 
     right: npt.NDArray[np.bool_]
-    entropies: Floats
+    cross_entropy: float
 
     @property
     def accuracy(self) -> float:
         """Share of the rows."""
         return float(self.right.mean())
-
-    @property
-    def cross_entropy(self) -> float:
-        """Mean over the rows."""
-        return float(self.entropies.mean())
 
     @classmethod
     def of(cls, graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> Judged:
@@ -82,7 +76,7 @@ class Judged:
         right = logits.argmax(axis=1) == y
         logits = logits - logits.max(axis=1, keepdims=True)
         told = logits[np.arange(len(y)), y] - np.log(np.exp(logits).sum(axis=1))
-        return cls(right, -told)
+        return cls(right, float(-told.mean()))
 
     def lost(self, before: Judged) -> tuple[float, float]:
         """The accuracy lost, and one standard error of it: rows that changed sides may have done so by chance."""
@@ -92,10 +86,10 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A network on validation rows; and, where those are few, on training and validation rows together (else None)."""
+    """A network on validation rows; and, where those are few, on training rows, too (else None)."""
 
     validation: Judged
-    together: Judged | None = None
+    train: Judged | None = None
 
     @classmethod
     def of(cls, graph: Graph, train: Rows, validation: Rows, max_loss: float) -> Verdict:
@@ -103,8 +97,13 @@ class Verdict:
         found = Judged.of(graph, *validation)
         if np.sqrt(CHANGED / len(validation[0])) <= max_loss / 100:
             return cls(found)
-        seen = Judged.of(graph, *train)
-        return cls(found, Judged(*(np.concatenate(pair) for pair in zip(_parts(seen), _parts(found), strict=True))))
+        return cls(found, Judged.of(graph, *train))
+
+    @property
+    def accuracy(self) -> float:
+        """On all rows that were looked at."""
+        parts = [self.validation.right] if self.train is None else [self.validation.right, self.train.right]
+        return float(np.concatenate(parts).mean())
 
     def keeps(self, before: Verdict, max_loss: float) -> bool:
         """Whether the accuracy lost is at most `max_loss` points.
@@ -115,14 +114,10 @@ class Verdict:
         validation rows alone it must not be beyond the limit by more than chance explains, nineteen times of twenty.
         """
         lost, error = self.validation.lost(before.validation)
-        if self.together is None or before.together is None:
-            return lost + error <= max_loss / 100 + 1e-12
-        overall, _ = self.together.lost(before.together)
-        return overall <= max_loss / 100 + 1e-12 and lost <= max_loss / 100 + ONE_SIDED * error + 1e-12
-
-
-def _parts(judged: Judged) -> tuple[npt.NDArray[np.bool_], Floats]:
-    return judged.right, judged.entropies
+        limit = max_loss / 100 + 1e-12
+        if self.train is None:
+            return lost + error <= limit
+        return before.accuracy - self.accuracy <= limit and lost <= limit + ONE_SIDED * error
 
 
 @dataclass(frozen=True, slots=True)

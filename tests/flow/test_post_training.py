@@ -88,17 +88,17 @@ def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPa
 
 
 def judged(rows: int, wrong: Iterable[int]) -> Judged:
-    return Judged(~np.isin(np.arange(rows), list(wrong)), np.full(rows, 0.5))
+    return Judged(~np.isin(np.arange(rows), list(wrong)), 0.5)
 
 
 def test_where_rows_are_few_those_of_training_decide_too() -> None:
     """100 validation rows cannot tell 0.2 points; with 900 of training, 2 rows of 1 000 may be lost, and at most what chance does of the 100."""
-    before = Verdict(judged(100, []), judged(1000, []))
-    assert Verdict(judged(100, [0, 1]), judged(1000, [0, 1])).keeps(before, 0.2)
-    assert not Verdict(judged(100, [0]), judged(1000, [0, 1, 2])).keeps(before, 0.2)
+    before = Verdict(judged(100, []), judged(900, []))
+    assert Verdict(judged(100, [0, 1]), judged(900, [])).keeps(before, 0.2)
+    assert not Verdict(judged(100, [0]), judged(900, [0, 1])).keeps(before, 0.2)
     # 5 rows lost of 100 and as many gained in training: 5 points, more than 0.2 and 1.645 times the error, 2.24
-    worse = Verdict(judged(100, range(5)), judged(1000, range(5)))
-    assert not worse.keeps(Verdict(judged(100, []), judged(1000, range(500, 505))), 0.2)
+    worse = Verdict(judged(100, range(5)), judged(900, []))
+    assert not worse.keeps(Verdict(judged(100, []), judged(900, range(5))), 0.2)
     assert before.keeps(before, 0.0)
 
 
@@ -114,8 +114,8 @@ def test_training_rows_are_looked_at_where_validation_rows_are_few() -> None:
     graph = random_network(3, (6, 4))
     x, y = np.random.default_rng(0).normal(size=(3000, *graph[graph.inputs[0]].shape)).astype(np.float32), np.arange(3000) % 4
     few, many = (Verdict.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
-    assert many.together is None and few.together is not None and len(few.together.right) == 150
-    assert np.array_equal(few.together.right[50:], few.validation.right)
+    assert many.train is None and few.train is not None and len(few.train.right) == 50 and len(few.validation.right) == 100
+    assert few.accuracy == pytest.approx((50 * few.train.accuracy + 100 * few.validation.accuracy) / 150)
 
 
 @pytest.mark.parametrize("method", ["uniform", "adaptive", "multipoint", "digits"])
