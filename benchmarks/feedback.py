@@ -41,7 +41,7 @@ def run_of(case: Case, stage: str, arm: str, seed: int, options: argparse.Namesp
     if stage == "refine":
         source = run_of(case, "train", "ebops", seed, options)
         run = folder / f"ebops-{seed}-refined-{arm}"
-        told = {"prices": arm, "shuffle": seed, "ways": WAYS}
+        told = {"data": case.spec, "prices": arm, "shuffle": seed, "ways": WAYS}
         once(run.with_name(f"{run.name}.json"), "proof_worker.py", "refine", source, run, json.dumps(told))
         return run
     settings = {"seed": seed, "model": case.model, **case.settings, **(case.quick if options.quick else {}), **ARMS[arm]}

@@ -148,7 +148,7 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
     from hwq.flow.refine import refine as run_refine
 
     told = json.loads(options)
-    seed, prices = told.pop("shuffle", 0), told.pop("prices", "measured")
+    seed, prices, data = told.pop("shuffle", 0), told.pop("prices", "measured"), told.pop("data", None)
     if "ways" in told:
         told["ways"] = tuple((portion, trust) for portion, trust in told["ways"])
     chosen = RefineOptions(**told)
@@ -158,7 +158,7 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
         digits_elsewhere(seed)
 
     def work(clock: Clock) -> None:
-        run_refine(Path(source), out=Path(out), point="all", options=chosen, tell=clock.tick, progress=clock.tick)
+        run_refine(Path(source), out=Path(out), data=data, point="all", options=chosen, tell=clock.tick, progress=clock.tick)
 
     return run(Path(out), work)
 
