@@ -25,6 +25,7 @@ class Dataset:
         x_train, x_val, x_test: float32, (rows, *features).
         y_train, y_val, y_test: int64 class numbers, 0 .. n_classes - 1.
         digest: 16 hexadecimal digits over all arrays.
+        file: absolute path of the file that it came from, empty where it came from none.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Dataset:
     y_test: LabelArray
     n_classes: int
     description: str = ""
+    file: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -48,6 +50,17 @@ class Dataset:
         for array in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test):
             whole.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return whole.hexdigest()[:16]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What must be the same for it to be the same data."""
+        facts = {"name": self.name, "digest": self.digest, "n_classes": self.n_classes, "shape": list(self.shape)}
+        return facts | {"train": len(self.x_train), "validation": len(self.x_val), "test": len(self.x_test)}
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a run's run.json says of it: the facts, and where its file lies, from which later commands read it again."""
+        return self.facts | ({"file": self.file} if self.file else {})
 
 
 def check_rows(x: Any, name: str) -> FloatArray:

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def _from_file(path: Path, seed: int) -> Dataset:
         near = difflib.get_close_matches(path.stem, NAMED, n=1)
         hint = f"did you mean the named set {near[0]}?" if near else "check the path"
         raise DataError(f"there is no file {path}", hint=hint)
-    return _from_arrays(path.name, read(path), seed)
+    return replace(_from_arrays(path.name, read(path), seed), file=str(path.resolve()))
 
 
 def _from_arrays(name: str, arrays: dict[str, Any], seed: int) -> Dataset:

@@ -22,7 +22,7 @@ from hwq.allocate.statistics import linear_nodes
 from hwq.boards import load as load_board
 from hwq.data import Dataset, load
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
+from hwq.flow.derived import Notice, accuracy, begin, drawn, price_for, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import Bench, channel_costs, cost_table
 from hwq.ir import Graph, verify
@@ -253,7 +253,7 @@ def allocate(
     if options.granularity == "layer":
         del asked["granularity"]  # runs made before there was a choice say nothing of it
     derived = {"method": "allocate", "model": model, "board": board, "options": asked}
-    meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
+    meta = {"config": {"model": model, "seed": options.seed}, "dataset": dataset.told, "derived": derived}
     say("reading the model")
     # a model that cannot be read leaves no run behind
     network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)

@@ -20,7 +20,7 @@ from hwq.data import Dataset
 from hwq.data import load as load_data
 from hwq.errors import BudgetError, RunError
 from hwq.flow.budget import Budget, values_of
-from hwq.flow.derived import begin, data_of, described, drawn
+from hwq.flow.derived import begin, data_of, drawn
 from hwq.flow.landing import Pricer
 from hwq.flow.rounds import CLOSE, Round, Session, Tell, Trial
 from hwq.flow.synth import link, synth
@@ -199,14 +199,14 @@ def _begin(
         "start": None if options.start is None else str(options.start),
         "config": config.to_json(),
     }
-    meta = {"config": config.to_json(), "dataset": described(dataset), "derived": asked}
+    meta = {"config": config.to_json(), "dataset": dataset.told, "derived": asked}
     return begin(out, meta, drawn(dataset, config.seed))
 
 
 def _kept(run: RunDir, dataset: Dataset) -> dict[str, Any]:
     meta = run.meta()
     found: dict[str, Any] = {key: meta[key] for key in ("config", "float", "uniform8", "conversion") if key in meta}
-    return {**found, "dataset": described(dataset)}
+    return {**found, "dataset": dataset.told}
 
 
 def _rounds(session: Session, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:

@@ -42,7 +42,7 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
     """The run directory of a method and its options, made where it is not there yet.
 
     Args:
-        meta: run.json's content; its `derived` and `dataset` are what must be the same when it is there already.
+        meta: run.json's content; its `derived` and `dataset` are what must be the same when it is there already, but for the data's file.
         vectors: writes vectors.npz to a path.
 
     Raises:
@@ -53,7 +53,7 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
         found = run.meta()
         for part in ("derived", "dataset"):
             there, wanted = found.get(part, {}), meta[part]
-            differing = [key for key in wanted if there.get(key) != wanted[key]]
+            differing = [key for key in wanted if there.get(key) != wanted[key] and key != "file"]  # which may have moved
             if differing:
                 key = differing[0]
                 raise RunError(
@@ -98,17 +98,11 @@ def drawn(dataset: Dataset, seed: int) -> Callable[[Path], None]:
     return write
 
 
-def described(dataset: Dataset) -> dict[str, Any]:
-    """What run.json tells of the data."""
-    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
-    return data | {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
-
-
 def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Dataset:
     """The data that a run was made from.
 
     Args:
-        spec: where it is; None: as the run names it.
+        spec: where it is; None: the file that the run was made from, or what the run names.
 
     Raises:
         DataError: not found, or other data than the run's.
@@ -116,7 +110,7 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
     meta = run.meta()
     told = meta["dataset"]
     try:
-        dataset = load(spec or told["name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
+        dataset = load(spec or told.get("file") or told["name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
     except DataError as error:
         if spec is not None:
             raise

@@ -16,7 +16,7 @@ from hwq.allocate.rounding import adaptive
 from hwq.allocate.statistics import Floats
 from hwq.data import load
 from hwq.errors import UsageError
-from hwq.flow.derived import Notice, accuracy, begin, described, drawn, price_for, write_point
+from hwq.flow.derived import Notice, accuracy, begin, drawn, price_for, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.ir import Graph, verify
 from hwq.rundir import best
@@ -96,7 +96,7 @@ def ptq(
     dataset = load(data, seed=options.seed, notice=notice)
     asked = {**asdict(options), "bits": list(options.bits)}
     derived = {"method": "ptq", "model": model, "options": asked}
-    meta = {"config": {"model": model, "seed": options.seed}, "dataset": described(dataset), "derived": derived}
+    meta = {"config": {"model": model, "seed": options.seed}, "dataset": dataset.told, "derived": derived}
     say("reading the model")
     # a model that cannot be read leaves no run behind
     network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)

@@ -108,7 +108,7 @@ def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None
         meta = directory.meta()
         # a run of an earlier version has no settings of methods that came later
         _same({**TrainConfig().to_json(), **meta.get("config", {})}, config.to_json(), run)
-        _same(meta.get("dataset", {}), _data(dataset), run)
+        _same(meta.get("dataset", {}), dataset.facts, run)
         return directory
     if run.exists() and (not run.is_dir() or any(not _begun(path) for path in run.iterdir())):
         raise RunError(f"{run} is there already and is no run of hwq", hint="choose another --out")
@@ -124,14 +124,8 @@ def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     directory = RunDir(run)
     _write_vectors(dataset, config, directory)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": _data(dataset), "versions": versions})
+    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": dataset.told, "versions": versions})
     return directory
-
-
-def _data(dataset: Dataset) -> dict[str, Any]:
-    """What run.json tells of the data."""
-    data = {"name": dataset.name, "digest": dataset.digest, "n_classes": dataset.n_classes, "shape": list(dataset.shape)}
-    return data | {"train": len(dataset.x_train), "validation": len(dataset.x_val), "test": len(dataset.x_test)}
 
 
 def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> None:

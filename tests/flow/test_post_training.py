@@ -16,7 +16,7 @@ from hwq.data import load
 from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunError, ToolError, UsageError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
-from hwq.flow.derived import Price, data_of, prove
+from hwq.flow.derived import Price, begin, data_of, drawn, prove
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
 from hwq.flow.refine import refine
 from hwq.flow.synth import SynthResult
@@ -77,6 +77,29 @@ def test_nothing_is_lost_where_nothing_may_be(trained: Path, tmp_path: Path) -> 
 def test_other_data_than_the_runs_is_refused(trained: Path) -> None:
     with pytest.raises(DataError, match="digest"):
         data_of(RunDir(trained), "wine")
+
+
+def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digits = load("digits", seed=0)
+    rows = digits.x_train[:300]
+    (tmp_path / "here").mkdir()
+    np.savez(tmp_path / "here" / "mine.npz", x=rows, y=digits.y_train[:300])
+    monkeypatch.chdir(tmp_path)
+    data = load("here/mine.npz", seed=0)
+    run = begin(tmp_path / "run", {"config": {"seed": 0}, "dataset": data.told, "derived": {}}, drawn(data, 0))
+    monkeypatch.chdir("/")
+    assert data_of(run, None).digest == data.digest
+    moved = (tmp_path / "here" / "mine.npz").rename(tmp_path / "there.npz")
+    with pytest.raises(DataError, match="is not found") as found:
+        data_of(run, None)
+    assert "--data" in str(found.value.hint)
+    again = data_of(run, str(moved))
+    assert again.digest == data.digest
+    # the same data from another place is the same run
+    same = load(str(moved), seed=0)
+    assert (
+        begin(run.path, {"config": {}, "dataset": {**same.told, "name": data.name}, "derived": {}}, drawn(same, 0)).path == run.path
+    )
 
 
 def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
