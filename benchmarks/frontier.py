@@ -84,7 +84,9 @@ def by_hwq(case: Case, seed: int, options: argparse.Namespace) -> tuple[list[Fou
     run = options.out / case.name / f"hwq-{seed}"
     spent = once(run.with_name(f"{run.name}.json"), "proof_worker.py", "train", case.spec, run, json.dumps(settings))["cpu_s"]
     better = run.with_name(f"{run.name}-refined")
-    spent += once(better.with_name(f"{better.name}.json"), "proof_worker.py", "refine", run, better, json.dumps({"data": case.spec}))["cpu_s"]
+    spent += once(
+        better.with_name(f"{better.name}.json"), "proof_worker.py", "refine", run, better, json.dumps({"data": case.spec})
+    )["cpu_s"]
     batch = int(RunDir.open(run).meta()["config"]["batch_size"])
     return points(run, predicted=False), points(better, predicted=False), spent, batch
 

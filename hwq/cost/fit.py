@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwq.cost.model import COVERAGE, ROOT, CostModel, ModelKey, feature_value
+from hwq.cost.model import COVERAGE, ROOT, CostModel, ModelKey, feature_value, has_feature
 from hwq.cost.terms import COMPILED, FLOOR, LIMITS, MOMENTS, TARGETS, physics
 from hwq.errors import CostModelError
 from hwq.measure.measurement import WHOLE, Measurement
@@ -62,7 +62,7 @@ def fit(measurements: Sequence[Measurement], target: str, moment: str = COMPILED
     prior = physics(target, moment, next(iter(keys)).family if keys else "")
     if prior is None:
         raise CostModelError(f"{target} is not predicted at the moment {moment!r}", hint=f"moments: {', '.join(MOMENTS)}")
-    rows = [m for m in rows if all(name in m.features or name.startswith(("one", "log_")) for name in prior)]
+    rows = [m for m in rows if all(has_feature(m.features, name) for name in prior)]
     if len({m.key.design for m in rows}) < FEWEST:
         raise CostModelError(
             f"{len(rows)} measured designs are too few for a model of {target}; it takes {FEWEST}",

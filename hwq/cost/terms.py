@@ -61,9 +61,9 @@ _OTHERS: dict[tuple[str, str, int], Physics] = {
     ("bram36", COMPILED, 4): {"table_bits": 2e-5},
     ("latency_cycles", COMPILED, 6): {"latency_cycles": 1.0},
     ("latency_cycles", COMPILED, 4): {"latency_cycles": 1.0},
-    # ns: leaving a register and reaching one, then each table with the wire to it; and how crowded it is
-    ("period_ns", COMPILED, 6): {"one": 1.0, "path_levels": 0.6, "path_carries": 0.02, "log_ends": 0.05, "log_wires": 0.1},
-    ("period_ns", COMPILED, 4): {"one": 2.0, "path_levels": 1.5, "path_carries": 0.06, "log_ends": 0.1, "log_wires": 0.3},
+    # ns: leaving a register and reaching one; each level's table and the wire to it, which is longer in a larger design; carries
+    ("period_ns", COMPILED, 6): {"one": 0.5, "clocked_levels": 0.4, "clocked_carries": 0.015, "level_wires": 0.03},
+    ("period_ns", COMPILED, 4): {"one": 1.0, "clocked_levels": 1.0, "clocked_carries": 0.03, "level_wires": 0.06},
     ("seconds", COMPILED, 6): {"one": 4.0, "wires": 0.01, "chain_bits": 0.001},
     ("seconds", COMPILED, 4): {"one": 4.0, "wires": 0.02, "chain_bits": 0.002},
 }

@@ -217,7 +217,7 @@ def features_of(made: Build | StreamBuild) -> dict[str, float]:
     for part in parts:
         total.update(part)
     # the longest way is that of the slowest stage
-    longest = {name: max(part[name] for part in parts) for name in total if name.startswith("path_") or name == "fan_out"}
+    longest = {name: max(part[name] for part in parts) for name in total if name.startswith("clocked_") or name == "fan_out"}
     return {**total, **longest, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
 
 

@@ -60,8 +60,7 @@ class _Wires:
 
     @classmethod
     def of(cls, circuit: Circuit) -> _Wires:
-        opcode, widths = circuit.opcode, circuit.widths
-        constant = opcode == Opcode.CONST
+        opcode, constant = circuit.opcode, circuit.opcode == Opcode.CONST
 
         def operand(column: npt.NDArray[np.int32], readers: frozenset[int]) -> npt.NDArray[np.int64]:
             wires = np.where(np.isin(opcode, list(readers)), column, -1).astype(np.int64)
@@ -69,18 +68,29 @@ class _Wires:
 
         a, b = operand(circuit.a, frozenset(WIRES_A)), operand(circuit.b, frozenset(WIRES_B))
         a, b = np.where(a < 0, b, a), np.where(a < 0, -1, b)
-        delay = np.zeros(len(circuit), np.int64)
-        for op, half_levels in _DELAY.items():
-            delay[opcode == op] = half_levels
-        delay[side_by_side(circuit)] = 0
-        one_sided = np.flatnonzero((opcode == Opcode.CLAMP) & (a >= 0))
-        delay[one_sided[circuit.high[a[one_sided]] == circuit.high[one_sided]]] = 1
-        for wire in np.flatnonzero((opcode == Opcode.MUL) & (a >= 0)).tolist():
-            narrowest = min(int(widths[w]) for w in (a[wire], b[wire]) if w >= 0)
-            delay[wire] = 2 + 2 * (narrowest - 1).bit_length()
-        tables = np.flatnonzero((opcode == Opcode.TABLE) & (a >= 0))
-        delay[tables] = 1 + np.maximum(widths[a[tables]] - 6, 0)
-        return cls(a.tolist(), b.tolist(), delay.tolist())
+        return cls(a.tolist(), b.tolist(), _delays(circuit, a, b).tolist())
+
+
+def half_levels(circuit: Circuit) -> npt.NDArray[np.int64]:
+    """(wires,): how long each takes, in halves of an adder's level, as the pipeline is planned with."""
+    return np.array(_Wires.of(circuit).delay, np.int64)
+
+
+def _delays(circuit: Circuit, a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """`half_levels`, of wires with the operands `a` and `b` other than constants (-1: none)."""
+    opcode, widths = circuit.opcode, circuit.widths
+    delay = np.zeros(len(circuit), np.int64)
+    for op, halves in _DELAY.items():
+        delay[opcode == op] = halves
+    delay[side_by_side(circuit)] = 0
+    one_sided = np.flatnonzero((opcode == Opcode.CLAMP) & (a >= 0))
+    delay[one_sided[circuit.high[a[one_sided]] == circuit.high[one_sided]]] = 1
+    for wire in np.flatnonzero((opcode == Opcode.MUL) & (a >= 0)).tolist():
+        narrowest = min(int(widths[w]) for w in (a[wire], b[wire]) if w >= 0)
+        delay[wire] = 2 + 2 * (narrowest - 1).bit_length()
+    tables = np.flatnonzero((opcode == Opcode.TABLE) & (a >= 0))
+    delay[tables] = 1 + np.maximum(widths[a[tables]] - 6, 0)
+    return delay
 
 
 def side_by_side(circuit: Circuit) -> npt.NDArray[np.int64]:

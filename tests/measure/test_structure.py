@@ -15,6 +15,7 @@ from hwq.cost.bits import bit_view
 from hwq.cost.experiment import GROUPS, trial, trials
 from hwq.cost.features import VERSION, features
 from hwq.cost.layers import LayerBits, layer_bits, meetings, shared_bits, tree_bits
+from hwq.cost.paths import paths
 from hwq.cost.prices import linear_cost, prices_from, within
 from hwq.cost.structure import structure
 from hwq.cost.tables import lookup_tables, multiplexers, truth_tables
@@ -167,6 +168,23 @@ def test_prices_move_within_their_trust_region() -> None:
     assert within(old, new) == {"a": {"ebops": 1.5, "weight_bits": 2.0}, "b": {"ebops": 3.0}}
     assert within(None, new) == new
     assert within({"a": {"ebops": 1.0}}, {"a": {"ebops": 0.1}})["a"]["ebops"] == pytest.approx(1 / 1.5)
+
+
+def test_clocked_ways_are_those_between_registers() -> None:
+    """The clock that tools report is that from register to register: the longest way of all, in the first stage, does not count."""
+    chain = [add(0, 1), add(2, 1), add(3, 1), ("clamp", (4, [-64], [63]), {}), add(0, 5)]
+    made = circuit(SIGNED, SIGNED, *chain)
+
+    def staged(*stages: int) -> dict[str, float]:
+        found = paths(replace(made, stage=np.array(stages, np.int32)))
+        return {name: found[name] for name in ("clocked_levels", "clocked_carries")}
+
+    widths = made.widths
+    assert staged(0, 0, 0, 0, 0, 0, 0) == {"clocked_levels": 0.0, "clocked_carries": 0.0}
+    assert staged(0, 0, 0, 0, 0, 0, 1) == {"clocked_levels": 1.0, "clocked_carries": widths[6]}
+    # two additions, or a saturation, which steers all its bits, and one
+    assert staged(0, 0, 0, 1, 1, 2, 2) == {"clocked_levels": 3.0, "clocked_carries": widths[6]}
+    assert staged(0, 0, 0, 1, 1, 1, 1) == {"clocked_levels": 5.0, "clocked_carries": widths[3] + widths[4] + widths[6]}
 
 
 def test_the_experiment_is_the_same_for_everybody_and_spans_every_kind_early() -> None:
