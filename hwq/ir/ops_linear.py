@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, add_bounds, product_sum_bounds
 from hwq.ir.spec import (
     OpSpec,
+    Steps,
     Types,
     Values,
     bits_of,
@@ -114,8 +116,9 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     found = blocks(node, t.shape)
     bits = _sum_bits(found, largest, k)
     total_bits = max(bits + one - x_one - k_one, bits_of(float(np.abs(b).max(initial=0)))) + 1
-    flat = values[0].reshape(len(values[0]), -1)
-    x = as_integers(flat, bits) << as_integers(x_one - x_frac, bits)
+    found, read = _read(found, k)
+    flat = values[0].reshape(len(values[0]), -1)[:, read]
+    x = as_integers(flat, bits) << as_integers((x_one - x_frac)[read], bits)
     x = np.concatenate([x, np.zeros_like(x, shape=(len(x), 1))], axis=1)  # element -1: the padding
     down = as_integers(one - node.type.frac.astype(np.int64).ravel(), total_bits)
     out = np.zeros((len(x), node.type.size), np.int64 if total_bits <= 62 else object)
@@ -127,6 +130,19 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
             total = (as_integers(part, total_bits) << (one - x_one - k_one)) + bias_here
             out[start : start + rows, block.outputs] = total >> down[block.outputs]  # exact: the bits shifted out are zero
     return out.reshape(len(x), *node.shape)
+
+
+def _read(found: list[Block], kernel: IntArray) -> tuple[list[Block], Steps]:
+    """(the blocks without what no weight reads, the elements that are left): pruned networks read few of their inputs."""
+    alive = [(kernel[block.weights] != 0).any(axis=1) for block in found]
+    windows = [block.windows[:, rows] for block, rows in zip(found, alive, strict=True)]
+    read = np.unique(np.concatenate([w.ravel() for w in windows])) if windows else np.zeros(0, np.int64)
+    read = read[read >= 0]
+    kept = [
+        replace(block, windows=np.where(w >= 0, np.searchsorted(read, w), -1), weights=block.weights[rows])
+        for block, rows, w in zip(found, alive, windows, strict=True)
+    ]
+    return kept, read
 
 
 def _sum_bits(found: list[Block], largest: IntArray, kernel: IntArray) -> int:

@@ -5,13 +5,17 @@ int64 where every number fits, Python integers otherwise; no floats after the in
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import DataError
-from hwq.fixed import quantize_float, to_float
+from hwq.fixed import TypeArray, quantize_float, to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import OPS, Graph
+
+CACHED = 1 << 18  # elements
 
 
 def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
@@ -29,11 +33,18 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
     columns = []
     for t in types:
         try:
-            columns.append(quantize_float(flat[:, start : start + t.size], t.reshape((t.size,))))
+            columns.append(_quantized(flat[:, start : start + t.size], t.reshape((t.size,))))
         except ValueError as error:
             raise DataError(str(error), hint="clean the rows first") from error
         start += t.size
     return np.concatenate(columns, axis=1)
+
+
+def _quantized(rows: npt.NDArray[Any], types: TypeArray) -> npt.NDArray[np.int64]:
+    """In portions of rows, whose intermediate results stay in a processor's cache."""
+    each = max(1, CACHED // max(types.size, 1))
+    parts = [quantize_float(rows[i : i + each], types) for i in range(0, len(rows), each)]
+    return np.concatenate(parts) if parts else quantize_float(rows, types)
 
 
 def evaluate_nodes(graph: Graph, mantissas: IntArray) -> dict[str, IntArray]:
