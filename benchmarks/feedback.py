@@ -26,12 +26,11 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from proof import BOARD, CASES, Case, Found, hypervolume, lut_ratio, once, points
+from proof import BOARD, CASES, ONE_WAY, Case, Found, hypervolume, lut_ratio, once, points
 from table import Row, conclude
 
 ARMS = {"ebops": {}, "measured": {"costs": "measured"}, "placebo": {"costs": "measured", "placebo": True}}
 STAGES = ("train", "refine")
-WAYS = [[0.04, 0.3]]  # of refining: one way, in larger portions than by default
 P_BAR = 0.05
 
 
@@ -41,7 +40,7 @@ def run_of(case: Case, stage: str, arm: str, seed: int, options: argparse.Namesp
     if stage == "refine":
         source = run_of(case, "train", "ebops", seed, options)
         run = folder / f"ebops-{seed}-refined-{arm}"
-        told = {"data": case.spec, "prices": arm, "shuffle": seed, "ways": WAYS}
+        told = {"data": case.spec, "prices": arm, "shuffle": seed, **ONE_WAY}
         once(run.with_name(f"{run.name}.json"), "proof_worker.py", "refine", source, run, json.dumps(told))
         return run
     settings = {"seed": seed, "model": case.model, **case.settings, **(case.quick if options.quick else {}), **ARMS[arm]}

@@ -2,7 +2,8 @@
 
     python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peers DIR] [--out DIR] [--json FILE]
 
-Same splits, network and batch size. hwq trains with its default options and refines every point; HGQ2 gets as many epochs of a
+Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST one way
+in larger portions than by default); HGQ2 gets as many epochs of a
 logarithmically rising beta as hwq's training and refining took CPU seconds, at its best learning rate, with a rate that falls at the
 end, then its ranges are traced anew on training and validation rows, and da4ml makes Verilog of each network with its default solver and
 one register for each level of adders. Both go through the same Yosys script; LUTs count inverters, as in benchmarks/adders.py.
@@ -85,7 +86,12 @@ def by_hwq(case: Case, seed: int, options: argparse.Namespace) -> tuple[list[Fou
     spent = once(run.with_name(f"{run.name}.json"), "proof_worker.py", "train", case.spec, run, json.dumps(settings))["cpu_s"]
     better = run.with_name(f"{run.name}-refined")
     spent += once(
-        better.with_name(f"{better.name}.json"), "proof_worker.py", "refine", run, better, json.dumps({"data": case.spec})
+        better.with_name(f"{better.name}.json"),
+        "proof_worker.py",
+        "refine",
+        run,
+        better,
+        json.dumps({"data": case.spec, **case.refine}),
     )["cpu_s"]
     batch = int(RunDir.open(run).meta()["config"]["batch_size"])
     return points(run, predicted=False), points(better, predicted=False), spent, batch

@@ -21,7 +21,10 @@ BOARD = "xcvu9p"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A data set, the network on it, and the corner from which areas are measured: accuracy and LUT that no front should be worse than."""
+    """A data set, the network on it, and the corner from which areas are measured: accuracy and LUT that no front should be worse than.
+
+    `settings` are of training, `quick` those of a quick run besides, `refine` those of refining for the frontier.
+    """
 
     name: str
     model: str
@@ -29,6 +32,7 @@ class Case:
     lut: float
     settings: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
+    refine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spec(self) -> str:
@@ -37,12 +41,14 @@ class Case:
         return str(file) if file.is_file() else self.name
 
 
+# one way, in larger portions than by default: where there are many rows, refining a whole front would take hours
+ONE_WAY = {"ways": [[0.04, 0.3]]}
 CASES = {
     case.name: case
     for case in (
         Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, {"epochs": 200}),
-        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}),
-        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}),
+        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}, ONE_WAY),
+        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}, ONE_WAY),
     )
 }
 
