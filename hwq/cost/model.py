@@ -135,7 +135,7 @@ class _Bound:
         return self.ranges[name][self.end] * self.factor
 
 
-# made of other features: a constant, and levels x log2 of how many operations there are
+# made of other features: a constant, and levels x the side of the area on which so many operations lie
 DERIVED = {"one": (), "level_wires": ("clocked_levels", "wires")}
 
 
@@ -144,7 +144,7 @@ def feature_value(features: Mapping[str, float], name: str) -> float:
     if name == "one":
         return 1.0
     if name == "level_wires":
-        return features["clocked_levels"] * math.log2(1 + features["wires"])
+        return features["clocked_levels"] * math.sqrt(features["wires"])
     return features[name]
 
 

@@ -61,9 +61,9 @@ _OTHERS: dict[tuple[str, str, int], Physics] = {
     ("bram36", COMPILED, 4): {"table_bits": 2e-5},
     ("latency_cycles", COMPILED, 6): {"latency_cycles": 1.0},
     ("latency_cycles", COMPILED, 4): {"latency_cycles": 1.0},
-    # ns: leaving a register and reaching one; each level's table and the wire to it, which is longer in a larger design; carries
-    ("period_ns", COMPILED, 6): {"one": 0.5, "clocked_levels": 0.4, "clocked_carries": 0.015, "level_wires": 0.03},
-    ("period_ns", COMPILED, 4): {"one": 1.0, "clocked_levels": 1.0, "clocked_carries": 0.03, "level_wires": 0.06},
+    # ns: leaving a register and reaching one; each level's table and the wire to it, which is as long as the area is wide; carries
+    ("period_ns", COMPILED, 6): {"one": 0.5, "clocked_levels": 0.4, "clocked_carries": 0.015, "level_wires": 0.01},
+    ("period_ns", COMPILED, 4): {"one": 1.0, "clocked_levels": 1.0, "clocked_carries": 0.03, "level_wires": 0.03},
     ("seconds", COMPILED, 6): {"one": 4.0, "wires": 0.01, "chain_bits": 0.001},
     ("seconds", COMPILED, 4): {"one": 4.0, "wires": 0.02, "chain_bits": 0.002},
 }
