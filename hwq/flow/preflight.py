@@ -64,16 +64,19 @@ class Forecast:
         latency_cycles: of the generated pipeline; the tool may choose another in C synthesis.
         seconds: of all steps, from comparable runs; None where there are none.
         limits: what stands against it, as sentences.
+        fmax_mhz: the clock that it will reach, and the model's error; None where no model tells, or no way leads from register to register.
     """
 
     resources: tuple[Expectation, ...]
     latency_cycles: int
     seconds: float | None
     limits: tuple[str, ...]
+    fmax_mhz: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         time = "" if self.seconds is None else f", about {duration(self.seconds)}"
-        return f"expecting {', '.join(map(str, self.resources))}, {self.latency_cycles} cycles{time}"
+        clock = "" if self.fmax_mhz is None else f", {self.fmax_mhz[0]:.0f} MHz ± {self.fmax_mhz[1]:.0%}"
+        return f"expecting {', '.join(map(str, self.resources))}, {self.latency_cycles} cycles{clock}{time}"
 
 
 class Preflight:
@@ -91,7 +94,7 @@ class Preflight:
             step, rows = list(self.comparable.items())[-1]
             tool = synthesiser.tools[step.program]
             known = find_models(board, tool.name, tool.version, step.stage)
-            self.models = {m.target: m for m in models_without("", rows, known, ("lut", "ff"))}
+            self.models = {m.target: m for m in models_without("", rows, known, ("lut", "ff", "period_ns"))}
 
     def forecast(self, folder: Path, summary: Mapping[str, Any], timeout_s: float | None = None) -> Forecast:
         """What to expect of the design whose build.json is `summary`; `folder` holds its files."""
@@ -110,7 +113,8 @@ class Preflight:
                 for step, t in times.items()
                 if t is not None and t > 2 * timeout_s
             ]
-        return Forecast(tuple(resources), int(summary["latency_cycles"]), sum(known) if known else None, tuple(limits))
+        seconds, clock = sum(known) if known else None, self._clock(features)
+        return Forecast(tuple(resources), int(summary["latency_cycles"]), seconds, tuple(limits), clock)
 
     def check(self, point: str, forecast: Forecast) -> None:
         """Raises PreflightError: something stands against the design."""
@@ -129,6 +133,16 @@ class Preflight:
             pass  # a feature that this design lacks: as good as no model
         value = sum(features.get(name, 0.0) for name in _UNMEASURED[target])
         return Expectation(target, value, _UNMEASURED_ERROR, available, False)
+
+    def _clock(self, features: Mapping[str, float]) -> tuple[float, float] | None:
+        model = self.models.get("period_ns")
+        if model is None or not features.get("clocked_levels"):
+            return None
+        try:
+            found = model.predict(features)
+        except HwqError:
+            return None  # a model of an earlier version, of features that are not counted any more
+        return None if found.out_of_range else (1e3 / found.value, found.relative_error)
 
 
 def _seconds(rows: Sequence[Measurement], features: Mapping[str, float]) -> float | None:

@@ -69,6 +69,23 @@ def test_a_model_predicts_with_its_error_and_the_time(tools: Path, tmp_path: Pat
     )
 
 
+def test_a_clock_is_told_where_a_model_knows_it(tmp_path: Path) -> None:
+    board = boards.load("ulx3s-85f")
+    chosen = choose("nextpnr-ecp5", board, period_ns=20.0)
+    preflight = Preflight(board, chosen, Store.open(tmp_path / "s.sqlite"))
+    model = preflight.models["period_ns"]
+    features = {**dict.fromkeys(physics("lut", COMPILED, "ecp5") or {}, 50.0), "ff_bits": 500.0, "adders": 100.0, "wires": 400.0}
+
+    def told(levels: float, carries: float) -> str:
+        more = {**features, "clocked_levels": levels, "clocked_carries": carries}
+        return str(preflight.forecast(tmp_path, {"features": more, "latency_cycles": 4}))
+
+    period = model.value({**features, "clocked_levels": 2.0, "clocked_carries": 20.0})
+    assert f"{1e3 / period:.0f} MHz ± {model.cv_error:.0%}" in told(2.0, 20.0) and 120 < 1e3 / period < 250
+    assert "MHz" not in told(0.0, 0.0)  # no way between registers
+    assert "MHz" not in told(40.0, 400.0)  # no design that was measured has such ways
+
+
 def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "libraries", lambda _folder=None: [])
     chosen = choose("yosys", BOARD, period_ns=5.0)
