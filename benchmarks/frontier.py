@@ -2,8 +2,8 @@
 
     python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peers DIR] [--out DIR] [--json FILE]
 
-Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST one way
-in larger portions than by default); HGQ2 gets as many epochs of a
+Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST in
+larger portions than by default, MNIST one way); HGQ2 gets as many epochs of a
 logarithmically rising beta as hwq's training and refining took CPU seconds, at its best learning rate, with a rate that falls at the
 end, then its ranges are traced anew on training and validation rows, and da4ml makes Verilog of each network with its default solver and
 one register for each level of adders. Both go through the same Yosys script; LUTs count inverters, as in benchmarks/adders.py.

@@ -41,13 +41,13 @@ class Case:
         return str(file) if file.is_file() else self.name
 
 
-# one way, in larger portions than by default: where there are many rows, refining a whole front would take hours
-ONE_WAY = {"ways": [[0.04, 0.3]]}
+# in larger portions than by default, MNIST one way only: where there are many rows, refining a whole front would take hours
+ONE_WAY, TWO_WAYS = {"ways": [[0.04, 0.3]]}, {"ways": [[0.04, 0.3], [0.04, 0.1]]}
 CASES = {
     case.name: case
     for case in (
         Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, {"epochs": 200}),
-        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}, ONE_WAY),
+        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}, TWO_WAYS),
         Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}, ONE_WAY),
     )
 }

@@ -25,6 +25,7 @@ Price = Callable[[Graph], float]
 Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
+WIDEST = 52  # bits of a number that floats compute exactly
 ONE_SIDED = 1.645  # standard errors that chance alone exceeds in one direction once in twenty times
 
 
@@ -194,7 +195,10 @@ class Portions:
 def portions(
     graph: Graph, train: npt.NDArray[np.float32], derivatives: Derivatives, settings: Portions, rng: np.random.Generator
 ) -> Iterator[Graph]:
-    """The network with one portion of its digits gone, then two, until none is left."""
+    """The network with one portion of its digits gone, then two, until none is left.
+
+    It ends, too, where numbers become wider than Keras computes exactly: gradients that are trusted too far double digits without end.
+    """
     now, total, moves = graph, 0.0, 0
     while True:
         chosen = np.sort(rng.permutation(len(train))[: settings.rows])
@@ -207,5 +211,14 @@ def portions(
         if removal.remove(settings.portion * total) <= 0:
             return
         removal.repair(moves)
-        now = verify(retraced(removal.result(), inputs, margin=MARGIN))
+        now = removal.result()
+        if _widest(now) <= WIDEST:
+            now = verify(retraced(now, inputs, margin=MARGIN))
+        if _widest(now) > WIDEST:
+            return
         yield now
+
+
+def _widest(graph: Graph) -> int:
+    """Bits of the widest number."""
+    return max(int(node.type.width.max(initial=0)) for node in graph.nodes)

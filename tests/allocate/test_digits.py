@@ -9,10 +9,11 @@ from networks import random_graph, random_network, random_rows
 from hwq.allocate.digits import Removal, digits_of
 from hwq.allocate.ranges import retraced
 from hwq.allocate.rebuild import exact, real
+from hwq.allocate.refine import Portions, portions
 from hwq.allocate.statistics import linear_nodes, seen
 from hwq.fixed import Overflow, TypeArray, to_float
 from hwq.ir import Constant, Graph, make_node, verify
-from hwq.sim.reference import evaluate, evaluate_nodes
+from hwq.sim.reference import evaluate, evaluate_nodes, quantize_inputs
 
 
 def network(seed: int = 3) -> Graph:
@@ -113,6 +114,26 @@ def test_gradients_order_the_removal_and_repair_lowers_the_loss() -> None:
     moved = removal.repair(10)
     assert moved > 0 and loss() < 0
     verify(removal.result())
+
+
+def test_a_way_ends_where_moves_run_away() -> None:
+    """A gradient that always asks for more of the same doubles the same digits at every portion; no number may pass what floats compute."""
+    graph = network(5)
+
+    def derivatives(now: Graph, rows: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        values = evaluate_nodes(now, quantize_inputs(now, x[rows]))
+        real_values = {n.name: to_float(values[n.name], n.type.frac) for n in linear_nodes(now)}
+        return {name: -1e6 * value for name, value in real_values.items()}, {
+            name: np.full(v.shape, 1e-9) for name, v in real_values.items()
+        }
+
+    x = np.random.default_rng(0).uniform(-4, 4, (100, 8)).astype(np.float32)
+    settings = Portions(portion=0.001, trust=1.0, moves=5.0, rows=100)
+    widths = [
+        max(int(n.type.width.max()) for n in now.nodes)
+        for now, _ in zip(portions(graph, x, derivatives, settings, np.random.default_rng(0)), range(200), strict=False)
+    ]
+    assert len(widths) < 200 and max(widths) > 30 and max(widths) <= 52
 
 
 @pytest.mark.parametrize("seed", range(8))
