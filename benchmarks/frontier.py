@@ -1,15 +1,15 @@
 """LUT at equal test accuracy: hwq's full path (train, refine, compile) against HGQ2 0.2.0 with da4ml 0.6.0.
 
-    python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peers DIR] [--out DIR] [--json FILE]
+    python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peer-time X] [--peers DIR] [--out DIR] [--json FILE]
 
-Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST in
-larger portions than by default, MNIST one way); HGQ2 gets as many epochs of a
-logarithmically rising beta as hwq's training and refining took CPU seconds, at its best learning rate, with a rate that falls at the
-end, then its ranges are traced anew on training and validation rows, and da4ml makes Verilog of each network with its default solver and
-one register for each level of adders. Both go through the same Yosys script; LUTs count inverters, as in benchmarks/adders.py.
-log LUT is interpolated over test accuracy where both fronts reach it; the ratio is the geometric mean over that range, then over
-seeds and data sets. Peers run in an environment of their own, made on the first call. With --out, a second call goes on where the
-first was stopped. Jets come from $HWQ_DATA/jets_regen.npz, MNIST from $HWQ_DATA/mnist.npz or keras.datasets' file.
+Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST in larger portions
+than by default, MNIST one way); HGQ2 gets as many epochs of a logarithmically rising beta as hwq's training and refining took CPU
+seconds, at its best learning rate, with a rate that falls at the end, then its ranges are traced anew on training and validation rows,
+and da4ml makes Verilog of each network with its default solver and one register for each level of adders. Both go through the same
+Yosys script; LUTs count inverters, as in benchmarks/adders.py. log LUT is interpolated over test accuracy where both fronts reach it;
+the ratio is the geometric mean over that range, then over seeds and data sets. Peers run in an environment of their own, made on the
+first call. With --out, a second call goes on where the first was stopped. Jets come from $HWQ_DATA/jets_regen.npz, MNIST from
+$HWQ_DATA/mnist.npz or keras.datasets' file.
 """
 
 from __future__ import annotations
@@ -105,9 +105,10 @@ def by_peer(
     Networks are synthesised by rising EBOPs up to the first whose test accuracy is `enough`, the highest that hwq reaches: above that
     nothing is compared, and the largest take Yosys a quarter of an hour each.
     """
-    folder = options.out / case.name / f"hgq2-{seed}"
+    times = "" if options.peer_time == 1 else f"-x{options.peer_time:g}"
+    folder = options.out / case.name / f"hgq2-{seed}{times}"
     hidden = [int(units) for units in case.model.partition(":")[2].split(",")]
-    chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": cpu_s}
+    chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": options.peer_time * cpu_s}
     data, python = flat(case, seed, options.out / case.name), peer_python(options.peers)
     kept = folder.with_name(f"{folder.name}.json")
     answer = once(kept, "peers/hgq2_front.py", data, folder, json.dumps(chosen), python=python)
@@ -157,6 +158,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="digits, one seed, few epochs")
     parser.add_argument("--data", nargs="+", choices=CASES, help="default: digits jets mnist")
     parser.add_argument("--seeds", type=int, help="how many; default 3")
+    parser.add_argument("--peer-time", type=float, default=1.0, help="HGQ2's training time, as a multiple of hwq's; default 1")
     parser.add_argument("--peers", type=Path, default=HERE.parent / "build" / "peers", help="where the peers' environments are")
     parser.add_argument("--out", type=Path, help="folder of the runs, from which a second call goes on; default a temporary one")
     parser.add_argument("--json", type=Path, help="also write the figures there")
