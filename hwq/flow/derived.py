@@ -109,8 +109,9 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
     """
     meta = run.meta()
     told = meta["dataset"]
+    there = Path(told.get("file", "")).is_file()  # else it may have moved with the run, or lie in this folder
     try:
-        dataset = load(spec or told.get("file") or told["name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
+        dataset = load(spec or told["file" if there else "name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
     except DataError as error:
         if spec is not None:
             raise

@@ -93,8 +93,10 @@ def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(DataError, match="is not found") as found:
         data_of(run, None)
     assert "--data" in str(found.value.hint)
-    again = data_of(run, str(moved))
-    assert again.digest == data.digest
+    assert data_of(run, str(moved)).digest == data.digest
+    monkeypatch.chdir(tmp_path / "here")
+    moved = moved.rename("mine.npz")
+    assert data_of(run, None).digest == data.digest
     # the same data from another place is the same run
     same = load(str(moved), seed=0)
     assert (
