@@ -23,7 +23,8 @@ BOARD = "xcvu9p"
 class Case:
     """A data set, the network on it, and the corner from which areas are measured: accuracy and LUT that no front should be worse than.
 
-    `settings` are of training, `quick` those of a quick run besides, `refine` those of refining for the frontier.
+    `settings` are of training; besides, `short` those of feedback, which trains often, `quick` those of a quick run, and `refine` those of
+    refining for the frontier.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Case:
     accuracy: float
     lut: float
     settings: Mapping[str, Any] = field(default_factory=dict)
+    short: Mapping[str, Any] = field(default_factory=dict)
     quick: Mapping[str, Any] = field(default_factory=dict)
     refine: Mapping[str, Any] = field(default_factory=dict)
 
@@ -46,9 +48,9 @@ ONE_WAY, TWO_WAYS = {"ways": [[0.04, 0.3]]}, {"ways": [[0.04, 0.3], [0.04, 0.1]]
 CASES = {
     case.name: case
     for case in (
-        Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, {"epochs": 200}),
-        Case("jets", "mlp:64,32,32", 0.60, 16384, {"epochs": 60, "batch_size": 2048, "max_points": 16}, {"epochs": 15}, TWO_WAYS),
-        Case("mnist", "mlp:64,32", 0.85, 32768, {"epochs": 60, "batch_size": 1024, "max_points": 16}, {"epochs": 15}, ONE_WAY),
+        Case("digits", "mlp:64,32", 0.80, 8192, {"max_points": 16}, quick={"epochs": 200}),
+        Case("jets", "mlp:64,32,32", 0.60, 16384, {"batch_size": 2048, "max_points": 16}, {"epochs": 60}, {"epochs": 15}, TWO_WAYS),
+        Case("mnist", "mlp:64,32", 0.85, 32768, {"batch_size": 1024, "max_points": 16}, {"epochs": 60}, {"epochs": 15}, ONE_WAY),
     )
 }
 

@@ -63,7 +63,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
     "--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many epochs for the float network."
 )
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
-@click.option("--learning-rate", default=_DEFAULT.learning_rate, show_default=True, help="Adam step of the weights.")
+@click.option("--learning-rate", type=float, help="Adam step of the weights; default 0.006 for hgq, 0.001 for other methods.")
 @click.option("--bits-learning-rate", default=_DEFAULT.bits_learning_rate, show_default=True, help="Adam step of the bitwidths.")
 @click.option("--beta-start", default=_DEFAULT.beta_start, show_default=True, help="First price of an EBOP.")
 @click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP.")

@@ -84,7 +84,7 @@ class Engine:
         self.others = [v for v in self.model.variables if not v.trainable]
         self.sizes = [int(np.prod(v.shape)) for v in self.params]
         bits_rate = 0.0 if self.config.method in FIXED_WIDTH else self.config.bits_learning_rate
-        rates = [bits_rate if id(v) in taken else self.config.learning_rate for v in self.params]
+        rates = [bits_rate if id(v) in taken else self.config.rate for v in self.params]
         self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
         self._bits = tf.constant(np.repeat([float(id(v) in taken) for v in self.params], self.sizes).astype(np.float32))
         pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
