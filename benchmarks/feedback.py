@@ -43,7 +43,14 @@ def run_of(case: Case, stage: str, arm: str, seed: int, options: argparse.Namesp
         told = {"data": case.spec, "prices": arm, "shuffle": seed, **ONE_WAY}
         once(run.with_name(f"{run.name}.json"), "proof_worker.py", "refine", source, run, json.dumps(told))
         return run
-    settings = {"seed": seed, "model": case.model, **case.settings, **case.short, **(case.quick if options.quick else {}), **ARMS[arm]}
+    settings = {
+        "seed": seed,
+        "model": case.model,
+        **case.settings,
+        **case.short,
+        **(case.quick if options.quick else {}),
+        **ARMS[arm],
+    }
     run = folder / f"{arm}-{seed}"
     once(run.with_name(f"{run.name}.json"), "proof_worker.py", "train", case.spec, run, json.dumps(settings))
     return run
