@@ -17,7 +17,7 @@ from hwq.allocate.digits import Removal
 from hwq.allocate.ranges import MARGIN, retraced
 from hwq.allocate.statistics import Floats
 from hwq.errors import UsageError
-from hwq.ir import Graph, verify
+from hwq.ir import FLOAT64_BITS, Graph, verify
 from hwq.sim.reference import evaluate_nodes, predict, quantize_inputs
 
 Derivatives = Callable[[Graph, npt.NDArray[np.int64]], tuple[dict[str, Floats], dict[str, Floats]]]
@@ -25,7 +25,6 @@ Price = Callable[[Graph], float]
 Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
-WIDEST = 52  # bits of a number that floats compute exactly
 ONE_SIDED = 1.645  # standard errors that chance alone exceeds in one direction once in twenty times
 
 
@@ -212,13 +211,8 @@ def portions(
             return
         removal.repair(moves)
         now = removal.result()
-        if _widest(now) <= WIDEST:
+        if now.widest <= FLOAT64_BITS:
             now = verify(retraced(now, inputs, margin=MARGIN))
-        if _widest(now) > WIDEST:
+        if now.widest > FLOAT64_BITS:
             return
         yield now
-
-
-def _widest(graph: Graph) -> int:
-    """Bits of the widest number."""
-    return max(int(node.type.width.max(initial=0)) for node in graph.nodes)

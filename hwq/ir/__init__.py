@@ -1,12 +1,13 @@
 """The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), with their text forms."""
 
 from hwq.ir.circuit import Circuit, CircuitBuilder, Opcode
-from hwq.ir.graph import Attr, Constant, Graph, Node
+from hwq.ir.graph import FLOAT64_BITS, Attr, Constant, Graph, Node
 from hwq.ir.ops import OPS, OpSpec, make_node
 from hwq.ir.text import digest, parse, text
 from hwq.ir.verify import verify
 
 __all__ = [
+    "FLOAT64_BITS",
     "OPS",
     "Attr",
     "Circuit",

@@ -90,6 +90,9 @@ class Node:
         return replace(self, **changes)  # type: ignore[arg-type]
 
 
+FLOAT64_BITS = 52  # widest number that float64 sums exactly in any order
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Nodes in topological order, with the names of those that are the design's inputs and outputs."""
@@ -106,6 +109,11 @@ class Graph:
 
     def by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
+
+    @property
+    def widest(self) -> int:
+        """Bits of the widest number of all, which decides whether floats compute the design exactly."""
+        return max(int(node.type.width.max(initial=0)) for node in self.nodes)
 
     def users(self, name: str) -> tuple[Node, ...]:
         """The nodes that read `name`, in order."""

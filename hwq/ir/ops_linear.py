@@ -13,7 +13,6 @@ from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, add_bounds, product_sum_bounds
 from hwq.ir.spec import (
     OpSpec,
-    Steps,
     Types,
     Values,
     bits_of,
@@ -25,7 +24,7 @@ from hwq.ir.spec import (
     integers,
     odd_form,
 )
-from hwq.ir.windows import Block, blocks, constants, conv_shape, pool_windows, read_einsum
+from hwq.ir.windows import Block, Index, blocks, constants, conv_shape, pool_windows, read_einsum
 
 _CHUNK = 1 << 22  # elements of gathered windows held at a time
 
@@ -132,7 +131,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     return out.reshape(len(x), *node.shape)
 
 
-def _read(found: list[Block], kernel: IntArray) -> tuple[list[Block], Steps]:
+def _read(found: list[Block], kernel: IntArray) -> tuple[list[Block], Index]:
     """(the blocks without what no weight reads, the elements that are left): pruned networks read few of their inputs."""
     alive = [(kernel[block.weights] != 0).any(axis=1) for block in found]
     windows = [block.windows[:, rows] for block, rows in zip(found, alive, strict=True)]

@@ -13,7 +13,7 @@ from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
-from hwq.ir import Graph, text
+from hwq.ir import FLOAT64_BITS, Graph, text
 from hwq.rundir import RunDir, write_json, write_npz, write_text
 from hwq.train import checkpoint, convert, freeze, pareto
 from hwq.train.config import TrainConfig
@@ -23,7 +23,6 @@ from hwq.train.search import weights_path
 
 ARITHMETIC = ("add", "bias", "conv2d", "dense", "einsum", "multiply", "scale", "subtract", "sum_pool2d")
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
-FLOAT64_BITS = 52
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +79,13 @@ def freeze_candidate(model: Any, candidate: Candidate, dataset: Dataset, config:
     dtype = "float32"
     exact = freeze.freeze(model, seen, config.range_margin, dtype)
     graph, _ = from_keras(exact)
-    if widest(graph) > FLOAT32_BITS:
+    if graph.widest > FLOAT32_BITS:
         dtype = "float64"
         exact = freeze.freeze(model, seen, config.range_margin, dtype)
         graph, _ = from_keras(exact)
-    if widest(graph) > FLOAT64_BITS:
+    if graph.widest > FLOAT64_BITS:
         raise TrainingError(
-            f"the design has numbers of {widest(graph)} bits; Keras computes exactly up to {FLOAT64_BITS}",
+            f"the design has numbers of {graph.widest} bits; Keras computes exactly up to {FLOAT64_BITS}",
             hint="fewer initial bits",
         )
     val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
@@ -96,11 +95,6 @@ def freeze_candidate(model: Any, candidate: Candidate, dataset: Dataset, config:
 def widest_accumulator(graph: Graph) -> int:
     """Bits of the widest result of arithmetic, before it is quantised."""
     return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ARITHMETIC), default=0)
-
-
-def widest(graph: Graph) -> int:
-    """Bits of the widest number of all, which decides whether floats compute the design exactly."""
-    return max(int(node.type.width.max(initial=0)) for node in graph.nodes)
 
 
 def _write(one: Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:

@@ -16,13 +16,12 @@ import numpy.typing as npt
 
 from hwq.errors import ModelError
 from hwq.fixed import TypeArray, to_float
-from hwq.ir import Graph, Node
+from hwq.ir import FLOAT64_BITS, Graph, Node
 from hwq.ir.windows import LINEAR, pads_of, pair
 from hwq.train.backend import ops, tf
 from hwq.train.layers.rounding import into_range, mantissas
 from hwq.train.quantizers import power_of_two
 
-EXACT_BITS = 52
 ROWS = 2048  # at once
 Floats = npt.NDArray[np.float64]
 
@@ -36,10 +35,10 @@ class GraphModel:
     @classmethod
     def of(cls, graph: Graph) -> GraphModel:
         """Raises ModelError: numbers of more than 52 bits, which no float holds."""
-        widest = max(int(node.type.width.max(initial=0)) for node in graph.nodes)
-        if widest > EXACT_BITS:
+        if graph.widest > FLOAT64_BITS:
             raise ModelError(
-                f"the design has numbers of {widest} bits; Keras computes exactly up to {EXACT_BITS}", hint="fewer bits a weight"
+                f"the design has numbers of {graph.widest} bits; Keras computes exactly up to {FLOAT64_BITS}",
+                hint="fewer bits a weight",
             )
         return cls(graph)
 

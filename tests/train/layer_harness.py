@@ -69,7 +69,7 @@ def frozen(twin: keras.Model, x: np.ndarray) -> tuple[keras.Model, Graph]:
     """The exact model and its graph, in float64 where float32 cannot hold the design's numbers."""
     exact = freeze.freeze(twin, x, 1.125)
     graph = from_keras(exact)[0]
-    if finish.widest(graph) > finish.FLOAT32_BITS:
+    if graph.widest > finish.FLOAT32_BITS:
         exact = freeze.freeze(twin, x, 1.125, "float64")
         graph = from_keras(exact)[0]
     return exact, graph

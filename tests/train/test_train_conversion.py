@@ -169,7 +169,7 @@ def test_wide_sums_need_float64_and_are_exact_in_it(bits: int) -> None:
     model = models.build("mlp:24", (40,), 4)
     x = rows_like(model, 300)
     exact, graph = exact_and_graph(model, x, "float64", bits=bits)
-    assert (finish.widest(graph) > finish.FLOAT32_BITS) == (bits == 12)
+    assert (graph.widest > finish.FLOAT32_BITS) == (bits == 12)
     rows = np.concatenate([x, 16 * rows_like(model, 2000, 1)])
     assert np.array_equal(freeze.logits(exact, rows), predict(graph, rows))
     if bits == 12:  # the reason for the rule
