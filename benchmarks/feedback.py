@@ -2,8 +2,9 @@
 
     python benchmarks/feedback.py [--check] [--quick] [--data NAME ...] [--stage train|refine ...] [--seeds N] [--out DIR] [--json FILE]
 
-train       hwq train with prices of bits: EBOPs, measured (--costs measured: the fitted model, linearised around the network), or
-            placebo: the measured ones, permuted between layers and terms
+train       hwq train with prices of bits: EBOPs, measured (--costs measured: the fitted model, linearised around the network),
+            placebo: the measured ones, permuted between layers and terms, or layers: permuted, but each term as dear on average as
+            it is, which tells what of a gain comes from knowing the layers
 refine      hwq refine of what was trained on EBOPs, with prices of digits: the EBOPs that go with each, measured (the bits of adder
             that it frees), or placebo: these bits, each told of another digit
 
@@ -29,8 +30,13 @@ import numpy as np
 from proof import BOARD, CASES, ONE_WAY, Case, Found, hypervolume, lut_ratio, once, points
 from table import Row, conclude
 
-ARMS = {"ebops": {}, "measured": {"costs": "measured"}, "placebo": {"costs": "measured", "placebo": True}}
-STAGES = ("train", "refine")
+ARMS = {
+    "ebops": {},
+    "measured": {"costs": "measured"},
+    "placebo": {"costs": "measured", "placebo": "all"},
+    "layers": {"costs": "measured", "placebo": "layers"},
+}
+STAGES = {"train": tuple(ARMS), "refine": ("ebops", "measured", "placebo")}
 P_BAR = 0.05
 
 
@@ -106,27 +112,30 @@ def room(run: Path) -> float:
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Each arm against EBOPs on each data set, then over all."""
     for stage in options.stage:
-        every: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        base, *others = STAGES[stage]
+        every: dict[str, list[float]] = {arm: [] for arm in others}
         for name in options.data:
             case = CASES[name]
-            found = {(arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in ARMS}
+            found = {
+                (arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in STAGES[stage]
+            }
             areas = {key: hypervolume(front, case) for key, front in found.items()}
             if stage == "train":
-                gain = mean(room(run_of(case, stage, "ebops", seed, options)) for seed in range(options.seeds))
+                gain = mean(room(run_of(case, stage, base, seed, options)) for seed in range(options.seeds))
                 yield Row(f"{stage}, {name}", "prices of layers", "what they can gain, about", gain, "%")
-            for arm in ("measured", "placebo"):
-                pairs = [(areas[arm, seed], areas["ebops", seed]) for seed in range(options.seeds)]
-                relative = [100 * (mine / base - 1) for mine, base in pairs]
+            for arm in others:
+                pairs = [(areas[arm, seed], areas[base, seed]) for seed in range(options.seeds)]
+                relative = [100 * (mine / theirs - 1) for mine, theirs in pairs]
                 every[arm] += relative
                 group = f"{stage}, {name}"
                 yield Row(group, arm, "hypervolume, mean", mean(a for a, _ in pairs), "%·octaves", mean(b for _, b in pairs))
-                ratios = [lut_ratio(found[arm, seed], found["ebops", seed])[0] for seed in range(options.seeds)]
+                ratios = [lut_ratio(found[arm, seed], found[base, seed])[0] for seed in range(options.seeds)]
                 ratios = [r for r in ratios if not math.isnan(r)]
                 if ratios:
                     yield Row(group, arm, "LUT at equal accuracy / ebops", math.exp(mean(map(math.log, ratios))), "x", 1.0)
                 yield from compared(group, arm, relative)
         if len(options.data) > 1:
-            for arm in ("measured", "placebo"):
+            for arm in others:
                 yield from compared(f"{stage}, all", arm, every[arm])
 
 
@@ -140,7 +149,7 @@ def compared(group: str, arm: str, relative: Sequence[float]) -> Iterator[Row]:
     # figures that must not be above a limit: what chance has in a gain, and whether the placebo has one that chance does not make
     if arm == "measured":
         yield Row(group, arm, "p of a gain", by_t if gain > 0 else 1.0, "", None, P_BAR)
-    else:
+    elif arm == "placebo":
         yield Row(group, arm, "better with p < 0.05", float(gain > 0 and by_t < P_BAR), "", None, 0)
 
 

@@ -29,22 +29,25 @@ def shuffled(prices: dict[str, dict[str, float]], rng: np.random.Generator) -> d
     return found
 
 
-def place_elsewhere(seed: int) -> None:
-    """The placebo: what pricing finds is permuted between layers and terms, the same way throughout a run.
+def place_elsewhere(seed: int, by: str) -> None:
+    """The placebos: what pricing finds is permuted, the same way throughout a run.
 
-    Every layer's terms are worth different amounts of LUTs, so a permutation that made some price a hundred times what it is would
-    be a straw man: each term is first divided by its mean over the layers, permuted, and given the mean of where it lands.
+    Args:
+        by: "all": every price on another layer or term. "layers": between layers, with each term's mean over the layers where it lands:
+            what the terms are worth stays, which layers are dear does not.
     """
     from hwq.train import pricing
 
     true_prices = pricing.prices_from
 
     def permuted(*arguments: Any) -> dict[str, dict[str, float]]:
-        found = true_prices(*arguments)
+        found, rng = true_prices(*arguments), np.random.default_rng([seed, 7])
+        if by == "all":
+            return shuffled(found, rng)
         kinds = list(next(iter(found.values())))
         means = {kind: float(np.mean([layer[kind] for layer in found.values()])) or 1.0 for kind in kinds}
         relative = {name: {kind: layer[kind] / means[kind] for kind in kinds} for name, layer in found.items()}
-        moved = shuffled(relative, np.random.default_rng([seed, 7]))
+        moved = shuffled(relative, rng)
         return {name: {kind: layer[kind] * means[kind] for kind in kinds} for name, layer in moved.items()}
 
     pricing.prices_from = permuted
@@ -136,10 +139,10 @@ def train(data: str, out: str, options: str) -> dict[str, float]:
     from hwq.train.config import TrainConfig
 
     chosen = json.loads(options)
-    placebo = chosen.pop("placebo", False)
+    placebo = chosen.pop("placebo", None)
     config = TrainConfig(**{"random_rows": 16, **chosen})
     if placebo:
-        place_elsewhere(config.seed)
+        place_elsewhere(config.seed, placebo)
     return run(Path(out), lambda clock: run_train(data, config, Path(out), progress=clock.tick) and None)
 
 
