@@ -6,7 +6,6 @@ meaning of beta.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +20,7 @@ from hwq.train.backend import ops
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State
-from hwq.train.layers import COSTS, layer_costs
+from hwq.train.layers import COSTS, layer_costs, quantized_layers
 
 REFRESHES = 12  # over the trunk
 ROWS = 1024  # that activation ranges are read from
@@ -40,10 +39,10 @@ class Pricing:
     engine: Engine
     config: TrainConfig
     x: Any
-    names: list[str] = field(init=False)
+    layers: list[Any] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = [name for name, _ in layer_costs(self.engine.model)]
+        self.layers = quantized_layers(self.engine.model)
 
     def due(self, control: Control, epoch: int, total: int) -> bool:
         """Whether prices are missing, or were found some epochs ago."""
@@ -59,7 +58,7 @@ class Pricing:
         control.prices = [within(before, self._prices(state, member)) for member, before in enumerate(old)]
         if control.scale is None:
             costs = {name: {k: float(ops.convert_to_numpy(v)) for k, v in cost.items()} for name, cost in self._costs(state)}
-            priced = linear_cost(control.prices[0], costs)
+            priced = linear_cost(self._every(control.prices[0]), costs)
             if priced <= 0:
                 raise TrainingError("the measured prices are all zero", hint="measure more designs: hwq calibrate")
             control.scale = sum(cost["ebops"] for cost in costs.values()) / priced
@@ -68,11 +67,22 @@ class Pricing:
         """(networks, layers, costs): prices in the unit of EBOPs, in the order in which the engine wants them."""
         return np.array([self._rows(prices, control.scale or 1.0) for prices in control.prices], np.float32)
 
-    def _rows(self, prices: Mapping[str, Mapping[str, float]], scale: float) -> list[list[float]]:
-        """A layer that is no matrix pays for its EBOPs, as much as others do on average."""
+    def _rows(self, prices: Prices, scale: float) -> list[list[float]]:
+        every = self._every(prices)
+        return [[scale * every[layer.name].get(cost, 0.0) for cost in COSTS] for layer in self.layers]
+
+    def _every(self, prices: Prices) -> Prices:
+        """With the layers that are no matrix: they pay what the model says of their kind (`Part.priced_as`), which does not move.
+
+        EBOPs that the model does not know, or has never seen, cost as much as those of matrices do on average.
+        """
         mean = float(np.mean([p["ebops"] for p in prices.values()])) if prices else 1.0
-        other = {"ebops": mean}
-        return [[scale * prices.get(name, other).get(cost, 0.0) for cost in COSTS] for name in self.names]
+        every = dict(prices)
+        for layer in self.layers:
+            if layer.name not in prices:
+                known = {cost: units * self.config.prices.get(feature, 0.0) for cost, (feature, units) in layer.priced_as.items()}
+                every[layer.name] = {"ebops": mean} | {cost: price for cost, price in known.items() if price}
+        return every
 
     def _prices(self, state: State, member: int) -> Prices:
         self.engine.assign(state, member)

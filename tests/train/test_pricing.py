@@ -76,6 +76,27 @@ def test_prices_are_found_for_every_layer_and_stay_near() -> None:
     assert Control.load(CONFIG, control.to_json()).prices == control.prices
 
 
+def test_layers_without_a_matrix_pay_what_their_kind_costs() -> None:
+    """A table pays for a table, a sum for an adder; what the model has never seen costs as much as a matrix."""
+    from hwq.train.backend import keras
+    from hwq.train.layers import QActivation, QAdd, QDense, QMaximum, QMultiply
+
+    x = keras.Input((4,))
+    a, b = QActivation("tanh", name="table")(QDense(3, name="a")(x)), QDense(3, name="b")(x)
+    joined = [kind(name=kind.__name__)([a, b]) for kind in (QAdd, QMaximum, QMultiply)]
+    made = Engine(keras.Model(x, keras.layers.Concatenate()(joined)), CONFIG, X[:, :4], Y, quantised=True)
+    found = {}
+    for name, more in (("known", {"net_table_bits": 3.0, "net_sum_bits": 4.0, "net_products": 5.0}), ("unknown", {})):
+        pricing = Pricing(made, replace(CONFIG, costs="measured", prices={**MODEL, **more}), X[:, :4])
+        control = Control.start(CONFIG, 1)
+        control.prices, control.scale = [{"a": dict.fromkeys(COSTS, 1.0), "b": dict.fromkeys(COSTS, 2.0)}], 1.0
+        found[name] = dict(zip((layer.name for layer in pricing.layers), pricing.table(control)[0].tolist(), strict=True))
+    assert found["known"]["a"] == [1, 1, 1] and found["known"]["b"] == [2, 2, 2]
+    assert found["known"]["table"] == [3, 0, 0] and found["unknown"]["table"] == [1.5, 0, 0]
+    assert found["known"]["QAdd"] == [1.5, 0, 2] and found["known"]["QMultiply"] == [5, 0, 0]
+    assert found["known"]["QMaximum"] == found["unknown"]["QMaximum"] == [1.5, 0, 0]
+
+
 def test_a_run_pays_measured_prices_and_keeps_them(tmp_path: Path) -> None:
     config = TrainConfig(
         model="mlp:6", epochs=6, float_epochs=1, max_points=2, population=2, settle=0.34, warmup=0.0, random_rows=20,

@@ -6,7 +6,7 @@ the vector and the scalar code of a library's tanh differ in the last bit, a tab
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class QActivation(QuantizedLayer):
     Raises:
         UnsupportedLayerError: a function that looks at more than one element (softmax).
     """
+
+    priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
 
     def __init__(
         self,
@@ -157,6 +159,8 @@ class QSoftmax(QuantizedLayer):
         table_bits: bits of the inputs and results of both tables. Differences beyond 16 saturate: e^-16 is below any step.
         kwargs: those of `Quantize`, for the input.
     """
+
+    priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
 
     def __init__(self, axis: int = -1, *, table_bits: int = 11, table_shapes: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -64,9 +64,16 @@ def joined_shape(layer: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(max(axis) for axis in zip(*shapes, strict=True))
 
 
+# one adder, or one comparison, for each two that are joined
+_SUM = {"activation_bits": ("net_sum_bits", 0.5)}
+_CHOICE = {"activation_bits": ("net_choice_bits", 0.5)}
+
+
 @keras.saving.register_keras_serializable(package="hwq")
 class QAdd(_Merge):
     """Sum of two or more tensors; the arguments are those of `Quantize`."""
+
+    priced_as: ClassVar = _SUM
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.add, values)
@@ -77,6 +84,7 @@ class QSubtract(_Merge):
     """First minus second."""
 
     most = 2
+    priced_as: ClassVar = _SUM
 
     def join(self, values: list[Any]) -> Any:
         return ops.subtract(*values)
@@ -85,6 +93,8 @@ class QSubtract(_Merge):
 @keras.saving.register_keras_serializable(package="hwq")
 class QMultiply(_Merge):
     """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
+
+    priced_as: ClassVar = {"ebops": ("net_products", 1.0)}
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.multiply, values)
@@ -102,6 +112,8 @@ class QMultiply(_Merge):
 class QMaximum(_Merge):
     """The greatest of two or more tensors, element by element."""
 
+    priced_as: ClassVar = _CHOICE
+
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.maximum, values)
 
@@ -109,6 +121,8 @@ class QMaximum(_Merge):
 @keras.saving.register_keras_serializable(package="hwq")
 class QMinimum(_Merge):
     """The least of two or more tensors, element by element."""
+
+    priced_as: ClassVar = _CHOICE
 
     def join(self, values: list[Any]) -> Any:
         return functools.reduce(ops.minimum, values)
@@ -120,6 +134,8 @@ class QAverage(_Merge):
 
     Exact for n a power of two.
     """
+
+    priced_as: ClassVar = _SUM
 
     def __init__(self, *, factor_bits: int = 8, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -6,7 +6,8 @@ Training, initialisation and freezing go through these methods alone, so that a 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
@@ -15,7 +16,14 @@ COSTS = ("ebops", "weight_bits", "activation_bits")
 
 
 class Part(keras.layers.Layer):
-    """Base of every quantised layer, and of the quantiser itself."""
+    """Base of every quantised layer, and of the quantiser itself.
+
+    Attributes:
+        priced_as: of a layer without a matrix: for a cost, the feature of the cost model of the moment "training" that it stands for
+            (`hwq.cost.terms`), and units of that feature for each unit of the cost.
+    """
+
+    priced_as: ClassVar[Mapping[str, tuple[str, float]]] = {}
 
     def parts(self) -> list[Part]:
         """The quantised layers inside this one, in the order in which data passes them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -76,6 +76,8 @@ class _Pool(QuantizedLayer):
 class _MaxPool(_Pool):
     """The greatest value of each window; what lies outside the input does not count."""
 
+    priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
+
     def pool(self, x: Any) -> Any:
         """By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training."""
         if self.pool_size is None:
@@ -95,6 +97,8 @@ class _AveragePool(_Pool):
 
     n counts what lies inside the input. Exact for n a power of two.
     """
+
+    priced_as: ClassVar = {"activation_bits": ("net_sum_bits", 1.0)}
 
     def __init__(self, *args: Any, factor_bits: int = 8, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
