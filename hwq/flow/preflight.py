@@ -36,7 +36,8 @@ class Expectation:
 
     Attributes:
         error: relative; the model's error on designs left out of its fit, or 50 % where nothing comparable has been measured.
-        measured: whether a cost model stands behind it.
+        measured: whether a cost model stands behind it that has seen such designs.
+        beyond: whether one does that has seen none so large, or of so much of a kind.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Expectation:
     error: float
     available: int
     measured: bool
+    beyond: bool = False
 
     @property
     def exceeds(self) -> bool:
@@ -51,8 +53,9 @@ class Expectation:
         return self.value * (1 - min(self.error, 0.9)) > self.available
 
     def __str__(self) -> str:
-        basis = "" if not self.value else f" ± {self.error:.0%}" if self.measured else " at a guess"
-        return f"{self.value:.0f} {self.name.upper()}{basis} of {self.available}"
+        basis = "" if not self.value or self.beyond else f" ± {self.error:.0%}" if self.measured else " at a guess"
+        beyond = " (beyond what was measured)" if self.beyond else ""
+        return f"{self.value:.0f} {self.name.upper()}{basis} of {self.available}{beyond}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,12 @@ class Preflight:
         available = self.board.lut if target == "lut" else self.board.ff
         model = self.models.get(target)
         try:
-            if model is not None and not (found := model.predict(features)).out_of_range:
-                return Expectation(target, found.value, found.relative_error, available, True)
+            if model is not None:
+                found = model.predict(features)
+                beyond = found.out_of_range
+                # terms of the model are physical, so that it is far better than a guess there, but nobody has tried
+                error = max(found.relative_error, _UNMEASURED_ERROR) if beyond else found.relative_error
+                return Expectation(target, found.value, error, available, not beyond, beyond)
         except HwqError:
             pass  # a feature that this design lacks: as good as no model
         value = sum(features.get(name, 0.0) for name in _UNMEASURED[target])

@@ -42,7 +42,7 @@ def train(
     dataset: Dataset = load(data, seed=config.seed, notice=notice)
     config = config.resolved(len(dataset.x_train))
     if config.costs == "measured" or "lut" in config.budget:
-        config = replace(config, prices=_prices(out, board, store_path, notice))
+        config = replace(config, prices=_prices(out, board, store_path, notice, measured=config.costs == "measured"))
     if notice:
         notice("loading TensorFlow")
     from hwq.train import trainer
@@ -77,18 +77,26 @@ def float_network(
     return out
 
 
-def _prices(out: Path, board: str, store_path: Path | str | None, notice: Callable[[str], None] | None) -> dict[str, float]:
-    """The prices that a run was begun with, else those of the tool with most measurements on the board's family."""
+def _prices(
+    out: Path, board: str, store_path: Path | str | None, notice: Callable[[str], None] | None, *, measured: bool
+) -> dict[str, float]:
+    """The prices that a run was begun with, else those of the tool with most measurements on the board's family.
+
+    Args:
+        measured: whether bits are paid for with them, not only a budget held against them: which model is told of.
+    """
     if (out / "run.json").is_file():
         recorded = RunDir.open(out).meta().get("config", {})
         if recorded.get("prices"):
             return dict(recorded["prices"])
     model = price_model(board, store_path)
-    if notice:
-        notice(f"prices: {model}")
     found = {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
     with suppress(CostModelError):  # with the model of a whole network, prices follow the network
-        found |= price_model(board, store_path, TRAINING).coefficients
+        whole = price_model(board, store_path, TRAINING)
+        found |= whole.coefficients
+        model = whole if measured else model
+    if notice:
+        notice(f"prices: {model}")
     return found
 
 

@@ -96,10 +96,12 @@ def test_without_measurements_it_is_a_guess(tools: Path, tmp_path: Path, monkeyp
     assert "will not fit zcu104" in preflight.forecast(tmp_path, summary(BOARD.lut * 2.1)).limits[0]
 
 
-def test_far_from_what_was_measured_it_is_a_guess_again(tools: Path, tmp_path: Path) -> None:
-    store = store_with(tmp_path / "s.sqlite", [500, 800, 1000])
+def test_far_from_what_was_measured_the_model_says_so(tools: Path, tmp_path: Path) -> None:
+    store = store_with(tmp_path / "s.sqlite", [500, 600, 700, 800, 1000, 1200, 1500, 1700, 2000])
     forecast = Preflight(BOARD, choose("yosys", BOARD, period_ns=5.0), store).forecast(tmp_path, summary(50_000))
-    assert not forecast.resources[0].measured
+    lut = forecast.resources[0]
+    assert lut.value == pytest.approx(60_000) and lut.beyond and not lut.measured and lut.error == 0.5
+    assert f"60000 LUT of {BOARD.lut} (beyond what was measured)" in str(forecast)
 
 
 def test_a_measured_design_that_does_not_fit(tools: Path, tmp_path: Path) -> None:
