@@ -113,6 +113,7 @@ def _row(
         lut=resources.lut if resources else None,
         lut_predicted=lut.value if lut else None,
         lut_error=lut.relative_error if lut else None,
+        lut_beyond=lut.out_of_range if lut else False,
         ff=resources.ff if resources else None,
         ff_predicted=ff.value if ff else None,
         dsp=resources.dsp if resources else None,

@@ -7,12 +7,12 @@ import math
 from hwq.codegen.templates import render
 from hwq.report.model import PointRow, RunReport
 from hwq.report.plot import Dot, Plot, accuracy_plot, agreement_plot
-from hwq.report.terminal import count, predicted, share
+from hwq.report.terminal import BEYOND, count, predicted, share
 
 
 def page(report: RunReport) -> str:
     """The whole page, UTF-8 text."""
-    values = {"report": report, "plots": plots(report), "share": share, "count": count, "predicted": predicted}
+    values = {"report": report, "plots": plots(report), "share": share, "count": count, "predicted": predicted, "beyond": BEYOND}
     return render("report/page.html.j2", **values)
 
 

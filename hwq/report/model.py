@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PointRow:
-    """One point of the front. None means "not measured"; accuracies are shares of the test rows, `lut_error` the model's relative error."""
+    """One point of the front. None means "not measured"; accuracies are shares of the test rows.
+
+    `lut_error` is the model's relative error, and not to be relied on where the design lies beyond what the model has seen, `lut_beyond`.
+    """
 
     point: str
     epoch: int
@@ -18,6 +21,7 @@ class PointRow:
     lut: float | None
     lut_predicted: float | None
     lut_error: float | None
+    lut_beyond: bool
     ff: float | None
     ff_predicted: float | None
     dsp: float | None
@@ -43,6 +47,11 @@ class RunReport:
     uniform8_ebops: float
     rows: tuple[PointRow, ...]
     cost_models: tuple[str, ...]
+
+    @property
+    def beyond(self) -> bool:
+        """Whether some design lies beyond what its cost model has seen."""
+        return any(row.lut_beyond for row in self.rows)
 
     @property
     def chosen(self) -> PointRow | None:

@@ -10,6 +10,7 @@ from rich.text import Text
 from hwq.report.model import PointRow, RunReport
 
 UNKNOWN = "–"
+BEYOND = "outside the range of the designs that the cost model comes from; hwq calibrate measures more"
 
 
 def share(value: float | None) -> str:
@@ -20,10 +21,12 @@ def count(value: float | None) -> str:
     return UNKNOWN if value is None or value != value else f"{value:,.0f}"
 
 
-def predicted(value: float | None, error: float | None = None) -> str:
-    """A predicted number with the relative error that its model had in cross-validation."""
+def predicted(value: float | None, error: float | None = None, beyond: bool = False) -> str:
+    """A predicted number with the relative error that its model had in cross-validation; ±? beyond what the model has seen."""
     known = count(value)
-    return known if known == UNKNOWN or error is None or error != error else f"{known} ±{error:.0%}"
+    if known == UNKNOWN or error is None or error != error:
+        return known
+    return f"{known} ±?" if beyond else f"{known} ±{error:.0%}"
 
 
 def render(report: RunReport, console: Console) -> None:
@@ -38,6 +41,8 @@ def render(report: RunReport, console: Console) -> None:
         console.print(_chosen(report, chosen))
     for line in report.cost_models:
         console.print(Text(f"cost model: {line}"))
+    if report.beyond:
+        console.print(Text(f"±?: {BEYOND}"))
 
 
 def _front(report: RunReport) -> Table:
@@ -52,7 +57,7 @@ def _front(report: RunReport) -> Table:
             share(row.val_accuracy),
             share(row.test_accuracy),
             count(row.ebops),
-            predicted(row.lut_predicted, row.lut_error),
+            predicted(row.lut_predicted, row.lut_error, row.lut_beyond),
             count(row.lut),
             predicted(row.ff_predicted),
             count(row.ff),
@@ -71,7 +76,7 @@ def _chosen(report: RunReport, row: PointRow) -> Table:
     table.add_row("accuracy, float network", "", share(report.float_accuracy))
     table.add_row("accuracy, quantised (Keras)", "", share(row.test_accuracy))
     table.add_row("accuracy, simulated (RTL)", "", share(row.simulated_accuracy))
-    table.add_row("LUT", predicted(row.lut_predicted, row.lut_error), count(row.lut))
+    table.add_row("LUT", predicted(row.lut_predicted, row.lut_error, row.lut_beyond), count(row.lut))
     table.add_row("FF", predicted(row.ff_predicted), count(row.ff))
     # shifts and adders only, by construction
     table.add_row("DSP", UNKNOWN if row.latency_predicted is None else "0", count(row.dsp))

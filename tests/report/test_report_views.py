@@ -32,7 +32,7 @@ def row(i: int, **changes: Any) -> PointRow:
     values: dict[str, Any] = {
         "point": f"{i:04d}", "epoch": 900 - i, "val_accuracy": 0.97 - 0.17 * 0.6**i, "test_accuracy": 0.96 - 0.17 * 0.6**i,
         "simulated_accuracy": 0.96 - 0.17 * 0.6**i, "ebops": ebops, "lut": round(ebops * 1.2) + 7, "lut_predicted": ebops * 1.2,
-        "lut_error": 0.022, "ff": round(ebops * 0.4), "ff_predicted": ebops * 0.41, "dsp": 0, "latency_cycles": 3,
+        "lut_error": 0.022, "lut_beyond": False, "ff": round(ebops * 0.4), "ff_predicted": ebops * 0.41, "dsp": 0, "latency_cycles": 3,
         "latency_predicted": 4, "slack_ns": None, "mismatches": 0, "samples": 10360, "chosen": False,
     }  # fmt: skip
     return PointRow(**(values | changes))
@@ -113,6 +113,7 @@ class Page(html.parser.HTMLParser):
         (count(None), "–"),
         (count(math.nan), "–"),
         (predicted(1234, 0.023), "1,234 ±2%"),
+        (predicted(1234, 0.023, True), "1,234 ±?"),
         (predicted(1234), "1,234"),
         (predicted(1234, math.nan), "1,234"),
         (predicted(None, 0.1), "–"),
@@ -146,6 +147,12 @@ class TestTerminal:
         assert line.split()[2:] == [share(row(1).val_accuracy), "–", "600", "–", "–", "–", "–", "–", "–", "–"]
         chosen = text.split("chosen by validation accuracy")[1]
         assert not re.search(r"(?<![\d.])0(?![\d.])", chosen)
+
+    def test_a_prediction_beyond_what_was_measured_is_marked_and_explained(self) -> None:
+        rows = (row(0), row(1, chosen=True, lut_beyond=True))
+        for text in (terminal(report(2, rows=rows)), page(report(2, rows=rows))):
+            assert "720 ±?" in text and "480 ±2%" in text and "outside the range" in text
+        assert "±?" not in terminal(report(2))
 
     def test_a_network_without_a_uniform_reference(self) -> None:
         assert "nan" not in terminal(report(1, uniform8_ebops=math.nan, float_accuracy=math.nan)).lower()
