@@ -102,18 +102,20 @@ def by_peer(
 ) -> tuple[list[Found], float]:
     """HGQ2's front through da4ml, and the CPU seconds that its training took.
 
-    Networks are synthesised by rising EBOPs up to the first whose test accuracy is `enough`, the highest that hwq reaches: above that
-    nothing is compared, and the largest take Yosys a quarter of an hour each.
+    Networks are solved and synthesised by rising EBOPs up to the first whose test accuracy is `enough`, the highest that hwq reaches:
+    above that nothing is compared, and the largest take da4ml and Yosys a quarter of an hour each.
     """
     times = "" if options.peer_time == 1 else f"-x{options.peer_time:g}"
     folder = options.out / case.name / f"hgq2-{seed}{times}"
     hidden = [int(units) for units in case.model.partition(":")[2].split(",")]
-    chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": options.peer_time * cpu_s}
+    chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": options.peer_time * cpu_s, "enough": enough}
     data, python = flat(case, seed, options.out / case.name), peer_python(options.peers)
     kept = folder.with_name(f"{folder.name}.json")
     answer = once(kept, "peers/hgq2_front.py", data, folder, json.dumps(chosen), python=python)
     rising = sorted(answer["points"], key=lambda p: float(p["ebops"]))
-    needed = next((k + 1 for k, p in enumerate(rising) if p["test_accuracy"] >= enough), len(rising))
+    needed = next(
+        (k + 1 for k, p in enumerate(rising) if p["test_accuracy"] >= enough), len(rising)
+    )  # a kept answer may go further
     found = [Found(peer_lut(Path(p["folder"])), p["val_accuracy"], p["test_accuracy"], p["ebops"]) for p in rising[:needed]]
     return sorted(found, key=lambda f: f.lut), answer["cpu_s"]
 

@@ -60,12 +60,14 @@ def main(path: str, folder: str, options: str) -> dict[str, object]:
     kept = peer.Front()
     fit(epochs, [BetaScheduler(schedule), FreeEBOPs(), kept, Cosine(chosen["rate"], epochs, chosen["settle"])])
     trained = peer.cpu() - begin
-    found = finished(model, kept, parts, Path(folder), chosen["points"])
+    found = finished(model, kept, parts, Path(folder), chosen["points"], chosen["enough"])
     return {"points": found, "cpu_s": trained, "epochs": epochs}
 
 
-def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, count: int) -> list[dict]:
-    """Every network of the front through da4ml."""
+def finished(
+    model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, count: int, enough: float
+) -> list[dict]:
+    """The networks of the front through da4ml, cheapest first, up to the first whose test accuracy is `enough`."""
     seen, points = np.concatenate([parts["x_train"], parts["x_val"]]), []
     for number, (_, _, weights) in enumerate(peer.thinned(kept.kept, count)):
         for variable, value in zip(model.variables, weights, strict=True):
@@ -87,6 +89,8 @@ def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray],
             {"folder": str(place), "ebops": ebops, "cost": float(solved.cost), "keras_accuracy": keras_accuracy}
             | {f"{part}_accuracy": value for part, value in accuracy.items()}
         )
+        if accuracy["test"] >= enough:
+            break
     return points
 
 
