@@ -1,6 +1,7 @@
 """Do measured prices help? Arms that differ in the price of a bit alone, compared by what Yosys makes of their networks.
 
-    python benchmarks/feedback.py [--check] [--quick] [--data NAME ...] [--stage train|refine ...] [--seeds N] [--out DIR] [--json FILE]
+    python benchmarks/feedback.py [--check] [--quick] [--data NAME ...] [--stage train|refine ...] [--arms NAME ...] [--seeds N]
+        [--out DIR] [--json FILE]
 
 train       hwq train with prices of bits: EBOPs, measured (--costs measured: the fitted model, linearised around the network),
             placebo: the measured ones, permuted between layers and terms, or layers: permuted, but each term as dear on average as
@@ -36,7 +37,8 @@ ARMS = {
     "placebo": {"costs": "measured", "placebo": "all"},
     "layers": {"costs": "measured", "placebo": "layers"},
 }
-STAGES = {"train": tuple(ARMS), "refine": ("ebops", "measured", "placebo")}
+OTHERS = tuple(ARMS)[1:]
+STAGES = {"train": OTHERS, "refine": ("measured", "placebo")}
 P_BAR = 0.05
 
 
@@ -112,12 +114,12 @@ def room(run: Path) -> float:
 def rows(options: argparse.Namespace) -> Iterator[Row]:
     """Each arm against EBOPs on each data set, then over all."""
     for stage in options.stage:
-        base, *others = STAGES[stage]
+        base, others = "ebops", [arm for arm in STAGES[stage] if arm in options.arms]
         every: dict[str, list[float]] = {arm: [] for arm in others}
         for name in options.data:
             case = CASES[name]
             found = {
-                (arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in STAGES[stage]
+                (arm, seed): measured(case, stage, arm, seed, options) for seed in range(options.seeds) for arm in (base, *others)
             }
             areas = {key: hypervolume(front, case) for key, front in found.items()}
             if stage == "train":
@@ -159,6 +161,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="digits, 3 seeds, few epochs, predicted LUTs")
     parser.add_argument("--data", nargs="+", choices=CASES, help="default: digits jets mnist")
     parser.add_argument("--stage", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--arms", nargs="+", choices=OTHERS, default=OTHERS, help="which to hold against EBOPs; default all")
     parser.add_argument("--seeds", type=int, help="how many; default 5")
     parser.add_argument("--predicted", action="store_true", help="LUTs of the fitted model of compiled designs, without Yosys")
     parser.add_argument("--out", type=Path, help="folder of the runs, from which a second call goes on; default a temporary one")
