@@ -113,9 +113,8 @@ def by_peer(
     kept = folder.with_name(f"{folder.name}.json")
     answer = once(kept, "peers/hgq2_front.py", data, folder, json.dumps(chosen), python=python)
     rising = sorted(answer["points"], key=lambda p: float(p["ebops"]))
-    needed = next(
-        (k + 1 for k, p in enumerate(rising) if p["test_accuracy"] >= enough), len(rising)
-    )  # a kept answer may go further
+    # a kept answer may go further than is needed now
+    needed = next((k + 1 for k, p in enumerate(rising) if p["test_accuracy"] >= enough), len(rising))
     found = [Found(peer_lut(Path(p["folder"])), p["val_accuracy"], p["test_accuracy"], p["ebops"]) for p in rising[:needed]]
     return sorted(found, key=lambda f: f.lut), answer["cpu_s"]
 
