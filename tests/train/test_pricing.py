@@ -13,10 +13,11 @@ from test_engine import CONFIG, X, Y, twin
 from hwq.data import load
 from hwq.rundir import RunDir
 from hwq.train import trainer
+from hwq.train.backend import keras
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, batches, stack
-from hwq.train.layers import COSTS, layer_costs, total_costs
+from hwq.train.layers import COSTS, QActivation, QAdd, QDense, QMaximum, QMultiply, layer_costs, total_costs
 from hwq.train.pricing import Pricing
 
 MODEL = {"net_adder_bits": 0.9, "net_relu_bits": 0.2}
@@ -78,9 +79,6 @@ def test_prices_are_found_for_every_layer_and_stay_near() -> None:
 
 def test_layers_without_a_matrix_pay_what_their_kind_costs() -> None:
     """A table pays for a table, a sum for an adder; what the model has never seen costs as much as a matrix."""
-    from hwq.train.backend import keras
-    from hwq.train.layers import QActivation, QAdd, QDense, QMaximum, QMultiply
-
     x = keras.Input((4,))
     a, b = QActivation("tanh", name="table")(QDense(3, name="a")(x)), QDense(3, name="b")(x)
     joined = [kind(name=kind.__name__)([a, b]) for kind in (QAdd, QMaximum, QMultiply)]
