@@ -51,8 +51,7 @@ def _fitted(node: Node, source: TypeArray, values: IntArray, margin: float, narr
     over = alive & ((low < t.lowest) | (high > t.highest))
     if not narrower and not over.any():
         return t
-    grown = np.floor(np.array(low, float) * margin), np.ceil(np.array(high, float) * margin)
-    bottom, top = (np.asarray(bound).astype(np.int64) for bound in grown)
+    bottom, top = _grown(values, source, t, margin)
     axes = tuple(range(len(t.shape) - 1)) or None if apart else _axes(t)
     bottom, top = _shared(axes, bottom, top)
     needed = bits_for_each(np.minimum(bottom, 0), np.maximum(top, 0))
@@ -64,6 +63,16 @@ def _fitted(node: Node, source: TypeArray, values: IntArray, margin: float, narr
         signed = both
     width, sign = np.where(change, needed, t.width), np.where(change, signed, t.signed)
     return TypeArray.of(sign, width, t.frac, t.rounding, t.overflow)
+
+
+def _grown(values: IntArray, source: TypeArray, t: TypeArray, margin: float) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest mantissa of the values times `margin`, exact; the margin is on values, as in training, not on mantissas."""
+    factor, divisor = float(margin).as_integer_ratio()
+    shift = source.frac.astype(np.int64) - t.frac + divisor.bit_length() - 1
+    widest = int((source.width - np.minimum(shift, 0)).max(initial=0)) + factor.bit_length() + 1
+    ends = (as_integers(reduce(axis=0), widest) * factor for reduce in (values.min, values.max))
+    least, most = (np.asarray(shift_round(end, shift, t.rounding)).astype(np.int64) for end in ends)
+    return least, most
 
 
 def _axes(t: TypeArray) -> tuple[int, ...] | None:

@@ -189,3 +189,11 @@ def test_ranges_shrink_when_asked() -> None:
     after = verify(retraced(clipped(Overflow.WRAP), inputs, narrower=True))
     assert after["q"].type.width[0] < 9
     assert (evaluate(after, inputs)[:, 0] == np.floor(inputs.sum(axis=1) / 2)).all()
+
+
+def test_a_margin_does_not_widen_what_it_does_not_reach() -> None:
+    """Values up to 1 in steps of 1 need one bit, with a margin of 1/8 too: 1.125 rounds to 1."""
+    graph = clipped(Overflow.WRAP)
+    inputs = np.array([[0, 0, 0], [1, 1, 0], [2, 0, 0]])  # sums of 0 to 2 in steps of 2
+    after = verify(retraced(graph, inputs, narrower=True))
+    assert after["q"].type.width[0] == 1

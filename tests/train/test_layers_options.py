@@ -6,6 +6,8 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from layer_harness import frozen, mismatches, wide_rows
 
 from hwq.cost.features import graph_features
@@ -29,7 +31,7 @@ from hwq.train.layers import (
     total_costs,
 )
 from hwq.train.layers.factor import Factor
-from hwq.train.layers.rounding import fake_round
+from hwq.train.layers.rounding import fake_round, mantissas
 
 L = keras.layers
 
@@ -128,6 +130,39 @@ def test_a_sign_bit_can_be_asked_for() -> None:
     quantizer.f.assign([2.0])
     quantizer.trace(x, 1.0)
     assert quantizer_types(quantizer)[0].signed
+
+
+@pytest.mark.parametrize(
+    ("top", "f", "bits"), [(1.0, 0, 1), (1.0, 1, 2), (3.3, -2, 1), (5.5, -2, 2), (1.4, 0, 2), (0.75, 2, 2), (0.79, 2, 3)]
+)
+def test_the_margin_is_on_values_not_on_codes(top: float, f: float, bits: int) -> None:
+    """One bit stays one bit where the widened value rounds to the same code."""
+    quantizer = Quantize(bits=4, exact=True)
+    x = np.array([[0.0], [top]], np.float32)
+    quantizer(x)
+    quantizer.f.assign([f])
+    quantizer.trace(x, 1.125)
+    assert quantizer_types(quantizer)[0].width == bits
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.floats(-9, 9, width=32), min_size=1, max_size=5),
+    st.integers(-3, 4),
+    st.sampled_from(["RND", "TRN", "RND_CONV"]),
+    st.sampled_from([1.0, 1.125, 1.5]),
+)
+def test_nothing_within_the_margin_overflows(values: list[float], f: int, rounding: str, margin: float) -> None:
+    x = np.array(values, np.float32)[:, None]
+    quantizer = Quantize(bits=4, exact=True, rounding=rounding)
+    quantizer(x)
+    quantizer.f.assign([float(f)])
+    quantizer.trace(x, margin)
+    if not np.asarray(mantissas(x, np.float32(f), rounding)).any():
+        return  # nothing is left of it, whatever the margin
+    ends = np.array([[x.min() * margin], [x.max() * margin], [x.min()], [x.max()]], np.float32)
+    ends = np.concatenate([ends, x])
+    assert np.array_equal(np.asarray(quantizer(ends)), np.asarray(mantissas(ends, np.float32(f), rounding)) / 2.0**f)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hwq.train.layers.rounding import (
     fake_round,
     into_range,
     mantissas,
+    rounded,
     spread,
 )
 from hwq.train.quantizers import power_of_two, round_through, rounded_matmul
@@ -90,7 +91,7 @@ class Quantize(Part):
             f = ops.round(f)
             m = mantissas(x, f, self.rounding)
             if self.mode == "calibrate":
-                self._record(m)
+                self._record(x * power_of_two(f, dtype_of(x)))
                 m = ops.maximum(m, 0) if self.signed is False else m
             else:
                 m = into_range(m, self.low, self.high, self.overflow)
@@ -147,7 +148,7 @@ class Quantize(Part):
         return spread(ops.where(value_bits > 0, value_bits + negative, 0.0), self.row_shape)
 
     def begin(self, mode: str) -> None:
-        """Record the range of what passes from now on, in `low` and `high`: "observe" floats, "calibrate" rounded mantissas."""
+        """Record the range of what passes from now on, in `low` and `high`: as it is for "observe", in steps for "calibrate"."""
         self.mode = mode
         self.low.assign(np.full(self.low.shape, np.inf))
         self.high.assign(np.full(self.high.shape, -np.inf))
@@ -170,7 +171,9 @@ class Quantize(Part):
         self.high.assign(np.zeros(low.shape))
 
     def settle_range(self, margin: float) -> None:
-        """Set the mantissas' range from the recorded one, widened by the factor `margin`.
+        """Set the mantissas' range so that it holds what was recorded times `margin`, rounded.
+
+        The margin is on the values, not on their mantissas: a bit of its own for every 1 that would become 2 is more than any margin.
 
         Raises:
             ModelError: too many bits for the float type that holds the range.
@@ -178,15 +181,15 @@ class Quantize(Part):
         seen_low, seen_high = self._recorded()
         if self.signed is False:
             seen_low, seen_high = np.maximum(seen_low, 0), np.maximum(seen_high, 0)
-        low, high = np.floor(seen_low * margin), np.ceil(seen_high * margin)
+        low, high = (rounded(seen * margin, self.rounding) for seen in (seen_low, seen_high))
         symmetric = self.overflow == "SAT_SYM"
         bits = np.maximum(_bits(-low - (0 if symmetric else 1)), _bits(high))
         if self.most_integer is not None:
             bits = np.minimum(bits, np.maximum(self.most_integer + np.round(ops.convert_to_numpy(self.f)), 0))
-        alive = (seen_low != 0) | (seen_high != 0)
+        alive = (rounded(seen_low, self.rounding) != 0) | (rounded(seen_high, self.rounding) != 0)
         if (bits * alive > 100).any():
             raise ModelError(f"an activation of {self.name!r} needs {int(bits.max())} bits", hint="fewer initial bits")
-        negative = alive & ((seen_low < 0) | bool(self.signed))
+        negative = alive & ((low < 0) | bool(self.signed))
         # SAT_SYM of one bit has the codes -1 and 0, as its type says
         bottom = -(2.0**bits) + np.where(symmetric & (bits > 0), 1, 0)
         self.low.assign(np.where(negative, bottom, 0))
@@ -205,14 +208,14 @@ class Quantize(Part):
         self.settle_initial()
 
     def trace(self, x: np.ndarray, margin: float) -> None:
-        """Set the mantissas' range from rows, exactly as rounded, widened by the factor `margin`."""
+        """Set the mantissas' range from rows, widened by the factor `margin`."""
         self._record_all("calibrate", x)
         self.settle_range(margin)
 
     def _record_all(self, mode: str, x: np.ndarray) -> None:
         self.begin(mode)
         x = ops.convert_to_tensor(x)
-        self._record(x if mode == "observe" else mantissas(x, ops.round(ops.convert_to_tensor(self.f)), self.rounding))
+        self._record(x if mode == "observe" else x * power_of_two(ops.round(ops.convert_to_tensor(self.f)), dtype_of(x)))
         self.end()
 
     def quantizers(self) -> list[Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from hwq.errors import UsageError
 from hwq.train.backend import ops
 from hwq.train.quantizers import LN2, fake_quantize, plain, power_of_two, sum_leading
@@ -76,6 +78,14 @@ def mantissas(x: Any, f: Any, rounding: str) -> Any:
         return ops.round(y)
     floor = ops.floor(y)
     return floor if rounding == "TRN" else floor + ops.cast(y - floor >= 0.5, floor.dtype)
+
+
+def rounded(y: np.ndarray, rounding: str) -> np.ndarray:
+    """Scaled values brought to whole numbers in the same modes, outside of any backend."""
+    if rounding == "RND_CONV":
+        return np.rint(y)
+    floor = np.floor(y)
+    return floor if rounding == "TRN" else floor + (y - floor >= 0.5)
 
 
 def into_range(m: Any, low: Any, high: Any, overflow: str) -> Any:
