@@ -76,7 +76,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
     "--budget", callback=_budget, metavar="ebops=N|lut=N", help="Steer the price to this cost instead of through its range."
 )
 @click.option("--gamma", default=_DEFAULT.gamma, show_default=True, help="Price of a bit, as a multiple of beta.")
-@click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights.")
+@click.option("--l1", default=_DEFAULT.l1, show_default=True, help="Price of absolute weights, as a multiple of beta.")
 @click.option("--initial-bits", default=_DEFAULT.initial_bits, show_default=True)
 @click.option("--range-margin", default=_DEFAULT.range_margin, show_default=True, help="Factor on observed activation ranges.")
 @click.option(

@@ -17,6 +17,7 @@ from hwq.rundir import atomic_write, write_npz
 from hwq.train.backend import ops
 from hwq.train.progress import Candidate
 
+ARRAYS = ("params", "mean", "square", "step", "average")
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on files cut off or altered
 
 
@@ -35,8 +36,8 @@ def save_state(
     folder: Path, state: Sequence[Any], *, phase: str, epoch: int, archive: Sequence[Candidate], control: Mapping[str, Any]
 ) -> None:
     """Write a checkpoint. The archive's weights have been saved before, one file a network."""
-    params, others, mean, square, step = state
-    arrays = {"params": params, "mean": mean, "square": square, "step": step, **{f"other{i}": v for i, v in enumerate(others)}}
+    params, others, *rest = state
+    arrays = dict(zip(ARRAYS, (params, *rest), strict=True)) | {f"other{i}": v for i, v in enumerate(others)}
     meta = {"phase": phase, "epoch": epoch, "archive": [asdict(c) for c in archive], "control": control, "others": len(others)}
     # one file holds all, so that its parts can never be of different epochs
     atomic_write(
@@ -63,11 +64,11 @@ def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
             meta = json.loads(str(content["meta"]))
             archive = [Candidate(**c) for c in meta["archive"]]
             others = tuple(ops.convert_to_tensor(content[f"other{i}"]) for i in range(meta["others"]))
-            params, mean, square, step = (ops.convert_to_tensor(content[name]) for name in ("params", "mean", "square", "step"))
+            params, *rest = (ops.convert_to_tensor(content[name]) for name in ARRAYS)
             found, wanted = ([tuple(v.shape[1:]) for v in (first, *rest)] for first, rest in ((params, others), like[:2]))
             if found != wanted:
                 raise ValueError(f"it holds arrays of shapes {found}, the model {wanted}")
-            return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], (params, others, mean, square, step))
+            return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], (params, others, *rest))
     except (*_DAMAGE, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
 

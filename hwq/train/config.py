@@ -37,7 +37,7 @@ class TrainConfig:
         population: how many networks settle side by side.
         budget: {"ebops": N}, or {"lut": N} as the measured prices predict it: what beta is steered to, in place of its schedule.
         gamma: price of one bit of any weight or activation, as a multiple of beta.
-        l1: price of the absolute weights, in units of the loss.
+        l1: price of the absolute weights, as a multiple of beta.
         initial_bits: bits of the largest weight of each layer, and of each activation, at the start.
         range_margin: factor on the observed range of every activation before its integer bits are chosen.
         overflow: WRAP or SAT, of hidden activations; the input saturates, since the host pays for that.
@@ -73,7 +73,7 @@ class TrainConfig:
     population: int = 8
     budget: Mapping[str, float] = field(default_factory=dict)
     gamma: float = 1.0
-    l1: float = 2e-4
+    l1: float = 50.0
     initial_bits: int = 6
     range_margin: float = 1.125
     overflow: str = "WRAP"

@@ -28,6 +28,7 @@ from hwq.train.layers import (
 )
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
+AVERAGED = 100.0  # steps that the running average of the parameters goes back, about
 
 
 class State(NamedTuple):
@@ -38,6 +39,7 @@ class State(NamedTuple):
         others: what is kept but not trained, such as running ranges; each (K, ...).
         mean, square: (K, P), Adam's moments.
         step: optimiser steps so far, a scalar.
+        average: (K, P), running average of params: what they oscillate about.
     """
 
     params: Any
@@ -45,10 +47,21 @@ class State(NamedTuple):
     mean: Any
     square: Any
     step: Any
+    average: Any
 
     @property
     def size(self) -> int:
         return int(self.params.shape[0])
+
+    @property
+    def averaged(self) -> State:
+        """The same with the average in the place of the parameters."""
+        return self._replace(params=self.average)
+
+    @classmethod
+    def begin(cls, params: Any, others: tuple[Any, ...]) -> State:
+        """Adam and the average at their start."""
+        return cls(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0), tf.identity(params))
 
 
 @dataclass(slots=True)
@@ -99,7 +112,7 @@ class Engine:
         """The model as it is, as a population of one; Adam begins anew."""
         params = tf.concat([tf.reshape(v.value, (1, -1)) for v in self.params], 1)
         others = tuple(tf.identity(v.value)[None] for v in self.others)
-        return State(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0))
+        return State.begin(params, others)
 
     def assign(self, state: State, member: int = 0) -> None:
         """Write one network of the population into the model."""
@@ -121,8 +134,8 @@ class Engine:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
         `rate` scales the learning rates of the configuration, and `bits_rate` those of the bitwidths again; `l1` stands for its
-        price of absolute weights. `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each network's own
-        layers (`hwq.train.layers.priced_by_layer`).
+        price of absolute weights, a multiple of beta. `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each
+        network's own layers (`hwq.train.layers.priced_by_layer`).
         """
         each = np.asarray(betas, np.float32)
         if layer_prices is not None:  # beta first, and the prices behind it
@@ -195,7 +208,7 @@ class Engine:
         else:
             found = tf.vectorized_map(one, each)
         params, others, mean, square, losses = found
-        return State(params, others, mean, square, step), losses
+        return State(params, others, mean, square, step, state.average + (params - state.average) / AVERAGED), losses
 
     def _step(
         self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, scalars: Any, x: Any, y: Any
@@ -206,7 +219,7 @@ class Engine:
                 loss = _loss(y, self.model(x, training=True))
                 if self.quantised:
                     loss += self._resources(beta)
-                    loss += scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
+                    loss += (beta[0] if len(beta.shape) else beta) * scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
         kept = tuple(_else(scope.get_current_value(v), old) for v, old in zip(self.others, others, strict=True))
         gradient = tape.gradient(loss, params)
         decay, decay_square, floor = MOMENTS
@@ -257,7 +270,7 @@ def stack(states: Sequence[State]) -> State:
     """Several populations as one, Adam begun anew."""
     params = tf.concat([s.params for s in states], 0)
     others = tuple(tf.concat(parts, 0) for parts in zip(*(s.others for s in states), strict=True))
-    return State(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0))
+    return State.begin(params, others)
 
 
 def batches(rows: int, batch: int, seed: int, epoch: int) -> np.ndarray:

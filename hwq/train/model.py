@@ -27,7 +27,7 @@ class _Latest(keras.metrics.Metric):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QuantizedModel(keras.Model):
-    """What `hwq.quantize` returns: loss + beta (EBOPs + gamma bits) + l1 |kernels|.
+    """What `hwq.quantize` returns: loss + beta (EBOPs + gamma bits + l1 |kernels|).
 
     `ebops` (bits that the rounded weights enclose, times the bits of what they meet) and `ebops_declared` (bits at the trained
     fractions) are metrics like any other: in the progress bar, History, CSVLogger and TensorBoard. Set the price with `price`, or
@@ -44,7 +44,7 @@ class QuantizedModel(keras.Model):
         Args:
             beta: of one effective bit operation.
             gamma: of one bit of any weight or activation, as a multiple of beta.
-            l1: of the absolute weights of the kernels.
+            l1: of the absolute weights of the kernels, as a multiple of beta.
         """
         self.resource_price.assign([beta, gamma, l1])
 
@@ -73,7 +73,7 @@ class QuantizedModel(keras.Model):
     def _resource_loss(self, costs: dict[str, Any]) -> Any:
         beta, gamma, l1 = (self.resource_price[i] for i in range(3))
         absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros(()))
-        return beta * priced(costs, None, gamma) + l1 * absolute
+        return beta * (priced(costs, None, gamma) + l1 * absolute)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """As in Keras, with the EBOPs after this batch; before it on other backends than TensorFlow."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ class Recipe:
     """
 
     config: TrainConfig
+    averages: ClassVar[bool] = True  # whether the running average of a network's parameters is a network of the method
 
     def conversion(self) -> QuantizeConfig:
         """How the float network becomes its twin."""
@@ -84,6 +85,8 @@ class Shift(Recipe):
 @dataclass(frozen=True, slots=True)
 class Uniform(Recipe):
     """One width for all, or given ones: steps follow the largest weight of each output channel and the range of each layer's input."""
+
+    averages = False  # its widths are given, and what is pruned is zero in no average
 
     def conversion(self) -> QuantizeConfig:
         shared = {"weight_granularity": "channel", "granularity": "tensor"}

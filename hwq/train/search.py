@@ -2,7 +2,9 @@
 
 The trunk is HGQ's rising beta. Every network that it passes is still falling when it is seen, at the full learning rate, so the
 front is finished by letting a population of them settle: each at the beta at which it was seen, with a learning rate that falls to
-zero. Both resume from the last checkpoint.
+zero, and for the second half with bitwidths that stay as they are. Weights oscillate about the thresholds of their rounding, on the
+wrong side of which some stop: so the running average of each network's parameters is a candidate as well as the network itself.
+Both resume from the last checkpoint.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from hwq.train.progress import Candidate, Progress
 from hwq.train.recipes import Recipe, recipe_of
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
-SETTLED_RATE = 0.02  # share of the learning rates that is left in the last epoch
+SETTLING_RATE, SETTLED_RATE = 0.5, 0.02  # shares of the learning rates in the first and the last epoch of settling
+FREE = 0.5  # of the settling epochs in which bitwidths go on falling
 
 
 @dataclass(slots=True)
@@ -126,7 +129,8 @@ class Search:
         for epoch in range(done, total):
             self._reprice(state, control, epoch, 2 * total)
             falling = 0.5 * (1 + np.cos(np.pi * epoch / total))
-            state = self._epoch(state, first + epoch, control, SETTLED_RATE + (1 - SETTLED_RATE) * falling, "settle", state)
+            rate = SETTLED_RATE + (SETTLING_RATE - SETTLED_RATE) * falling
+            state = self._epoch(state, first + epoch, control, rate, "settle", state, held=epoch >= FREE * total)
             self._look(state, epoch, total, control, "settle", keep=True)
             self._save(state, "settle", epoch + 1, control, now=epoch + 1 == total)
 
@@ -134,11 +138,13 @@ class Search:
         if self.pricing is not None and self.pricing.due(control, epoch, total):
             self.pricing.refresh(state, control)
 
-    def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, before: State) -> State:
+    def _epoch(
+        self, state: State, number: int, control: Control, rate: float, phase: str, before: State, *, held: bool = False
+    ) -> State:
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
         begun = self.recipe.before(self.engine, state, number)
         table = self.pricing.table(control) if self.pricing is not None else None
-        after, losses = self.engine.epoch(begun, order, control.betas, rate, self.recipe.l1(number), table)
+        after, losses = self.engine.epoch(begun, order, control.betas, rate, self.recipe.l1(number), table, float(not held))
         if not np.isfinite(losses).all():
             done = number if phase == "bits" else number - self.config.trunk_epochs
             self._save(before, phase, done, control, now=True)
@@ -150,22 +156,33 @@ class Search:
         return after
 
     def _look(self, state: State, epoch: int, total: int, control: Control, phase: str, *, keep: bool) -> float:
-        """Validate every network of the population and archive those that belong to the front; the best accuracy."""
-        seen = self.engine.validate(state, self.dataset.x_val, self.dataset.y_val)
+        """Validate every network of the population and its average, archive those that belong to the front; the best accuracy."""
         number = epoch if phase == "bits" else self.config.trunk_epochs + epoch
+        seen = self._candidates(state, number, control, 0, keep=keep)
+        averages = self._candidates(state.averaged, number, control, state.size, keep=keep) if self.recipe.averages and keep else []
+        for candidate, costs in seen:
+            self._history.add(number, phase, candidate, float(self._losses[candidate.member]), costs)
+        control.steer([costs for _, costs in seen], epoch, phase)
+        best = max(candidate.val_accuracy for candidate, _ in [*seen, *averages])
+        ebops = min(costs["ebops"] for _, costs in seen)
+        self.report(Progress(phase, epoch + 1, total, best, ebops, control.betas[0], len(self.archive)))
+        return best
+
+    def _candidates(
+        self, state: State, number: int, control: Control, first: int, *, keep: bool
+    ) -> list[tuple[Candidate, dict[str, float]]]:
+        """Every network of a population as a candidate, members counted from `first`, and its costs."""
+        found = []
+        seen = self.engine.validate(state, self.dataset.x_val, self.dataset.y_val)
         for member, ((val, costs), beta) in enumerate(zip(seen, control.betas, strict=True)):
-            candidate = Candidate(number, val, costs["ebops"], beta, member)
+            candidate = Candidate(number, val, costs["ebops"], beta, first + member)
             after = pareto.insert(self.archive, candidate) if keep else self.archive
             if candidate in after:
                 self.engine.assign(state, member)
                 checkpoint.save_weights(weights_path(self.run, candidate), self.engine.model)
             self.archive = after
-            self._history.add(number, phase, candidate, float(self._losses[member]), costs)
-        control.steer([costs for _, costs in seen], epoch, phase)
-        best = max(val for val, _ in seen)
-        ebops = min(costs["ebops"] for _, costs in seen)
-        self.report(Progress(phase, epoch + 1, total, best, ebops, control.betas[0], len(self.archive)))
-        return best
+            found.append((candidate, costs))
+        return found
 
     def _save(self, state: State, phase: str, done: int, control: Control, *, now: bool) -> None:
         if now and phase == "bits" and done < self.config.trunk_epochs and self.archive:

@@ -14,13 +14,13 @@ from hwq.train import convert, freeze, trainer
 from hwq.train.backend import deterministic, keras, ops, tf
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, batches, stack
+from hwq.train.engine import AVERAGED, Engine, batches, stack
 from hwq.train.layers import bit_variables, penalised_variables, priced, total_costs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(96, 6)).astype(np.float32)
 Y = (X[:, 0] + X[:, 1] * X[:, 2] > 0).astype(np.int64) + (X[:, 3] > 1)
-CONFIG = TrainConfig(learning_rate=2e-3, bits_learning_rate=1e-2, l1=1e-3, batch_size=32, epochs=10)
+CONFIG = TrainConfig(learning_rate=2e-3, bits_learning_rate=1e-2, l1=30.0, batch_size=32, epochs=10)
 
 
 def twin(*, norm: bool = False) -> Any:
@@ -44,7 +44,7 @@ def by_hand(model: Any, order: np.ndarray, beta: float) -> None:
             scores = model(X[rows], training=True)
             loss = ops.mean(keras.losses.sparse_categorical_crossentropy(Y[rows], scores, from_logits=True))
             loss += beta * priced(total_costs(model), None, CONFIG.gamma)
-            loss += CONFIG.l1 * sum(ops.sum(ops.abs(v)) for v in penalised_variables(model))
+            loss += beta * CONFIG.l1 * sum(ops.sum(ops.abs(v)) for v in penalised_variables(model))
         gradients = tape.gradient(loss, [v.value for v in [*weights, *bits]])
         for optimizer, variables in optimizers:
             part, gradients = gradients[: len(variables)], gradients[len(variables) :]
@@ -79,6 +79,19 @@ def test_each_network_of_a_population_trains_as_if_alone() -> None:
     costs = [cost["ebops"] for _, cost in engine.validate(state, X, Y)]
     # how far two prices that both outweigh the task differ is chance: Adam takes no notice of a gradient's scale
     assert max(costs[1:]) < costs[0]
+
+
+def test_the_average_follows_the_parameters() -> None:
+    engine = Engine(twin(), CONFIG, X, Y, quantised=True)
+    state = engine.start()
+    average = ops.convert_to_numpy(state.params).copy()
+    for epoch in range(3):
+        for order in batches(96, 32, 0, epoch)[:, None]:
+            state, _ = engine.epoch(state, order, [1e-4])
+            average += (ops.convert_to_numpy(state.params) - average) / AVERAGED
+    np.testing.assert_allclose(ops.convert_to_numpy(state.average), average, rtol=0, atol=1e-6)
+    ((_, costs),), ((_, own),) = engine.validate(state.averaged, X, Y), engine.validate(state, X, Y)
+    assert costs != own
 
 
 def test_validation_looks_at_the_state_not_at_the_model() -> None:

@@ -44,7 +44,7 @@ def test_a_price_lowers_the_cost(twin: Any) -> None:
     before = float(total_costs(twin)["ebops"])
     twin.fit(X, Y, batch_size=64, epochs=6, verbose=0)
     free = float(total_costs(twin)["ebops"])
-    twin.price(1e-2, gamma=1.0, l1=1e-3)
+    twin.price(1e-2, gamma=1.0, l1=0.1)
     twin.fit(X, Y, batch_size=64, epochs=12, verbose=0)
     assert float(total_costs(twin)["ebops"]) < 0.8 * min(before, free)
 

@@ -78,6 +78,22 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert contents(run) == contents(finished)
 
 
+@pytest.mark.parametrize(("method", "some"), [("hgq", True), ("uniform", False)])
+def test_averages_of_a_network_are_candidates_too(
+    method: str, some: bool, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not where widths are given: then an average is no network of the method."""
+    seen, insert = set(), pareto.insert
+
+    def noted(archive: list[Candidate], new: Candidate) -> list[Candidate]:
+        seen.add(new.member)
+        return insert(archive, new)
+
+    monkeypatch.setattr(pareto, "insert", noted)
+    trainer.train(digits, replace(CONFIG, method=method, epochs=8, population=1), tmp_path / "run")
+    assert seen == ({0, 1} if some else {0})
+
+
 def test_the_history_has_a_line_for_every_network_and_epoch(finished: Path) -> None:
     lines = [line.split(",") for line in (finished / "history.csv").read_text().splitlines()]
     assert lines[0][:3] == ["epoch", "phase", "member"] and lines[0][-3:] == ["ebops", "weight_bits", "activation_bits"]
