@@ -1,6 +1,7 @@
 """LUT at equal test accuracy: hwq's full path (train, refine, compile) against HGQ2 0.2.0 with da4ml 0.6.0.
 
-    python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peer-time X] [--peers DIR] [--out DIR] [--json FILE]
+    python benchmarks/frontier.py [--check] [--quick] [--data NAME ...] [--seeds N] [--peer-time X] [--peer-ebops N]
+        [--peers DIR] [--out DIR] [--json FILE]
 
 Same splits, network and batch size. hwq trains with its default options and refines every point (jets and MNIST in larger portions
 than by default, MNIST one way); HGQ2 gets as many epochs of a logarithmically rising beta as hwq's training and refining took CPU
@@ -103,12 +104,14 @@ def by_peer(
     """HGQ2's front through da4ml, and the CPU seconds that its training took.
 
     Networks are solved and synthesised by rising EBOPs up to the first whose test accuracy is `enough`, the highest that hwq reaches:
-    above that nothing is compared, and the largest take da4ml and Yosys a quarter of an hour each.
+    above that nothing is compared, and the largest take da4ml and Yosys a quarter of an hour each. With --peer-ebops, those above it are left
+    out, and nothing is compared where only they reach.
     """
     times = "" if options.peer_time == 1 else f"-x{options.peer_time:g}"
     folder = options.out / case.name / f"hgq2-{seed}{times}"
     hidden = [int(units) for units in case.model.partition(":")[2].split(",")]
     chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": options.peer_time * cpu_s, "enough": enough}
+    chosen["most_ebops"] = options.peer_ebops
     data, python = flat(case, seed, options.out / case.name), peer_python(options.peers)
     kept = folder.with_name(f"{folder.name}.json")
     answer = once(kept, "peers/hgq2_front.py", data, folder, json.dumps(chosen), python=python)
@@ -160,6 +163,7 @@ def main() -> int:
     parser.add_argument("--data", nargs="+", choices=CASES, help="default: digits jets mnist")
     parser.add_argument("--seeds", type=int, help="how many; default 3")
     parser.add_argument("--peer-time", type=float, default=1.0, help="HGQ2's training time, as a multiple of hwq's; default 1")
+    parser.add_argument("--peer-ebops", type=float, help="solve HGQ2's networks up to so many EBOPs only; default all that compare")
     parser.add_argument("--peers", type=Path, default=HERE.parent / "build" / "peers", help="where the peers' environments are")
     parser.add_argument("--out", type=Path, help="folder of the runs, from which a second call goes on; default a temporary one")
     parser.add_argument("--json", type=Path, help="also write the figures there")

@@ -60,14 +60,14 @@ def main(path: str, folder: str, options: str) -> dict[str, object]:
     kept = peer.Front()
     fit(epochs, [BetaScheduler(schedule), FreeEBOPs(), kept, Cosine(chosen["rate"], epochs, chosen["settle"])])
     trained = peer.cpu() - begin
-    found = finished(model, kept, parts, Path(folder), chosen["points"], chosen["enough"])
+    found = finished(model, kept, parts, Path(folder), chosen["points"], chosen["enough"], chosen["most_ebops"])
     return {"points": found, "cpu_s": trained, "epochs": epochs}
 
 
 def finished(
-    model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, count: int, enough: float
+    model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, count: int, enough: float, most: float | None
 ) -> list[dict]:
-    """The networks of the front through da4ml, cheapest first, up to the first whose test accuracy is `enough`."""
+    """The networks of the front through da4ml, cheapest first, up to the first whose test accuracy is `enough`, or of more EBOPs than `most`."""
     seen, points = np.concatenate([parts["x_train"], parts["x_val"]]), []
     for number, (_, _, weights) in enumerate(peer.thinned(kept.kept, count)):
         for variable, value in zip(model.variables, weights, strict=True):
@@ -75,6 +75,8 @@ def finished(
         # its integer bits must cover what it will see, as its authors do before they export
         trace_minmax(model, seen, batch_size=4096, verbose=0)
         ebops = peer.exact_ebops(model)
+        if most and ebops > most:
+            break
         solved = comb_trace(*trace_model(model, HWConfig(1, -1, -1), inputs=(rounded_inputs(model),)))
         place = folder / f"{number:04d}"
         VerilogModel(solved, "peer_top", place, latency_cutoff=1, print_latency=False).write()

@@ -162,7 +162,7 @@ class Tool:
         return None, (SimpleNamespace(measurement=found),)
 
 
-def search(out: Path, tool: Tool, budget: str = "lut=1000,dsp=0", **options: Any) -> flow.CodesignSummary:
+def search(out: Path, tool: Tool, budget: str = "lut=300,dsp=0", **options: Any) -> flow.CodesignSummary:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "synth", tool)
         wanted = CodesignOptions(Budget.parse(budget), tool="yosys", **{"epochs": 20, **options})

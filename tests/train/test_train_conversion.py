@@ -262,8 +262,8 @@ def test_a_call_killed_at_its_very_beginning_does_not_block_the_next(tmp_path: P
 
 def some_state(size: int = 1) -> tuple[object, ...]:
     rng = np.random.default_rng(0)
-    params, mean, square = (rng.normal(size=(size, 30)).astype("float32") for _ in range(3))
-    return params, (rng.normal(size=(size, 5)).astype("float32"),), mean, square, np.float32(3)
+    params, mean, square, average = (rng.normal(size=(size, 30)).astype("float32") for _ in range(4))
+    return params, (rng.normal(size=(size, 5)).astype("float32"),), mean, square, np.float32(3), average
 
 
 @pytest.mark.parametrize("damage", [lambda size: 0, lambda size: 9, lambda size: size // 2, lambda size: size - 30])
@@ -282,9 +282,9 @@ def test_a_damaged_checkpoint_is_named(damage: Callable[[int], int], tmp_path: P
 
 def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
     checkpoint.save_state(tmp_path, some_state(), phase="bits", epoch=1, archive=[], control={})
-    params, _, mean, square, step = some_state()
+    params, _, *rest = some_state()
     with pytest.raises(RunError, match=r"the model \[\(30,\), \(4,\)\]"):
-        checkpoint.load_state(tmp_path, (params, (np.zeros((1, 4)),), mean, square, step))
+        checkpoint.load_state(tmp_path, (params, (np.zeros((1, 4)),), *rest))
 
 
 def test_numbers_that_no_float_holds_are_an_error(tmp_path: Path) -> None:
