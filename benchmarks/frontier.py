@@ -107,8 +107,9 @@ def by_peer(
     above that nothing is compared, and the largest take da4ml and Yosys a quarter of an hour each. With --peer-ebops, those above it are left
     out, and nothing is compared where only they reach.
     """
-    times = "" if options.peer_time == 1 else f"-x{options.peer_time:g}"
-    folder = options.out / case.name / f"hgq2-{seed}{times}"
+    told = "" if options.peer_time == 1 else f"-x{options.peer_time:g}"
+    told += f"-to{options.peer_ebops:g}" if options.peer_ebops else ""
+    folder = options.out / case.name / f"hgq2-{seed}{told}"
     hidden = [int(units) for units in case.model.partition(":")[2].split(",")]
     chosen = {**PEER, "seed": seed, "hidden": hidden, "batch": batch, "cpu_s": options.peer_time * cpu_s, "enough": enough}
     chosen["most_ebops"] = options.peer_ebops

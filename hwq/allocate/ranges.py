@@ -51,7 +51,8 @@ def _fitted(node: Node, source: TypeArray, values: IntArray, margin: float, narr
     over = alive & ((low < t.lowest) | (high > t.highest))
     if not narrower and not over.any():
         return t
-    bottom, top = _grown(values, source, t, margin)
+    nothing = (low == 0) & (high == 0)  # what rounds to zero in every row stays zero, whatever the margin
+    bottom, top = (np.where(nothing, 0, end) for end in _grown(values, source, t, margin))
     axes = tuple(range(len(t.shape) - 1)) or None if apart else _axes(t)
     bottom, top = _shared(axes, bottom, top)
     needed = bits_for_each(np.minimum(bottom, 0), np.maximum(top, 0))

@@ -11,7 +11,7 @@ from hwq.allocate.ranges import retraced
 from hwq.allocate.rebuild import exact, real
 from hwq.allocate.refine import Portions, portions
 from hwq.allocate.statistics import linear_nodes, seen
-from hwq.fixed import Overflow, TypeArray, to_float
+from hwq.fixed import Overflow, Rounding, TypeArray, to_float
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.sim.reference import evaluate, evaluate_nodes, quantize_inputs
 
@@ -197,3 +197,12 @@ def test_a_margin_does_not_widen_what_it_does_not_reach() -> None:
     inputs = np.array([[0, 0, 0], [1, 1, 0], [2, 0, 0]])  # sums of 0 to 2 in steps of 2
     after = verify(retraced(graph, inputs, narrower=True))
     assert after["q"].type.width[0] == 1
+
+
+def test_a_margin_does_not_wake_what_rounds_to_zero() -> None:
+    """15/32 of a step is zero; 9/8 of it would be a step."""
+    graph = clipped(Overflow.WRAP)
+    q = graph["q"].with_(type=TypeArray.of(1, np.array([9, 3, 0]), np.array([-3, 0, 0]), rounding=Rounding.RND))
+    inputs = np.array([[0, 0, 0], [15, 0, 0]])
+    after = verify(retraced(graph.with_nodes([*graph.nodes[:-1], q]), inputs, narrower=True))
+    assert after["q"].type.width[0] == 0
