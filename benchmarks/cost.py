@@ -3,7 +3,9 @@
     python benchmarks/cost.py [--check] [--quick] [--json FILE]
 
 Models are fitted to the designs of `hwq calibrate` alone (random matrices and networks, single operations), from the data that comes
-with hwq, and tried on trained networks: those in the same data, and, without --quick, others that are trained and synthesised now.
+with hwq, and tried on trained networks: those in the same data, and, without --quick, others that are trained and synthesised now
+(jets from $HWQ_DATA/jets_regen.npz, else downloaded). Bars are of networks of 100 LUT and more, as the models' own errors are: of smaller
+ones the table says how many LUT the model is off.
 The peers are one scale on EBOPs and one scale on the sum of adder widths, each fitted to the networks themselves, the one that is
 predicted left out. Intervals are tried on every kind of design, and every network, left out in turn as a whole.
 """
@@ -15,21 +17,29 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from proof import CASES
 from table import Row, conclude
 
 from hwq.cost.experiment import GROUPS
 from hwq.cost.fit import Sample, fit_samples, target_of, usable
 from hwq.cost.library import read
 from hwq.cost.model import CostModel, ModelKey
-from hwq.cost.terms import COMPILED, TRAINING, physics
+from hwq.cost.terms import COMPILED, FLOOR, TRAINING, physics
 from hwq.measure.measurement import Measurement
 from hwq.resources import directory
 
 LIBRARIES = {"xcup": "xcup-yosys-synth.toml", "xc7": "xc7-yosys-synth.toml", "ecp5": "ecp5-yosys-synth.toml"}
 ROUTED = "ecp5-nextpnr-ecp5-route.toml"
-NETWORKS = (("digits", "mlp:32,32", 11), ("breast_cancer", "mlp:32,16", 12), ("wine", "mlp:16,16", 13))
+NETWORKS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+    ("digits", "mlp:32,32", 11, {"epochs": 150}),
+    ("digits", "mlp:64,32", 12, {"epochs": 150}),
+    ("jets", "mlp:64,32,32", 13, {"epochs": 40, "batch_size": 2048}),
+    ("breast_cancer", "mlp:32,16", 12, {"epochs": 150}),
+    ("wine", "mlp:16,16", 13, {"epochs": 150}),
+)
 
 
 def samples(rows: Sequence[Measurement], target: str) -> list[Sample]:
@@ -60,7 +70,9 @@ def percent(group: str, case: str, figure: str, value: float, limit: float | Non
 def accuracy(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding: bool) -> list[Row]:
     """Fitted to the experiment, tried on networks; only one family's bars bind."""
     experiment = [m for m in rows if m.group in GROUPS]
-    networks = [m for m in rows if m.group not in GROUPS]
+    every = [m for m in rows if m.group not in GROUPS]
+    networks = [m for m in every if float(target_of(m, "lut") or 0.0) >= FLOOR["lut"]]
+    small = [m for m in every if m not in networks]
     if not networks or not experiment:
         return []
     case = f"{len(samples(networks, 'lut'))} networks"
@@ -82,6 +94,12 @@ def accuracy(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding
         most = 0.0 if target == "latency_cycles" else 5.0
         # exact up to what arithmetic leaves of a sum
         out.append(percent(family, case, f"{target}, mean error", float(np.round(found.mean(), 9)), limit(most)))
+    if small:
+        sizes = [float(target_of(m, "lut") or 0.0) for m in small]
+        case = f"{len(small)} networks of {min(sizes):.0f} to {max(sizes):.0f} LUT"
+        for moment, when in ((COMPILED, "before synthesis"), (TRAINING, "while training")):
+            off = errors(fitted(experiment, "lut", moment, key), small) * np.array(sizes)
+            out.append(Row(family, case, f"LUT {when}, mean error", float(off.mean()), "LUT"))
     return out
 
 
@@ -120,10 +138,11 @@ def fresh(board: str, folder: Path) -> list[Measurement]:
     from hwq.train.config import TrainConfig
 
     found = []
-    for data, model, seed in NETWORKS:
-        run = folder / data
+    for data, model, seed, settings in NETWORKS:
+        run = folder / f"{data}-{seed}"
         print(f"training and synthesising {data}", file=sys.stderr)
-        train(data, TrainConfig(model=model, seed=seed, epochs=150, max_points=5), run)
+        spec = CASES[data].spec if data in CASES else data
+        train(spec, TrainConfig(model=model, seed=seed, max_points=6, **settings), run)
         _, results = synth(run, board, point="all", tool="yosys", store_path=folder / "store.sqlite")
         found += [r.measurement for r in results if r.measurement is not None]
     return found

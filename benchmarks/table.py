@@ -23,7 +23,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        return self.limit is None or self.value <= self.limit
+        return self.limit is None or bool(self.value <= self.limit)  # numpy's own truth is no JSON
 
     @property
     def name(self) -> str:
