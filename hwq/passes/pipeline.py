@@ -7,6 +7,7 @@ What is slower than a whole stage gets a stage of its own.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,15 +17,16 @@ from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import WIRES_A, WIRES_B
 
 _DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
-_PLACED = 4_000_000  # wires placed over all trials of where to cut: a few seconds
+_PLACED, _TRIALS = 4_000_000, 400  # wires placed over all trials of where to cut, a few seconds; trials at most
+_GATE = 4  # flip-flops that a gate is worth: parts have twice as many as LUTs, and run out of them last
 
 
 def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
-    """The same circuit with `stage` filled in: as few stages as can be, and among those a cut with few registers.
+    """The same circuit with `stage` filled in: as few stages as can be, and among those the cuts that cost least (`cut_cost`).
 
-    Every wire is computed as early as possible. Where the last stage is not full there is a choice: some stage may do less
-    than it could, which moves all cuts behind it towards the inputs. Each stage in turn is given the length that leaves the
-    fewest register bits without another stage.
+    Every wire is computed as early as possible. Where the last stage is not full there is a choice: some stages may do less
+    than they could, which moves all cuts behind them towards the inputs. All ways to do so are tried, fewest
+    changes first, or, where they are many, the first of them.
 
     Args:
         levels_per_stage: how many adders may follow one another between two registers, at least 1.
@@ -32,22 +34,35 @@ def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
     limit = 2 * max(1, levels_per_stage)
     wires = _Wires.of(circuit)
     best = replace(circuit, stage=_placed(wires, [limit]))
-    limits = [limit] * best.latency
-    if best.latency == 1:
-        return best
-    bits, trials = register_bits(best), _PLACED // max(len(circuit), 1)
-    for number in range(best.latency - 1):
-        for shorter in range(limit - 1, 0, -1):
-            trials -= 1
-            if trials < 0:
-                return best
-            tried = [*limits[:number], shorter, *limits[number + 1 :]]
-            found = replace(circuit, stage=_placed(wires, tried))
-            if found.latency > best.latency:
-                break
-            if (fewer := register_bits(found)) < bits:
-                best, bits, limits = found, fewer, tried
+    least, trials = cut_cost(best), min(_TRIALS, _PLACED // max(len(circuit), 1))
+    waiting = deque([([limit] * best.latency, 0)])
+    while waiting:
+        limits, first = waiting.popleft()  # fewest changes first
+        for number in range(first, len(limits) - 1):
+            for shorter in range(limit - 1, 0, -1):
+                trials -= 1
+                if trials < 0:
+                    return best
+                tried = [*limits[:number], shorter, *limits[number + 1 :]]
+                found = replace(circuit, stage=_placed(wires, tried))
+                if found.latency > best.latency:
+                    break
+                waiting.append((tried, number + 1))
+                if (cost := cut_cost(found)) < least:
+                    best, least = found, cost
     return best
+
+
+def cut_cost(circuit: Circuit) -> int:
+    """Flip-flops, and the gates of ReLUs in flip-flops: a register is a ReLU by its reset, what reads one before it takes gates."""
+    clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
+    relus = clamps[circuit.signed[circuit.a[clamps]] & ~circuit.signed[clamps]]
+    read_at_once = np.zeros(len(circuit), np.bool_)
+    for column, readers in ((circuit.a, WIRES_A), (circuit.b, WIRES_B)):
+        reads = np.flatnonzero(np.isin(circuit.opcode, list(readers)))
+        operands = column[reads]
+        read_at_once[operands[circuit.stage[reads] == circuit.stage[operands]]] = True
+    return register_bits(circuit) + _GATE * int(circuit.widths[relus[read_at_once[relus]]].sum())
 
 
 @dataclass(frozen=True, slots=True)

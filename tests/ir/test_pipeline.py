@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from networks import random_network
 
 from hwq.ir import Circuit, CircuitBuilder
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import _placed, _Wires, pipeline, register_bits
+from hwq.passes.pipeline import _placed, _Wires, cut_cost, pipeline, register_bits
 
 
 def funnel(levels: int) -> Circuit:
@@ -36,12 +37,22 @@ def test_a_cut_moves_to_where_few_bits_cross() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("levels", [1, 2, 4])
-def test_fewer_registers_and_no_more_stages(seed: int, levels: int) -> None:
+def test_cheaper_and_no_more_stages(seed: int, levels: int) -> None:
     circuit = lower(random_network(seed, (12, 10, 8, 6)))
     early = replace(circuit, stage=_placed(_Wires.of(circuit), [2 * levels]))
     cut = pipeline(circuit, levels)
     assert cut.latency == early.latency
-    assert register_bits(cut) <= register_bits(early)
+    assert cut_cost(cut) <= cut_cost(early)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 13])
+def test_no_other_cut_is_cheaper(seed: int) -> None:
+    """By exhaustion, on networks of which several stages must be shorter than they could."""
+    circuit = lower(random_network(seed, (12, 10, 8, 6)))
+    cut, wires = pipeline(circuit, 3), _Wires.of(circuit)
+    every = itertools.product(range(1, 7), repeat=cut.latency - 1)
+    tried = (replace(circuit, stage=_placed(wires, [*limits, 6])) for limits in every)
+    assert cut_cost(cut) == min(cut_cost(one) for one in tried if one.latency == cut.latency)
 
 
 def test_registers_are_counted_as_kept() -> None:
