@@ -52,7 +52,7 @@ class Bench:
 
     def lut(self, run: Path, point: str) -> float:
         """LUTs of a point."""
-        from hwq.flow.derived import price_for
+        from hwq.flow.prices import price_for
         from hwq.flow.synth import synth
         from hwq.ir import parse
         from hwq.rundir import RunDir
@@ -131,7 +131,7 @@ def ptq(bench: Bench) -> list[Row]:
 
     The compiled graph says which design is the cheapest of those that reach a test accuracy; only these are synthesised.
     """
-    from hwq.flow.derived import price_for
+    from hwq.flow.prices import price_for
     from hwq.flow.ptq import PtqOptions
     from hwq.flow.ptq import ptq as run_ptq
     from hwq.ir import parse

@@ -95,7 +95,7 @@ def room(run: Path) -> float:
     from hwq.allocate.sensitivity import part_of
     from hwq.allocate.statistics import linear_nodes
     from hwq.cost.layers import layer_bits
-    from hwq.flow.derived import price_for
+    from hwq.flow.prices import price_for
     from hwq.ir import parse, verify
     from hwq.rundir import RunDir
 

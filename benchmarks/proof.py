@@ -93,7 +93,7 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     """The points of a run with their LUTs, inverters counted, cheapest first; or with those that the model of compiled designs predicts."""
     from adders import resources
 
-    from hwq.flow.derived import price_for
+    from hwq.flow.prices import price_for
     from hwq.ir import parse, verify
     from hwq.passes import optimise
     from hwq.passes.adders import AdderOptions

@@ -20,7 +20,7 @@ from hwq.ir.ops_table import rows_of
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
 
-VERSION = 2.0  # of the features' meaning: what was counted by another is counted anew
+VERSION = 3.0  # of the features' meaning: what was counted by another is counted anew
 
 
 def features(graph: Graph, circuit: Circuit) -> dict[str, float]:
@@ -67,7 +67,8 @@ def _elementwise(node: Node, sources: list[Node]) -> dict[str, float]:
     if node.op == "quantize":
         bits = float(node.type.width.sum())
         saturated = bits if node.type.overflow is not Overflow.WRAP else 0.0
-        return {"net_relu_bits": bits if sources[0].op == "relu" else 0.0, "net_saturated_bits": saturated}
+        # a saturation takes the relu in
+        return {"net_relu_bits": bits if sources[0].op == "relu" and not saturated else 0.0, "net_saturated_bits": saturated}
     if node.op in ("maximum", "minimum", "leaky_relu"):
         return {"net_choice_bits": float(node.type.width.sum())}
     if node.op == "max_pool2d":

@@ -22,9 +22,10 @@ from hwq.allocate.statistics import linear_nodes
 from hwq.boards import load as load_board
 from hwq.data import Dataset, load
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.flow.derived import Notice, accuracy, begin, drawn, price_for, write_point
+from hwq.flow.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import Bench, channel_costs, cost_table
+from hwq.flow.prices import price_for
 from hwq.ir import Graph, verify
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, read_json

@@ -9,23 +9,15 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import Board
-from hwq.boards import load as load_board
-from hwq.codegen.build import circuit_of
-from hwq.cost.features import circuit_features, features, graph_features
-from hwq.cost.model import CostModel
-from hwq.cost.terms import COMPILED
+from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
-from hwq.errors import CostModelError, DataError, MismatchError, RunError
-from hwq.flow.train import price_model
+from hwq.errors import DataError, MismatchError, RunError
 from hwq.ir import Graph, text, verify
 from hwq.passes import optimise
 from hwq.passes.lower import lower
@@ -190,30 +182,3 @@ def prove(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         if comparison.mismatches:
             raise MismatchError(str(comparison), hint="please report it; nothing was written")
     return logits
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
-
-    model: CostModel | None
-    board: Board | None = None
-
-    def __call__(self, graph: Graph) -> float:
-        optimised = optimise(graph)
-        if self.model is None or self.board is None:
-            found = circuit_features(lower(optimised))
-            return found["adder_bits"] + found["clamp_bits"]
-        return self.model.value(features(optimised, circuit_of(optimised, self.board, self.board.default_clock)))
-
-    def __str__(self) -> str:
-        return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
-
-
-def price_for(board: str | None, store_path: Path | str | None) -> Price:
-    """The model of compiled designs' LUTs on the board's family, where there is one (`hwq.flow.train.price_model`)."""
-    if board is None:
-        return Price(None)
-    with suppress(CostModelError):
-        return Price(price_model(board, store_path, COMPILED), load_board(board))
-    return Price(None)

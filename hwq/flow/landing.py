@@ -23,7 +23,7 @@ from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.flow.models import comparable, find_models
-from hwq.flow.train import price_model
+from hwq.flow.prices import price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise

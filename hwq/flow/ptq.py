@@ -16,8 +16,9 @@ from hwq.allocate.rounding import adaptive
 from hwq.allocate.statistics import Floats
 from hwq.data import load
 from hwq.errors import UsageError
-from hwq.flow.derived import Notice, accuracy, begin, drawn, price_for, write_point
+from hwq.flow.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.flow.float_model import FloatModel, read_float
+from hwq.flow.prices import price_for
 from hwq.ir import Graph, verify
 from hwq.rundir import best
 

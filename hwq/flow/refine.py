@@ -15,7 +15,8 @@ from hwq.allocate.refine import refine as refine_graph
 from hwq.allocate.statistics import Floats
 from hwq.data import Dataset
 from hwq.errors import RunError
-from hwq.flow.derived import Price, begin, copied, data_of, price_for, write_point
+from hwq.flow.derived import begin, copied, data_of, write_point
+from hwq.flow.prices import Price, price_for
 from hwq.ir import Graph, parse, verify
 from hwq.rundir import Point, RunDir, read_json
 

@@ -8,14 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hwq.boards import load as load_board
-from hwq.cost.fit import fit
-from hwq.cost.model import CostModel
-from hwq.cost.terms import LAYER_COSTS, LINEAR, TRAINING
+from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
-from hwq.flow.models import comparable, find_models, libraries
-from hwq.measure.store import Store
+from hwq.flow.prices import price_for, price_model
 from hwq.rundir import RunDir
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress, TrainSummary
@@ -47,7 +43,8 @@ def train(
         notice("loading TensorFlow")
     from hwq.train import trainer
 
-    return trainer.train(dataset, config, out, progress=progress)
+    price = price_for(board, store_path) if "lut" in config.budget else None
+    return trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=progress)
 
 
 def load_framework() -> None:
@@ -98,28 +95,3 @@ def _prices(
     if notice:
         notice(f"prices: {model}")
     return found
-
-
-def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
-    """The model of LUTs that prices come from: of the tool with most measurements on the board's family, else one that comes with hwq.
-
-    Raises:
-        CostModelError: there is none for the family, and too few measurements.
-    """
-    known = load_board(board)
-    store = Store.open(store_path)
-    keys = {(m.key.tool, m.key.version, m.key.stage) for m in store.find()}
-    groups = {key: comparable(store, known, *key) for key in sorted(keys)}
-    for key, rows in sorted(groups.items(), key=lambda item: -len(item[1])):
-        found = find_models(known, *key)
-        model = found.model("lut", moment) if found is not None and found.exact else None
-        if rows and model is not None:
-            return model
-        with suppress(CostModelError):
-            return fit(rows, "lut", moment)
-    for library in libraries():
-        if library.key.family in (known.family, known.yosys_family) and ("lut", moment) in library.models:
-            return library.models["lut", moment]
-    raise CostModelError(
-        f"nothing has been measured on {known.family} yet", hint=f"hwq calibrate --board {board}, or hwq synth RUN --point all"
-    )

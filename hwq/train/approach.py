@@ -20,7 +20,6 @@ import numpy as np
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.frontend.keras import from_keras
 from hwq.ir import Graph, text
 from hwq.rundir import read_json, write_json, write_text
 from hwq.train import checkpoint, convert, freeze, models
@@ -41,7 +40,6 @@ HELD_RATE = 0.5  # of the learning rate, as these begin
 NEAR = 0.06  # of these, as a logarithm: how far from its target a network may be
 EACH = 2  # networks kept of each member
 LOOKS = 12  # at compiled graphs
-ROWS = 2048  # that activation ranges are read from for a look
 EPOCHS_APART = 1_000_000  # between the rounds' orders of rows
 FOUND = "found.json"
 
@@ -187,12 +185,10 @@ class Approach:
 
     def _look(self, state: State) -> None:
         """What an EBOP of each member costs, from its compiled graph."""
-        rows = np.asarray(self.dataset.x_train[:ROWS])
         costs = []
         for member in range(state.size):
             self.engine.assign(state, member)
-            exact = freeze.freeze(self.engine.model, rows, self.config.range_margin, "float32")
-            costs.append(max(self.cost(from_keras(exact)[0]), 1.0))
+            costs.append(max(self.cost(freeze.graph_now(self.engine.model, self.dataset.x_train, self.config.range_margin)), 1.0))
         seen = self.engine.validate(state, self.dataset.x_val[:1], self.dataset.y_val[:1])
         self.ratios = [cost / max(found["ebops"], 1.0) for cost, (_, found) in zip(costs, seen, strict=True)]
         self.firsts = self.firsts or costs

@@ -29,6 +29,7 @@ class Control:
     epoch: int = 0
     prices: list[Prices] = field(default_factory=list)  # of every network's layers, where they are measured ones
     scale: float | None = None  # EBOPs that one unit of these is worth: that of the first network
+    ratios: list[float] = field(default_factory=list)  # each network's LUTs as compiled over those that its bits say; none: 1
 
     @classmethod
     def start(cls, config: TrainConfig, size: int) -> Control:
@@ -40,12 +41,13 @@ class Control:
 
     @classmethod
     def load(cls, config: TrainConfig, saved: Mapping[str, Any]) -> Control:
-        prices, scale = saved.get("prices", []), saved.get("scale")
-        return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"], prices, scale)
+        prices, scale, ratios = saved.get("prices", []), saved.get("scale"), saved.get("ratios", [])
+        return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"], prices, scale, ratios)
 
     def to_json(self) -> dict[str, Any]:
         content = {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
-        return {**content, "prices": self.prices, "scale": self.scale} if self.prices else content
+        found = {**content, "prices": self.prices, "scale": self.scale} if self.prices else content
+        return {**found, "ratios": self.ratios} if self.ratios else found
 
     def steer(self, costs: Sequence[Mapping[str, float]], epoch: int, phase: str) -> None:
         """Set the betas of the next epoch from what the networks cost after this one."""
@@ -53,7 +55,8 @@ class Control:
             if phase == "bits":
                 self.betas = [self.config.beta(epoch + 1)] * len(self.betas)
             return
-        used = [self.config.budgeted(c) for c in costs]
+        ratios = self.ratios or [1.0] * len(costs)
+        used = [ratio * self.config.budgeted(c) for ratio, c in zip(ratios, costs, strict=True)]
         if self.first_cost is None:
             self.first_cost = used[0]
         limit = ROOM * next(iter(self.config.budget.values()))

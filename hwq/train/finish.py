@@ -36,7 +36,13 @@ class Frozen:
 
 
 def finish(
-    model: Any, archive: list[Candidate], dataset: Dataset, config: TrainConfig, run: RunDir, report: Callable[[Progress], None]
+    model: Any,
+    archive: list[Candidate],
+    dataset: Dataset,
+    config: TrainConfig,
+    run: RunDir,
+    report: Callable[[Progress], None],
+    lut: Callable[[Graph], float] | None = None,
 ) -> list[str]:
     """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
 
@@ -52,7 +58,8 @@ def finish(
         frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
         report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
-    fitting = [c for c in front if config.budget and budgeted(frozen[c.key].graph, config) <= next(iter(config.budget.values()))]
+    limit = next(iter(config.budget.values()), None)
+    fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, lut) <= limit]
     front = fitting or front
     ids = []
     with np.load(run.vectors_path) as vectors:
@@ -63,9 +70,9 @@ def finish(
     return ids
 
 
-def budgeted(graph: Graph, config: TrainConfig) -> float:
-    """What the finished network uses of the budget."""
-    return config.budgeted(graph_features(graph))
+def budgeted(graph: Graph, config: TrainConfig, lut: Callable[[Graph], float] | None = None) -> float:
+    """What the finished network uses of the budget: EBOPs, or LUTs, by `lut` or else by the prices of its bits."""
+    return lut(graph) if lut is not None and "lut" in config.budget else config.budgeted(graph_features(graph))
 
 
 def freeze_candidate(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> Frozen:

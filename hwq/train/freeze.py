@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import TrainingError
+from hwq.frontend.keras import from_keras
+from hwq.ir import Graph
 from hwq.train.backend import keras, ops, tf
 from hwq.train.layers import Part, QSoftmax, quantized_layers
 
 CHUNK_VALUES = 1 << 24  # of the largest tensor at once
 CHUNK_ROWS = 4096
 WORTH_COMPILING = 3  # pieces
+ROWS = 2048  # that ranges are read from while training goes on
+
+
+def graph_now(model: Any, x: np.ndarray, margin: float) -> Graph:
+    """The graph of a network in training, with ranges from the first ROWS rows of `x`."""
+    return from_keras(freeze(model, np.asarray(x[:ROWS]), margin, "float32"))[0]
 
 
 def quantizers(model: Any) -> list[Any]:

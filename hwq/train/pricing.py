@@ -14,7 +14,6 @@ import numpy as np
 from hwq.cost.layers import layer_bits
 from hwq.cost.prices import Prices, linear_cost, prices_from, within
 from hwq.errors import TrainingError
-from hwq.frontend.keras import from_keras
 from hwq.train import freeze
 from hwq.train.backend import ops
 from hwq.train.config import TrainConfig
@@ -23,7 +22,6 @@ from hwq.train.engine import Engine, State
 from hwq.train.layers import COSTS, layer_costs, quantized_layers
 
 REFRESHES = 12  # over the trunk
-ROWS = 1024  # that activation ranges are read from
 
 
 @dataclass(slots=True)
@@ -86,8 +84,8 @@ class Pricing:
 
     def _prices(self, state: State, member: int) -> Prices:
         self.engine.assign(state, member)
-        exact = freeze.freeze(self.engine.model, np.asarray(self.x[:ROWS]), self.config.range_margin, "float32")
-        return prices_from(self.config.prices, layer_bits(from_keras(exact)[0]))
+        graph = freeze.graph_now(self.engine.model, self.x, self.config.range_margin)
+        return prices_from(self.config.prices, layer_bits(graph))
 
     def _costs(self, state: State) -> list[tuple[str, dict[str, Any]]]:
         self.engine.assign(state, 0)

@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from hwq.cost.features import graph_features
 from hwq.data import Dataset
 from hwq.errors import TrainingError
+from hwq.ir import Graph
 from hwq.rundir import RunDir, write_json
-from hwq.train import checkpoint, pareto
+from hwq.train import checkpoint, freeze, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State, batches, stack
@@ -30,6 +32,8 @@ from hwq.train.recipes import Recipe, recipe_of
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more
 SETTLING_RATE, SETTLED_RATE = 0.5, 0.02  # shares of the learning rates in the first and the last epoch of settling
+LOOKS = 12  # at compiled graphs, in each phase
+FAR = 2.0  # times the budget: what is larger would take long to compile, and is on its way down anyhow
 FREE = 0.5  # of the settling epochs in which bitwidths go on falling
 
 
@@ -44,6 +48,7 @@ class Search:
     report: Callable[[Progress], None]
     save_seconds: float
     pricing: Pricing | None = None
+    lut: Callable[[Graph], float] | None = None  # what a budget of LUTs is held against; None: the prices of bits
     archive: list[Candidate] = field(default_factory=list)
     recipe: Recipe = field(init=False)
     _history: History = field(init=False)
@@ -94,6 +99,7 @@ class Search:
         for epoch in range(done, total):
             before = state
             self._reprice(state, control, epoch, total)
+            self._compile(state, control, epoch, total)
             state = self._epoch(state, epoch, control, 1.0, "bits", before)
             if self.config.method == "shift" and epoch + 1 == self.config.warm_epochs:
                 self._note_hardening(state, epoch)
@@ -128,6 +134,7 @@ class Search:
         total, first = self.config.settle_epochs, self.config.trunk_epochs
         for epoch in range(done, total):
             self._reprice(state, control, epoch, 2 * total)
+            self._compile(state, control, epoch, total)
             falling = 0.5 * (1 + np.cos(np.pi * epoch / total))
             rate = SETTLED_RATE + (SETTLING_RATE - SETTLED_RATE) * falling
             state = self._epoch(state, first + epoch, control, rate, "settle", state, held=epoch >= FREE * total)
@@ -137,6 +144,21 @@ class Search:
     def _reprice(self, state: State, control: Control, epoch: int, total: int) -> None:
         if self.pricing is not None and self.pricing.due(control, epoch, total):
             self.pricing.refresh(state, control)
+
+    def _compile(self, state: State, control: Control, epoch: int, total: int) -> None:
+        """Every few epochs, hold what a budget of LUTs is steered by against the compiled graphs of the networks that are near it."""
+        if self.lut is None or "lut" not in self.config.budget:
+            return
+        if len(control.ratios) != state.size:
+            control.ratios = [1.0] * state.size
+        elif epoch % max(1, total // LOOKS):
+            return
+        for member in range(state.size):
+            self.engine.assign(state, member)
+            graph = freeze.graph_now(self.engine.model, self.dataset.x_train, self.config.range_margin)
+            bits = self.config.budgeted(graph_features(graph))
+            if 0 < bits <= FAR * self.config.budget["lut"]:
+                control.ratios[member] = self.lut(graph) / bits
 
     def _epoch(
         self, state: State, number: int, control: Control, rate: float, phase: str, before: State, *, held: bool = False

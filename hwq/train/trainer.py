@@ -14,7 +14,7 @@ import numpy as np
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
-from hwq.ir import parse
+from hwq.ir import Graph, parse
 from hwq.rundir import RunDir, best, read_json, write_npz
 from hwq.train import checkpoint, convert, freeze, models
 from hwq.train.backend import fresh, keras
@@ -31,8 +31,13 @@ Report = Callable[[Progress], None]
 SAVE_SECONDS = 10.0
 
 
-def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report | None = None) -> TrainSummary:
+def train(
+    dataset: Dataset, config: TrainConfig, run: Path, *, lut: Callable[[Graph], float] | None = None, progress: Report | None = None
+) -> TrainSummary:
     """Train `config.model` on `dataset` into the run directory `run`, or go on with what is there.
+
+    Args:
+        lut: what a graph costs, where there is a budget of LUTs; None: what the prices of its bits say.
 
     Raises:
         RunError: the directory holds something else, or cannot be written.
@@ -52,14 +57,14 @@ def train(dataset: Dataset, config: TrainConfig, run: Path, *, progress: Report 
         meta["float"] = _train_float(float_model, dataset, config, directory, report)
         twin, conversion = convert.convert(float_model, recipe_of(config).conversion())
         meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
-        archive = _train_bits(twin, dataset, config, directory, report)
+        archive = _train_bits(twin, dataset, config, directory, report, lut)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
-        meta["finished"] = finish(twin, archive, dataset, config, directory, report)
+        meta["finished"] = finish(twin, archive, dataset, config, directory, report, lut)
         hardening = directory.checkpoint / "hardening.json"
         if hardening.is_file():
             meta["hardening"] = read_json(hardening)
         if config.budget:
-            kept = [budgeted(parse(p.graph_path.read_text()), config) for p in directory.points()]
+            kept = [budgeted(parse(p.graph_path.read_text()), config, lut) for p in directory.points()]
             meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
         meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
         meta["state"], meta["seconds"] = "trained", time.monotonic() - started
@@ -189,12 +194,19 @@ def _finite(loss: float) -> None:
         raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
 
 
-def _train_bits(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> list[Candidate]:
+def _train_bits(
+    model: Any,
+    dataset: Dataset,
+    config: TrainConfig,
+    directory: RunDir,
+    report: Report,
+    lut: Callable[[Graph], float] | None,
+) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
     freeze.initialise(model, dataset.x_train)
     engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
     pricing = Pricing(engine, config, dataset.x_train) if config.costs == "measured" and linearisable(config.prices) else None
-    return Search(engine, dataset, config, directory, report, SAVE_SECONDS, pricing).run_all()
+    return Search(engine, dataset, config, directory, report, SAVE_SECONDS, pricing, lut).run_all()
 
 
 def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:

@@ -18,9 +18,9 @@ from hwq.data import Dataset, load
 from hwq.errors import RunError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
-from hwq.flow.derived import Price, price_for
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import channel_costs, cost_table
+from hwq.flow.prices import Price, price_for
 from hwq.flow.widths import widths_of
 from hwq.ir import Graph, parse, verify
 from hwq.rundir import RunDir

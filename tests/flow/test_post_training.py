@@ -16,7 +16,8 @@ from hwq.data import load
 from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunError, ToolError, UsageError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
-from hwq.flow.derived import Price, begin, data_of, drawn, prove
+from hwq.flow.derived import begin, data_of, drawn, prove
+from hwq.flow.prices import Price
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
 from hwq.flow.refine import refine
 from hwq.flow.synth import SynthResult

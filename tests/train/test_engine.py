@@ -136,6 +136,7 @@ def test_a_budget_is_met_from_above_and_from_below(budget: dict[str, float]) -> 
 def test_control_comes_back_from_a_checkpoint() -> None:
     config = TrainConfig(epochs=50, budget={"ebops": 100.0})
     control = Control.start(config, 1)
+    control.ratios = [1.5]
     costs = {"ebops": 500.0, "weight_bits": 1.0, "activation_bits": 1.0}
     control.steer([costs], 0, "bits")
     again = Control.load(config, control.to_json())

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
 from hwq.errors import RunError, TrainingError, UsageError
-from hwq.ir import parse, verify
+from hwq.ir import Graph, parse, verify
 from hwq.rundir import RunDir
 from hwq.sim.reference import predict
 from hwq.train import pareto, trainer
@@ -108,6 +109,19 @@ def test_a_budget_is_met_by_every_point(digits: Dataset, tmp_path: Path) -> None
     run = RunDir(tmp_path / "run")
     costs = [point.ebops for point in run.points()]
     assert run.meta()["budget_met"] and max(costs) <= 4000 and max(costs) > 2500
+
+
+def test_a_budget_of_luts_is_held_against_compiled_graphs(digits: Dataset, tmp_path: Path) -> None:
+    """The prices of bits say half of what the graphs do: steering and the choice of points go by the graphs."""
+
+    def lut(graph: Graph) -> float:
+        return 0.5 * graph_features(graph)["ebops"]
+
+    prices = {"ebops": 0.25, "weight_bits": 0.0, "activation_bits": 0.0}
+    config = replace(CONFIG, epochs=60, budget={"lut": 2000.0}, prices=prices, bits_learning_rate=0.02)
+    assert trainer.train(digits, config, tmp_path / "run", lut=lut).budget_met
+    costs = [lut(parse(point.graph_path.read_text())) for point in RunDir(tmp_path / "run").points()]
+    assert 1250 < max(costs) <= 2000
 
 
 def test_a_budget_out_of_reach_is_said(digits: Dataset, tmp_path: Path) -> None:
