@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from hwq.places import cache
+
 HERE = Path(__file__).resolve().parent
 
 
 def cache_folder() -> Path:
     """Where environments, answers and Yosys' results are kept: HWQ_CACHE, else the user's cache folder."""
-    root = Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
-    folder = root / "benchmarks"
+    folder = cache() / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 

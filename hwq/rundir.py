@@ -8,17 +8,21 @@
     RUN/points/0007/keras.npz    logits: (rows, outputs) float64, what Keras answered on vectors.npz
     RUN/synth/<plan digest>/     generated files, logs and reports of one BuildPlan
 
-Every file is written beside its place and renamed, so that a reader sees all of it or nothing.
+Every file is written beside its place and renamed, so that a reader sees all of it or nothing. A JSON record ends in a seal, the
+SHA-256 of the text before it; run.json and point.json hold the digests of the files that they describe. A file that does not fit its
+digest is not believed. Records of hwq 0.1.0 have neither and are still read.
 """
 
 from __future__ import annotations
 
-import errno
+import hashlib
 import json
 import os
+import re
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,21 +30,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import RunError
+from hwq.locks import LOCKS, explain, held
 
 FORMAT = 1
-
-
-def explain(error: OSError, path: Path) -> RunError:
-    """An operating system error on `path` as the user should read it."""
-    hints = {
-        errno.ENOSPC: "free some space, or choose another --out; what was finished is kept and the same command resumes",
-        errno.EDQUOT: "the disk quota is used up: free some space, or choose another --out",
-        errno.EROFS: "the file system is read-only: choose another --out",
-        errno.EACCES: "no permission to write there: choose another --out",
-        errno.EPERM: "no permission to write there: choose another --out",
-        errno.ENOTDIR: "a part of the path is a file: choose another --out",
-    }
-    return RunError(f"cannot write {path}: {error.strerror or error}", hint=hints.get(error.errno or 0))
+SEALED, SEAL = "sealed", "seal"  # the first and the last member of a record
+_SEAL_AT = re.compile(r',\s*"seal": "([0-9a-f]{64})"\s*\}\s*\Z')
 
 
 def atomic_write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
@@ -69,7 +63,9 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    write_text(path, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    """Write a record with its seal, so that a later change of the file is noticed."""
+    body = json.dumps({**content, SEALED: True}, indent=1, sort_keys=True).removesuffix("\n}")
+    write_text(path, f'{body},\n "{SEAL}": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n')
 
 
 def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
@@ -81,21 +77,68 @@ def _ignore(_: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises RunError: the file is missing or no JSON object."""
+    """The content of a record, without its seal. A record of hwq 0.1.0 has none.
+
+    Raises:
+        RunError: the file is missing, no JSON object, or not as it was written.
+    """
     try:
-        content = json.loads(path.read_text())
+        text = path.read_bytes().decode()
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is damaged: it is no text", hint="delete it and run the same command again") from error
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete it and run the same command again") from error
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged: expected a JSON object")
-    return content
+    found = _SEAL_AT.search(text)
+    if (found is None and SEALED in content) or (found and hashlib.sha256(text[: found.start()].encode()).hexdigest() != found[1]):
+        raise RunError(
+            f"{path} is not as hwq wrote it: its seal does not fit",
+            hint="put the file back, or delete it and run the same command again",
+        )
+    return {key: value for key, value in content.items() if key not in (SEALED, SEAL)}
+
+
+def sha256_of(path: Path) -> str:
+    """Of a file's content; "" where it cannot be read."""
+    with suppress(OSError), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return ""
+
+
+def inside(folder: Path, name: str) -> Path:
+    """The file `name` of a folder whose contents came from elsewhere.
+
+    Raises:
+        RunError: the name is absolute, or leads out of the folder, also by a link.
+    """
+    path = folder / name
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()):
+        raise RunError(f"{name!r} is no file inside {folder}", hint="the folder was changed: generate the plan again")
+    return path
+
+
+def require_digest(path: Path, wanted: str | None, hint: str) -> None:
+    """Raises RunError: the file is missing, or not the one of this digest. None, of a record of hwq 0.1.0, asks for nothing."""
+    found = sha256_of(path)
+    if not found:
+        raise RunError(f"cannot read {path}", hint=hint)
+    if wanted is not None and found != wanted:
+        raise RunError(f"{path} was changed: its SHA-256 is {found[:12]}..., expected {wanted[:12]}...", hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of the Pareto front, as `point.json` tells it."""
+    """One point of the Pareto front, as `point.json` tells it.
+
+    Attributes:
+        terms: signed powers of two that its weights were trained to consist of; 1 where nothing is said.
+        record: everything that point.json says.
+    """
 
     id: str
     folder: Path
@@ -104,6 +147,8 @@ class Point:
     ebops: float
     beta: float
     test_accuracy: float | None
+    terms: int = 1
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def graph_path(self) -> Path:
@@ -112,6 +157,33 @@ class Point:
     @property
     def keras_path(self) -> Path:
         return self.folder / "keras.npz"
+
+    def graph_text(self) -> str:
+        """graph.hwq.
+
+        Raises:
+            RunError: missing, or not the graph that the point was written with.
+        """
+        self._require(self.graph_path)
+        return self.graph_path.read_text()
+
+    def logits(self) -> npt.NDArray[np.float64]:
+        """What Keras answered on the rows of vectors.npz: (rows, outputs).
+
+        Raises:
+            RunError: missing, damaged, or not the answers that the point was written with.
+        """
+        self._require(self.keras_path)
+        try:
+            with np.load(self.keras_path) as stored:
+                return np.asarray(stored["logits"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            raise RunError(f"{self.keras_path} is damaged: {error}", hint="delete that point's folder and train again") from error
+
+    def _require(self, path: Path) -> None:
+        require_digest(
+            path, self.record.get("digests", {}).get(path.name), "put the file back, or delete that point's folder and train again"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +207,35 @@ class RunDir:
         return read_json(self.path / "run.json")
 
     def save_meta(self, meta: Mapping[str, Any]) -> None:
+        """Write run.json whole. Of a run that other processes may work on, use `update`."""
         write_json(self.path / "run.json", {**meta, "format": FORMAT})
+
+    def update(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+        """Read run.json, change it and write it, while no other process does.
+
+        Raises:
+            RunError: it cannot be read or written.
+        """
+        with held(self.path / LOCKS[1], wait=True):
+            before = self.meta()
+            after = dict(change(dict(before)))
+            if after != before:
+                self.save_meta(after)
+            return after
+
+    def vectors(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
+        """(x, y) of vectors.npz: rows for the evaluators, and the labels of those that are test rows.
+
+        Raises:
+            RunError: missing, damaged, or not the file that the run was made with.
+        """
+        hint = "put the file back, or train again"
+        require_digest(self.vectors_path, self.meta().get("digests", {}).get("vectors.npz"), hint)
+        try:
+            with np.load(self.vectors_path) as stored:
+                return stored["x"], stored["y"]
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            raise RunError(f"{self.vectors_path} is damaged: {error}", hint=hint) from error
 
     @property
     def vectors_path(self) -> Path:
@@ -181,6 +281,27 @@ def best(points: list[Point]) -> Point:
     return max(points, key=lambda p: (p.val_accuracy, -p.ebops))
 
 
+def write_point(
+    folder: Path, graph_text: str, logits: npt.NDArray[np.float64], facts: Mapping[str, Any], terms: int = 1
+) -> dict[str, Any]:
+    """Write a point: its graph, Keras' answers, and point.json last; the one writer of such a folder.
+
+    Args:
+        facts: what point.json says of it: epoch, val_accuracy, ebops, beta and test_accuracy at least.
+        terms: as `Point.terms`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    write_text(folder / "graph.hwq", graph_text)
+    write_npz(folder / "keras.npz", logits=logits)
+    content = {**facts, "digests": {name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")}}
+    if terms > 1:
+        content["terms"] = terms
+    write_json(folder / "point.json", content)
+    return content
+
+
 def _point(path: Path) -> Point:
     content = read_json(path)
     try:
@@ -192,6 +313,8 @@ def _point(path: Path) -> Point:
             ebops=float(content["ebops"]),
             beta=float(content["beta"]),
             test_accuracy=None if content.get("test_accuracy") is None else float(content["test_accuracy"]),
+            terms=int(content.get("terms", 1)),
+            record=content,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete that point's folder and train again") from error

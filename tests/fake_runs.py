@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import numpy as np
 from networks import random_network
 
 from hwq import boards
-from hwq.flow.design import Design, code_digest
+from hwq.flow.design import VERDICT, Design, code_digest
+from hwq.flow.verdict import Verdict, judged_inputs
 from hwq.ir import text
-from hwq.rundir import RunDir, write_json, write_npz, write_text
+from hwq.rundir import RunDir, sha256_of, write_npz, write_point
+from hwq.sim.compare import Comparison
 from hwq.sim.reference import predict
 
 ROWS = 40
@@ -26,14 +29,11 @@ def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) ->
     write_npz(path / "vectors.npz", x=x, y=np.zeros(ROWS, np.int64))
     for number in range(points):
         graph = random_network(11 + number, sizes)
-        folder = path / "points" / f"{number:04d}"
-        write_text(folder / "graph.hwq", text(graph))
-        write_npz(folder / "keras.npz", logits=predict(graph, x))
-        write_json(
-            folder / "point.json", {"epoch": 1, "val_accuracy": 0.5, "ebops": 100.0 + number, "beta": 0.1, "test_accuracy": 0.5}
-        )
+        facts = {"epoch": 1, "val_accuracy": 0.5, "ebops": 100.0 + number, "beta": 0.1, "test_accuracy": 0.5}
+        write_point(path / "points" / f"{number:04d}", text(graph), predict(graph, x), facts)
     dataset = {"name": "none", "train": 1, "validation": 1, "test": ROWS}
-    write_json(path / "run.json", {"format": 1, "config": {"model": "mlp"}, "dataset": dataset})
+    digests = {"vectors.npz": sha256_of(path / "vectors.npz")}
+    RunDir(path).save_meta({"config": {"model": "mlp"}, "dataset": dataset, "digests": digests})
     return path
 
 
@@ -43,13 +43,10 @@ def prove(run: Path, board: str) -> list[Design]:
     designs = []
     for point in RunDir.open(run).points():
         design = Design(RunDir.open(run), point, made, made.default_clock, code_digest())
-        design.summary()
-        comparisons = [
-            {"stage_a": "reference", "stage_b": stage, "samples": ROWS, "mismatches": 0, "first": None}
-            for stage in ("keras", "csim", "rtl", "routed")
-        ]
-        content = {"comparisons": comparisons, "mismatches": 0, "samples": ROWS, "accuracy": 0.5}
-        write_json(design.folder / "sim.json", content)
+        summary = design.summary()
+        comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
+        judged = judged_inputs(summary["plan"], point, design.run)
+        Verdict(comparisons, ROWS, 0.5, judged).write(design.folder / VERDICT)
         designs.append(design)
     return designs
 
@@ -79,6 +76,11 @@ def fake(folder: Path, name: str, body: str, banner: str | None = None) -> Path:
 def put(path: str, content: str) -> str:
     """A shell command that writes `content` to `path`."""
     return f"mkdir -p $(dirname {path}); cat > {path} <<'END_OF_FILE'\n{content}\nEND_OF_FILE\n"
+
+
+def real(tool: str) -> str:
+    """A shell command that does what the open tool does: its files come from the tool itself, of this call or an earlier one."""
+    return f"'{sys.executable}' '{Path(__file__).with_name('cached_tool.py')}' {tool} \"$@\" || exit 1\n"
 
 
 def stat_json(lut: Any = 300, ff: Any = 90, top: str = "hwq_top", **more: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import keyword
 import os
 import sys
@@ -11,6 +12,7 @@ import sys
 import click
 
 from hwq import __version__
+from hwq.cli.common import printable
 from hwq.errors import HwqError
 
 COMMANDS = {
@@ -71,6 +73,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 def main() -> None:
     """The entry point: errors become one line, a hint and an exit code."""
     debug = "--debug" in sys.argv[1:2]
+    _require_streams()
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -78,7 +81,7 @@ def main() -> None:
     except KeyboardInterrupt:
         _interrupted()
     except click.ClickException as error:
-        error.show()
+        click.echo(printable(_shown(error)), err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -103,10 +106,40 @@ def main() -> None:
         )
 
 
+def _shown(error: click.ClickException) -> str:
+    """What click prints of an error."""
+    text = io.StringIO()
+    error.show(text)
+    return text.getvalue().rstrip("\n")
+
+
+def _require_streams() -> None:
+    """Standard streams that exist and take every character, whatever the terminal's encoding.
+
+    A closed stream is replaced, since the next file to be opened would get its number and what is printed; without a standard output the
+    command ends.
+    """
+    closed = []
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            closed.append(number)
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    if 2 in closed or sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - it stays open
+    if 1 in closed or sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+        _fail("standard output is closed", "redirect it to a file, or to /dev/null", 1)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _fail(message: str, hint: str | None, code: int) -> None:
-    click.secho(f"error: {message}", fg="red", err=True)
+    click.secho(f"error: {printable(message)}", fg="red", err=True)
     if hint:
-        click.echo(f"hint: {hint}", err=True)
+        click.echo(f"hint: {printable(hint)}", err=True)
     sys.exit(code)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, note, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
 
 
 @click.command()
@@ -98,11 +98,9 @@ def allocate(
         emit(summary)
         return
     widths = ", ".join(f"{name} {_told(w)} x {a}" for name, (w, a) in summary.bits.items())
-    click.echo(f"{target}: {summary.lut:.0f} LUT ({costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
-    click.echo(
-        f"validation {summary.val_accuracy:.4f}, test {summary.test_accuracy:.4f}, float model {summary.float_test_accuracy:.4f}"
-    )
-    click.echo(f"next: hwq synth {target} --board {board}")
+    say(f"{target}: {summary.lut:.0f} LUT ({costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
+    say(f"validation {summary.val_accuracy:.4f}, test {summary.test_accuracy:.4f}, float model {summary.float_test_accuracy:.4f}")
+    say(f"next: hwq synth {target} --board {board}")
 
 
 def _told(weights: int | tuple[int, ...]) -> str:

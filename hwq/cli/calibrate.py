@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, note, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.codegen.steps import CHAINS, STAGES
 
 
@@ -70,10 +70,10 @@ def calibrate(
     if as_json:
         emit(found)
         return
-    click.echo(f"tool: {found.tool}, board {found.board}: {found.measured} designs measured, {found.known} known before")
+    say(f"tool: {found.tool}, board {found.board}: {found.measured} designs measured, {found.known} known before")
     for model in found.models:
-        click.echo(f"{model.moment}: {model}")
+        say(f"{model.moment}: {model}")
     for reason in (*found.failed, *found.refused):
         note(f"left out: {reason}")
     for path in found.files:
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, note, store_option
+from hwq.cli.common import Clock, Progress, as_json, emit, note, say, store_option
 from hwq.codegen.steps import CHAINS, STAGES
 from hwq.train.config import TrainConfig
 from hwq.units import Period
@@ -94,12 +94,12 @@ def codesign(
     if as_json:
         emit(summary)
     else:
-        click.echo(f"tool: {summary.tool}; budget: {limits}; predicted by {summary.priced_by}")
+        say(f"tool: {summary.tool}; budget: {limits}; predicted by {summary.priced_by}")
         for one in summary.rounds:
             for line in described(one, limits.lut):
-                click.echo(line)
+                say(line)
         if summary.best is not None and summary.used is not None:
-            click.echo(
+            say(
                 f"{target}: point {summary.best.point}, {summary.best.lut:g} LUT, {100 * summary.used:.1f} % of the budget; "
                 f"accuracy {summary.best.val_accuracy:.4f} validation, {summary.test_accuracy:.4f} test"
             )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,16 +78,39 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def console() -> Console:
-    """Standard output as a rich console; a pipe or file gets lines wide enough for every table."""
+def console(*, stderr: bool = False) -> Console:
+    """Standard output, or standard error, as a rich console without markup; a pipe or file gets lines wide enough for every table."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console() if sys.stdout.isatty() else Console(width=120)
+    class Printable(Console):
+        """What names and reports hold cannot command the terminal; colours are rich's own and come later."""
+
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Printable(width=None if terminal or stderr else 120, stderr=stderr, markup=False, emoji=False)
+
+
+def printable(text: str) -> str:
+    """Text of anybody's making, safe to print: control characters other than tabs and ends of lines are written out, as \\x1b."""
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+# C0 and C1 controls, and what turns the direction of writing or hides
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def say(text: str) -> None:
+    """A line of the result, on standard output."""
+    click.echo(printable(text))
 
 
 def note(text: str) -> None:
     """A line for the person, on standard error."""
-    click.echo(text, err=True)
+    click.echo(printable(text), err=True)
 
 
 class Progress:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hwq.cli.common import Clock, as_json, console, emit, note, store_option
+from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
 from hwq.cli.train import Bar
 from hwq.codegen.steps import CHAINS
 from hwq.units import Period
@@ -89,7 +89,7 @@ def compare(
         return
     render(found, console())
     for name in ("comparison.svg", "comparison.csv", "comparison.json"):
-        click.echo(f"wrote {(target / name).resolve()}")
+        say(f"wrote {(target / name).resolve()}")
 
 
 class Bars:

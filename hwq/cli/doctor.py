@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hwq.cli.common import as_json, emit
+from hwq.cli.common import as_json, emit, printable, say
 
 
 @click.command()
@@ -27,7 +27,7 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
                 else ("missing", "red" if s.needed else "yellow")
             )
             where = f"{s.version} {s.path}".strip() if s.found else "needed" if s.needed else "optional"
-            click.echo(f"{click.style(mark, fg=colour)} {s.name:20} {s.purpose:27} {where}")
+            click.echo(f"{click.style(mark, fg=colour)} {s.name:20} {s.purpose:27} {printable(where)}")
             supported = f"supported: {s.supported}" if s.supported else ""
             notes = [
                 supported,
@@ -35,8 +35,8 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
                 f"or set {s.override}" if s.override and not s.found else "",
             ]
             if s.otherwise:
-                click.echo(f"        {s.otherwise}")
+                say(f"        {s.otherwise}")
             if any(notes):
-                click.echo(f"        {'; '.join(n for n in notes if n)}")
+                say(f"        {'; '.join(n for n in notes if n)}")
     if any(s.needed and not s.usable for s in found):
         ctx.exit(1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, store_option
+from hwq.cli.common import as_json, emit, say, store_option
 
 
 @click.command("import")
@@ -22,5 +22,5 @@ def import_(folder: Path, run: Path | None, store: Path | str | None, as_json: b
     if as_json:
         emit(done)
         return
-    click.echo(f"point {done.point}: {', '.join(done.steps)} finished; {len(done.measurements)} measurements stored")
-    click.echo(f"files: {done.folder}")
+    say(f"point {done.point}: {', '.join(done.steps)} finished; {len(done.measurements)} measurements stored")
+    say(f"files: {done.folder}")

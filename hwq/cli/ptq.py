@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, note, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
 
 
 @click.command()
@@ -62,7 +62,7 @@ def ptq(
     if as_json:
         emit(summary)
         return
-    click.echo(
+    say(
         f"{target}: {len(summary.points)} points, best {summary.best}; float model {summary.float_test_accuracy:.4f} on the test rows"
     )
-    click.echo(f"next: hwq synth {target} --board {board or 'xcvu9p'} --point all")
+    say(f"next: hwq synth {target} --board {board or 'xcvu9p'} --point all")

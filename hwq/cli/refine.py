@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import Progress, as_json, emit, note, run_argument, store_option
+from hwq.cli.common import Progress, as_json, emit, note, run_argument, say, store_option
 
 
 @click.command()
@@ -67,6 +67,6 @@ def refine(
         line += f", validation {one.val_accuracy_before:.4f} -> {one.val_accuracy:.4f}"
         if one.test_accuracy_before is not None:
             line += f", test {one.test_accuracy_before:.4f} -> {one.test_accuracy:.4f}"
-        click.echo(line)
-    click.echo(f"priced by {summary.priced_by}")
-    click.echo(f"next: hwq synth {summary.run} --board {board or 'xcvu9p'}")
+        say(line)
+    say(f"priced by {summary.priced_by}")
+    say(f"next: hwq synth {summary.run} --board {board or 'xcvu9p'}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, console, emit, store_option
+from hwq.cli.common import as_json, console, emit, note, say, store_option
 
 
 @click.command()
@@ -55,7 +55,7 @@ def report(
     render(content, console())
     for path in (html, csv):
         if path is not None:
-            click.echo(f"wrote {path.resolve()}")
+            say(f"wrote {path.resolve()}")
 
 
 def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
@@ -71,5 +71,5 @@ def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
         render_parsed(objects, console())
     bad = unreadable(objects)
     if bad:
-        click.echo(f"error: {len(bad)} of {len(objects)} files hold no report that can be read", err=True)
+        note(f"error: {len(bad)} of {len(objects)} files hold no report that can be read")
         sys.exit(ReportError.exit_code)

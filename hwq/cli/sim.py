@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from hwq.cli.common import Clock, as_json, emit, io_option, note, run_argument
+from hwq.cli.common import Clock, as_json, emit, io_option, note, run_argument, say, store_option
 from hwq.units import Period
 
 
@@ -17,6 +17,7 @@ from hwq.units import Period
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @click.option("--clock", type=Clock(), help="Clock target; default the board's.")
 @io_option
+@store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")
 @as_json
@@ -26,6 +27,7 @@ def sim(
     point: str,
     clock: Period | None,
     io: Literal["parallel", "stream"],
+    store: Path | str | None,
     prove: bool,
     timeout: float,
     as_json: bool,
@@ -41,20 +43,21 @@ def sim(
     def tell(point: str, what: str) -> None:
         note(f"  point {point}: {what}")
 
-    results = simulate(run, board=board, point=point, clock=clock, io=io, tell=tell)
-    bad = [(name, c) for name, comparisons in results for c in comparisons if c.mismatches]
+    results = simulate(run, board=board, point=point, clock=clock, io=io, store_path=store, tell=tell)
+    comparisons = {name: verdict.comparisons for name, verdict in results}
+    bad = [(name, c) for name, found in comparisons.items() for c in found if c.mismatches]
     if as_json and (bad or not prove):
-        emit({name: comparisons for name, comparisons in results})
+        emit(comparisons)
     elif not as_json:
-        for name, comparisons in results:
-            for comparison in comparisons:
-                click.echo(f"point {name}: {comparison}")
+        for name, found in comparisons.items():
+            for comparison in found:
+                say(f"point {name}: {comparison}")
     if bad:
         raise MismatchError(f"point {bad[0][0]}: {bad[0][1]}", hint="please report it with the point's graph.hwq")
     if prove:
         proofs = prove_points(run, timeout, board=board, point=point, clock=clock, io=io, tell=tell)
         if as_json:
-            emit({"comparisons": dict(results), "proofs": dict(proofs)})
+            emit({"comparisons": comparisons, "proofs": dict(proofs)})
         else:
             for name, proof in proofs:
-                click.echo(f"point {name}: {proof}")
+                say(f"point {name}: {proof}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, store_option
+from hwq.cli.common import as_json, emit, say, store_option
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -33,9 +33,9 @@ def info(store: Path | str | None, as_json: bool) -> None:
     if as_json:
         emit({"store": str(opened.database), "rows": rows})
         return
-    click.echo(f"{opened.database}: {sum(counts.values())} measurements")
+    say(f"{opened.database}: {sum(counts.values())} measurements")
     for row in rows:
-        click.echo(f"  {row['measurements']:5} {row['tool']} {row['version']}, {row['stage']} on {row['board']}")
+        say(f"  {row['measurements']:5} {row['tool']} {row['version']}, {row['stage']} on {row['board']}")
 
 
 @store.command("export")
@@ -47,7 +47,7 @@ def export(file: Path, store: Path | str | None, as_json: bool) -> None:
     from hwq.flow.store import open_store
 
     count = open_store(store).export(file)
-    emit({"file": file, "rows": count}) if as_json else click.echo(f"wrote {count} measurements to {file}")
+    emit({"file": file, "rows": count}) if as_json else say(f"wrote {count} measurements to {file}")
 
 
 @store.command("import")
@@ -59,9 +59,7 @@ def import_(file: Path, store: Path | str | None, as_json: bool) -> None:
     from hwq.flow.store import open_store
 
     new, known = open_store(store).load(file)
-    emit({"file": file, "new": new, "known": known}) if as_json else click.echo(
-        f"took {new} measurements; {known} were there already"
-    )
+    emit({"file": file, "new": new, "known": known}) if as_json else say(f"took {new} measurements; {known} were there already")
 
 
 @store.command()
@@ -73,4 +71,4 @@ def reports(design: str, out: Path, store: Path | str | None) -> None:
     from hwq.flow.store import write_reports
 
     for path in write_reports(store, design, out):
-        click.echo(path)
+        say(str(path))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, io_option, note, run_argument, store_option
+from hwq.cli.common import Clock, Progress, as_json, emit, io_option, note, run_argument, say, store_option
 from hwq.codegen.steps import CHAINS, STAGES
 from hwq.units import Period
 
@@ -87,18 +87,20 @@ def synth(
     )
     if as_json:
         # `measurement` is that of the stage itself, `measurements` those on the way to it
-        shown = [{**{f.name: getattr(r, f.name) for f in fields(r)}, "measurement": r.measurement} for r in results]
+        facts = [{f.name: getattr(r, f.name) for f in fields(r)} for r in results]
+        shown = [
+            {**f, "simulation": r.simulation.to_json(), "measurement": r.measurement} for f, r in zip(facts, results, strict=True)
+        ]
         emit({"tool": synthesiser.tool, "kind": synthesiser.kind, "stage": synthesiser.stage, "results": shown})
         return
     how = "chosen automatically" if tool == "auto" else "as asked"
-    click.echo(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {board}")
+    say(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {board}")
     for r in results:
         again = ", measured before" if r.reused else ""
-        proof = f"{r.simulation['mismatches']} mismatches in {r.simulation['samples']} rows{again}"
-        click.echo(f"point {r.point.id}: {_summary(r)}; {proof}")
+        say(f"point {r.point.id}: {_summary(r)}; {r.simulation.told()}{again}")
         for path in r.files:
-            click.echo(f"  wrote {path}")
-    click.echo(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
+            say(f"  wrote {path}")
+    say(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
 def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
@@ -109,10 +111,10 @@ def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
         emit(planned)
         return
     for p in planned:
-        click.echo(f"point {p.point}: plan {p.digest}, {len(p.files)} files in {p.folder}")
+        say(f"point {p.point}: plan {p.digest}, {len(p.files)} files in {p.folder}")
         for command in p.commands:
-            click.echo(f"  {command}")
-        click.echo(f"  all of it, also where hwq is not installed: {p.script}; then hwq import {p.folder} --run {run}")
+            say(f"  {command}")
+        say(f"  all of it, also where hwq is not installed: {p.script}; then hwq import {p.folder} --run {run}")
 
 
 def _summary(result: SynthResult) -> str:

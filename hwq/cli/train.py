@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hwq.cli.common import as_json, emit, note, store_option
+from hwq.cli.common import as_json, console, emit, note, say, store_option
 from hwq.train.config import METHODS, TrainConfig
 
 _DEFAULT = TrainConfig()
@@ -110,13 +110,13 @@ def train(
     if as_json:
         emit({"run": target, "summary": summary})
         return
-    click.echo(
+    say(
         f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
         f"{summary.seconds:.0f} s"
     )
     if summary.budget_met is False:
         note("no network kept the budget; the points are the nearest: a higher --beta-start, more --epochs or a smaller --model")
-    click.echo(f"next: hwq synth {target} --board {board}")
+    say(f"next: hwq synth {target} --board {board}")
 
 
 class Bar:
@@ -139,7 +139,6 @@ class Bar:
             self.bars, self.tasks = None, {}
 
     def __call__(self, p: Any) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         if self.bars is None:
@@ -150,7 +149,7 @@ class Bar:
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[told]}"),
             )
-            self.bars = Progress(*columns, console=Console(stderr=True))
+            self.bars = Progress(*columns, console=console(stderr=True))
             self.bars.start()
         if p.phase not in self.tasks:
             self.tasks[p.phase] = self.bars.add_task(p.phase, total=p.steps, told="")

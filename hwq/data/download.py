@@ -12,19 +12,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from hwq.errors import DataError
+from hwq.places import cache
 from hwq.rundir import atomic_write
 
 Notice = Callable[[str], None]
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
-
-
-def cache() -> Path:
-    """$HWQ_CACHE, else the user's cache folder for hwq."""
-    chosen = os.environ.get("HWQ_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq"
 
 
 def digest_of(path: Path, kind: str = "sha256") -> str:

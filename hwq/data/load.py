@@ -38,7 +38,7 @@ def load(spec: str, *, seed: int = 0, notice: Notice | None = None) -> Dataset:
     path = Path(spec)
     if path.suffix.lower() in SUFFIXES:
         return _from_file(path, seed)
-    if ":" in spec:
+    if is_function(spec):
         return _from_function(spec, seed)
     near = difflib.get_close_matches(spec, NAMED, n=1)
     hint = (
@@ -110,6 +110,11 @@ def _from_arrays(name: str, arrays: dict[str, Any], seed: int) -> Dataset:
     return split(name, arrays[keys[0]], arrays[keys[1]], **given, seed=seed)
 
 
+def is_function(spec: str) -> bool:
+    """Whether `load` would run code for it: a `module:function`, and neither a named set nor a file."""
+    return ":" in spec and spec not in NAMED and Path(spec).suffix.lower() not in SUFFIXES
+
+
 def resolve(spec: str) -> Callable[..., Any]:
     """The function that `module:function` names; the current folder is searched as Python does for scripts.
 
@@ -121,7 +126,7 @@ def resolve(spec: str) -> Callable[..., Any]:
     sys.path.insert(0, added)
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # the user's own code may raise anything, also while it is imported
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything, also while it is imported
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"cannot import {module_name!r}: {told}", hint="the current folder and PYTHONPATH are searched") from error
     finally:
@@ -140,7 +145,7 @@ def _from_function(spec: str, seed: int) -> Dataset:
     function = resolve(spec)
     try:
         result = function()
-    except Exception as error:  # the user's own code may raise anything
+    except (Exception, SystemExit) as error:  # the user's own code may raise anything, and may ask to leave
         told = next(iter(str(error).splitlines()), "")
         raise DataError(f"{spec} failed: {type(error).__name__}: {told}", hint="it is called without arguments") from error
     if isinstance(result, Dataset):

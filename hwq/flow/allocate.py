@@ -27,6 +27,7 @@ from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.operators import Bench, channel_costs, cost_table
 from hwq.flow.prices import price_for
 from hwq.ir import Graph, verify
+from hwq.locks import one_writer
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, read_json
 from hwq.tools.synthesis import choose
@@ -226,6 +227,7 @@ class Search:
         return None
 
 
+@one_writer(lambda out: out)
 def allocate(
     model: str,
     data: str,
@@ -267,7 +269,8 @@ def allocate(
         write_point(run, "0000", graph, dataset, more={"allocation": told})
         if options.costs == "measured":
             _proven(run, board, store_path, trial.measured, say)
-        run.save_meta({**run.meta(), **network.meta(), "state": "trained"})
+        done = {**network.meta(), "state": "trained"}
+        run.update(lambda meta: {**meta, **done})
     return _summary(run)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -23,6 +22,7 @@ from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.models import comparable, find_models, model_family, own_models
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
+from hwq.places import cache
 from hwq.rundir import write_json, write_text
 from hwq.tools.runner import record_path
 from hwq.tools.synthesis import Synthesiser, choose, synthesise
@@ -136,7 +136,7 @@ def _write_data(path: Path, rows: Iterable[Measurement]) -> None:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq" / "calibrate"
+    return cache() / "calibrate"
 
 
 def _quiet(_design: str, _what: str) -> None:

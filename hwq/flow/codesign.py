@@ -23,9 +23,10 @@ from hwq.flow.budget import Budget, values_of
 from hwq.flow.derived import begin, data_of, drawn
 from hwq.flow.landing import Pricer
 from hwq.flow.rounds import CLOSE, Round, Session, Tell, Trial
-from hwq.flow.synth import link, synth
+from hwq.flow.synth import Link, add_link, synth
 from hwq.flow.train import train
-from hwq.rundir import RunDir, explain, read_json, write_json
+from hwq.locks import explain, one_writer
+from hwq.rundir import RunDir, read_json, write_json
 from hwq.tools.synthesis import Synthesiser, choose
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress
@@ -84,6 +85,7 @@ class CodesignSummary:
             raise BudgetError(self.problem, hint=self.hint)
 
 
+@one_writer(lambda out: out)
 def codesign(
     data: str,
     config: TrainConfig,
@@ -265,8 +267,8 @@ def _result(
     _take(session.trials, run, best.point)
     content = read_json(run.point_folder(best.point) / "point.json")
     summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=content["test_accuracy"])
-    meta = {**run.meta(), **_kept(session.first, session.dataset)}
-    run.save_meta({**meta, "codesign": {"best": best.point, "lut": best.lut, "rounds": len(rounds)}})
+    found = {**_kept(session.first, session.dataset), "codesign": {"best": best.point, "lut": best.lut, "rounds": len(rounds)}}
+    run.update(lambda meta: {**meta, **found})
     if best.val_accuracy < (options.min_accuracy or 0.0):
         wanted = f"{best.val_accuracy:.4f} on the validation rows within the budget, {options.min_accuracy:.4f} was asked"
         return replace(summary, problem=wanted, hint="a larger budget, a larger --model, or more --epochs or --rounds")
@@ -282,8 +284,7 @@ def _take(trials: RunDir, run: RunDir, point: str) -> None:
     for other in run.points():
         if other.id != point:
             shutil.rmtree(other.folder)
-    board, kind, tool, version, stage = (str(source[key]) for key in ("board", "kind", "tool", "version", "stage"))
-    link(run, board, kind, tool, version, stage, float(source["period_ns"]), point, folder)
+    add_link(run, Link(**{f.name: source[f.name] for f in fields(Link) if f.name in source}), point, folder)
 
 
 def _copied(origin: Path, target: Path) -> None:

@@ -23,6 +23,7 @@ from hwq.errors import RunError, UsageError
 from hwq.flow.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
+from hwq.locks import LOCKS, one_writer
 from hwq.report.comparison import Comparison, Entry, csv_text, svg
 from hwq.rundir import read_json, write_json, write_text
 from hwq.train.progress import Progress
@@ -97,6 +98,7 @@ class _Clock:
         write_json(self.path, {"cpu_s": self.spent, **more})
 
 
+@one_writer(lambda request: request.out, "compare.json")
 def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None) -> Comparison:
     """Train, prove and measure everything that is not there yet, and write the table and the plot.
 
@@ -138,7 +140,7 @@ def _begin(request: Request) -> None:
                 hint="choose another --out",
             )
         return
-    if request.out.is_file() or (request.out.is_dir() and any(request.out.iterdir())):
+    if request.out.is_file() or (request.out.is_dir() and any(p.name not in LOCKS for p in request.out.iterdir())):
         raise RunError(f"{request.out} is there already and is no comparison of hwq", hint="choose another --out")
     write_json(path, {**fixed, "format": FORMAT})
 
@@ -242,7 +244,7 @@ def _entry(name: str, seed: int, run: Path, result: SynthResult, cpu_s: float) -
         ff=measured.resources.ff,
         dsp=measured.resources.dsp,
         latency_cycles=measured.latency.max_cycles,
-        mismatches=int(result.simulation["mismatches"]),
+        mismatches=result.simulation.mismatches,
         training_cpu_s=cpu_s,
         tool=f"{measured.key.tool} {measured.key.version}".strip(),
     )

@@ -17,11 +17,14 @@ import numpy.typing as npt
 
 from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
+from hwq.data.load import is_function
 from hwq.errors import DataError, MismatchError, RunError
 from hwq.ir import Graph, text, verify
+from hwq.locks import LOCKS, explain
 from hwq.passes import optimise
 from hwq.passes.lower import lower
-from hwq.rundir import RunDir, explain, write_json, write_npz, write_text
+from hwq.rundir import RunDir, sha256_of, write_npz
+from hwq.rundir import write_point as write_record
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, predict, quantize_inputs
@@ -53,13 +56,17 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
                     hint="choose another --out, or delete that run",
                 )
         return run
-    left = [path for path in out.iterdir() if path.name != "vectors.npz" and path.suffix != ".part"] if out.is_dir() else []
+    left = (
+        [path for path in out.iterdir() if path.name not in ("vectors.npz", *LOCKS) and path.suffix != ".part"]
+        if out.is_dir()
+        else []
+    )
     if left or (out.exists() and not out.is_dir()):
         raise RunError(f"{out} is there already and is no run of hwq", hint="choose another --out")
     run = RunDir(out)
     vectors(run.vectors_path)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    run.save_meta({"state": "trained", **meta, "versions": versions})
+    run.save_meta({"state": "trained", **meta, "versions": versions, "digests": {"vectors.npz": sha256_of(run.vectors_path)}})
     return run
 
 
@@ -101,6 +108,11 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
     """
     meta = run.meta()
     told = meta["dataset"]
+    if spec is None and is_function(str(told["name"])):
+        raise DataError(
+            f"the run's data is what the function {told['name']} returns, and a run does not choose which code runs",
+            hint=f"name it yourself: --data {told['name']}",
+        )
     there = Path(told.get("file", "")).is_file()  # else it may have moved with the run, or lie in this folder
     try:
         dataset = load(spec or told["file" if there else "name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
@@ -129,6 +141,7 @@ def write_point(
     *,
     epoch: int = 0,
     beta: float = 0.0,
+    terms: int = 1,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Prove a network bit-exact, and write it as a point; what point.json holds. The test rows are looked at here.
@@ -138,14 +151,10 @@ def write_point(
     """
     from hwq.train.finish import widest_accumulator
 
-    with np.load(run.vectors_path) as vectors:
-        x = vectors["x"]
+    x, _ = run.vectors()
     logits = prove(graph, x)
     counted = graph_features(graph)
-    folder = run.point_folder(point)
-    write_text(folder / "graph.hwq", text(graph))
-    write_npz(folder / "keras.npz", logits=logits)
-    content = {
+    facts = {
         "epoch": epoch,
         "val_accuracy": accuracy(graph, dataset.x_val, dataset.y_val),
         "ebops": counted["ebops"],
@@ -156,8 +165,7 @@ def write_point(
         "keras_dtype": "float64",
         **(more or {}),
     }
-    write_json(folder / "point.json", content)
-    return content
+    return write_record(run.point_folder(point), text(graph), logits, facts, terms)
 
 
 def prove(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,24 +16,30 @@ import numpy.typing as npt
 import hwq
 from hwq.boards import Board
 from hwq.codegen.build import Build, Style, build
+from hwq.codegen.plan import digest_of
 from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import VERSION, features
-from hwq.errors import UsageError
+from hwq.errors import RunError, UsageError
+from hwq.fixed.arithmetic import IntArray
 from hwq.flow.routed import compare_routed
-from hwq.ir import Graph, parse, verify
+from hwq.flow.verdict import Verdict, judged_inputs
+from hwq.ir import Graph, digest, parse, verify
 from hwq.resources import directory
-from hwq.rundir import Point, RunDir, read_json, write_json
-from hwq.sim.compare import Comparison, Mismatch, compare, mantissas_of, to_types
+from hwq.rundir import Point, RunDir, inside, read_json, sha256_of, write_json
+from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
+from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate, quantize_inputs
-from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
+from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.sim.vectors import write_rows
 from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
 Io = Literal["parallel", "stream"]
+VERDICT = "sim.json"
+NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json"}  # evaluator -> what it evaluates
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
 
@@ -63,7 +69,8 @@ class Design:
 
     @cached_property
     def graph_text(self) -> str:
-        return self.point.graph_path.read_text()
+        """Raises RunError: the point's graph is not the one that it was written with."""
+        return self.point.graph_text()
 
     @cached_property
     def folder(self) -> Path:
@@ -75,7 +82,7 @@ class Design:
     @cached_property
     def terms(self) -> int:
         """Signed powers of two that the weights of this point were trained to consist of; 1 where nothing is said."""
-        return int(read_json(self.point.folder / "point.json").get("terms", 1))
+        return self.point.terms
 
     @cached_property
     def graph(self) -> Graph:
@@ -95,32 +102,48 @@ class Design:
             return build_stream(self.graph, self.board, self.period)
         return build(self.graph, self.board, self.period, style=self.style, terms=self.terms)
 
-    def summary(self) -> dict[str, Any]:
-        """What was generated (digests, features, latency), writing the files when they are not there yet."""
+    def summary(self, notice: Notice | None = None) -> dict[str, Any]:
+        """What was generated (digests, features, latency).
+
+        The files are written when they are not there yet, and again when one is missing or was changed: each is hashed before it is believed.
+        """
         path = self.folder / "build.json"
-        if path.is_file():
-            content = read_json(path)
-            if content["features"].get("counted") != VERSION:
-                content |= {"group": self.group, "features": features_of(self.build)}
-                write_json(path, content)
-            return content
-        made = self.build
-        made.plan.write(self.folder)
-        content = {
-            "design": made.plan.design,
-            "plan": made.plan.digest,
-            "files": sorted(made.plan.files),
-            "point": self.point.id,
-            "board": self.board.name,
-            "top": made.plan.top,
-            "latency_cycles": made.plan.latency_cycles,
-            "period_ns": made.plan.period_ns,
-            "interval": made.interval if isinstance(made, StreamBuild) else 1,
-            "features": features_of(made),
-            "group": self.group,
-        }
-        write_json(path, content)
+        content = self._written(notice) if path.is_file() else None
+        if content is None:
+            made = self.build
+            made.plan.write(self.folder)
+            content = {
+                "design": made.plan.design,
+                "plan": made.plan.digest,
+                "files": sorted(made.plan.files),
+                "point": self.point.id,
+                "board": self.board.name,
+                "top": made.plan.top,
+                "latency_cycles": made.plan.latency_cycles,
+                "period_ns": made.plan.period_ns,
+                "interval": made.interval if isinstance(made, StreamBuild) else 1,
+                "features": features_of(made),
+                "group": self.group,
+            }
+            write_json(path, content)
+        elif content["features"].get("counted") != VERSION:
+            content |= {"group": self.group, "features": features_of(self.build)}
+            write_json(path, content)
         return content
+
+    def _written(self, notice: Notice | None) -> dict[str, Any] | None:
+        """build.json, where it and every file that it names are as they were written; None where they must be generated again."""
+        try:
+            content = read_json(self.folder / "build.json")
+            changed = changed_files(self.folder, content)
+            if changed is None and content["design"] == digest(self.graph):
+                return content
+            what = changed or "build.json, which is of another design,"
+        except (RunError, KeyError, TypeError) as error:
+            what = f"build.json ({error})"
+        if notice:
+            notice(f"{what} is missing or was changed: generating again")
+        return None
 
     @property
     def group(self) -> str:
@@ -129,55 +152,91 @@ class Design:
 
     def write_test_data(self, synthesiser: Synthesiser, rows: int = 200) -> None:
         """`tb_data/`: rows of the run with the reference's answers, for the test bench of a tool's own C- and co-simulation."""
-        data = self.folder / "tb_data"
-        if not {s.stage for s in synthesiser.steps} & {"csim", "cosim"} or (data / "expected.dat").is_file():
+        if not {s.stage for s in synthesiser.steps} & {"csim", "cosim"}:
             return
-        with np.load(self.run.vectors_path) as vectors:
-            inputs = quantize_inputs(self.graph, vectors["x"][:rows])
+        data = self.folder / "tb_data"
+        inputs = quantize_inputs(self.graph, self.run.vectors()[0][:rows])
         write_rows(data / "inputs.dat", inputs)
         # in the steps of the design itself, which may drop fractional bits that are always zero
         write_rows(data / "expected.dat", to_types(evaluate(self.graph, inputs), self.graph, self.build.graph))
 
-    def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> dict[str, Any]:
-        """The comparisons of all evaluators and the simulated accuracy: from disk, or by running them now."""
-        path = self.folder / "sim.json"
-        if path.is_file() and not fresh:
-            return read_json(path)
-        self.summary()
-        content = self._simulate(notice)
-        write_json(path, content)
-        if (self.folder / "steps" / "nextpnr-route.json").is_file():
-            self.compare_routed()
-            content = read_json(path)
-        return content
+    def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+        """The comparisons of all evaluators and the simulated accuracy: from disk where they are of the files as they are, or made now."""
+        summary = self.summary(notice)
+        known = None if fresh else self._judged(summary, notice)
+        if known is not None:
+            return known
+        verdict = self._simulate(summary, notice)
+        verdict.write(self.folder / VERDICT)
+        return self.compare_mapped(notice, fresh=fresh)
 
-    def compare_routed(self) -> Comparison:
-        """The routed netlist (nextpnr/netlist.json) against the reference, added to sim.json.
+    def _judged(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict | None:
+        """The stored verdict, without what it says of netlists that are others by now; None where it is of other files."""
+        if not (self.folder / VERDICT).is_file():
+            return None
+        try:
+            verdict = Verdict.read(self.folder / VERDICT)
+        except RunError as error:
+            if notice:
+                notice(f"{error.message}: proving again")
+            return None
+        if not verdict.holds_for(self._inputs(summary)):
+            if notice:
+                notice("files have changed since they were proven: proving again")
+            return None
+        for stage, name in NETLISTS.items():
+            if verdict.of(stage) is not None and verdict.judged.get(name) != sha256_of(self.folder / name):
+                verdict = verdict.without(stage)
+        return verdict
+
+    def _inputs(self, summary: Mapping[str, Any]) -> dict[str, str]:
+        return judged_inputs(str(summary["plan"]), self.point, self.run)
+
+    def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+        """Add what the mapped and the routed netlist compute, where there are any that were not compared yet.
+
+        Args:
+            fresh: the mapped netlist goes through Yosys' own models of its cells as well, which takes longer (`hwq.sim.rtlsim`).
 
         Raises:
             ReportError: a netlist that cannot be followed.
+            ToolError: it does not compile, or its report counts other cells.
         """
-        with np.load(self.run.vectors_path) as vectors:
-            inputs = quantize_inputs(self.graph, vectors["x"])
-        comparison = compare_routed(self.folder, self.summary()["latency_cycles"], inputs)
-        content = self.simulation()
-        comparisons = [*(c for c in content["comparisons"] if c["stage_b"] != "routed"), asdict(comparison)]
-        total = sum(c["mismatches"] for c in comparisons)
-        write_json(self.folder / "sim.json", {**content, "comparisons": comparisons, "mismatches": total})
-        return comparison
+        summary = self.summary()
+        verdict = self._judged(summary, notice)
+        if verdict is None:
+            return self.simulation(notice)
+        inputs = quantize_inputs(self.graph, self.run.vectors()[0])
+        for stage, name in NETLISTS.items():
+            if verdict.of(stage) is None and (self.folder / name).is_file():
+                found = self._netlist(stage, inputs, summary, notice, fresh)
+                if found is not None:
+                    verdict = verdict.adding(found, {name: sha256_of(self.folder / name)})
+                    verdict.write(self.folder / VERDICT)
+        return verdict
 
-    def _simulate(self, notice: Notice | None) -> dict[str, Any]:
-        with np.load(self.run.vectors_path) as vectors:
-            x, labels = vectors["x"], vectors["y"]
-        with np.load(self.point.keras_path) as stored:
-            logits = stored["logits"]
+    def _netlist(
+        self, stage: str, inputs: IntArray, summary: Mapping[str, Any], notice: Notice | None, fresh: bool
+    ) -> Comparison | None:
+        """What one netlist computes; None where nothing here can say it."""
+        if stage == "routed":
+            return compare_routed(self.folder, summary["latency_cycles"], inputs)
+        made = self.build
+        rows = self._simulated_rows(len(inputs))
+        expected = evaluate(self.graph, inputs)[rows]
+        found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
+        return None if found is None else compare(self.graph, "reference", expected, stage, to_types(found, made.graph, self.graph))
+
+    def _simulate(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict:
+        judged = self._inputs(summary)
+        x, labels = self.run.vectors()
         inputs = quantize_inputs(self.graph, x)
         reference = evaluate(self.graph, inputs)
         # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
         rows = self._simulated_rows(len(inputs))
         code = to_types(csim(self.build, self.folder, inputs[rows]), self.build.graph, self.graph)
         rtl = to_types(rtlsim(self.build, self.folder, inputs[rows], notice=notice), self.build.graph, self.graph)
-        comparisons = [compare(self.graph, "reference", reference, "keras", mantissas_of(logits, self.graph))]
+        comparisons = [compare(self.graph, "reference", reference, "keras", mantissas_of(self.point.logits(), self.graph))]
         if isinstance(self.build, Build):
             native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
             comparisons.append(compare(self.graph, "reference", reference, "emulator", native))
@@ -185,19 +244,11 @@ class Design:
             compare(self.graph, "reference", reference[rows], "csim", code),
             compare(self.graph, "reference", reference[rows], "rtl", rtl),
         ]
-        if isinstance(self.build, Build) and (self.folder / NETLIST).is_file():
-            netlist = to_types(mapped(self.build, self.folder, inputs, notice=notice), self.build.graph, self.graph)
-            comparisons.append(compare(self.graph, "reference", reference, "netlist", netlist))
         # what the hardware's bits say, where they have been simulated, with steps that may differ between outputs
         answers = reference.copy()
         answers[rows] = rtl
         scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
-        return {
-            "comparisons": [asdict(c) for c in comparisons],
-            "mismatches": sum(c.mismatches for c in comparisons),
-            "samples": len(x),
-            "accuracy": float((scores.argmax(axis=1) == labels).mean()),
-        }
+        return Verdict(tuple(comparisons), len(x), float((scores.argmax(axis=1) == labels).mean()), judged)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
         """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""
@@ -229,10 +280,19 @@ def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
         raise UsageError(f"a streamed design does not go through {found[0]}", hint="stop at --stage synth, or use --io parallel")
 
 
-def comparisons_of(content: Mapping[str, Any]) -> list[Comparison]:
-    """The comparisons in a sim.json."""
-    out = []
-    for c in content["comparisons"]:
-        first = Mismatch(**c["first"]) if c["first"] else None
-        out.append(Comparison(**{**c, "first": first}))
-    return out
+def changed_files(folder: Path, summary: Mapping[str, Any]) -> str | None:
+    """The first of a plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
+
+    Args:
+        summary: the plan's build.json.
+
+    Raises:
+        RunError: a name that leaves the folder.
+    """
+    contents: dict[str, bytes] = {}
+    for name in summary["files"]:
+        path = inside(folder, str(name))
+        if not path.is_file():
+            return str(name)
+        contents[str(name)] = path.read_bytes()
+    return None if digest_of(contents) == summary["plan"] else "a file"

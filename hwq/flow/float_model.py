@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.data import Dataset
+from hwq.data.load import is_function
 from hwq.errors import ModelError
 from hwq.ir import Graph
 from hwq.rundir import RunDir
@@ -107,6 +108,12 @@ def _of_run(path: Path, dataset: Dataset) -> Any:
     weights = run.checkpoint / "float.npz"
     if not weights.is_file():
         raise ModelError(f"{path} keeps no float network", hint="give the .keras file that it was made from")
-    model = models.build(run.meta()["config"]["model"], dataset.shape, dataset.n_classes)
+    spec = str(run.meta()["config"]["model"])
+    if is_function(spec) and not spec.startswith("mlp:") and not spec.endswith(".keras"):
+        raise ModelError(
+            f"the network of {path} is what the function {spec} returns, and a run does not choose which code runs",
+            hint=f"save its trained network as a .keras file, or name the function itself: {spec}",
+        )
+    model = models.build(spec, dataset.shape, dataset.n_classes)
     checkpoint.load_weights(weights, model)
     return model

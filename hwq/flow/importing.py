@@ -7,23 +7,27 @@ must be the one that its step hashed when it ended.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from hwq.boards import Board, load
-from hwq.codegen.plan import TOP, digest_of
+from hwq.codegen.plan import TOP
 from hwq.codegen.steps import CHAINS, Step, kinds_for, stages_for, steps_for
 from hwq.errors import MismatchError, RunError, ToolError
+from hwq.fixed.arithmetic import IntArray
+from hwq.flow.design import changed_files
 from hwq.flow.measuring import measure, options_of
-from hwq.flow.routed import compare_routed, random_inputs
+from hwq.flow.routed import compare_mapped, compare_routed, random_inputs
 from hwq.ir import parse
+from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.rundir import RunDir, explain, read_json, write_json
+from hwq.rundir import RunDir, inside, read_json, write_json
+from hwq.sim.compare import Comparison
 from hwq.sim.reference import quantize_inputs
 from hwq.tools.faults import diagnose
 from hwq.tools.runner import Record, changed_outputs, read_record, record_path
@@ -61,11 +65,13 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     records = _records(folder, board, summary)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
-    if "nextpnr-route" in records:
-        _prove(folder, run, summary)
     target = folder if run is None else _home(RunDir.open(run), folder, summary)
+    if target != folder:
+        summary = read_json(target / "build.json")  # what this run says of the plan, not what came back
+    _prove(folder, run, summary, records)
     chains = _chains(board, summary["period_ns"])
     measurements = []
+    options = ""
     for name, (step, record) in records.items():
         before = next(chain[: [s.name for s in chain].index(name)] for chain in chains if name in [s.name for s in chain])
         missing = [s.name for s in before if s.name not in records]
@@ -80,35 +86,45 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     if run is not None and target != folder:
         _copy(folder, target, records)
     if run is not None and measurements:
-        _link(RunDir.open(run), board, summary, records, chains, target)
+        _link(RunDir.open(run), options, board, summary, records, chains, target)
     return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target)
 
 
-def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any]) -> None:
-    """The routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
+def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:
+    """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
+    latency = int(summary["latency_cycles"])
+    evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {"nextpnr-route": compare_routed}
+    if summary.get("interval", 1) == 1:  # a stream's netlist keeps a state
+        evaluators["yosys-synth"] = compare_mapped
+    if not evaluators.keys() & records.keys():
+        return
     inputs = random_inputs(folder)
     if run is not None:
         graph = parse((folder / "graph.hwq").read_text())
-        with np.load(RunDir.open(run).vectors_path) as vectors:
-            inputs = np.concatenate([inputs, quantize_inputs(graph, vectors["x"])])
-    comparison = compare_routed(folder, summary["latency_cycles"], inputs)
-    if comparison.mismatches:
-        raise MismatchError(f"{folder}: {comparison}", hint="the netlist is not that of the plan; please report it with graph.hwq")
+        inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
+    for name in evaluators.keys() & records.keys():
+        comparison = evaluators[name](folder, latency, inputs)
+        if comparison is not None and comparison.mismatches:
+            hint = "the netlist is not that of the plan; please report it with graph.hwq"
+            raise MismatchError(f"{folder}: {comparison}", hint=hint)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
     """build.json, after checking that the generated files are the ones that it names."""
     summary = read_json(folder / "build.json")
     try:
-        files = {name: (folder / name).read_bytes() for name in summary["files"]}
-        found, wanted = digest_of(files), summary["plan"]
+        changed = changed_files(folder, summary)
+        numbers = int(summary["latency_cycles"]), float(summary["period_ns"]), dict(summary["features"]), str(summary["design"])
+        del numbers
     except OSError as error:
         raise RunError(f"{folder} is not complete: {error.strerror} ({error.filename})", hint="copy the whole folder") from error
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / 'build.json'} is of no plan: {error}", hint="hwq synth --dry-run writes plans") from error
-    if found != wanted:
+    if changed is not None and not (folder / changed).is_file() and changed != "a file":
+        raise RunError(f"{folder} is not complete: {changed} is missing", hint="copy the whole folder")
+    if changed is not None:
         raise RunError(
-            f"the files of {folder} have digest {found}, expected {wanted}: they were changed",
+            f"the files of {folder} do not have the digest {summary['plan']}: they were changed",
             hint="run the plan as it was generated",
         )
     return summary
@@ -132,6 +148,7 @@ def _records(folder: Path, board: Board, summary: Mapping[str, Any]) -> dict[str
             continue
         if record.plan != summary["plan"]:
             raise RunError(f"{record_path(folder, step.name)} is of another plan", hint="remove steps/ and run the plan again")
+        _require_own(folder, step, record)
         log = folder / step.log
         if not log.is_file():
             raise ToolError(f"the log of {step.name} is missing", hint=f"bring {step.log} back as well", log=log)
@@ -147,6 +164,20 @@ def _records(folder: Path, board: Board, summary: Mapping[str, Any]) -> dict[str
         inputs = {name: r.fingerprint for name, (_, r) in found.items() if name in _before(step, board, summary)}
         found[step.name] = step, Record(**{**asdict(record), "inputs": inputs})
     return found
+
+
+def _require_own(folder: Path, step: Step, record: Record) -> None:
+    """Raises RunError: the record names files that its step does not make, or that lie outside the plan's folder."""
+    if record.log != step.log or record.stage != step.stage:
+        raise RunError(f"the record of {step.name} names another log or stage", hint="copy the whole folder again")
+    patterns = [alternative for pattern in step.outputs for alternative in pattern.split("|")]
+    made = {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)}
+    for name in (record.log, *record.outputs):
+        inside(folder, name)
+        if name != record.log and name not in made and not any(PurePosixPath(name).match(pattern) for pattern in patterns):
+            raise RunError(
+                f"the record of {step.name} names {name!r}, which that step does not make", hint="copy the whole folder again"
+            )
 
 
 def _before(step: Step, board: Board, summary: Mapping[str, Any]) -> list[str]:
@@ -177,6 +208,7 @@ def _copy(folder: Path, target: Path, records: Mapping[str, tuple[Step, Record]]
 
 def _link(
     run: RunDir,
+    options: str,
     board: Board,
     summary: Mapping[str, Any],
     records: Mapping[str, tuple[Step, Record]],
@@ -186,6 +218,11 @@ def _link(
     """Make `hwq report` show what came back: the last measuring step."""
     step, record = next((s, r) for s, r in reversed(list(records.values())) if s.measures)
     kind = next(k for k in kinds_for(board) for chain in chains if step in chain and step.name in sum(CHAINS[k].values(), ()))
-    from hwq.flow.synth import link
+    from hwq.flow.synth import Link, add_link
 
-    link(run, board.name, kind, record.tool, record.version, step.stage, summary["period_ns"], summary["point"], target.name)
+    add_link(
+        run,
+        Link(board.name, kind, record.tool, record.version, step.stage, summary["period_ns"], options),
+        summary["point"],
+        target.name,
+    )

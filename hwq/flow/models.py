@@ -16,6 +16,7 @@ from hwq.cost.terms import COMPILED
 from hwq.errors import BoardError, CostModelError
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
+from hwq.places import user_data
 from hwq.resources import directory
 
 SHIPPED = "cost_models"
@@ -28,7 +29,7 @@ def own_models() -> Path:
     chosen = os.environ.get("HWQ_COST_MODELS")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hwq" / SHIPPED
+    return user_data() / SHIPPED
 
 
 def model_family(board: Board, tool: str) -> str:

@@ -11,7 +11,8 @@ from hwq.boards import load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.flow.design import Design, Io, code_digest, require_streamable
-from hwq.rundir import RunDir, explain
+from hwq.locks import explain
+from hwq.rundir import RunDir
 from hwq.tools.runner import lead
 from hwq.tools.synthesis import Synthesiser, choose
 from hwq.units import Period

@@ -28,6 +28,7 @@ MANY_STATEMENTS = 50_000  # in one function: compilation then takes hours, which
 # what an unmeasured design needs at most and at least: a LUT a full adder and clamped bit, as carry chains map; sharing halves it
 _UNMEASURED = {"lut": ("adder_bits", "clamp_bits"), "ff": ("register_bits",)}
 _UNMEASURED_ERROR = 0.5
+FAR, FEW = 2.0, 10.0  # a measurement so many half intervals off is told; no interval counts as narrower than so many units
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,25 @@ class Preflight:
             raise PreflightError(
                 f"point {point}: {'; '.join(forecast.limits)}", hint="take a smaller point or a larger board, or go on with --force"
             )
+
+    def surprises(self, summary: Mapping[str, Any], measured: Sequence[Measurement]) -> list[str]:
+        """What was measured far outside its predicted interval, as sentences: a sign that tool, report or model is not what it seems."""
+        found = []
+        for target in ("lut", "ff") if measured else ():
+            value, model = getattr(measured[-1].resources, target), self.models.get(target)
+            if value is None or model is None:
+                continue
+            try:
+                expected = model.predict(summary["features"])
+            except HwqError:
+                continue  # a model of an earlier version, of features that are not counted any more
+            half = max(expected.high - expected.value, FEW)
+            if not expected.out_of_range and abs(value - expected.value) > FAR * half:
+                found.append(
+                    f"{value:g} {target.upper()} measured, {expected.value:.0f} expected "
+                    f"({max(expected.low, 0):.0f} to {expected.high:.0f}): look at the tool's log before you believe it"
+                )
+        return found
 
     def _expect(self, target: str, features: Mapping[str, float]) -> Expectation:
         available = self.board.lut if target == "lut" else self.board.ff

@@ -20,6 +20,7 @@ from hwq.flow.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.flow.float_model import FloatModel, read_float
 from hwq.flow.prices import price_for
 from hwq.ir import Graph, verify
+from hwq.locks import one_writer
 from hwq.rundir import best
 
 METHODS = ("uniform", "adaptive", "multipoint", "digits")
@@ -72,6 +73,7 @@ class PtqSummary:
     float_test_accuracy: float
 
 
+@one_writer(lambda out: out)
 def ptq(
     model: str,
     data: str,
@@ -109,7 +111,8 @@ def ptq(
             if not (run.point_folder(f"{number:04d}") / "point.json").is_file():
                 found = write_point(run, f"{number:04d}", graph, dataset, more={"method": options.method})
                 say(f"point {number:04d}: {found['ebops']:.0f} EBOPs, validation {found['val_accuracy']:.4f}")
-        run.save_meta({**run.meta(), **network.meta(), "state": "trained"})
+        told = {**network.meta(), "state": "trained"}
+        run.update(lambda meta: {**meta, **told})
     points = run.points()
     return PtqSummary(run.path, tuple(p.id for p in points), best(points).id, run.meta()["float"]["test_accuracy"])
 

@@ -15,6 +15,7 @@ from hwq.reports import Report, Status, parse
 from hwq.reports.csynth import read_csynth
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.reports.yosys import read_stat
+from hwq.sim.netlist import MappedNetlist, require_counts
 from hwq.tools.runner import Record
 
 Reading = tuple[Resources, Timing, Latency]
@@ -64,6 +65,8 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         reading = report.resources, _timing(report), pipeline
     require_logic(path, reading[0])
     _refuse_trimmed(path, reading[0], summary)
+    if step.program == "yosys" and "netlist.v" in files:
+        require_counts(path, MappedNetlist.read(files["netlist.v"], top))
     return reading
 
 

@@ -18,6 +18,7 @@ from hwq.errors import RunError
 from hwq.flow.derived import begin, copied, data_of, write_point
 from hwq.flow.prices import Price, price_for
 from hwq.ir import Graph, parse, verify
+from hwq.locks import one_writer
 from hwq.rundir import Point, RunDir, read_json
 
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
@@ -53,6 +54,7 @@ class RefineSummary:
     points: tuple[RefinedPoint, ...]
 
 
+@one_writer(lambda run, out: out or refined(run))
 def refine(
     run: Path,
     *,
@@ -89,11 +91,16 @@ def refine(
     meta = source.meta()
     kept: dict[str, Any] = {key: meta[key] for key in ("config", "dataset", "float", "uniform8", "conversion") if key in meta}
     derived = {"method": "refine", "source": str(run), "options": _plain(options)}
-    target = begin(out or run.with_name(run.name + "-refined"), {**kept, "derived": derived}, copied(source.vectors_path))
+    target = begin(out or refined(run), {**kept, "derived": derived}, copied(source.vectors_path))
     found = [_one(source, p, target, dataset, price, options, say, progress) for p in points]
     if board is not None:
         found = _measured(source, target, found, board, store_path, say)
     return RefineSummary(target.path, str(price), tuple(found))
+
+
+def refined(run: Path) -> Path:
+    """Where the refined points of a run go when nothing else is asked."""
+    return run.with_name(run.name + "-refined")
 
 
 def _plain(options: RefineOptions) -> dict[str, object]:
@@ -121,7 +128,7 @@ def _one(
 
         say(p.id, f"refining, priced by {price}")
         result = refine_graph(
-            verify(parse(p.graph_path.read_text())),
+            verify(parse(p.graph_text())),
             (dataset.x_train, dataset.y_train),
             (dataset.x_val, dataset.y_val),
             derivatives=derivatives,
@@ -131,8 +138,8 @@ def _one(
         )
         say(p.id, "proving")
         refined = {"price": result.price, "val_accuracy_before": result.before.accuracy, "steps": [asdict(s) for s in result.steps]}
-        write_point(target, p.id, result.graph, dataset, epoch=p.epoch, beta=p.beta, more={"refined": refined})
-    content, before = read_json(place), read_json(p.folder / "point.json")
+        write_point(target, p.id, result.graph, dataset, epoch=p.epoch, beta=p.beta, terms=p.terms, more={"refined": refined})
+    content, before = read_json(place), p.record
     try:
         return RefinedPoint(
             p.id,

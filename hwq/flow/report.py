@@ -7,12 +7,14 @@ from typing import Any
 
 from hwq.boards import load
 from hwq.cost.model import CostModel, Prediction
-from hwq.errors import CostModelError
+from hwq.errors import CostModelError, RunError
+from hwq.flow.design import VERDICT, changed_files
 from hwq.flow.models import Found, comparable, find_models, models_without
-from hwq.measure.measurement import Measurement
+from hwq.flow.verdict import Verdict, judged_inputs, rows_told
+from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
 from hwq.report.model import PointRow, RunReport
-from hwq.rundir import RunDir, best, read_json
+from hwq.rundir import Point, RunDir, best, inside, read_json
 
 TARGETS = ("lut", "ff")
 
@@ -29,13 +31,15 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
     link = meta.get("synth")
     store = Store.open(store_path) if link else None
     rows: list[PointRow] = []
+    warnings: list[str] = []
     models: tuple[str, ...] = ()
     everything = _comparable(store, link) if store and link else []
     found = _found(link)
     for p in points:
-        summary, simulation = _artefacts(directory, link, p.id)
-        measurement = _measurement(everything, summary, link)
-        rows.append(_row(p, summary, simulation, measurement, everything, found, chosen=p.id == best(points).id))
+        summary, verdict, doubts = _artefacts(directory, link, p)
+        warnings += doubts
+        measurement = _measurement(store, summary, link)
+        rows.append(_row(p, summary, verdict, measurement, everything, found, chosen=p.id == best(points).id))
     if link is not None:
         models = tuple(str(model) for model in models_without("", everything, found, TARGETS))
     config, data = meta["config"], meta["dataset"]
@@ -50,17 +54,35 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
         uniform8_ebops=meta.get("uniform8", {}).get("ebops", float("nan")),
         rows=tuple(rows),
         cost_models=models,
+        warnings=tuple(warnings),
     )
 
 
-def _artefacts(directory: RunDir, link: dict[str, Any] | None, point: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """build.json and sim.json of a point, where it has been synthesised."""
-    folder = (link or {}).get("folders", {}).get(point)
-    if folder is None:
-        return None, None
-    paths = [directory.path / "synth" / folder / name for name in ("build.json", "sim.json")]
-    build, simulation = (read_json(path) if path.is_file() else None for path in paths)
-    return build, simulation
+def _artefacts(
+    directory: RunDir, link: dict[str, Any] | None, point: Point
+) -> tuple[dict[str, Any] | None, Verdict | None, list[str]]:
+    """build.json and sim.json of a point, where it has been synthesised, each left out where it is not of the files as they are; and why."""
+    name = (link or {}).get("folders", {}).get(point.id)
+    if name is None:
+        return None, None, []
+    try:
+        folder = inside(directory.path / "synth", str(name))
+        summary = read_json(folder / "build.json") if (folder / "build.json").is_file() else None
+        if summary is None:
+            return None, None, [f"point {point.id}: {folder} is gone: hwq synth makes it again"]
+        verdict = Verdict.read(folder / VERDICT) if (folder / VERDICT).is_file() else None
+        changed = changed_files(folder, summary)
+    except (RunError, KeyError, TypeError, ValueError) as error:
+        return None, None, [f"point {point.id}: {error}; hwq synth makes it again"]
+    if changed is not None:
+        return (
+            summary,
+            None,
+            [f"point {point.id}: {changed} in {folder} is missing or was changed: hwq synth generates and proves it again"],
+        )
+    if verdict is not None and not verdict.holds_for(judged_inputs(summary["plan"], point, directory)):
+        return summary, None, [f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"]
+    return summary, verdict, []
 
 
 def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
@@ -73,11 +95,12 @@ def _found(link: dict[str, Any] | None) -> Found | None:
     return find_models(load(link["board"]), link["tool"], link["version"], link["stage"]) if link else None
 
 
-def _measurement(everything: list[Measurement], summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:
-    if summary is None or link is None:
+def _measurement(store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:
+    """The one that the link names, by its whole key."""
+    if store is None or summary is None or link is None:
         return None
-    wanted = (summary["design"], summary["plan"], link["board"])
-    return next((m for m in everything if (m.key.design, m.key.plan, m.key.board) == wanted), None)
+    where = (link["board"], link["tool"], link["version"], link["stage"])
+    return store.get(Key(summary["design"], summary["plan"], WHOLE, *where, link.get("options", "")))
 
 
 def _predicted(models: list[CostModel], features: dict[str, float]) -> dict[str, Prediction]:
@@ -91,7 +114,7 @@ def _predicted(models: list[CostModel], features: dict[str, float]) -> dict[str,
 def _row(
     point: Any,
     summary: dict[str, Any] | None,
-    simulation: dict[str, Any] | None,
+    verdict: Verdict | None,
     measurement: Measurement | None,
     everything: list[Measurement],
     found: Found | None,
@@ -108,7 +131,7 @@ def _row(
         epoch=point.epoch,
         val_accuracy=point.val_accuracy,
         test_accuracy=point.test_accuracy,
-        simulated_accuracy=simulation["accuracy"] if simulation else None,
+        simulated_accuracy=verdict.accuracy if verdict else None,
         ebops=point.ebops,
         lut=resources.lut if resources else None,
         lut_predicted=lut.value if lut else None,
@@ -120,7 +143,8 @@ def _row(
         latency_cycles=measurement.latency.max_cycles if measurement else None,
         latency_predicted=summary["latency_cycles"] if summary else None,
         slack_ns=measurement.timing.slack_ns if measurement else None,
-        mismatches=simulation["mismatches"] if simulation else None,
-        samples=simulation["samples"] if simulation else None,
+        mismatches=verdict.mismatches if verdict else None,
+        samples=verdict.samples if verdict else None,
+        rows_told=rows_told(verdict.comparisons) if verdict else None,
         chosen=chosen,
     )

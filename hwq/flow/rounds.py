@@ -143,12 +143,12 @@ class Session:
     def _front(self) -> list[Network]:
         """The points of the first round's run."""
         return [
-            self._network(f"front-{p.id}", p.graph_path, Candidate(p.epoch, p.val_accuracy, p.ebops, p.beta), None)
+            self._network(f"front-{p.id}", p.graph_text(), Candidate(p.epoch, p.val_accuracy, p.ebops, p.beta), None)
             for p in self.first.points()
         ]
 
-    def _network(self, key: str, path: Path, candidate: Candidate, weights: Path | None) -> Network:
-        graph = verify(parse(path.read_text()))
+    def _network(self, key: str, graph_text: str, candidate: Candidate, weights: Path | None) -> Network:
+        graph = verify(parse(graph_text))
         compiled = self.pricer(graph)
         return Network(key, graph, candidate, weights, compiled.lut, compiled.latency_cycles)
 
@@ -177,7 +177,9 @@ class Session:
             number,
             self.progress,
         )
-        return [self._network(f"round{number}-{f.candidate.key}", f.graph, f.candidate, f.weights) for f in population.run()]
+        return [
+            self._network(f"round{number}-{f.candidate.key}", f.graph.read_text(), f.candidate, f.weights) for f in population.run()
+        ]
 
     def _expected(self, ebops: float) -> float:
         """LUTs of a network of which only the EBOPs are known, by the network nearest in EBOPs."""

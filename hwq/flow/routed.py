@@ -17,15 +17,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.codegen.plan import TOP
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.errors import ReportError
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import parse, verify
+from hwq.sim.cells import Unsupported
 from hwq.sim.compare import Comparison, compare
+from hwq.sim.netlist import MappedNetlist
+from hwq.sim.planes import ONES, Plane, lut, pack, unpack
 from hwq.sim.reference import evaluate
-
-Plane = npt.NDArray[np.uint64]
-_ONES = np.uint64(0xFFFFFFFFFFFFFFFF)
+from hwq.sim.rtlsim import NETLIST
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,12 @@ class RoutedNetlist:
         planes: dict[int | str, Plane] = {}
         depth: dict[int | str, int | None] = {}
         words = -(-rows // 64)
-        planes["0"], planes["1"] = np.zeros(words, np.uint64), np.full(words, _ONES)
+        planes["0"], planes["1"] = np.zeros(words, np.uint64), np.full(words, ONES)
         depth["0"] = depth["1"] = None
         for e, column in zip(ports.inputs, np.asarray(inputs).T, strict=True):
             for bit in range(e.width):
                 net = self.x[e.offset + bit]
-                planes[net], depth[net] = _pack(column, bit, words), 0
+                planes[net], depth[net] = pack(column, bit, words), 0
         for cell in self.cells:
             self._step(cell, planes, depth, words)
         for e in ports.outputs:
@@ -126,14 +128,13 @@ class RoutedNetlist:
             planes[net], depth[net] = results[port], at
 
     def _element(self, e: Element, planes: Mapping[int | str, Plane], rows: int) -> npt.NDArray[np.int64]:
-        value = np.zeros(rows, np.int64)
-        for bit in range(e.width):
-            plane = planes.get(self.y[e.offset + bit])
-            if plane is None:
+        def plane(bit: int) -> Plane:
+            found = planes.get(self.y[e.offset + bit])
+            if found is None:
                 raise ReportError(self.path, f"bit {bit} of element {e.index} of {e.node} has no driver")
-            ones = np.unpackbits(plane.view(np.uint8), bitorder="little")[:rows].astype(np.int64)
-            value += ones * (-(1 << bit) if e.signed and bit == e.width - 1 else 1 << bit)
-        return value
+            return found
+
+        return unpack(plane, e.width, e.signed, rows)
 
 
 def compare_routed(folder: Path, latency: int, inputs: IntArray) -> Comparison:
@@ -146,6 +147,16 @@ def compare_routed(folder: Path, latency: int, inputs: IntArray) -> Comparison:
     netlist = RoutedNetlist.read(folder / "nextpnr" / "netlist.json", folder / "yosys" / "netlist.json")
     found = netlist.evaluate(ports_of(graph), inputs, latency)
     return compare(graph, "reference", evaluate(graph, inputs), "routed", found)
+
+
+def compare_mapped(folder: Path, latency: int, inputs: IntArray) -> Comparison | None:
+    """As `compare_routed`, the mapped netlist; None where it has to be simulated clock by clock."""
+    graph = verify(parse((folder / "graph.hwq").read_text()))
+    try:
+        found = MappedNetlist.read(folder / NETLIST, TOP).evaluate(ports_of(graph), inputs, latency)
+    except Unsupported:
+        return None
+    return compare(graph, "reference", evaluate(graph, inputs), "netlist", found)
 
 
 def random_inputs(folder: Path, rows: int = 2000) -> npt.NDArray[np.int64]:
@@ -181,13 +192,6 @@ def _only(nets: Mapping[str, int | str], ports: tuple[str, ...]) -> dict[str, in
     return {port: net for port, net in nets.items() if port in ports}
 
 
-def _pack(column: IntArray, bit: int, words: int) -> Plane:
-    """Bit `bit` of every row, 64 rows a word."""
-    bits = np.zeros(words * 64, np.uint8)
-    bits[: len(column)] = (np.asarray(column, np.int64) >> bit) & 1
-    return np.packbits(bits, bitorder="little").view(np.uint64)
-
-
 def _register(path: Path, cell: _Cell, values: Mapping[str, Plane], words: int) -> Plane:
     """The data input, or the reset value where the synchronous reset is high."""
     wanted = {"CLKMUX": "CLK", "LSRMUX": "LSR"}
@@ -206,38 +210,25 @@ def _register(path: Path, cell: _Cell, values: Mapping[str, Plane], words: int) 
 
 def _combine(path: Path, cell: _Cell, values: Mapping[str, Plane], words: int) -> dict[str, Plane]:
     """F, the carry and the wide multiplexer of a LUT."""
-    high, low = np.full(words, _ONES), np.zeros(words, np.uint64)
+    high, low = np.full(words, ONES), np.zeros(words, np.uint64)
     table = int(cell.parameters.get("INITVAL", "0"), 2)
     a, b, c, d = (values.get(port, high) for port in "ABCD")
-    lut = _lut(table, (a, b, c, d), low, high)
+    whole = lut(table, (a, b, c, d), low, high)
     mode = cell.parameters.get("MODE", "LOGIC")
     if mode == "CCU2":
         inject = cell.parameters.get("CCU2_INJECT1") == "YES"
         carry = values.get("FCI", low)
-        generate = low if inject else _lut(table & 15, (a, b), low, high)
-        return {"F": lut if inject else lut ^ carry, "FCO": (lut & carry) | (~lut & generate)}
+        generate = low if inject else lut(table & 15, (a, b), low, high)
+        return {"F": whole if inject else whole ^ carry, "FCO": (whole & carry) | (~whole & generate)}
     if mode != "LOGIC":
         raise ReportError(path, f"cell {cell.name} is in mode {mode}, which no pipeline of hwq uses")
-    results = {"F": lut}
+    results = {"F": whole}
     if "OFX" in cell.outputs:
         select = values.get("M", low)
         zero, one = (
-            (values.get("FXA", low), values.get("FXB", low)) if "FXA" in values or "FXB" in values else (lut, values.get("F1", low))
+            (values.get("FXA", low), values.get("FXB", low))
+            if "FXA" in values or "FXB" in values
+            else (whole, values.get("F1", low))
         )
         results["OFX"] = (select & one) | (~select & zero)
     return results
-
-
-def _lut(table: int, inputs: tuple[Plane, ...], low: Plane, high: Plane) -> Plane:
-    """A truth table of 2^n bits over n planes, the first input the lowest bit of the index."""
-    size = 1 << len(inputs)
-    if table == 0:
-        return low
-    if table == (1 << size) - 1:
-        return high
-    half = size // 2
-    zero, one = table & ((1 << half) - 1), table >> half
-    if zero == one:
-        return _lut(zero, inputs[:-1], low, high)
-    select, rest = inputs[-1], inputs[:-1]
-    return (select & _lut(one, rest, low, high)) | (~select & _lut(zero, rest, low, high))

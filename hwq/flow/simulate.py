@@ -8,9 +8,10 @@ from pathlib import Path
 from hwq.boards import load
 from hwq.codegen.build import Build
 from hwq.errors import UsageError
-from hwq.flow.design import Design, Io, code_digest, comparisons_of
+from hwq.flow.design import Design, Io, code_digest
+from hwq.flow.verdict import Verdict
+from hwq.measure.store import Store
 from hwq.rundir import RunDir
-from hwq.sim.compare import Comparison
 from hwq.sim.prove import Proof, prove
 from hwq.units import Period
 
@@ -22,20 +23,27 @@ def simulate(
     point: str = "best",
     clock: Period | None = None,
     io: Io = "parallel",
+    store_path: Path | str | None = None,
     tell: Callable[[str, str], None] | None = None,
-) -> list[tuple[str, list[Comparison]]]:
-    """[(point, comparisons)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the mapped netlist.
+) -> list[tuple[str, Verdict]]:
+    """[(point, verdict)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the netlists.
 
-    The netlist is there once Yosys has synthesised the point.
+    The mapped netlist is there once Yosys has synthesised the point. What was measured of a design whose evaluators disagree is taken out
+    of the store.
 
     Raises:
-        RunError, BoardError, ToolError.
+        RunError, BoardError, ToolError, StoreError.
     """
     out = []
+    say = tell or (lambda point, what: None)
     for design in _designs(run, board, point, clock, io):
-        if tell:
-            tell(design.point.id, "simulating")
-        out.append((design.point.id, comparisons_of(design.simulation(fresh=True))))
+        say(design.point.id, "simulating")
+        verdict = design.simulation(lambda text, p=design.point.id: say(p, text), fresh=True)  # type: ignore[misc]
+        out.append((design.point.id, verdict))
+        if verdict.mismatches:
+            gone = Store.open(store_path).void(str(design.summary()["plan"]))
+            if gone:
+                say(design.point.id, f"{gone} measurements of this design are void, and are taken out of the store")
     return out
 
 

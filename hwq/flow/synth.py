@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
-from hwq.errors import MismatchError, ReportError
-from hwq.flow.design import Design, Io, code_digest, comparisons_of, require_streamable
+from hwq.errors import MismatchError, ReportError, ToolError
+from hwq.flow.design import Design, Io, code_digest, require_streamable
 from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.preflight import Preflight
 from hwq.flow.readings import require_pass
+from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
@@ -39,7 +40,7 @@ class SynthResult:
     point: Point
     folder: Path
     measurements: tuple[Measurement, ...]
-    simulation: dict[str, Any]
+    simulation: Verdict
     files: tuple[Path, ...]
     reused: bool
 
@@ -131,7 +132,7 @@ class _Job:
 def _one(design: Design, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
     job.say(point, "generating")
-    summary = design.summary()
+    summary = design.summary(lambda text: job.say(point, text))
     known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
     found = [m for m in known if m is not None]
     if len(found) < len(known) or not known:
@@ -140,13 +141,13 @@ def _one(design: Design, job: _Job) -> SynthResult:
         if not job.force:
             job.preflight.check(point, forecast)
     job.say(point, "proving")
-    for comparison in comparisons_of(design.simulation(lambda text: job.say(point, text))):
-        if comparison.mismatches:
-            raise MismatchError(f"point {point}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
+    _require_equal(design, design.simulation(lambda text: job.say(point, text)))
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
+        verdict = design.compare_mapped(lambda text: job.say(point, text))
+        _require_equal(design, verdict)
         job.say(point, "done: measured before")
-        return SynthResult(design.point, design.folder, tuple(found), design.simulation(), _files(design, synthesiser), True)
+        return SynthResult(design.point, design.folder, tuple(found), verdict, _files(design, synthesiser), True)
     design.write_test_data(synthesiser)
     job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
@@ -157,26 +158,40 @@ def _one(design: Design, job: _Job) -> SynthResult:
         notice=lambda text: job.say(point, text),
         progress=lambda line: job.progress(point, line),
     )
-    prove_routed(design, records)
+    job.say(point, "proving the netlist")
+    verdict = prove_netlists(design, records, lambda text: job.say(point, text))
     measurements = _store_all(design, synthesiser, summary, records, job.store)
     job.say(point, "done")
-    return SynthResult(design.point, design.folder, measurements, design.simulation(), _files(design, synthesiser), False)
+    for warning in job.preflight.surprises(summary, measurements):
+        job.say(point, f"warning: {warning}")
+    return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
-def prove_routed(design: Design, records: Mapping[str, Record]) -> None:
-    """Evaluate the netlist that nextpnr routed, once, and note the comparison beside the others.
+def _require_equal(design: Design, verdict: Verdict) -> None:
+    for comparison in verdict.comparisons:
+        if comparison.mismatches:
+            raise MismatchError(
+                f"point {design.point.id}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}"
+            )
+
+
+def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
+    """Evaluate the netlists that the steps made, mapped and routed, before anything that was counted in them is believed.
 
     Raises:
-        MismatchError: it differs from the reference; the step runs again next time.
-        ReportError: a netlist that cannot be followed.
+        MismatchError: one differs from the reference; the step that made it runs again next time.
+        ReportError, ToolError: a netlist that cannot be read or followed; likewise.
     """
-    record = records.get("nextpnr-route")
-    if record is None or any(c.stage_b == "routed" for c in comparisons_of(design.simulation())):
-        return
-    comparison = design.compare_routed()
-    if comparison.mismatches:
-        record_path(design.folder, record.step).unlink(missing_ok=True)
-        raise MismatchError(f"point {design.point.id}: {comparison}", hint=f"please report it with {design.folder / 'graph.hwq'}")
+    made = {"netlist": "yosys-synth", "routed": "nextpnr-route"}
+    try:
+        verdict = design.compare_mapped(notice)
+        _require_equal(design, verdict)
+    except (MismatchError, ReportError, ToolError):
+        for step in made.values():
+            if step in records:
+                record_path(design.folder, step).unlink(missing_ok=True)
+        raise
+    return verdict
 
 
 def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
@@ -222,21 +237,33 @@ def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     measuring = [s for s in synthesiser.steps if s.measures]
     if measuring:
-        tool, stage = synthesiser.tool, measuring[-1].stage
-        link(
-            directory, board.name, synthesiser.kind, tool.name, tool.version, stage, period.ns, design.point.id, design.folder.name
-        )
+        tool, step = synthesiser.tool, measuring[-1]
+        link = Link(board.name, synthesiser.kind, tool.name, tool.version, step.stage, period.ns, _options(synthesiser, step))
+        add_link(directory, link, design.point.id, design.folder.name)
 
 
-def link(
-    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
-) -> None:
-    """As `write_link`, from plain values."""
-    wanted: dict[str, Any] = {"board": board, "kind": kind, "tool": tool, "version": version}
-    wanted |= {"stage": stage, "period_ns": period_ns}
-    meta = run.meta()
-    before = meta.get("synth", {})
-    folders = before.get("folders", {}) if all(before.get(key) == value for key, value in wanted.items()) else {}
-    folders = {**folders, point: folder}
-    if before != {**wanted, "folders": folders}:
-        run.save_meta({**meta, "synth": {**wanted, "folders": folders}})
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a run was synthesised with last: everything of a measurement's key that its plan does not say."""
+
+    board: str
+    kind: str
+    tool: str
+    version: str
+    stage: str
+    period_ns: float
+    options: str = ""
+
+
+def add_link(run: RunDir, link: Link, point: str, folder: str) -> None:
+    """Note the folder of a point in run.json, beside those of other points that were synthesised with the same.
+
+    Several processes may do so at once.
+    """
+
+    def change(meta: dict[str, Any]) -> dict[str, Any]:
+        before, wanted = meta.get("synth", {}), asdict(link)
+        same = all(before.get(key, "") == value for key, value in wanted.items())
+        return {**meta, "synth": {**wanted, "folders": {**(before.get("folders", {}) if same else {}), point: folder}}}
+
+    run.update(change)

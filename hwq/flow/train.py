@@ -12,6 +12,7 @@ from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
 from hwq.flow.prices import price_for, price_model
+from hwq.locks import one_writer
 from hwq.rundir import RunDir
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress, TrainSummary
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hwq.data import Dataset
 
 
+@one_writer(lambda out: out)
 def train(
     data: str,
     config: TrainConfig,

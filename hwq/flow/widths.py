@@ -24,7 +24,7 @@ def widths_of(run: Path) -> dict[str, list[Any]]:
     told = read_json(points[0].folder / "point.json").get("allocation") if points else None
     if told is None:
         raise RunError(f"{run} has no allocated widths", hint="give a run of hwq allocate")
-    graph = verify(parse(points[0].graph_path.read_text()))
+    graph = verify(parse(points[0].graph_text()))
     found: dict[str, list[Any]] = {}
     for name, (weights, reads) in told["chosen"]["bits"].items():
         signed = bool(graph[quantiser_of(graph, graph[name])].type.signed.any())

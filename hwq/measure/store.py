@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hwq.errors import StoreError
 from hwq.measure.database import Database, Session, at
 from hwq.measure.measurement import Key, Measurement
+from hwq.places import user_data
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def default_place() -> Path | str:
     chosen = os.environ.get("HWQ_STORE")
     if chosen:
         return chosen if "://" in chosen else Path(chosen)
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hwq" / "measurements.sqlite"
+    return user_data() / "measurements.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,15 @@ class Store:
         with self.database.transaction() as session:
             rows = session.rows(f"SELECT body FROM measurement WHERE {_SAME}", asdict(key))
         return self._row(key, rows[0][0]) if rows else None
+
+    def void(self, plan: str) -> int:
+        """Take out every measurement of the plan with this digest; how many there were."""
+        where, wanted = "WHERE plan = :plan", {"plan": plan}
+        with self.database.transaction(write=True) as session:
+            found = session.rows(f"SELECT count(*) FROM measurement {where}", wanted)[0][0]
+            session.rows(f"DELETE FROM provenance {where}", wanted)
+            session.rows(f"DELETE FROM measurement {where}", wanted)
+        return int(found)
 
     def artefacts(self, key: Key) -> dict[str, bytes]:
         """The reports and logs that the row with this key was read from, by name."""

@@ -30,6 +30,7 @@ class PointRow:
     slack_ns: float | None
     mismatches: int | None
     samples: int | None
+    rows_told: str | None  # how many rows, and which evaluators saw fewer
     chosen: bool
 
 
@@ -47,6 +48,7 @@ class RunReport:
     uniform8_ebops: float
     rows: tuple[PointRow, ...]
     cost_models: tuple[str, ...]
+    warnings: tuple[str, ...] = ()  # what is left out, since it is not of the files that are there
 
     @property
     def beyond(self) -> bool:

@@ -39,6 +39,8 @@ def render(report: RunReport, console: Console) -> None:
     chosen = report.chosen
     if chosen is not None:
         console.print(_chosen(report, chosen))
+    for line in report.warnings:
+        console.print(Text(f"warning: {line}", style="yellow"))
     for line in report.cost_models:
         console.print(Text(f"cost model: {line}"))
     if report.beyond:
@@ -84,5 +86,5 @@ def _chosen(report: RunReport, row: PointRow) -> Table:
     uniform = report.uniform8_ebops
     ratio = f"{row.ebops / uniform:.1%} of uniform 8 bit" if uniform > 0 else ""  # false for NaN too
     table.add_row("EBOPs", ratio, count(row.ebops))
-    table.add_row("mismatches" if row.samples is None else f"mismatches in {count(row.samples)} rows", "", count(row.mismatches))
+    table.add_row("mismatches" if row.rows_told is None else f"mismatches in {row.rows_told}", "", count(row.mismatches))
     return table

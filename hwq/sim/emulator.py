@@ -23,9 +23,9 @@ from hwq.errors import DataError, ToolError
 from hwq.fixed import to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Circuit, Graph
+from hwq.places import is_own, libraries
 from hwq.sim.compare import output_types
 from hwq.sim.reference import quantize_inputs
-from hwq.tools.find import cache_root
 from hwq.tools.gxx import compile_library, find_gxx
 
 # -O1 and not more: straight-line code of vectors leaves the rest little to find and doubles the build time; the loops around it ask
@@ -138,9 +138,9 @@ def _library(native: Native) -> ctypes.CDLL:
     key = hashlib.sha256("\0".join((*FLAGS, *gxx.argv, gxx.version, _processor())).encode())
     for name in sorted(native.files):
         key.update(f"\0{name}\0{native.files[name]}".encode())
-    folder = _folder()
+    folder = libraries("emulator")
     path = folder / f"{key.hexdigest()[:32]}.so"
-    if path.is_file():
+    if is_own(path):
         with suppress(OSError):  # damaged: built again below
             library = ctypes.CDLL(str(path))
             os.utime(path)
@@ -150,24 +150,13 @@ def _library(native: Native) -> ctypes.CDLL:
         for name, content in native.files.items():
             (build / name).write_text(content)
         compile_library(native.sources, path.name, cwd=build, flags=FLAGS, log=build / "build.log")
+        (build / path.name).chmod(0o700)
         (build / path.name).replace(path)
     _forget_old(folder)
     try:
         return ctypes.CDLL(str(path))
     except OSError as error:
         raise ToolError(f"the emulator {path} was built and cannot be loaded: {error}", hint="hwq doctor checks g++") from error
-
-
-def _folder() -> Path:
-    """The cache, or a folder of the system's where that cannot be written."""
-    folder = cache_root() / "emulator"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder
-    except OSError:
-        pass
-    return Path(tempfile.mkdtemp(prefix="hwq-emulator-"))
 
 
 def _forget_old(folder: Path) -> None:

@@ -40,7 +40,9 @@ def rtlsim(
     return _cxxrtl("rtl", "sim/cxxrtl.ys", [], build, folder, inputs, notice)
 
 
-def mapped(build: Build, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None) -> npt.NDArray[np.int64]:
+def mapped(
+    build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None
+) -> npt.NDArray[np.int64]:
     """Outputs (rows, elements) of the netlist that Yosys mapped to the part's cells in `folder`, with Yosys' models of those cells.
 
     Raises:

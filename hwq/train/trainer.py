@@ -15,7 +15,8 @@ from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
 from hwq.ir import Graph, parse
-from hwq.rundir import RunDir, best, read_json, write_npz
+from hwq.locks import LOCKS
+from hwq.rundir import RunDir, best, read_json, sha256_of, write_npz
 from hwq.train import checkpoint, convert, freeze, models
 from hwq.train.backend import fresh, keras
 from hwq.train.config import PRICES, TrainConfig
@@ -64,11 +65,12 @@ def train(
         if hardening.is_file():
             meta["hardening"] = read_json(hardening)
         if config.budget:
-            kept = [budgeted(parse(p.graph_path.read_text()), config, lut) for p in directory.points()]
+            kept = [budgeted(parse(p.graph_text()), config, lut) for p in directory.points()]
             meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
         meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
         meta["state"], meta["seconds"] = "trained", time.monotonic() - started
-        directory.save_meta(meta)
+        done = meta
+        directory.update(lambda now: {**now, **done})
     points = directory.points()
     if not points:
         raise TrainingError("training kept no point", hint="a lower --beta-end, or more epochs")
@@ -121,15 +123,18 @@ def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None
 
 
 def _begun(path: Path) -> bool:
-    """Whether this is what a call killed at its very beginning leaves: the vectors, or a temporary file, without run.json."""
-    return path.name == "vectors.npz" or (path.name.startswith((".vectors.npz.", ".run.json.")) and path.suffix == ".part")
+    """Whether this is what a call killed at its very beginning leaves: the vectors, a lock or a temporary file, without run.json."""
+    return path.name in ("vectors.npz", *LOCKS) or (
+        path.name.startswith((".vectors.npz.", ".run.json.")) and path.suffix == ".part"
+    )
 
 
 def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     directory = RunDir(run)
     _write_vectors(dataset, config, directory)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    directory.save_meta({"state": "training", "config": config.to_json(), "dataset": dataset.told, "versions": versions})
+    meta = {"state": "training", "config": config.to_json(), "dataset": dataset.told, "versions": versions}
+    directory.save_meta({**meta, "digests": {"vectors.npz": sha256_of(directory.vectors_path)}})
     return directory
 
 

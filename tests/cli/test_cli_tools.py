@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from fake_runs import fake, make_run, prove, put, stat_json
+from fake_runs import fake, make_run, prove, real
 
 from hwq.cli import cli
 from hwq.errors import HwqError, UsageError
+from hwq.reports.yosys import read_stat
 
-YOSYS = put("yosys/stat.json", stat_json()) + put("yosys/netlist.v", "module") + put("yosys/netlist.json", "{}")
+YOSYS = real("yosys")
 
 
 def hwq(*arguments: Any) -> Result:
@@ -45,14 +46,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_synth_says_what_it_expects_and_found(run: Path) -> None:
     done = hwq("synth", run, "--board", "zcu104", "--tool", "yosys", "--point", "all")
     assert done.exit_code == 0 and "expecting" in done.stderr and "LUT ± " in done.stderr
-    assert (
-        done.stdout.startswith("tool: yosys 0.70 (as asked), stage synth, board zcu104\n")
-        and done.stdout.count("300 LUT, 90 FF") == 2
-    )
+    assert done.stdout.startswith("tool: yosys 0.70 (as asked), stage synth, board zcu104\n")
+    luts = [read_stat(path).lut for path in sorted(run.glob("synth/*/yosys/stat.json"))]
+    assert all(f"{lut:g} LUT" in done.stdout for lut in luts) and done.stdout.count("0 mismatches in 40 rows") == 2
     again = hwq("synth", run, "--board", "zcu104", "--tool", "yosys", "--json")
     result = json.loads(again.stdout)["results"][0]
     assert (
-        result["reused"] and result["measurement"]["resources"]["lut"] == 300 and result["measurements"][0] == result["measurement"]
+        result["reused"]
+        and result["measurement"]["resources"]["lut"] in luts
+        and result["measurements"][0] == result["measurement"]
     )
     assert "expecting" not in again.stderr
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fake_runs import fake, put, stat_json
+from fake_runs import fake, real
 
 from hwq import boards
 from hwq.errors import ToolError
@@ -13,18 +13,12 @@ from hwq.flow.calibrate import calibrate
 from hwq.flow.models import find_models, libraries, own_models
 from hwq.measure.store import Store
 
-# LUTs in proportion to the adders of the Verilog, so that there is something to fit
-COUNT = "n=$(grep -c ' + \\| - ' rtl/hwq_top.v); n=$((n * 8 + 20))\n"
-STAT = stat_json().replace("300", "NUMBER").replace("390", "TOTAL")
-
 
 @pytest.fixture
 def yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Yosys that notes its starts."""
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
-    body = COUNT + put("yosys/stat.json", STAT) + put("yosys/netlist.v", "module")
-    body += 'sed -i "s/NUMBER/$n/g; s/TOTAL/$((n + 90))/g" yosys/stat.json\n'
-    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", body)))
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", real("yosys"))))
     return tmp_path / "starts"
 
 

@@ -20,7 +20,7 @@ from hwq.flow.report import gather
 from hwq.flow.simulate import simulate
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
-from hwq.rundir import RunDir
+from hwq.rundir import RunDir, write_point
 
 TRAIN = ["train", "digits", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
 TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]
@@ -60,7 +60,7 @@ def test_all_evaluators_agree(measured: tuple[Path, Path]) -> None:
     run, _ = measured
     for path in run.glob("synth/*/sim.json"):
         names = [(c["stage_a"], c["stage_b"], c["samples"], c["mismatches"]) for c in json.loads(path.read_text())["comparisons"]]
-        assert names == [("reference", other, 10_360, 0) for other in ("keras", "emulator", "csim", "rtl")]
+        assert names == [("reference", other, 10_360, 0) for other in ("keras", "emulator", "csim", "rtl", "netlist")]
 
 
 def test_a_second_synth_starts_no_tool(measured: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,20 +100,23 @@ def test_report_predicts_without_the_point_itself(measured: tuple[Path, Path]) -
 
 
 def test_sim_names_the_first_difference(measured: tuple[Path, Path], tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    shutil.copytree(measured[0], run, ignore=shutil.ignore_patterns("synth"))
+    """And what was measured of such a design is void."""
+    run, store = tmp_path / "run", tmp_path / "s.sqlite"
+    shutil.copytree(measured[0], run)
+    shutil.copy(measured[1], store)
     point = RunDir(run).select("best")[0]
-    with np.load(point.keras_path) as stored:
-        logits = stored["logits"].copy()
+    logits = point.logits().copy()
     logits[17, 3] += 1.0
-    np.savez_compressed(point.keras_path, logits=logits)
-    (_, comparisons), *_ = simulate(run)
-    assert [c.mismatches for c in comparisons] == [1, 0, 0, 0]
-    first = comparisons[0].first
+    write_point(point.folder, point.graph_text(), logits, point.record)
+    known = len(Store.open(store).find())
+    (_, verdict), *_ = simulate(run, store_path=store)
+    assert [(c.stage_b, c.mismatches) for c in verdict.comparisons if c.mismatches] == [("keras", 1)]
+    assert len(Store.open(store).find()) == known - 1
+    first = verdict.comparisons[0].first
     assert first is not None and (first.sample, first.element) == (17, 3) and first.b - first.a >= 1
     with pytest.raises(MismatchError, match="sample 17"):
-        synth(run, "xcvu9p", store_path=tmp_path / "s.sqlite")
-    assert Store.open(tmp_path / "s.sqlite").find() == []
+        synth(run, "xcvu9p", store_path=tmp_path / "new.sqlite")
+    assert Store.open(tmp_path / "new.sqlite").find() == []
 
 
 def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> None:

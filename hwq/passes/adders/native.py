@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.passes.adders.problem import Problem, Solution, Weights
+from hwq.places import is_own, libraries
 from hwq.resources import directory
 
 _FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC")
@@ -37,10 +38,6 @@ class _Problem(ctypes.Structure):
     )
 
 
-def _cache_folder() -> Path:
-    return Path(os.environ.get("HWQ_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq")
-
-
 @cache
 def library() -> ctypes.CDLL | None:
     """The compiled search, or None where it cannot be had. HWQ_GXX names another compiler; "none" asks for Python."""
@@ -50,8 +47,8 @@ def library() -> ctypes.CDLL | None:
     source = directory("hls_templates") / "native" / "adders.cpp"
     try:
         key = hashlib.sha256(source.read_bytes() + "\0".join((compiler, *_FLAGS)).encode()).hexdigest()[:16]
-        path = _cache_folder() / "native" / f"adders-{key}.so"
-        if not path.is_file():
+        path = libraries("native") / f"adders-{key}.so"
+        if not is_own(path):
             _compile(compiler, source, path)
         loaded = ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError) as error:
@@ -64,7 +61,6 @@ def library() -> ctypes.CDLL | None:
 
 def _compile(compiler: str, source: Path, path: Path) -> None:
     """Compile beside the target and rename, so that two processes at once do not see half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         fresh = Path(folder) / path.name
         subprocess.run(
@@ -74,6 +70,7 @@ def _compile(compiler: str, source: Path, path: Path) -> None:
             stdin=subprocess.DEVNULL,
             timeout=_COMPILE_LIMIT_S,
         )
+        fresh.chmod(0o700)
         fresh.replace(path)
 
 

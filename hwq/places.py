@@ -1,0 +1,52 @@
+"""Where hwq keeps what belongs to no run: the one place that knows the cache and the user's data folder, and whom they may belong to.
+
+What comes with hwq itself is in `hwq.resources`; the measurement store has its own variable (`hwq.measure.store`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+
+def cache() -> Path:
+    """$HWQ_CACHE, else `hwq` in the user's cache folder: downloads, compiled libraries, work of tools. Anything in it may be deleted."""
+    chosen = os.environ.get("HWQ_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hwq"
+
+
+def user_data() -> Path:
+    """`hwq` in the user's data folder: measurements and cost models."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "hwq"
+
+
+def libraries(name: str) -> Path:
+    """A folder for compiled code that this process loads: `name` in the cache, where nobody else can write it, else a temporary one.
+
+    Code that another user could have put there must not run, so that owner and mode of the folder are checked, and those of each file
+    by `is_own`.
+    """
+    folder = cache() / name
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(0o700)
+        if is_own(folder) and os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix=f"hwq-{name}-"))
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file or folder belongs to this user or to root, and nobody else may write it; False where it is not there or a link."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return (
+        found.st_uid in (os.getuid(), 0) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
+    )
