@@ -46,6 +46,15 @@ _COMPILE = re.compile(
     r"|COSIM(?: 212)?-\d+|Synth 8-\d+|VRFC 10-\d+|XSIM 43-\d+|HLS 200-627)\]|syntax error|compil(?:e|ation) error",
     re.IGNORECASE,
 )
+# The bench ran and said no, or could not find its data: what was to be tested compiled well.
+_BENCH = re.compile(
+    r"\bC TB (?:simulation|testing|post[ -]check(?:ing)?)\b.*\bfail|'csim_design' failed: (?:nonzero return|.*\breturn value)"
+    r"|\bTestbench.*\bfailed\b|\[COSIM 212-(?:359|361|362)\]",
+    re.IGNORECASE,
+)
+# export_design of an HLS up to 2021.2 names its IP after the date, YYMMDDhhmm, which passes 2^31 in 2022
+_OVERFLOW = re.compile(r"^.*(?:'2[2-9]\d{8}' is an invalid argument|core_revision 2[2-9]\d{8}\b).*$", re.MULTILINE)
+DATE_REMEDY = "give export_design a version (-version 1.0.0), or install AMD's patch: AR 76960"
 _COSIM_FAIL = re.compile(r"co-simulation finished: FAIL", re.IGNORECASE)
 # Ends that no ERROR line announces.
 # Each with words one of which is there, in lower case, where the expression can match: most logs have none, and a word is found quickly.
@@ -87,7 +96,8 @@ _END = re.compile(
     r"|\[v\+\+ 60-\d+\]|empty uuid|^End of script|Time spent:|Program finished normally|invoked from within|^={10,}$|Info: Program"
 )
 _BANNER = re.compile(
-    r"^(?:[#*]+ )?(Vivado\(TM\) HLS|Vitis HLS|Vivado|v\+\+|Vitis v\+\+)(?: - .*| Compiler.*)? v(\d{4}\.\d+(?:\.\d+)?)", re.MULTILINE
+    r"^(?:[#*]+ )?(Vivado\(TM\) HLS|Vitis HLS|Vivado|vitis-run|v\+\+|Vitis v\+\+)(?: - .*| Compiler.*)? v(\d{4}\.\d+(?:\.\d+)?)",
+    re.MULTILINE,
 )
 _PATH = re.compile(r"\bRunning '?[^'\n]*?(?:Vitis_HLS|Vivado_HLS|Vivado|Vitis)[/\\](\d{4}\.\d+(?:\.\d+)?)[/\\]")
 _DEVICE = re.compile(r"[Ss]etting target device to '([^']+)'|synth_design\b.* -part (\S+)")
@@ -131,6 +141,9 @@ def outcome(text: str) -> Outcome:
 def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     """Status and the line behind it, for the `errors` that are no harmless ones."""
     bare, refused = _bare(text), _NO_LICENCE.search(text)
+    if errors and (overflow := _OVERFLOW.search(text)):
+        what = overflow[0].strip().strip('"')
+        return Status.DATE_OVERFLOW, f"{what} (the date overflow of export_design since 2022, AMD AR 76960: {DATE_REMEDY})"
     if errors:
         line, status = next(
             ((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], _last_resort(errors))
@@ -170,6 +183,8 @@ def classify(line: str) -> Status | None:
     for status, pattern in _BY_TEXT:
         if pattern.search(line):
             return status
+    if _BENCH.search(line):
+        return Status.TEST_BENCH_FAILED
     if _COSIM_FAIL.search(line):
         return Status.FAILED
     if _FOLLOWS.search(line) and "ompil" not in line and "ynthesizab" not in line:

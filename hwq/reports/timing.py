@@ -136,12 +136,13 @@ def _rows(source: Source, lines: Sequence[str], start: int, end: int) -> list[di
         if not lines[i].strip():
             break
         values: dict[str, float | None] = {}
-        left = spans[first][0]
-        if first and lines[i][max(left - 1, 0) : left].strip():
-            raise source.error("a row of the table of slacks does not fit its columns", i + 1)
+        edge = spans[first - 1][1] if first else 0  # a value may begin before its rule, as -100.000 does, but not in a name
         for name, (a, b) in zip(names[first:], spans[first:], strict=True):
             cut = lines[i].rfind(" ", 0, a) + 1 if lines[i][a : a + 1].strip() else a
+            if cut < edge or lines[i][b : b + 1].strip():
+                raise source.error("a row of the table of slacks does not fit its columns", i + 1)
             values[name] = source.convert(name, lines[i][cut:b], number, i + 1)
+            edge = b
         found.append(values)
     return found
 
