@@ -32,8 +32,11 @@ class Stage:
 
     @property
     def states(self) -> frozenset[str]:
-        """What the design may be called in the reports of this stage: by its last command, and no other."""
-        return frozenset(self.commands[-1].states)
+        """What the design may be called in the reports of this stage: what one of its own commands made of it.
+
+        Not only the last: whether a command that found nothing to do leaves the name as it was differs between versions.
+        """
+        return frozenset(state for command in self.commands for state in command.states)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ def plan(
     for p in directory.select(point):
         design = Design(directory, p, board, period, code, style, io)
         summary = design.summary()
-        design.write_test_data(synthesiser)
+        design.write_test_data()
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])
         script = f"./run.sh {synthesiser.kind} {synthesiser.stage}"
         commands = tuple(command(synthesiser, step) for step in synthesiser.steps)

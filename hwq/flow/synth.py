@@ -147,7 +147,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         job.say(point, "done: measured before")
         return SynthResult(design.point, design.folder, tuple(found), design.simulation(), _files(design, synthesiser), True)
-    design.write_test_data(synthesiser)
+    design.write_test_data()
     job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,

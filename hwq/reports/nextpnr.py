@@ -87,10 +87,16 @@ def read_nextpnr(source: Source, content: dict[str, Any]) -> Report:
         wns_ns=None if period is None or target is None else round(target - period, 6),
         timing_met=met,
         status=Status.TIMING_MISSED if late else Status.OK,
-        reason=f"{slowest[0]:.2f} MHz of {slowest[1]:.2f} MHz" if late and slowest else None,
+        reason=_reason(slowest, late=late),
         state="Routed",
         **values,
     )
+
+
+def _reason(slowest: tuple[float, float] | None, *, late: bool) -> str | None:
+    if slowest is None:
+        return "no path between registers: the report says nothing about how fast the design is"
+    return f"{slowest[0]:.2f} MHz of {slowest[1]:.2f} MHz" if late else None
 
 
 def _used(source: Source, name: str, cell: object) -> int:

@@ -201,14 +201,14 @@ CSYNTH = "mkdir -p {0}/syn/report; echo '<profile/>' > {0}/syn/report/csynth.xml
     [
         ("vitis", "csynth", {"vivado_hls": "Vivado(TM) HLS v2019.2"}, ["-f hls/csynth.tcl"]),
         ("vitis", "csynth", {"vitis-run": "v2025.1"}, ["--mode hls --tcl hls/csynth.tcl"]),
-        ("v++", "csynth", {"v++": "v++ v2024.2"}, ["-c --mode hls --config hls/hls_config.cfg --work_dir hls_work"]),
+        ("v++", "csynth", {"v++": "v++ v2024.2"}, ["-c --mode hls --config hls_config.cfg --work_dir hls_work"]),
         (
             "v++",
             "route",
             {"v++": "v++ v2024.2", "vitis-run": "v2024.2"},
             [
-                "-c --mode hls --config hls/hls_config.cfg --work_dir hls_work",
-                "--mode hls --impl --config hls/hls_impl_config.cfg --work_dir hls_work",
+                "-c --mode hls --config hls_config.cfg --work_dir hls_work",
+                "--mode hls --impl --config hls_impl_config.cfg --work_dir hls_work",
             ],
         ),
         (
