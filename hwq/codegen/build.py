@@ -9,6 +9,7 @@ from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
 from hwq.codegen.cpp_adders import adders_file
 from hwq.codegen.harness import harness_files
+from hwq.codegen.names import require_name
 from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.scripts import script_files
@@ -54,7 +55,9 @@ def build(
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
+        UsageError: `top` is a word of one of the languages.
     """
+    require_name(top)
     period = period or board.default_clock
     optimised = optimise(graph)
     ports = ports_of(optimised)
