@@ -28,7 +28,9 @@ def launcher(folder: Path, program: str, version: str) -> Path:
     (folder / "cache").mkdir(exist_ok=True)
     path = folder / program
     environment = f"PYTHONPATH='{TESTS}' STUB_CACHE=\"${{STUB_CACHE:-{folder / 'cache'}}}\" STUB_AP_TYPES='{ap_types()}'"
-    path.write_text(f'#!/bin/sh\n{environment} exec {sys.executable} -m stubs {program} {version} "$@"\n')
+    path.write_text(
+        f'#!/bin/sh\necho "$@" >> "{folder}/starts"\n{environment} exec {sys.executable} -m stubs {program} {version} "$@"\n'
+    )
     path.chmod(0o755)
     return path
 

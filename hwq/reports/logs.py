@@ -14,7 +14,7 @@ _CODE = re.compile(r"\[([A-Za-z_+]+)[ -](\d+(?:-\d+)?|[A-Z]+-\d+)\]")
 _HARMLESS = re.compile(r"\[(?:HLS|v\+\+) 200-642\].*maximum_size|\[(?:HLS|v\+\+) 200-101\] config_array_partition\b")
 # A consequence of an error above it, not a cause.
 _FOLLOWS = re.compile(
-    r"\[(?:Common 17-(?:39|69|70)|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]|command 'ap_source'"
+    r"\[(?:Common 17-(?:39|69|70)|IMPL 213-28|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]|command 'ap_source'"
 )
 _BY_CODE: tuple[tuple[Status, frozenset[str]], ...] = (
     (Status.LICENCE, frozenset({"Common 17-345", "Common 17-348"})),
@@ -34,7 +34,7 @@ _BY_TEXT: tuple[tuple[Status, re.Pattern[str]], ...] = tuple(
         ),
         (Status.UNROLL_STOPPED, r"\bstop unrolling loop\b"),
         (Status.OVER_UTILISED, r"\bover-?\s?utili[sz]ed\b|\brequires more\b.*\bavailable\b"),
-        (Status.OVER_UTILISED, r"\bunable to place\b|\bno .{0,20}bels? (?:remain|left)"),
+        (Status.OVER_UTILISED, r"\bunable to place\b|\bcould not place all\b|\bno .{0,20}bels? (?:remain|left)"),
         (Status.OUT_OF_MEMORY, r"\bout of memory\b|\bbad_alloc\b|\bcannot allocate memory\b|\bmemory exhausted\b"),
         (Status.TIMED_OUT, r"\btimed out\b|\btime limit\b.{0,20}\bexceeded\b"),
         (Status.TIMING_MISSED, r"\bfailed to meet (?:the )?timing\b|\bdid not meet timing\b|\bmax frequency\b"),

@@ -22,7 +22,7 @@ class Hls:
 
     def commands(self) -> dict[str, Command]:
         names = "open_project close_project open_solution close_solution set_top add_files set_part create_clock "
-        names += "set_clock_uncertainty csim_design csynth_design cosim_design export_design"
+        names += "set_clock_uncertainty csim_design csynth_design cosim_design export_design config_array_partition"
         if version_numbers(self.version) >= (2024, 1):
             names += " open_component close_component"
         return {name: getattr(self, name) for name in names.split()}
@@ -114,6 +114,13 @@ class Hls:
         (value,) = parse("set_clock_uncertainty", words, code=CODE).rest[:1]
         self._solution().uncertainty = float(value.removesuffix("%"))
         return self._save()
+
+    def config_array_partition(self, *words: str) -> str:
+        """Vitis HLS dropped -maximum_size: it says so as an error, and goes on."""
+        parse("config_array_partition", words, "", "-maximum_size -complete_threshold", CODE)
+        if version_numbers(self.version) >= (2020, 2) and "-maximum_size" in words:
+            say("ERROR: [HLS 200-642] The 'config_array_partition -maximum_size' command is not supported.")
+        return ""
 
     def csim_design(self, *words: str) -> str:
         parse("csim_design", words, "-clean -O -setup -profile", "-ldflags -argv -mflags", CODE)

@@ -11,13 +11,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fake_runs import make_run, prove
 from vendor_tools import install, launcher, require_tcl
 
+from hwq import boards
+from hwq.codegen.stream import build_stream
 from hwq.errors import ReportError, ToolError
+from hwq.fixed import TypeArray
 from hwq.flow.planning import plan
 from hwq.flow.synth import synth
+from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports import Status, parse
 
 SLOW = pytest.mark.slow
@@ -251,6 +256,29 @@ def test_a_design_too_large_is_named(made: Path, tmp_path: Path, monkeypatch: py
     with pytest.raises((ToolError, ReportError), match="over-utilised"):
         synth(run, "pynq-z2", tool="vivado", stage="place", store_path=tmp_path / "s.sqlite")
     assert parse(design.folder / "vivado/place.log").status is Status.OVER_UTILISED
+
+
+def test_a_stream_goes_the_same_way(tmp_path: Path) -> None:
+    """Its ports are timed, and its pragmas are those that every generation takes."""
+    folder = tmp_path / "plan"
+    build_stream(streamed(), boards.load(BOARD)).plan.write(folder)
+    start(launcher(tmp_path, "vivado", "2018.3"), "-mode", "batch", "-source", folder / "vivado/synth.tcl")
+    report = folder / "vivado/synth_timing.rpt"
+    assert parse(report).timing_met and "no_input_delay (0)" in report.read_text() and "no_output_delay (0)" in report.read_text()
+    hls = launcher(tmp_path, "vivado_hls", "2020.1")
+    start(hls, "-f", folder / "hls/csynth.tcl")
+    edit("hls/hwq_top.cpp", "INTERFACE axis", "INTERFACE mode=axis")(folder)
+    done = subprocess.run([hls, "-f", folder / "hls/csynth.tcl"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode and "mode=axis" in done.stdout
+
+
+def streamed() -> Graph:
+    kernel = Constant(np.ones((2, 2, 1, 1), np.int64), TypeArray.of(0, np.full((2, 2, 1, 1), 1), 0))
+    bias = Constant(np.ones(1, np.int64), TypeArray.of(0, [1], 0))
+    attrs = {"kernel": kernel, "bias": bias, "pads": (0, 0, 0, 0), "groups": 1, "strides": (1, 1), "dilation": (1, 1)}
+    image = make_node("image", "input", type=TypeArray.of(0, np.full((4, 4, 1), 2), 1))
+    conv = make_node("conv", "conv2d", [image], attrs=attrs, source="conv")
+    return verify(Graph((image, conv), ("image",), ("conv",)))
 
 
 def test_ports_without_delays_are_told(folder: Path, tmp_path: Path) -> None:
