@@ -14,7 +14,8 @@ _CODE = re.compile(r"\[([A-Za-z_+]+)[ -](\d+(?:-\d+)?|[A-Z]+-\d+)\]")
 _HARMLESS = re.compile(r"\[(?:HLS|v\+\+) 200-642\].*maximum_size|\[(?:HLS|v\+\+) 200-101\] config_array_partition\b")
 # A consequence of an error above it, not a cause.
 _FOLLOWS = re.compile(
-    r"\[(?:IMPL 213-28|Common 17-(?:39|69|70)|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]|command 'ap_source'"
+    r"\[(?:IMPL 213-28|Common 17-(?:39|69|70)|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]"
+    r"|command 'ap_source'"
 )
 _BY_CODE: tuple[tuple[Status, frozenset[str]], ...] = (
     (Status.LICENCE, frozenset({"Common 17-345", "Common 17-348"})),
