@@ -43,7 +43,7 @@ FAMILIES = (
     ),
     # a carry cell of ECP5 and MachXO2 is counted as two TRELLIS_COMB; the write port of a LUT RAM takes the LUTs of its slice
     Family(
-        "ECP5",
+        "ECP5 and MachXO2",
         "TRELLIS_COMB",
         {"TRELLIS_COMB": 1, "TRELLIS_RAMW": 2},
         ("TRELLIS_FF",),

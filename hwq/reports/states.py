@@ -22,6 +22,7 @@ _WORDS = {
     "optimized": State.OPTIMISED,
     "placed": State.PLACED,
     "fully placed": State.PLACED,
+    "physopt": State.PLACED,
     "physopt postplace": State.PLACED,  # phys_opt_design moves and copies cells; the design stays placed
     "routed": State.ROUTED,
     "fully routed": State.ROUTED,

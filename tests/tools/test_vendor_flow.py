@@ -260,6 +260,7 @@ def test_a_design_too_large_is_named(made: Path, tmp_path: Path, monkeypatch: py
 
 def test_a_stream_goes_the_same_way(tmp_path: Path) -> None:
     """Its ports are timed, and its pragmas are those that every generation takes."""
+    require_tcl()
     folder = tmp_path / "plan"
     build_stream(streamed(), boards.load(BOARD)).plan.write(folder)
     start(launcher(tmp_path, "vivado", "2018.3"), "-mode", "batch", "-source", folder / "vivado/synth.tcl")
