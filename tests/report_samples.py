@@ -516,3 +516,80 @@ LOG_END = (
 def log(*lines: str, end: str = LOG_END) -> str:
     """A log of Vitis HLS with `lines` in its middle."""
     return LOG_HEAD + "".join(f"{line}\n" for line in lines) + end
+
+
+# `stat` of Yosys as text: 0.23, and 0.70
+STAT_OLD = """
+4. Printing statistics.
+
+=== sub ===
+
+   Number of wires:                  5
+   Number of cells:                 12
+     CARRY4                          2
+     FDRE                            8
+     LUT3                            2
+
+=== top ===
+
+   Number of wires:                  5
+   Number of cells:                  3
+     LUT2                            1
+     sub                             2
+
+=== design hierarchy ===
+
+   top                               1
+     sub                             2
+
+   Number of wires:                 47
+   Number of cells:                 25
+     CARRY4                          4
+     FDRE                           16
+     LUT2                            1
+     LUT3                            4
+
+"""
+STAT_NEW = """
+3. Printing statistics.
+
+=== sub ===
+
+        +----------Local Count, excluding submodules.
+        |
+       21 wires
+       12 cells
+        2   CARRY4
+        8   FDRE
+        2   LUT3
+
+=== top ===
+
+        +----------Local Count, excluding submodules.
+        |
+        5 wires
+        1 cells
+        1   LUT2
+        2 submodules
+        2   sub
+
+=== design hierarchy ===
+
+        +----------Count including submodules.
+        |
+       25 top
+       12 sub
+
+        +----------Count including submodules.
+        |
+       47 wires
+        - memories
+       25 cells
+        4   CARRY4
+       16   FDRE
+        1   LUT2
+        4   LUT3
+        2 submodules
+        2   sub
+
+"""

@@ -41,6 +41,7 @@ KINDS = tuple(CHAINS)
     help="Of the C++: a product for each weight, or the shared adder graph.",
 )
 @io_option
+@click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
@@ -57,6 +58,7 @@ def synth(
     out: Path | None,
     style: Literal["multiply", "adders"],
     io: Literal["parallel", "stream"],
+    register_inputs: bool,
     timeout: float | None,
     store: Path | str | None,
     as_json: bool,
@@ -65,7 +67,8 @@ def synth(
     if out is not None and not dry_run:
         raise click.UsageError("--out goes with --dry-run")
     if dry_run:
-        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, style=style, io=io, out=out)
+        made: dict[str, Any] = {"style": style, "io": io, "registered_inputs": register_inputs}
+        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, out=out, **made)
         return
     from hwq.flow.synth import synth as run_synthesis
 
@@ -81,6 +84,7 @@ def synth(
         force=force,
         style=style,
         io=io,
+        registered_inputs=register_inputs,
         store_path=store,
         tell=lambda p, what: note(f"  point {p}: {what}"),
         progress=Progress(),

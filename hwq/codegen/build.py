@@ -9,6 +9,7 @@ from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
 from hwq.codegen.cpp_adders import adders_file
 from hwq.codegen.harness import harness_files
+from hwq.codegen.names import require_name
 from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.scripts import script_files
@@ -18,7 +19,7 @@ from hwq.ir import Circuit, Graph, digest, text
 from hwq.passes import optimise
 from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
+from hwq.passes.pipeline import levels_for, pipeline, register_inputs
 from hwq.units import Period
 
 Style = Literal["multiply", "adders"]
@@ -41,7 +42,14 @@ def circuit_of(graph: Graph, board: Board, period: Period) -> Circuit:
 
 
 def build(
-    graph: Graph, board: Board, period: Period | None = None, *, top: str = TOP, style: Style = "multiply", terms: int = 1
+    graph: Graph,
+    board: Board,
+    period: Period | None = None,
+    *,
+    top: str = TOP,
+    style: Style = "multiply",
+    terms: int = 1,
+    registered_inputs: bool = False,
 ) -> Build:
     """Generate every file of `graph` for `board`.
 
@@ -51,14 +59,19 @@ def build(
             is the adder graph in both.
         terms: in the style "multiply", layers all of whose weights are sums of at most so many signed powers of two are written
             as shifts and additions.
+        registered_inputs: of the Verilog: a register behind each input, so that all logic lies between registers; a clock more.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
+        UsageError: `top` is a word of one of the languages.
     """
+    require_name(top)
     period = period or board.default_clock
     optimised = optimise(graph)
     ports = ports_of(optimised)
     circuit = circuit_of(optimised, board, period)
+    if registered_inputs:
+        circuit = register_inputs(circuit)
     files = {
         "graph.hwq": text(optimised),
         **cpp_files(optimised, top, terms),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hwq.boards import Board
 from hwq.codegen.ecp5 import ecp5_part
+from hwq.codegen.vivado import STAGES as VIVADO
 from hwq.errors import UsageError
 
 STAGES = ("csim", "csynth", "cosim", "export", "synth", "place", "route", "bitstream")
@@ -161,13 +162,12 @@ def _nextpnr(stage: str, arguments: tuple[str, ...], outputs: tuple[str, ...]) -
 
 
 def _vivado() -> tuple[Step, ...]:
-    def step(stage: str, *more: str) -> Step:
-        names = (f"{stage}.dcp", f"{stage}_utilization.rpt", f"{stage}_timing.rpt", *more)
+    def step(stage: str) -> Step:
         arguments = ("-mode", "batch", "-nojournal", "-log", f"vivado/{stage}_vivado.log", "-source", f"vivado/{stage}.tcl")
-        return Step(f"vivado-{stage}", stage, "vivado", arguments, tuple(f"vivado/{n}" for n in names), f"vivado/{stage}.log")
+        outputs = tuple(f"vivado/{name}" for name in VIVADO[stage].outputs)
+        return Step(f"vivado-{stage}", stage, "vivado", arguments, outputs, f"vivado/{stage}.log")
 
-    hierarchy = "_utilization_hierarchical.rpt"
-    return step("synth", f"synth{hierarchy}"), step("place"), step("route", f"route{hierarchy}", "route_power.rpt")
+    return tuple(step(stage) for stage in VIVADO)
 
 
 def _hls(top: str) -> tuple[Step, ...]:
@@ -191,10 +191,10 @@ def _config_flow(top: str) -> tuple[Step, ...]:
     impl = "hls_work/hls/impl/report/verilog/"
 
     def step(stage: str, action: str, output: str, *, config: str = "hls", measures: bool = False) -> Step:
-        arguments = ("--mode", "hls", action, "--config", f"hls/{config}_config.cfg", *work)
+        arguments = ("--mode", "hls", action, "--config", f"{config}_config.cfg", *work)
         return Step(f"vpp-{stage}", stage, "vitis-run", arguments, (output,), f"hls/vpp_{stage}.log", measures)
 
-    compile_arguments = ("-c", "--mode", "hls", "--config", "hls/hls_config.cfg", *work)
+    compile_arguments = ("-c", "--mode", "hls", "--config", "hls_config.cfg", *work)
     return (
         step("csim", "--csim", f"hls_work/hls/csim/report/{top}_csim.log", config="hls_sim"),
         Step("vpp-csynth", "csynth", "v++", compile_arguments, ("hls_work/hls/syn/report/csynth.xml",), "hls/vpp_csynth.log"),

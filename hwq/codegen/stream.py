@@ -14,6 +14,7 @@ import numpy as np
 from hwq.boards import Board
 from hwq.codegen.build import circuit_of
 from hwq.codegen.cpp import ap_int_limit, has_products, sections_of
+from hwq.codegen.names import require_name
 from hwq.codegen.plan import BuildPlan
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.codegen.scripts import script_files
@@ -103,7 +104,9 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
 
     Raises:
         GraphError: it cannot be streamed (`hwq.passes.stream`), or has no C++ or Verilog form.
+        UsageError: `top` is a word of one of the languages.
     """
+    require_name(top)
     period = period or board.default_clock
     made = _stage_builds(stages(graph), board, period, top)
     first, last = made[0], made[-1]

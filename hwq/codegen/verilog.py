@@ -28,6 +28,20 @@ class Module:
     registers: tuple[tuple[str, str, str], ...]  # (declaration or nothing, target, source)
     lines: tuple[str, ...]
 
+    def ports(self, enable: bool) -> list[str]:
+        """The declarations of its ports; a module without registers has no clock, and with `enable` the others have one for it."""
+        return (
+            [f"input  {kind} {name}" for kind, name in self.inputs]
+            + [f"output {kind} {name}" for kind, name in self.outputs]
+            + [f"input  wire {name}" for name in self._clocked(enable)]
+        )
+
+    def names(self, enable: bool) -> list[str]:
+        return [name for _, name in (*self.inputs, *self.outputs)] + self._clocked(enable)
+
+    def _clocked(self, enable: bool) -> list[str]:
+        return [] if not self.registers else ["ce", "clk"] if enable else ["clk"]
+
 
 def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
     """`rtl/<top>.v`."""

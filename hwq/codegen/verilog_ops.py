@@ -63,14 +63,33 @@ class Design:
             self.imports[self.group][wire, delay] = None
         return signal_name((wire, delay))
 
-    def operand(self, wire: int, stage: int) -> str:
-        """The wire as a signed expression."""
-        if self.widths[wire] == 0:
-            return "$signed(1'b0)"
+    def fit(self, wire: int, stage: int, width: int, shift: int = 0) -> str:
+        """The wire times 2^shift, rounded down, as a signed expression of exactly `width` bits: modulo 2^width.
+
+        Every width is written out: what a tool would extend or cut by itself, a linter warns of.
+        """
+        return f"$signed({self.bits(wire, stage, width, shift)})"
+
+    def bits(self, wire: int, stage: int, width: int, shift: int = 0) -> str:
+        """As `fit`, unsigned."""
+        if self.widths[wire] == 0 or self.opcode[wire] == Opcode.CONST:
+            value = self.low[wire] if self.widths[wire] else 0
+            return literal((value << shift if shift >= 0 else value >> -shift), width)
+        name, high = self.name(wire, stage), self.widths[wire] - 1
+        first, zeros = max(-shift, 0), min(max(shift, 0), width)
+        last = min(high, first + width - zeros - 1)
+        missing = width - zeros - max(last - first + 1, 0)
+        parts = [] if not missing else [f"{{{missing}{{{name}[{high}]}}}}" if self.signed[wire] else f"{missing}'d0"]
+        if last >= first:
+            parts.append(name if (first, last) == (0, high) else f"{name}[{last}:{first}]")
+        parts += [f"{zeros}'d0"] if zeros else []
+        return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
+
+    def compared(self, wire: int) -> int:
+        """How many bits hold the wire as a signed number."""
         if self.opcode[wire] == Opcode.CONST:
-            return constant(self.low[wire])
-        name = self.name(wire, stage)
-        return name if self.signed[wire] else f"$signed({{1'b0, {name}}})"
+            return signed_bits(self.low[wire])
+        return self.widths[wire] + (not self.signed[wire])
 
     def kind(self, wire: int) -> str:
         """`signed [7:0]`, as a declaration of the wire needs it."""
@@ -82,10 +101,14 @@ def signal_name(signal: Signal) -> str:
     return f"w{wire}_{delay}" if delay else f"w{wire}"
 
 
-def constant(value: int) -> str:
-    """A signed literal."""
-    width = max(value.bit_length() + 1, 1)
-    return f"-{width + 1}'sd{-value}" if value < 0 else f"{width}'sd{value}"
+def literal(value: int, width: int) -> str:
+    """A literal of exactly `width` bits, modulo 2^width."""
+    return f"{width}'d{value & ((1 << width) - 1)}"
+
+
+def signed_bits(value: int) -> int:
+    """How many bits hold `value` as a signed number."""
+    return (value if value >= 0 else ~value).bit_length() + 1
 
 
 def statement(d: Design, wire: int) -> Statement:
@@ -102,67 +125,70 @@ def _adder(d: Design, wire: int) -> Statement:
     """a + (b << shift): where the low bits of one operand meet only zeros of the other, they bypass the adder."""
     shift, stage, width = d.shift[wire], d.stage[wire], d.widths[wire]
     sign = "+" if d.opcode[wire] == Opcode.ADD else "-"
-    a, b = d.operand(d.a[wire], stage), d.operand(d.b[wire], stage)
-    low, by = (d.a[wire], shift) if shift > 0 else (d.b[wire], -shift)
+    a, b = d.a[wire], d.b[wire]
+    low, by = (a, shift) if shift > 0 else (b, -shift)
     constant_low = d.opcode[low] == Opcode.CONST
     if by == 0 or width <= by or constant_low or (shift < 0 and sign == "-"):
-        if shift >= 0:
-            return Statement(wire, f"{a} {sign} ({b} <<< {shift})" if shift else f"{a} {sign} {b}")
-        return Statement(wire, f"({a} <<< {-shift}) {sign} {b}")
+        first, second = d.fit(a, stage, width, max(-shift, 0)), d.fit(b, stage, width, max(shift, 0))
+        return Statement(wire, f"{first} {sign} {second}")
     # the part above bit `by` is an adder of its own; below, the finer operand passes
-    fine = d.name(low, stage)
-    narrow = d.widths[low]
-    passed = f"{fine}[{by - 1}:0]"
-    if narrow <= by:
-        fill = f"{{{by - narrow}{{{fine}[{narrow - 1}]}}}}" if d.signed[low] else f"{by - narrow}'d0"
-        passed = fine if narrow == by else f"{fill}, {fine}"
-    high = f"({a} >>> {by}) {sign} {b}" if shift > 0 else f"{a} {sign} ({b} >>> {by})"
-    if narrow <= by and not d.signed[low] and sign == "+":
-        high = b if shift > 0 else a  # nothing but zeros to add
+    above = width - by
+    first, second = d.fit(a, stage, above, -max(shift, 0)), d.fit(b, stage, above, min(shift, 0))
+    high = f"{first} {sign} {second}"
+    if d.widths[low] <= by and not d.signed[low] and sign == "+":
+        high = second if shift > 0 else first  # nothing but zeros to add
     mark = "signed " if d.signed[wire] else ""
-    return Statement(wire, f"{{w{wire}_high, {passed}}}", (f"wire {mark}[{width - by - 1}:0] w{wire}_high = {high};",))
+    return Statement(wire, f"{{w{wire}_high, {d.bits(low, stage, by)}}}", (f"wire {mark}[{above - 1}:0] w{wire}_high = {high};",))
 
 
 def _negation(d: Design, wire: int) -> Statement:
-    return Statement(wire, f"-{d.operand(d.a[wire], d.stage[wire])}")
+    return Statement(wire, f"-{d.fit(d.a[wire], d.stage[wire], d.widths[wire])}")
 
 
 def _shift(d: Design, wire: int) -> Statement:
-    a, shift = d.operand(d.a[wire], d.stage[wire]), d.shift[wire]
-    return Statement(wire, f"{a} >>> {shift}" if shift > 0 else f"{a} <<< {-shift}")
+    return Statement(wire, d.bits(d.a[wire], d.stage[wire], d.widths[wire], -d.shift[wire]))
 
 
 def _wrap(d: Design, wire: int) -> Statement:
-    return Statement(wire, d.operand(d.a[wire], d.stage[wire]))  # the assignment cuts the upper bits off
+    return Statement(wire, d.bits(d.a[wire], d.stage[wire], d.widths[wire]))
 
 
 def _clamp(d: Design, wire: int) -> Statement:
-    source, stage = d.a[wire], d.stage[wire]
-    a = expression = d.operand(source, stage)
+    source, stage, width = d.a[wire], d.stage[wire], d.widths[wire]
+    expression = d.bits(source, stage, width)
     low, high = d.low[wire], d.high[wire]
     below, above = d.low[source] < low, d.high[source] > high
     if above:
-        expression = f"({a} > {constant(high)}) ? {constant(high)} : {expression}"
+        expression = f"({_against(d, source, stage, '>', high)}) ? {literal(high, width)} : {expression}"
     if below:
-        test = f"{d.name(source, stage)}[{d.widths[source] - 1}]" if low == 0 else f"{a} < {constant(low)}"
-        expression = f"({test}) ? {constant(low)} : {expression if not above else f'({expression})'}"
+        test = f"{d.name(source, stage)}[{d.widths[source] - 1}]" if low == 0 else _against(d, source, stage, "<", low)
+        expression = f"({test}) ? {literal(low, width)} : {expression if not above else f'({expression})'}"
     return Statement(wire, expression)
 
 
+def _against(d: Design, source: int, stage: int, relation: str, bound: int) -> str:
+    """A comparison with a constant, as signed numbers of as many bits as both need."""
+    bits = max(d.compared(source), signed_bits(bound))
+    return f"{d.fit(source, stage, bits)} {relation} $signed({literal(bound, bits)})"
+
+
 def _product(d: Design, wire: int) -> Statement:
-    return Statement(wire, f"{d.operand(d.a[wire], d.stage[wire])} * {d.operand(d.b[wire], d.stage[wire])}")
+    stage, width = d.stage[wire], d.widths[wire]
+    return Statement(wire, f"{d.fit(d.a[wire], stage, width)} * {d.fit(d.b[wire], stage, width)}")
 
 
 def _choice(d: Design, wire: int) -> Statement:
     """The greater or the lesser operand; one that is the other shifted up is told apart by the sign alone."""
-    stage, first, second = d.stage[wire], d.a[wire], d.b[wire]
-    a, b = d.operand(first, stage), d.operand(second, stage)
+    stage, first, second, width = d.stage[wire], d.a[wire], d.b[wire], d.widths[wire]
+    a, b = d.bits(first, stage, width), d.bits(second, stage, width)
     most = d.opcode[wire] == Opcode.MAX
     for near, far, x, shifted in ((first, second, a, b), (second, first, b, a)):
         if d.opcode[far] == Opcode.SHIFT and d.a[far] == near and d.shift[far] < 0 and d.signed[near]:
             sign = f"{d.name(near, stage)}[{d.widths[near] - 1}]"
             return Statement(wire, f"{sign} ? {x} : {shifted}" if most else f"{sign} ? {shifted} : {x}")
-    return Statement(wire, f"({a} {'>' if most else '<'} {b}) ? {a} : {b}")
+    bits = max(d.compared(first), d.compared(second))
+    test = f"{d.fit(first, stage, bits)} {'>' if most else '<'} {d.fit(second, stage, bits)}"
+    return Statement(wire, f"({test}) ? {a} : {b}")
 
 
 def _lookup(d: Design, wire: int) -> Statement:

@@ -66,6 +66,7 @@ class Design:
     code: str
     style: Style = "multiply"
     io: Io = "parallel"
+    registered_inputs: bool = False
 
     @cached_property
     def graph_text(self) -> str:
@@ -76,6 +77,7 @@ class Design:
     def folder(self) -> Path:
         inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style, self.io))
         inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
+        inputs += "\0registered inputs" if self.registered_inputs else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -94,13 +96,16 @@ class Design:
 
         Raises:
             GraphError: it cannot be generated, or not be streamed.
-            UsageError: a stream in the style "adders".
+            UsageError: a stream in the style "adders", or with registered inputs.
         """
         if self.io == "stream":
             if self.style != "multiply":
                 raise UsageError(f"a stream has no C++ in the style {self.style}", hint="leave --style out")
+            if self.registered_inputs:
+                raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
             return build_stream(self.graph, self.board, self.period)
-        return build(self.graph, self.board, self.period, style=self.style, terms=self.terms)
+        options: dict[str, Any] = {"style": self.style, "terms": self.terms, "registered_inputs": self.registered_inputs}
+        return build(self.graph, self.board, self.period, **options)
 
     def summary(self, notice: Notice | None = None) -> dict[str, Any]:
         """What was generated (digests, features, latency).
@@ -150,10 +155,8 @@ class Design:
         """What the points of all runs on the same data have in common: cost models are tested on groups that they have not seen."""
         return str(self.run.meta().get("dataset", {}).get("name", ""))
 
-    def write_test_data(self, synthesiser: Synthesiser, rows: int = 200) -> None:
-        """`tb_data/`: rows of the run with the reference's answers, for the test bench of a tool's own C- and co-simulation."""
-        if not {s.stage for s in synthesiser.steps} & {"csim", "cosim"}:
-            return
+    def write_test_data(self, rows: int = 200) -> None:
+        """`tb_data/`: rows of the run with the reference's answers, for the test bench, whatever stage is run first."""
         data = self.folder / "tb_data"
         inputs = quantize_inputs(self.graph, self.run.vectors()[0][:rows])
         write_rows(data / "inputs.dat", inputs)

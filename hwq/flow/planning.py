@@ -46,12 +46,13 @@ def plan(
     clock: Period | None = None,
     style: Style = "multiply",
     io: Io = "parallel",
+    registered_inputs: bool = False,
     out: Path | None = None,
 ) -> list[Planned]:
     """Generate the plans of points of a run.
 
     Args:
-        style: of the C++ (`hwq.codegen.build.build`).
+        style: of the C++ (`hwq.codegen.build.build`); registered_inputs: of the Verilog.
         io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
         out: also copy each plan to `out/<point>`, to be taken to another machine.
 
@@ -65,9 +66,9 @@ def plan(
     require_streamable(io, synthesiser)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, board, period, code, style, io)
+        design = Design(directory, p, board, period, code, style, io, registered_inputs)
         summary = design.summary()
-        design.write_test_data(synthesiser)
+        design.write_test_data()
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])
         script = f"./run.sh {synthesiser.kind} {synthesiser.stage}"
         commands = tuple(command(synthesiser, step) for step in synthesiser.steps)

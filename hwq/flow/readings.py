@@ -10,9 +10,11 @@ from typing import Any
 
 from hwq.boards import Board
 from hwq.codegen.steps import Step
+from hwq.codegen.vivado import STAGES
 from hwq.errors import ReportError
 from hwq.reports import Report, Status, parse
 from hwq.reports.csynth import read_csynth
+from hwq.reports.states import state_of
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.reports.yosys import read_stat
 from hwq.sim.netlist import MappedNetlist, require_counts
@@ -20,7 +22,8 @@ from hwq.tools.runner import Record
 
 Reading = tuple[Resources, Timing, Latency]
 TRIMMED = 8  # a placed design of at most so many LUTs whose source needs more has lost its outputs or inputs
-_STATES = {"synth": "synth", "place": "placed", "route": "routed"}  # what Vivado calls a design after each stage, in part
+# what a design may be called after each stage of an HLS compiler's export: its own reports know no finer states
+_EXPORTED = {"synth": frozenset({"synthesised"}), "route": frozenset({"routed"})}
 
 
 def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, summary: Mapping[str, Any]) -> Reading:
@@ -50,7 +53,7 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         path = files[f"{step.stage}_utilization.rpt"]
         report, timing = parse(path), parse(files[f"{step.stage}_timing.rpt"])
         for found in (report, timing):
-            _require_design(path, found, top, board, _STATES[step.stage])
+            _require_design(path, found, top, board, STAGES[step.stage].states)
         reading = _believe(path, report).resources, _timing(_believe(path, timing)), pipeline
     elif step.stage == "csynth":
         path = next(iter(files.values()))
@@ -61,7 +64,7 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
     else:
         path = next(iter(files.values()))
         report = _believe(path, parse(path))
-        _require_design(path, report, top, board, _STATES[step.stage])
+        _require_design(path, report, top, board, _EXPORTED[step.stage])
         reading = report.resources, _timing(report), pipeline
     require_logic(path, reading[0])
     _refuse_trimmed(path, reading[0], summary)
@@ -95,11 +98,17 @@ def _believe(path: Path, report: Report, kind: str | None = None) -> Report:
     return report
 
 
-def _require_design(path: Path, report: Report, top: str, board: Board, state: str) -> None:
+def _require_design(path: Path, report: Report, top: str, board: Board, states: frozenset[str]) -> None:
     require_same(path, "top", report.top or top, top)
     require_part(path, report.device or board.part, board.part)
-    if report.state and state not in report.state.lower():
-        raise ReportError(path, f"the design is {report.state}, expected {state}", hint="it is a report of another stage")
+    if report.state and state_of(report.state) not in states:
+        wanted = " or ".join(sorted(states))
+        raise ReportError(path, f"the design is {report.state}, expected {wanted}", hint="it is a report of another stage")
+    if report.black_boxes:
+        names = ", ".join(report.black_boxes[:4])
+        raise ReportError(
+            path, f"{len(report.black_boxes)} black boxes are not in the counts: {names}", hint="add the files of these modules"
+        )
 
 
 def _timing(report: Report) -> Timing:

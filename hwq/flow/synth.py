@@ -64,6 +64,7 @@ def synth(
     force: bool = False,
     style: Style = "multiply",
     io: Io = "parallel",
+    registered_inputs: bool = False,
     tell: Tell | None = None,
     progress: Tell | None = None,
 ) -> tuple[Synthesiser, list[SynthResult]]:
@@ -75,6 +76,7 @@ def synth(
         force: go on with designs that will not fit or exceed a tool's limits.
         style: of the C++ (`hwq.codegen.build.build`).
         io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
+        registered_inputs: of the Verilog (`hwq.codegen.build.build`).
         tell: told what happens to each point; progress: every line that a program prints.
 
     Raises:
@@ -90,7 +92,7 @@ def synth(
     synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
     require_streamable(io, synthesiser)
     store = Store.open(store_path)
-    designs = [Design(directory, p, board, period, code, style, io) for p in points]
+    designs = [Design(directory, p, board, period, code, style, io, registered_inputs) for p in points]
     preflight = Preflight(board, synthesiser, store)
     job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
     results: dict[str, SynthResult] = {}
@@ -148,7 +150,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
         _require_equal(design, verdict)
         job.say(point, "done: measured before")
         return SynthResult(design.point, design.folder, tuple(found), verdict, _files(design, synthesiser), True)
-    design.write_test_data(synthesiser)
+    design.write_test_data()
     job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,

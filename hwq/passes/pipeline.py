@@ -53,6 +53,14 @@ def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
     return best
 
 
+def register_inputs(circuit: Circuit) -> Circuit:
+    """The pipelined circuit with a stage more, which only stores the inputs: a path from a port to the first register is no path of a clock.
+
+    Tools that time a design by itself between registers alone (nextpnr) see all of its logic then. The registers are counted as any other.
+    """
+    return replace(circuit, stage=np.where(circuit.opcode == Opcode.INPUT, 0, circuit.stage + 1).astype(circuit.stage.dtype))
+
+
 def cut_cost(circuit: Circuit) -> int:
     """Flip-flops, and the gates of ReLUs in flip-flops: a register is a ReLU by its reset, what reads one before it takes gates."""
     clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)

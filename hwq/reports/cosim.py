@@ -106,7 +106,7 @@ def _row(source: Source, line: str, number: int, width: int) -> _Row:
 
 
 def read_transactions(source: Source) -> Report:
-    """One line a transaction. The interval of the last one, or of a single one, is not known (`x`, 0).
+    """One line a transaction. The interval of the last one, or of a single one, is not known (`x`, 0, -2147483648).
 
     Raises:
         ReportError: truncated or damaged.
@@ -129,7 +129,7 @@ def read_transactions(source: Source) -> Report:
         intervals.append(source.convert("interval", match[3].replace("x", "-"), whole, number))
     if not latencies:
         raise source.error("truncated: no transaction", 1)
-    if not numbered:  # the first generations mark no end: what looks whole may be half of it
+    if not numbered and intervals[-1] is not None:  # the first generations mark no end: what looks whole may be half of it
         return Report("cosim transaction data", tool="HLS cosim", reason="the format has no end mark, so no range is taken from it")
     if not (intervals[-1] is None or (len(intervals) == 1 and intervals[0] == 0)):
         raise source.error("truncated: the last transaction has an interval, so one more must follow", len(latencies) + 1)

@@ -11,6 +11,7 @@ from typing import Any
 
 from hwq.reports.csynth_text import check_time, verdict
 from hwq.reports.numbers import nanoseconds, number, whole, whole_range
+from hwq.reports.parts import is_part
 from hwq.reports.text import Source, read, refuse_damage
 from hwq.reports.types import Latency, Module, Report, Resources, Timing
 from hwq.reports.xml import Xml, parse_xml
@@ -70,7 +71,7 @@ def read_csynth_xml(source: Source) -> Report:
     version, part, top = (xml.text(t) for t in ("ReportVersion/Version", "UserAssignments/Part", "UserAssignments/TopModelName"))
     if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not re.fullmatch(r"[A-Za-z_][\w.]*", top):
         raise source.error(f"<Version> {version!r} or <TopModelName> {top!r} cannot be: the report is damaged")
-    if part and not re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", part):
+    if part and not is_part(part):
         raise source.error(f"<Part> {part!r} cannot be: the report is damaged")
     area = _area(source, xml.root.find("AreaEstimates/Resources"))
     to_ns = _unit(xml)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwq.reports.numbers import count, nanoseconds, whole
+from hwq.reports.parts import is_part
 from hwq.reports.text import Row, Source, Table, is_border, is_table_line, read_table
 from hwq.reports.types import Module, Report, Status
 from hwq.reports.vivado_head import check_year
@@ -134,7 +135,7 @@ def head_fields(lines: Sequence[str], begin: int) -> dict[str, str]:
 
 def head_version(source: Source, fields: dict[str, str]) -> str:
     match = _VERSION.fullmatch(fields.get("Version", ""))
-    if match is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
+    if match is None or not is_part(fields.get("Target device", "")):
         raise source.error("the head names no version or no device: it is damaged or truncated")
     check_year(source, match[1], match[2])
     return match[1]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hwq.reports.numbers import count, number
+from hwq.reports.parts import PART, is_part
 from hwq.reports.text import Row, Source, Table, depth, is_border, read_table
 from hwq.reports.types import Module, Report, Status
 from hwq.reports.utilization import TRIMMED_LUT
@@ -75,7 +76,7 @@ def read_export(source: Source) -> Report:
         elif line.rstrip() in _SAID:
             said, met = True, _SAID[line.rstrip()]
     version = _VIVADO.search(source.text)
-    device = re.search(r"^Device target:\s+([a-z0-9]+(?:-[A-Za-z0-9]+)*)\s*$", source.text, re.MULTILINE)
+    device = re.search(rf"^Device target:\s+({PART})\s*$", source.text, re.MULTILINE)
     if version is None or device is None or "required" not in periods or len(periods) < 2:
         raise source.error("truncated or damaged: no tool, no device or no clock period in it", len(lines))
     placed = "achieved post-implementation" in periods
@@ -220,7 +221,7 @@ def read_export_text(source: Source) -> Report:
     _same_top(source, modules, counts)
     fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
     version = re.fullmatch(r"(\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(\d{4})\))?", fields.get("Version", ""))
-    if version is None or re.fullmatch(r"[a-z0-9]+(?:-[A-Za-z0-9]+)*", fields.get("Target device", "")) is None:
+    if version is None or not is_part(fields.get("Target device", "")):
         raise source.error("the head names no version or no device: it is damaged")
     check_year(source, version[1], version[2])
     values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}

@@ -14,7 +14,8 @@ _CODE = re.compile(r"\[([A-Za-z_+]+)[ -](\d+(?:-\d+)?|[A-Z]+-\d+)\]")
 _HARMLESS = re.compile(r"\[(?:HLS|v\+\+) 200-642\].*maximum_size|\[(?:HLS|v\+\+) 200-101\] config_array_partition\b")
 # A consequence of an error above it, not a cause.
 _FOLLOWS = re.compile(
-    r"\[(?:Common 17-(?:39|69|70)|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]|command 'ap_source'"
+    r"\[(?:IMPL 213-28|Common 17-(?:39|69|70)|HLS 200-(?:70|478|1715)|Vivado 12-\d+|Vivado_Tcl 4-\d+|v\+\+ 60-\d+|VPL 60-\d+)\]"
+    r"|command 'ap_source'"
 )
 _BY_CODE: tuple[tuple[Status, frozenset[str]], ...] = (
     (Status.LICENCE, frozenset({"Common 17-345", "Common 17-348"})),
@@ -34,7 +35,7 @@ _BY_TEXT: tuple[tuple[Status, re.Pattern[str]], ...] = tuple(
         ),
         (Status.UNROLL_STOPPED, r"\bstop unrolling loop\b"),
         (Status.OVER_UTILISED, r"\bover-?\s?utili[sz]ed\b|\brequires more\b.*\bavailable\b"),
-        (Status.OVER_UTILISED, r"\bunable to place\b|\bno .{0,20}bels? (?:remain|left)"),
+        (Status.OVER_UTILISED, r"\bunable to place\b|\bcould not place all\b|\bno .{0,20}bels? (?:remain|left)"),
         (Status.OUT_OF_MEMORY, r"\bout of memory\b|\bbad_alloc\b|\bcannot allocate memory\b|\bmemory exhausted\b"),
         (Status.TIMED_OUT, r"\btimed out\b|\btime limit\b.{0,20}\bexceeded\b"),
         (Status.TIMING_MISSED, r"\bfailed to meet (?:the )?timing\b|\bdid not meet timing\b|\bmax frequency\b"),
@@ -46,6 +47,15 @@ _COMPILE = re.compile(
     r"|COSIM(?: 212)?-\d+|Synth 8-\d+|VRFC 10-\d+|XSIM 43-\d+|HLS 200-627)\]|syntax error|compil(?:e|ation) error",
     re.IGNORECASE,
 )
+# The bench ran and said no, or could not find its data: what was to be tested compiled well.
+_BENCH = re.compile(
+    r"\bC TB (?:simulation|testing|post[ -]check(?:ing)?)\b.*\bfail|'csim_design' failed: (?:nonzero return|.*\breturn value)"
+    r"|\bTestbench.*\bfailed\b|\[COSIM 212-(?:359|361|362)\]",
+    re.IGNORECASE,
+)
+# export_design of an HLS up to 2021.2 names its IP after the date, YYMMDDhhmm, which passes 2^31 in 2022
+_OVERFLOW = re.compile(r"^.*(?:'2[2-9]\d{8}' is an invalid argument|core_revision 2[2-9]\d{8}\b).*$", re.MULTILINE)
+DATE_REMEDY = "give export_design a version (-version 1.0.0), or install AMD's patch: AR 76960"
 _COSIM_FAIL = re.compile(r"co-simulation finished: FAIL", re.IGNORECASE)
 # Ends that no ERROR line announces.
 # Each with words one of which is there, in lower case, where the expression can match: most logs have none, and a word is found quickly.
@@ -87,7 +97,8 @@ _END = re.compile(
     r"|\[v\+\+ 60-\d+\]|empty uuid|^End of script|Time spent:|Program finished normally|invoked from within|^={10,}$|Info: Program"
 )
 _BANNER = re.compile(
-    r"^(?:[#*]+ )?(Vivado\(TM\) HLS|Vitis HLS|Vivado|v\+\+|Vitis v\+\+)(?: - .*| Compiler.*)? v(\d{4}\.\d+(?:\.\d+)?)", re.MULTILINE
+    r"^(?:[#*]+ )?(Vivado\(TM\) HLS|Vitis HLS|Vivado|vitis-run|v\+\+|Vitis v\+\+)(?: - .*| Compiler.*)? v(\d{4}\.\d+(?:\.\d+)?)",
+    re.MULTILINE,
 )
 _PATH = re.compile(r"\bRunning '?[^'\n]*?(?:Vitis_HLS|Vivado_HLS|Vivado|Vitis)[/\\](\d{4}\.\d+(?:\.\d+)?)[/\\]")
 _DEVICE = re.compile(r"[Ss]etting target device to '([^']+)'|synth_design\b.* -part (\S+)")
@@ -131,6 +142,9 @@ def outcome(text: str) -> Outcome:
 def _decide(text: str, errors: list[str]) -> tuple[Status, str | None]:
     """Status and the line behind it, for the `errors` that are no harmless ones."""
     bare, refused = _bare(text), _NO_LICENCE.search(text)
+    if errors and (overflow := _OVERFLOW.search(text)):
+        what = overflow[0].strip().strip('"')
+        return Status.DATE_OVERFLOW, f"{what} (the date overflow of export_design since 2022, AMD AR 76960: {DATE_REMEDY})"
     if errors:
         line, status = next(
             ((line, kind) for line in errors if (kind := classify(line)) is not None), (errors[0], _last_resort(errors))
@@ -170,6 +184,8 @@ def classify(line: str) -> Status | None:
     for status, pattern in _BY_TEXT:
         if pattern.search(line):
             return status
+    if _BENCH.search(line):
+        return Status.TEST_BENCH_FAILED
     if _COSIM_FAIL.search(line):
         return Status.FAILED
     if _FOLLOWS.search(line) and "ompil" not in line and "ynthesizab" not in line:

@@ -15,6 +15,8 @@ _NUMBER = re.compile(
 _RANGE = re.compile(r"(\S+)\s*~\s*(\S+)")
 _TIME = re.compile(r"(\S+)\s*(fs|ps|ns|us|ms|sec|s)")
 _NS = {"fs": 1e-6, "ps": 1e-3, "ns": 1.0, "us": 1e3, "ms": 1e6, "s": 1e9, "sec": 1e9}
+# a counter that was never set, or ran over, as C prints it: the limits of 32 and 64 bits, signed and unsigned
+_UNSET = frozenset({-(2**31), 2**31 - 1, 2**32 - 1, -(2**63), 2**63 - 1, 2**64 - 1})
 UNKNOWN = frozenset(
     {"", "?", "-", "--", "---", "~", "undef", "na", "n/a", "none", "inf", "-inf", "+inf", "nan", "~0", "unspecified"}
 )
@@ -36,19 +38,24 @@ def number(text: str | None) -> float | None:
 
 
 def whole(text: str | None) -> int | None:
-    """As `number`, for counts.
+    """As `number`, for counts; None also for what a counter holds that was never set (-2147483648).
 
     Raises:
         ValueError: no number, a fraction, or less than zero.
     """
     value = number(text)
-    if value is None:
+    if value is None or _is_unset(text):
         return None
     if value != int(value):
         raise ValueError(f"{text!r} is no whole number")
     if value < 0:
         raise ValueError(f"{text!r} is less than zero")
     return int(value)
+
+
+def _is_unset(text: str | None) -> bool:
+    cleaned = (text or "").strip()
+    return cleaned.lstrip("-").isdecimal() and int(cleaned) in _UNSET  # as an integer: 2^64 - 1 is no float
 
 
 def count(text: str | None) -> float | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from hwq.errors import ReportError
 from hwq.reports import cosim, csynth_summary, csynth_text, export, logs
 from hwq.reports.csynth import read_csynth_xml
+from hwq.reports.nextpnr import read_nextpnr
+from hwq.reports.parts import PART
 from hwq.reports.power import read_power
 from hwq.reports.text import NOTHING, Source, decode, refuse_damage
 from hwq.reports.timing import read_timing_paths, read_timing_summary
@@ -16,11 +18,11 @@ from hwq.reports.types import Report, Status
 from hwq.reports.utilization import read_flat, read_hierarchical, read_kernels
 from hwq.reports.vivado_head import read_header
 from hwq.reports.xml import parse_xml
-from hwq.reports.yosys import parse_json, read_nextpnr, read_stat_json
+from hwq.reports.yosys import is_stat_text, parse_json, read_stat_json, read_stat_text
 
 Parser = Callable[[Source], Report]
 _RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
-_HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, Yosys and nextpnr JSON, and run logs"
+_HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, and run logs"
 
 
 def parse(path: Path | str) -> Report:
@@ -117,7 +119,7 @@ def _json(source: Source) -> Report:
     """A JSON, by its keys."""
     content = parse_json(source)
     if "fmax" in content or "utilization" in content:
-        return read_nextpnr(source)
+        return read_nextpnr(source, content)
     if "design" in content or "modules" in content:
         return read_stat_json(source)
     raise source.error(f"a JSON with {', '.join(sorted(content)[:6]) or 'nothing'} in it is no report that hwq knows", hint=_HINT)
@@ -136,7 +138,7 @@ def _failfast(source: Source) -> Report:
     lines = [line.strip() for line in source.lines if line.strip()]
     if not lines[-1].lstrip("# ").startswith("+--") or "Design Summary" not in source.text:
         raise source.error("truncated: its table has no lower border", len(source.lines))
-    device = re.search(r"^#\s+\| ([a-z0-9]+-[a-z0-9-]+)\s+\|", source.text, re.MULTILINE)
+    device = re.search(rf"^#\s+\| ({PART})\s+\|", source.text, re.MULTILINE)
     return Report("other", tool="Vivado", device=device[1] if device else None, reason="guidelines: no counts are in it")
 
 
@@ -163,5 +165,6 @@ _TEXTS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
     (_is_design_size, _design_size),
     (_is_failfast, _failfast),
     (cosim.is_report, cosim.read_report),
+    (is_stat_text, read_stat_text),
 )
 _ANYWHERE = (csynth_text.is_module, csynth_summary.is_summary)

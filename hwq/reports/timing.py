@@ -18,6 +18,7 @@ _SLACK = re.compile(r"Slack(?: \((\w+)\))?\s*:\s*(\S+?)(?:ns)?(?:\s|$)")
 _FINAL = re.compile(r"\s+slack\s+(\S+)\s*$")
 _TYPE = re.compile(r"\s+Path Type:\s+(\w+)")
 _KINDS = frozenset({"Setup", "Hold", "Max", "Min", "Recovery", "Removal"})
+_UNTIMED = re.compile(r"^\d+\. checking no_(input|output)_delay \((\d+)\)", re.MULTILINE)
 _RULE = re.compile(r"-[- ]+$")
 _STATEMENTS = {
     "All user specified timing constraints are met.": True,
@@ -68,6 +69,8 @@ def read_timing_summary(source: Source) -> Report:
         status, reason = Status.TIMING_MISSED, f"worst slack: {', '.join(late)}" if late else "the report says so"
     elif found.wns_ns is None:
         reason = "no path is constrained: the report says nothing about how fast the design is"
+    else:
+        reason = _untimed(source.text)
     target = found.clocks[0].period_ns if found.clocks else None
     return report_of(
         found.header,
@@ -78,6 +81,15 @@ def read_timing_summary(source: Source) -> Report:
         status=status,
         reason=reason,
     )
+
+
+def _untimed(text: str) -> str | None:
+    """Ports whose logic no clock times: the summary leaves it out, its list of checks counts them."""
+    counts = [(int(match[2]), match[1]) for match in _UNTIMED.finditer(text) if int(match[2])]
+    if not counts:
+        return None
+    ports = " and ".join(f"{n} {kind}{'s' if n > 1 else ''}" for n, kind in dict.fromkeys(counts))
+    return f"no delay is set at {ports}: the logic there is not timed"
 
 
 def read_summary(source: Source) -> Summary:
@@ -136,12 +148,13 @@ def _rows(source: Source, lines: Sequence[str], start: int, end: int) -> list[di
         if not lines[i].strip():
             break
         values: dict[str, float | None] = {}
-        left = spans[first][0]
-        if first and lines[i][max(left - 1, 0) : left].strip():
-            raise source.error("a row of the table of slacks does not fit its columns", i + 1)
+        edge = spans[first - 1][1] if first else 0  # a value may begin before its rule, as -100.000 does, but not in a name
         for name, (a, b) in zip(names[first:], spans[first:], strict=True):
             cut = lines[i].rfind(" ", 0, a) + 1 if lines[i][a : a + 1].strip() else a
+            if cut < edge or lines[i][b : b + 1].strip():
+                raise source.error("a row of the table of slacks does not fit its columns", i + 1)
             values[name] = source.convert(name, lines[i][cut:b], number, i + 1)
+            edge = b
         found.append(values)
     return found
 

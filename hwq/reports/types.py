@@ -55,6 +55,8 @@ class Status(StrEnum):
     TIMED_OUT = "timed out"
     KILLED = "killed"
     TRIMMED = "trimmed"
+    TEST_BENCH_FAILED = "test bench failed"
+    DATE_OVERFLOW = "date overflow"  # export_design of an HLS up to 2021.2, since 2022: AMD AR 76960
     NO_REPORT = "no report"
     FAILED = "failed"  # an error that none of the others names
 
@@ -85,13 +87,17 @@ class Module:
     power_w: float | None = None
 
 
+_PER_36K = {"18K": 2, "4K": 9}  # blocks that hold as much as one of 36 Kbit
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """One file. None means that the file does not say.
 
-    Resources are counts: `bram` in `bram_unit` ("18K", "36K tile", or "RAMB36" with the `ramb18` beside them);
+    Resources are counts: `bram` in `bram_unit` ("18K", "36K tile", "4K" on iCE40, or "RAMB36" with the `ramb18` beside them);
     latency and interval in clock cycles, clocks and slack in ns, power in W.
     `state` is how far the design was (Synthesized, Fully Placed, Routed); `timing_met` what the file states.
+    `black_boxes` are modules that were not there to be counted, so that the counts are not those of the whole design.
     `error_lines` and `first_error` are of logs; `first_error` is the first line of any kind of error, also of a harmless one.
     """
 
@@ -123,13 +129,14 @@ class Report:
     error_lines: int | None = None
     first_error: str | None = None
     modules: tuple[Module, ...] = ()
+    black_boxes: tuple[str, ...] = ()
 
     @property
     def resources(self) -> Resources:
         """The counts, block RAM in 36K blocks."""
         bram36 = self.bram
-        if self.bram is not None and self.bram_unit == "18K":
-            bram36 = self.bram / 2
+        if self.bram is not None and self.bram_unit in _PER_36K:
+            bram36 = self.bram / _PER_36K[self.bram_unit]
         elif self.bram is not None and self.ramb18 is not None:
             bram36 = self.bram + self.ramb18 / 2
         return Resources(self.lut, self.ff, self.dsp, bram36, self.uram)

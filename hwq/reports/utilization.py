@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hwq.reports.numbers import count, number, whole
+from hwq.reports.states import is_placed
 from hwq.reports.text import Row, Source, Table, depth, is_border, read_table, tables
 from hwq.reports.types import Module, Report, Resources, Status
 from hwq.reports.vivado_head import Header, Section, read_header, read_sections, require_end
@@ -21,6 +22,7 @@ _NAMES = {
     "bram": ("block ram tile", "block ram tiles"),
     "uram": ("uram", "urams"),
 }
+_PARTS = ("lut as logic", "lut as memory", "register as flip flop", "register as latch")
 _CARRY = ("carry8", "carry4", "lookahead8")
 _MEMORY = re.compile(r"(block ram|uram|ramb|fifo)|pipelining$|note")
 _HIER = {
@@ -50,9 +52,9 @@ def read_flat(source: Source) -> Report:
         ReportError: truncated, damaged, or numbers that contradict each other.
     """
     flat = flat_counts(source)
-    found, placed = flat.found, flat.header.state.lower() in ("fully placed", "placed", "routed")
+    found, placed = flat.found, is_placed(flat.header.state)
     status, reason = Status.OK, None
-    rest = any(found.get(key) for key in ("dsp", "bram", "uram"))
+    rest = flat.black_boxes or any(found.get(key) for key in ("dsp", "bram", "uram"))  # a wrapper's logic is in its black boxes
     if not rest and (found["lut"] <= TRIMMED_LUT if placed else not found["lut"] and not found["ff"]):
         status, reason = Status.TRIMMED, f"only {found['lut']:g} LUTs are left: the design was trimmed, so this is no measurement"
     elif over := flat.found.get("over"):
@@ -61,9 +63,8 @@ def read_flat(source: Source) -> Report:
         uncounted = f"{len(flat.black_boxes)} black boxes are not in the counts ({', '.join(flat.black_boxes[:4])})"
         reason = uncounted if reason is None else f"{reason}; {uncounted}"
     fields: dict[str, Any] = {key: found.get(key) for key in _NAMES}
-    return report_of(
-        flat.header, "vivado_utilization", bram_unit="36K tile" if "bram" in found else None, status=status, reason=reason, **fields
-    )
+    fields |= {"bram_unit": "36K tile" if "bram" in found else None, "black_boxes": flat.black_boxes}
+    return report_of(flat.header, "vivado_utilization", status=status, reason=reason, **fields)
 
 
 def report_of(header: Header, kind: str, **fields: Any) -> Report:
@@ -125,7 +126,7 @@ def _site_table(source: Source, title: str, table: Table, found: dict[str, float
             if keys:
                 raise source.error(f"{row.cells[0]}: how many are used is not said", row.line)
             continue
-        percent = _check_percent(source, row, used, available_at, percent_at)
+        percent = _check_percent(source, row, used, (available_at, percent_at), needed=bool(keys) or name in _PARTS)
         for key in keys:
             if key in found and found[key] != used and key != "carry":
                 raise source.error(f"{row.cells[0]}: {used:g} here, {found[key]:g} above", row.line)
@@ -135,14 +136,20 @@ def _site_table(source: Source, title: str, table: Table, found: dict[str, float
         rows.setdefault(name, used)
 
 
-def _check_percent(source: Source, row: Row, used: float, available_at: int | None, percent_at: int | None) -> float | None:
-    """Used, available and per cent of one row say the same: a damaged digit shows here."""
+def _check_percent(source: Source, row: Row, used: float, at: tuple[int | None, int | None], *, needed: bool) -> float | None:
+    """Used, available and per cent of one row say the same: a damaged digit shows here.
+
+    Args:
+        at: the columns of available and per cent.
+        needed: the row is among those that are counted; the others may leave one of them out (ISERDES does).
+    """
+    available_at, percent_at = at
     if available_at is None or percent_at is None:
         return None
     available = source.convert(f"{row.cells[0]}, available", row.cells[available_at], count, row.line)
     percent = source.convert(f"{row.cells[0]}, utilisation", row.cells[percent_at], number, row.line)
     if available is None or percent is None:
-        if (available is None) != (percent is None):
+        if needed and (available is None) != (percent is None):
             raise source.error(f"{row.cells[0]}: only one of available and utilisation is said", row.line)
         return None
     if available:
@@ -205,7 +212,7 @@ def read_hierarchical(source: Source) -> Report:
         raise source.error(f"the design is {header.top!r}, its first row {top.name!r}: the report is damaged", table.rows[0].line)
     _check_hierarchy(source, table, modules)
     status, reason = Status.OK, None
-    placed = header.state.lower() in ("fully placed", "placed", "routed")
+    placed = is_placed(header.state)
     if not any((top.dsp, top.bram, top.ramb18, top.uram)) and (top.lut <= TRIMMED_LUT if placed else not top.lut and not top.ff):
         status, reason = Status.TRIMMED, f"only {top.lut:g} LUTs are left: the design was trimmed, so this is no measurement"
     fields: dict[str, Any] = {key: getattr(top, key) for key in _HIER}

@@ -6,12 +6,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hwq.reports.parts import PART
 from hwq.reports.text import Source, is_border, read_table
 
 _FIELD = re.compile(r"\|\s*([A-Za-z][A-Za-z ]*?)\s*:\s(.*?)\s*$")
 _VERSION = re.compile(r"v\.?(\d{4}\.\d+(?:\.\d+)?)")
 _YEAR = re.compile(r"^Copyright 1986-(\d{4}) .*?(?:Copyright 2022-(\d{4}) .*)?$")
-_DEVICE = re.compile(r"(?=[a-z]*\d)[a-z0-9]+(?:[-_][A-Za-z0-9]+)*")
 _DESIGN = re.compile(r"[A-Za-z_\\][\w$.\\/-]*", re.ASCII)
 _ENTRY = re.compile(r"\s*(\d+(?:\.\d+)*)\.? (\S.*?)\s*$")
 
@@ -76,7 +76,7 @@ def check_year(source: Source, version: str, year: str | None) -> None:
 
 def _check_header(source: Source, fields: dict[str, str], version: str) -> None:
     """What every Vivado report has, and cannot be otherwise."""
-    for name, pattern in (("design", _DESIGN), ("device", _DEVICE)):
+    for name, pattern in (("design", _DESIGN), ("device", re.compile(PART))):
         if name not in fields or pattern.fullmatch(fields[name]) is None:
             raise source.error(f"its head names no {name}, or one that cannot be ({fields.get(name, '')!r}): it is damaged")
     rights = _YEAR.match(source.text.split("\n", 1)[0])

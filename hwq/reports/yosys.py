@@ -1,21 +1,31 @@
-"""Yosys `stat -json`: cells by type. nextpnr `--report`: cells used and the clocks it reached."""
+"""Yosys `stat`, as JSON and as text: cells by type."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hwq.reports.text import Source, read
 from hwq.reports.types import Module, Report, Resources, Status
 
-_FF = re.compile(r"FD[RSCP]E|TRELLIS_FF|FD[RSCP]E_1")
-_LUT = re.compile(r"LUT[1-6]|CFGLUT5")
+# the flip-flops of Xilinx, ECP5, Nexus and MachXO2, iCE40, Gowin
+_FF = re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF|FD1P3[A-Z]+|FD1S3[A-Z]+|SB_DFFN?(E?(S?[SR])?|E)|DFFN?[SRPC]?E?")
+_LUT = re.compile(r"LUT[1-6]|CFGLUT5|SB_LUT4")
 _DISTRIBUTED = re.compile(r"(RAM|ROM)(16|32|64|128|256|512)\w*|SRL\w+|TRELLIS_DPR16X4")
+# what takes LUTs beside those: on Lattice a carry cell the two LUTs of a slice, on Gowin an ALU the place of one
+_BESIDE = {"CCU2C": 2, "CCU2D": 2, "WIDEFN9": 2, "ALU": 1}
 
 
+_WHOLE = "design hierarchy"
+_STAT_TEXT = re.compile(r"\s*(?:[\d.]+ Printing statistics\.\s+)?=== \S.* ===\n")
+_STAT_HEAD = re.compile(r"=== (\S.*?) ===")
+_STAT_TOTAL = re.compile(r" +Number of cells: +(\d+)| +(\d+|-)(?: +\S+)? cells")
+_STAT_CELL = re.compile(r" {5,}(\S+) +(\d+)| +(\d+)(?: +[\d.]+)? {3,}(\S+)")
+_STAT_SUBMODULES = re.compile(r" +\d+ submodules")
 _VERSION = re.compile(r"Yosys (\d+\.\d+(?:\+\d+)?)")
 
 
@@ -78,11 +88,15 @@ def read_stat_json(source: Source) -> Report:
         own = count(_cells(source, module, name))
         bare = name.removeprefix("\\")
         modules.append(Module(bare, bare, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
+    return _stat(found, version[1] if version else None, modules)
+
+
+def _stat(found: Resources, version: str | None, modules: Sequence[Module]) -> Report:
     nothing = not any((found.lut, found.ff, found.dsp, found.bram36, found.uram))
     return Report(
         "yosys_stat",
         tool="Yosys",
-        version=version[1] if version else None,
+        version=version,
         top=modules[0].name if len(modules) == 1 else None,
         lut=found.lut,
         ff=found.ff,
@@ -99,64 +113,79 @@ def read_stat_json(source: Source) -> Report:
     )
 
 
+def is_stat_text(text: str) -> bool:
+    """What `tee -o FILE stat` writes: no more than the statistics."""
+    return _STAT_TEXT.match(text) is not None
+
+
+def read_stat_text(source: Source) -> Report:
+    """`stat` of Yosys as text, in the words of both generations: `Number of cells:   12` and `12 cells`.
+
+    Raises:
+        ReportError: truncated, damaged, or counts that contradict each other.
+    """
+    sections = _sections(source)
+    modules = []
+    for section in sections:
+        if section.name != _WHOLE:
+            own = count(section.cells)
+            modules.append(Module(section.name, section.name, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
+    whole = next((s for s in sections if s.name == _WHOLE), sections[0])
+    if len(modules) > 1 and whole.name != _WHOLE:
+        raise source.error("truncated: several modules, but no section of the design hierarchy", source.text.count("\n") + 1)
+    return _stat(count(whole.cells), None, modules)
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """One module, or the design: its cells by type, without instances of its other modules."""
+
+    name: str
+    cells: dict[str, int]
+
+
+def _sections(source: Source) -> list[_Section]:
+    lines = source.lines
+    heads = [(i, m[1]) for i, line in enumerate(lines) if (m := _STAT_HEAD.fullmatch(line))]
+    names = {name.removeprefix("\\") for _, name in heads}
+    return [
+        _section(source, name.removeprefix("\\"), start + 1, end, names)
+        for (start, name), (end, _) in zip(heads, [*heads[1:], (len(lines), "")], strict=True)
+    ]
+
+
+def _section(source: Source, name: str, start: int, end: int, modules: set[str]) -> _Section:
+    """The cells of lines[start:end]: those listed below their total, of which the types make the sum."""
+    total: int | None = None
+    listed: dict[str, int] = {}
+    for i in range(start, end):
+        line = source.lines[i]
+        if (match := _STAT_TOTAL.fullmatch(line)) is not None:
+            if total is not None:
+                raise source.error(f"{name}: the number of cells is there twice", i + 1)
+            total = 0 if (match[1] or match[2]) == "-" else int(match[1] or match[2])
+        elif total is not None and line.strip():
+            match = _STAT_CELL.fullmatch(line)
+            if match is None:
+                break  # the submodules of the new form, an estimate, or the end of the statistics
+            kind = match[1] or match[4]
+            if kind in listed:
+                raise source.error(f"{name}: {kind} is there twice", i + 1)
+            listed[kind] = int(match[2] or match[3])
+        elif total is not None:
+            break
+    if total is None:
+        if any(_STAT_SUBMODULES.fullmatch(line) for line in source.lines[start:end]):
+            return _Section(name, {})  # nothing but instances
+        raise source.error(f"truncated: no number of cells of {name}", end)
+    if sum(listed.values()) != total:
+        raise source.error(f"{name}: {total} cells, but the types make {sum(listed.values())}: truncated or damaged", start)
+    return _Section(name, {kind: n for kind, n in listed.items() if kind.removeprefix("\\") not in modules})
+
+
 def _eighteen(found: Resources) -> float | None:
     """Block RAM in 18K blocks."""
     return None if found.bram36 is None else int(found.bram36 * 2)
-
-
-_NEXTPNR = {
-    "lut": ("TRELLIS_COMB", "ICESTORM_LC", "LUT4", "OXIDE_COMB"),
-    "ff": ("TRELLIS_FF", "DFF", "OXIDE_FF"),
-    "dsp": ("MULT18X18D", "ICESTORM_DSP", "MULT18X18"),
-    "bram": ("DP16KD",),
-}
-
-
-def read_nextpnr(source: Source) -> Report:
-    """`--report` of nextpnr: routed cells and, of the clock that is nearest to failing, target and achieved period.
-
-    Raises:
-        ReportError: no JSON, or cells or clocks that are not what they should be.
-    """
-    content = parse_json(source)
-    used, clocks = content.get("utilization"), content.get("fmax")
-    if not isinstance(used, dict) or not isinstance(clocks, dict):
-        raise source.error("no utilization or no fmax in it")
-    values: dict[str, Any] = {}
-    for key, names in _NEXTPNR.items():
-        for name in (n for n in names if n in used):
-            cell = used[name]
-            number = cell.get("used") if isinstance(cell, dict) else None
-            if type(number) is not int or number < 0:
-                raise source.error(f"utilization.{name}.used is {number!r}, no count")
-            values.setdefault(key, number)
-    if "lut" not in values:
-        raise source.error(f"no LUT cells among {', '.join(sorted(used)[:8])}")
-    slowest: tuple[float, float] | None = None
-    for name, clock in clocks.items():
-        pair = tuple(clock.get(k) if isinstance(clock, dict) else None for k in ("achieved", "constraint"))
-        if not all(isinstance(v, (int, float)) and v > 0 for v in pair):
-            raise source.error(f"fmax.{name} is {clock!r}, not an achieved and a wanted frequency")
-        achieved, wanted = float(pair[0] or 0), float(pair[1] or 0)
-        if slowest is None or achieved / wanted < slowest[0] / slowest[1]:
-            slowest = (achieved, wanted)
-    met = None if slowest is None else slowest[0] >= slowest[1]
-    period = None if slowest is None else round(1e3 / slowest[0], 6)
-    target = None if slowest is None else round(1e3 / slowest[1], 6)
-    late = met is False and slowest is not None
-    return Report(
-        "nextpnr_report",
-        tool="nextpnr",
-        bram_unit="18K" if "bram" in values else None,
-        clk_target_ns=target,
-        clk_est_ns=period,
-        wns_ns=None if period is None or target is None else round(target - period, 6),
-        timing_met=met,
-        status=Status.TIMING_MISSED if late else Status.OK,
-        reason=f"{slowest[0]:.2f} MHz of {slowest[1]:.2f} MHz" if late and slowest else None,
-        state="Routed",
-        **values,
-    )
 
 
 def count(cells: Mapping[str, int]) -> Resources:
@@ -168,10 +197,8 @@ def count(cells: Mapping[str, int]) -> Resources:
     def matching(pattern: re.Pattern[str]) -> int:
         return sum(n for name, n in cells.items() if pattern.fullmatch(name))
 
-    lut = matching(_LUT) + total("LUT6_2") + matching(_DISTRIBUTED)
-    carry = total("CARRY4", "CARRY8", "CCU2C")
-    if "CCU2C" in cells:
-        lut = total("LUT4") + 2 * total("CCU2C")  # on ECP5 a carry cell takes the two LUTs of a slice
+    lut = matching(_LUT) + total("LUT6_2") + matching(_DISTRIBUTED) + sum(size * total(name) for name, size in _BESIDE.items())
+    carry = total("CARRY4", "CARRY8", "SB_CARRY", "CCU2C", "CCU2D", "ALU")
     return Resources(
         lut=lut,
         ff=matching(_FF),

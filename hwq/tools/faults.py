@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hwq.reports.logs import outcome
+from hwq.reports.logs import DATE_REMEDY, outcome
 from hwq.reports.types import Status
 
 
@@ -31,6 +31,8 @@ _REMEDIES: dict[Status, str] = {
     Status.PART_MISSING: "the part is not installed: add its family in the AMD installer",
     Status.OVER_UTILISED: "the design does not fit the part: a smaller point, or a larger board",
     Status.UNROLL_STOPPED: "HLS stopped unrolling: the design is too large for one function; take a smaller point, or --tool vivado",
+    Status.DATE_OVERFLOW: f"since 2022 the date overflows in export_design of this version: {DATE_REMEDY}",
+    Status.TEST_BENCH_FAILED: "the test bench failed: is tb_data/ in the folder of the plan, and as hwq wrote it?",
     Status.OUT_OF_MEMORY: "out of memory: fewer --jobs, or a larger machine",
 }
 

@@ -42,7 +42,7 @@ def path_of(name: str) -> str | None:
         ToolMissingError: the HWQ_ variable names something that is no program.
     """
     override = os.environ.get(variable(name))
-    if override == "none":
+    if override == "none":  # as if it were not installed
         return None
     if override:
         found = shutil.which(override)

@@ -83,7 +83,7 @@ def test_every_tool_has_its_script() -> None:
         "yosys/synth.ys",
         "sim/cxxrtl.ys",
         "hls/run_hls.tcl",
-        "hls/hls_config.cfg",
+        "hls_config.cfg",
         "vivado/synth.tcl",
         "vivado/clock.xdc",
     } <= set(files)

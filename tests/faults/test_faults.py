@@ -39,7 +39,7 @@ def timing(wns: str = "0.110", state: str = "Routed") -> str:
 def vivado(stages: str = "synth place route", **changes: str) -> str:
     """A Vivado that does one stage a call; `changes` replaces a file, or leaves it out where the text is empty."""
     body = 'stage=$(basename "${@: -1}" .tcl)\ncase "$stage" in\n'
-    for stage, state in (("synth", "Synthesized"), ("place", "Fully Placed"), ("route", "Routed")):
+    for stage, state in (("synth", "Optimized"), ("place", "Fully Placed"), ("route", "Routed")):
         files = {
             f"{stage}.dcp": "checkpoint",
             f"{stage}_utilization.rpt": utilisation(state=state),
@@ -192,14 +192,14 @@ FAULTS = {
     "utilisation of another part": Fault(
         "vivado",
         "vivado",
-        vivado(synth_utilization__rpt=utilisation(state="Synthesized", device="xc7z020clg400-1")),
+        vivado(synth_utilization__rpt=utilisation(state="Optimized", device="xc7z020clg400-1")),
         ReportError,
         "part is xc7z",
     ),
     "utilisation of another top": Fault(
         "vivado",
         "vivado",
-        vivado(synth_utilization__rpt=utilisation(state="Synthesized", top="other")),
+        vivado(synth_utilization__rpt=utilisation(state="Optimized", top="other")),
         ReportError,
         "top is other",
     ),
@@ -229,7 +229,7 @@ FAULTS = {
     ),
     "co-simulation that failed, exit 0": Fault("vitis", "vitis_hls", hls() + cosim("Fail"), ReportError, "cosim.rpt", "", "cosim"),
     "half a utilisation report": Fault(
-        "vivado", "vivado", vivado(synth_utilization__rpt=utilisation(state="Synthesized")[:1500]), ReportError, "synth_utilization"
+        "vivado", "vivado", vivado(synth_utilization__rpt=utilisation(state="Optimized")[:1500]), ReportError, "synth_utilization"
     ),
     "does not fit an ECP5": Fault(
         "nextpnr-ecp5",

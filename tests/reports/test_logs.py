@@ -31,6 +31,7 @@ FAILURES = [
     (Status.FAILED, "ERROR [AP-1] Could not read script 'build_prj.tcl'."),
     (Status.OVER_UTILISED, "ERROR: [DRC UTLZ-1] Resource utilization: CARRY8 over-utilized in Top Level Design"),
     (Status.OVER_UTILISED, "ERROR: [Place 30-640] Place Check : This design requires more RAMB36 cells than are available."),
+    (Status.OVER_UTILISED, "ERROR: [Place 30-69] Placer could not place all instances"),
     (Status.UNROLL_STOPPED, f"ERROR: [XFORM 203-504] Stop unrolling loop 'MultLoop' (a.h:52) in function 'f' {UNROLL}"),
     (Status.UNROLL_STOPPED, f"ERROR: [v++ 200-1471] Stop unrolling loop 'L' (a.cpp:11) in function 'f' {UNROLL}"),
     (Status.TIMING_MISSED, "CRITICAL WARNING: [Route 35-39] The design did not meet timing requirements."),

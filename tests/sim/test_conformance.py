@@ -165,8 +165,9 @@ def test_verilator_and_cxxrtl_agree(sizes: tuple[int, ...], tmp_path: Path, monk
     """Ports of up to 32, up to 64 and more bits, which Verilator passes in three ways."""
     graph = random_network(5, sizes, skip=True)
     x = random_rows(graph, 300)
-    monkeypatch.delenv("HWQ_VERILATOR")
+    monkeypatch.delenv("HWQ_VERILATOR", raising=False)
     prove(graph, x, tmp_path / "verilator")
+    assert (tmp_path / "verilator" / "sim" / "verilator.log").is_file()
     monkeypatch.setenv("HWQ_VERILATOR", "none")
     prove(graph, x, tmp_path / "cxxrtl")
 

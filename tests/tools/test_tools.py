@@ -1,4 +1,4 @@
-"""Starting tools: logs, limits, kills; fake tools that fail in every way real ones do."""
+"""Starting tools: logs, limits, kills; small scripts that fail in every way real tools do, stubs where they succeed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
+from networks import random_network
+from vendor_tools import install, require_tcl
 
 from hwq import boards
 from hwq.codegen import steps
+from hwq.codegen.build import build
 from hwq.errors import RunError, ToolError, ToolMissingError, ToolTimeoutError, UsageError
 from hwq.tools import doctor, find, synthesis
 from hwq.tools.process import run
@@ -130,12 +133,24 @@ def test_hls_that_fails(body: str, words: str, hint: str, tmp_path: Path, monkey
     assert not list(tmp_path.glob("steps/*.json"))
 
 
+def planned(folder: Path) -> Path:
+    """A generated design with a row for its bench."""
+    build(random_network(1, (3, 2)), boards.load("xcvu9p")).plan.write(folder)
+    (folder / "tb_data").mkdir()
+    (folder / "tb_data/inputs.dat").write_text("0 0 0\n")
+    return folder
+
+
 def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fake_hls(tmp_path, monkeypatch, "echo 'ERROR: [HLS 200-642] -maximum_size'; echo \"$@\" > args; " + GOOD)
+    require_tcl()
+    install(monkeypatch, tmp_path, vitis_hls="2023.2")
+    folder = planned(tmp_path / "plan")
+    script = folder / "hls/run_hls.tcl"
+    script.write_text(script.read_text().replace("foreach step", "config_array_partition -maximum_size 4096\nforeach step"))
     chosen = synthesis.choose("auto", boards.load("xcvu9p"), period_ns=5.0)
-    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    records = synthesis.synthesise(chosen, folder, "plan")
     assert chosen.kind == "vitis" and list(records["hls-csynth"].outputs) == ["hls_prj/solution1/syn/report/csynth.xml"]
-    assert (tmp_path / "args").read_text().split() == ["-f", "hls/csynth.tcl"]
+    assert "ERROR: [HLS 200-642]" in (folder / "hls/csynth.log").read_text()
 
 
 def test_vitis_run_takes_the_script_its_own_way() -> None:
@@ -193,32 +208,19 @@ def test_doctor_judges_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert not status.found and "HWQ_VIVADO" in status.otherwise
 
 
-CSYNTH = "mkdir -p {0}/syn/report; echo '<profile/>' > {0}/syn/report/csynth.xml\n"
-
-
 @pytest.mark.parametrize(
     ("kind", "stage", "programs", "wanted"),
     [
-        ("vitis", "csynth", {"vivado_hls": "Vivado(TM) HLS v2019.2"}, ["-f hls/csynth.tcl"]),
-        ("vitis", "csynth", {"vitis-run": "v2025.1"}, ["--mode hls --tcl hls/csynth.tcl"]),
-        ("v++", "csynth", {"v++": "v++ v2024.2"}, ["-c --mode hls --config hls/hls_config.cfg --work_dir hls_work"]),
+        ("vitis", "csynth", {"vivado_hls": "2019.2"}, ["-f hls/csynth.tcl"]),
+        ("vitis", "csynth", {"vitis_run": "2025.1"}, ["--mode hls --tcl hls/csynth.tcl"]),
+        ("v++", "csynth", {"vpp": "2024.2"}, ["-c --mode hls --config hls_config.cfg --work_dir hls_work"]),
         (
             "v++",
             "route",
-            {"v++": "v++ v2024.2", "vitis-run": "v2024.2"},
+            {"vpp": "2024.2", "vitis_run": "2024.2"},
             [
-                "-c --mode hls --config hls/hls_config.cfg --work_dir hls_work",
-                "--mode hls --impl --config hls/hls_impl_config.cfg --work_dir hls_work",
-            ],
-        ),
-        (
-            "bambu",
-            "synth",
-            {"bambu": "PandA 2024.10", "yosys": "Yosys 0.70"},
-            [
-                "hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
-                "--device-name=xcu280-2Lfsvh2892-VVD --clock-period=5 -Ihls -O3 -v2",
-                "-q bambu/synth.ys",
+                "-c --mode hls --config hls_config.cfg --work_dir hls_work",
+                "--mode hls --impl --config hls_impl_config.cfg --work_dir hls_work",
             ],
         ),
     ],
@@ -226,25 +228,32 @@ CSYNTH = "mkdir -p {0}/syn/report; echo '<profile/>' > {0}/syn/report/csynth.xml
 def test_each_generation_is_called_its_own_way(
     kind: str, stage: str, programs: dict[str, str], wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_tcl()
+    install(monkeypatch, tmp_path, **programs)
+    chosen = synthesis.choose(kind, boards.load("xcvu9p"), stage=stage, period_ns=5.0)
+    synthesis.synthesise(chosen, planned(tmp_path / "plan"), "plan")
+    starts = [line for path in tmp_path.glob("*/starts") for line in path.read_text().splitlines()]
+    assert [line for line in starts if not line.endswith("version")] == wanted
+
+
+def test_bambu_is_called_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
     (tmp_path / "bin").mkdir()
-    for name, banner in programs.items():
+    for name, banner in {"bambu": "PandA 2024.10", "yosys": "Yosys 0.70"}.items():
         body = f'case "$1" in -V|-version|--version) echo "{banner}"; exit 0;; esac\necho "$@" >> args\n'
-        body += CSYNTH.format("hls_prj/solution1") + CSYNTH.format("hls_work/hls")
-        body += "mkdir -p hls_work/hls/impl/report/verilog bambu; echo x > hls_work/hls/impl/report/verilog/export_impl.xml\n"
-        body += "echo x > hwq_top.v; echo {} > bambu/stat.json"
-        monkeypatch.setenv(find.variable(name), str(script(tmp_path / "bin" / name.replace("+", "x"), body)))
-    chosen = synthesis.choose(kind, boards.load("xcvu9p"), stage=stage, period_ns=5.0)
+        body += "mkdir -p bambu; echo x > hwq_top.v; echo {} > bambu/stat.json"
+        monkeypatch.setenv(find.variable(name), str(script(tmp_path / "bin" / name, body)))
+    chosen = synthesis.choose("bambu", boards.load("xcvu9p"), stage="synth", period_ns=5.0)
     synthesis.synthesise(chosen, tmp_path, "plan")
-    assert (tmp_path / "args").read_text().splitlines() == wanted
+    assert (tmp_path / "args").read_text().splitlines() == [
+        "hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
+        "--device-name=xcu280-2Lfsvh2892-VVD --clock-period=5 -Ihls -O3 -v2",
+        "-q bambu/synth.ys",
+    ]
 
 
 def test_every_chain_names_steps_and_scripts_that_exist() -> None:
     """For every board, kind and stage: the steps are there, and so is every script that they start."""
-    from networks import random_network
-
-    from hwq.codegen.build import build
-
     graph = random_network(1, (3, 2))
     for board in boards.load_all():
         files = build(graph, board).plan.files

@@ -1,0 +1,142 @@
+"""nextpnr's `--report`: cells used and the clocks it reached, on every family."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hwq.reports.text import Source
+from hwq.reports.types import Report, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What the cells of a family are.
+
+    Attributes:
+        sign: a cell that only this family has.
+        lut: cell -> how many LUTs it takes; carry cells and memory in LUTs take some, too.
+        bram: cell -> its size in blocks of 18 Kbit, or of `bram_unit`.
+        ff: none where a logic cell holds LUT and flip-flop, so that no number of flip-flops is known.
+    """
+
+    name: str
+    sign: str
+    lut: Mapping[str, int]
+    ff: tuple[str, ...]
+    dsp: tuple[str, ...]
+    bram: Mapping[str, float]
+    bram_unit: str = "18K"
+
+
+FAMILIES = (
+    Family("iCE40", "ICESTORM_LC", {"ICESTORM_LC": 1}, (), ("ICESTORM_DSP",), {"ICESTORM_RAM": 1}, "4K"),
+    Family(
+        "Nexus",
+        "OXIDE_COMB",
+        {"OXIDE_COMB": 1, "RAMW": 2},
+        ("OXIDE_FF",),
+        ("MULT9_CORE", "MULT18_CORE"),
+        {"OXIDE_EBR": 1},
+    ),
+    # a carry cell of ECP5 and MachXO2 is counted as two TRELLIS_COMB; the write port of a LUT RAM takes the LUTs of its slice
+    Family(
+        "ECP5 and MachXO2",
+        "TRELLIS_COMB",
+        {"TRELLIS_COMB": 1, "TRELLIS_RAMW": 2},
+        ("TRELLIS_FF",),
+        ("MULT18X18D",),
+        {"DP16KD": 1, "DP8KC": 0.5},
+    ),
+    # ALU and LUT share their place; a RAM16SDP4 is four LUTs of 16 bits
+    Family(
+        "Gowin",
+        "LUT4",
+        {"LUT4": 1, "ALU": 1, "RAM16SDP4": 4},
+        ("DFF",),
+        ("MULT9X9", "MULT18X18", "MULT36X36", "MULTALU18X18", "MULTALU36X18", "MULTADDALU18X18", "MULT12X12", "MULTALU27X18"),
+        {"BSRAM": 1},
+    ),
+)
+_LOGIC = re.compile(r".*(?:LUT|COMB|_LC$|^ALU$|CARRY|RAM16|RAMW|SLICE)")
+_NO_LUT = re.compile(r"MUX2_LUT\d|LUT\d_MUX|PFUMX|L6MUX21|WIDEFN9")  # multiplexers between LUTs, with places of their own
+
+
+def read_nextpnr(source: Source, content: dict[str, Any]) -> Report:
+    """Routed cells and, of the clock that is nearest to failing, target and achieved period.
+
+    Raises:
+        ReportError: cells or clocks that are not what they should be, or logic cells that hwq does not know.
+    """
+    used, clocks = content.get("utilization"), content.get("fmax")
+    if not isinstance(used, dict) or not isinstance(clocks, dict):
+        raise source.error("no utilization or no fmax in it")
+    values = _cells(source, {name: _used(source, name, cell) for name, cell in used.items()})
+    slowest = _slowest(source, clocks)
+    met = None if slowest is None else slowest[0] >= slowest[1]
+    period = None if slowest is None else round(1e3 / slowest[0], 6)
+    target = None if slowest is None else round(1e3 / slowest[1], 6)
+    late = met is False and slowest is not None
+    return Report(
+        "nextpnr_report",
+        tool="nextpnr",
+        clk_target_ns=target,
+        clk_est_ns=period,
+        wns_ns=None if period is None or target is None else round(target - period, 6),
+        timing_met=met,
+        status=Status.TIMING_MISSED if late else Status.OK,
+        reason=_reason(slowest, late=late),
+        state="Routed",
+        **values,
+    )
+
+
+def _reason(slowest: tuple[float, float] | None, *, late: bool) -> str | None:
+    if slowest is None:
+        return "no path between registers: the report says nothing about how fast the design is"
+    return f"{slowest[0]:.2f} MHz of {slowest[1]:.2f} MHz" if late else None
+
+
+def _used(source: Source, name: str, cell: object) -> int:
+    number = cell.get("used") if isinstance(cell, dict) else None
+    if type(number) is not int or number < 0:
+        raise source.error(f"utilization.{name}.used is {number!r}, no count")
+    return number
+
+
+def _cells(source: Source, used: Mapping[str, int]) -> dict[str, Any]:
+    """The counts of the family whose sign is among the cells."""
+    family = next((f for f in FAMILIES if f.sign in used), None)
+    if family is None:
+        raise source.error(f"no LUT cells among {', '.join(sorted(used)[:8])}")
+    unknown = [n for n, k in used.items() if k and n not in family.lut and _LOGIC.match(n) and not _NO_LUT.fullmatch(n)]
+    if unknown:
+        raise source.error(f"{used[unknown[0]]} cells {unknown[0]} of {family.name}: hwq does not know whether they take LUTs")
+
+    def total(names: Mapping[str, float]) -> float | None:
+        found = [used[name] * size for name, size in names.items() if name in used]
+        return sum(found) if found else None
+
+    bram = total(family.bram)
+    return {
+        "lut": total(family.lut),
+        "ff": total(dict.fromkeys(family.ff, 1)),
+        "dsp": total(dict.fromkeys(family.dsp, 1)),
+        "bram": bram,
+        "bram_unit": None if bram is None else family.bram_unit,
+    }
+
+
+def _slowest(source: Source, clocks: Mapping[str, Any]) -> tuple[float, float] | None:
+    """(achieved, wanted) in MHz of the clock that is nearest to failing."""
+    slowest: tuple[float, float] | None = None
+    for name, clock in clocks.items():
+        pair = tuple(clock.get(k) if isinstance(clock, dict) else None for k in ("achieved", "constraint"))
+        if not all(isinstance(v, (int, float)) and v > 0 for v in pair):
+            raise source.error(f"fmax.{name} is {clock!r}, not an achieved and a wanted frequency")
+        achieved, wanted = float(pair[0] or 0), float(pair[1] or 0)
+        if slowest is None or achieved / wanted < slowest[0] / slowest[1]:
+            slowest = (achieved, wanted)
+    return slowest

@@ -1,0 +1,1 @@
+"""Stubs of vendor tools that keep the state which the real ones keep."""
