@@ -19,9 +19,11 @@ from hwq.codegen.build import build
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Constant, Graph, Node, verify
+from hwq.passes import optimise
 from hwq.passes.lower import lower
 from hwq.sim.compare import compare, to_types
 from hwq.sim.csim import csim
+from hwq.sim.emulator import _fits as fits
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
@@ -191,3 +193,8 @@ def prove(batch: Batch, folder: Path, tally: Tally, stages: Sequence[str], terms
     }
     for name in stages:
         batch.check(name, runs[name](), batch.whole if name == "lowered" else made.graph, tally)
+
+
+def native(graphs: Sequence[Graph]) -> list[Graph]:
+    """Those that the emulator runs as native code: no wire has more than 128 bits."""
+    return [g for g in graphs if fits(optimise(g), lower(optimise(g)))]
