@@ -54,12 +54,13 @@ class Extreme(Grower):
         return TypeArray.of(self.rng.random(shape) < 0.5, width, frac, self.rounding, self.overflow)
 
     def quantize(self, x: Node) -> Node:
-        """To types of which some begin at the steps of x and some at the other end of its range."""
+        """To types of which some begin at the steps of x, some at the other end of its range, and some far from both."""
         rounding, overflow = MODES[int(self.rng.integers(len(MODES)))]
         free = self.types(x.shape, most=min(self.most, PORT))
         near = x.type.frac + self.rng.integers(-3, 4, x.shape)
         top = x.type.frac - x.type.width + free.width + self.rng.integers(-2, 3, x.shape)
-        frac = np.choose(self.rng.integers(0, 3, x.shape), [free.frac, near, top])
+        far = x.type.frac + self.rng.integers(-100, 101, x.shape)
+        frac = np.choose(self.rng.integers(0, 4, x.shape), [free.frac, near, top, far])
         types = TypeArray.of(free.signed, free.width, frac, rounding, overflow)
         return self.append("quantize", [x], types)
 
@@ -102,7 +103,7 @@ def extreme_graph(seed: int, widest: int = 63, spread: int = 100) -> Graph:
     read = {name for node in g.nodes for name in node.inputs}
     names = []
     for node in [n for n in g.nodes if n.name not in read and (n.op != "input" or len(g.nodes) == inputs)]:
-        names.append(g.narrow_enough(node, PORT).name)
+        names.append((g.quantize(node) if g.rng.random() < 0.4 else g.narrow_enough(node, PORT)).name)
     return verify(Graph(tuple(g.nodes), tuple(n.name for n in g.nodes if n.op == "input"), tuple(names)))
 
 
