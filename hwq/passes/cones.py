@@ -72,6 +72,7 @@ class _Cones:
         self.low, self.high = ([int(v) for v in column] for column in (circuit.low, circuit.high))
         self.widths: list[int] = circuit.widths.tolist()
         self.working_bits: list[int] = circuit.working_bits.tolist()
+        self.widest = max(self.working_bits, default=0)
         self.operands = [operands_of(circuit, wire) for wire in range(len(circuit))]
         self.operands = [
             () if op is Opcode.CONST else tuple(o for o in operands if self.opcode[o] is not Opcode.CONST)
@@ -134,7 +135,9 @@ class _Cones:
         return known[wire], occurs
 
     def _most_bits(self, cut: Cut, cone: list[int]) -> int:
-        """Bits of the widest number between the cut and the end of the cone, constants included."""
+        """Bits of the widest number between the cut and the end of the cone, constants included, or of the whole circuit."""
+        if self.widest <= SAFE_BITS:
+            return self.widest
         read = {operand for i in cone for operand in operands_of(self.circuit, i)}
         return max(self.working_bits[i] for i in {*cut, *cone, *read})
 

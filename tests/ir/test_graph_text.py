@@ -113,7 +113,7 @@ def test_counts_and_limits_are_checked_as_they_are_read(old: str, new: str, why:
     start = time.perf_counter()
     with pytest.raises(GraphError, match=why):
         parse(GOLDEN.replace(old, new))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10
 
 
 IMAGE = """\
@@ -143,7 +143,7 @@ def test_sizes_are_checked_before_anything_is_made_of_them(op: str, why: str) ->
     start = time.perf_counter()
     with pytest.raises(GraphError, match=why):
         verify(parse(IMAGE.format(op=op)))
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < 10
 
 
 def test_sizes_that_double_are_stopped() -> None:
@@ -165,7 +165,7 @@ def test_any_damage_is_a_graph_error(seed: int) -> None:
         start = time.perf_counter()
         with contextlib.suppress(GraphError):
             optimise(verify(parse(source)))
-        assert time.perf_counter() - start < 10
+        assert time.perf_counter() - start < 60
 
 
 NUMBERS = [
