@@ -193,7 +193,7 @@ def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[
     exact = 1 << 52  # a float holds these, and so its exponent is their length
     if low.size and low.min() > -exact and high.max() < exact:
         low, high = low.astype(np.int64), high.astype(np.int64)
-        magnitude = np.where(low < 0, np.maximum(-low - 1, np.maximum(high, 0)), high)
+        magnitude = np.where(low < 0, np.maximum(-low - 1, high), high)
         return np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) + (low < 0)
     widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
     return np.array(widths, np.int64).reshape(low.shape)
