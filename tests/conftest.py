@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says how loaded the machine is, nothing else
+settings.register_profile("hwq", deadline=None)
+settings.load_profile("hwq")
 
 
 @pytest.fixture(scope="session", autouse=True)

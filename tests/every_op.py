@@ -6,7 +6,7 @@ import numpy as np
 from networks import random_constant
 
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.ir import Graph, Node, make_node, verify
+from hwq.ir import Constant, Graph, Node, make_node, verify
 
 MODES = [(r, o) for r in Rounding for o in Overflow]
 
@@ -56,6 +56,50 @@ def ops_of_two_inputs(mode: tuple[Rounding, Overflow]) -> tuple[Graph, np.ndarra
     nodes = [a, b, *pairs, square, joined]
     names = quantised(nodes, [*pairs, square, joined], mode)
     return verify(Graph(tuple(nodes), ("a", "b"), tuple(names))), every_code(a, b)
+
+
+WORDS = (31, 32, 33, 64, 65)  # widths around which C++ changes the integers that it computes with
+
+
+def comparisons() -> tuple[Graph, np.ndarray]:
+    """Maximum, minimum, max pooling, ReLU and saturation of operands of every sign whose common type has a width around 32 and 64."""
+    cases = [(sa, sb, word) for sa in (0, 1) for sb in (0, 1) for word in WORDS]
+    kinds: list[list[tuple[int, int, int]]] = []
+    for sa, sb, word in cases:
+        # one operand of 12 bits at step 0, the other of 13 at a step so fine that both together span `word` bits
+        kinds.append([(sa, 12, 0), (sb, 13, word - 12)])
+    columns = np.array(kinds).transpose(2, 0, 1).reshape(3, len(cases), 2, 1)
+    x = make_node("x", "input", type=TypeArray.of(*columns))
+    n = len(cases)
+    places = {"size": (1, 2), "strides": (1, 2), "pads": (0, 0, 0, 0)}
+    take = np.zeros((2, 2), np.int64)
+    parts = []
+    for side in (0, 1):
+        kernel = take[:, :1].copy()
+        kernel[side] = 1
+        ones = Constant(kernel, TypeArray.of(0, kernel, 0))
+        none = Constant(np.zeros(1, np.int64), TypeArray.of(0, np.zeros(1), 0))
+        flat = make_node(f"flat_{side}", "reshape", [x], attrs={"shape": (n, 2)})
+        parts += [flat, make_node(f"side_{side}", "dense", [flat], attrs={"kernel": ones, "bias": none})]
+    a, b = parts[1], parts[3]
+    nodes = [x, *parts, make_node("pool", "max_pool2d", [x], attrs=places)]
+    nodes += [make_node(op, op, [a, b]) for op in ("maximum", "minimum")]
+    nodes.append(make_node("relu", "relu", [b]))
+    names = []
+    for source in nodes[5:]:
+        # the upper bits that all these have, saturated near the top of the source's range
+        signed = (np.arange(source.type.size) // 2 % 2).reshape(source.shape)
+        frac = source.type.frac.astype(int) - source.type.width + 14
+        types = TypeArray.of(signed, np.full(source.shape, 13), frac, Rounding.TRN, Overflow.SAT)
+        nodes.append(make_node(f"q_{source.name}", "quantize", [source], type=types))
+        names.append(nodes[-1].name)
+    rng = np.random.default_rng(0)
+    lows, highs = (np.array(v.ravel().tolist()) for v in (x.type.lowest, x.type.highest))
+    rows = rng.integers(lows, highs, (200, 2 * n), endpoint=True)
+    for k, pair in enumerate(((lows, highs), (lows, lows), (highs, highs), (np.maximum(lows, -1), np.minimum(highs, 1)))):
+        rows[2 * k] = np.where(np.arange(2 * n) % 2, pair[0], pair[1])
+        rows[2 * k + 1] = np.where(np.arange(2 * n) % 2, pair[1], pair[0])
+    return verify(Graph(tuple(nodes), ("x",), tuple(names))), rows
 
 
 def ops_of_one_input(mode: tuple[Rounding, Overflow]) -> tuple[Graph, np.ndarray]:

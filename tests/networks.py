@@ -54,6 +54,8 @@ def _quantize(rng: np.random.Generator, name: str, source: Node, *, signed: bool
 class Grower:
     """Grows a random graph of every op, tensor by tensor; shapes stay small, and a quantise keeps widths below some twenty bits."""
 
+    most = 14  # bits of what an op reads
+
     def __init__(self, seed: int, rounding: Rounding, overflow: Overflow) -> None:
         self.rng = np.random.default_rng(seed)
         self.rounding, self.overflow = rounding, overflow
@@ -76,8 +78,8 @@ class Grower:
     def quantize(self, x: Node) -> Node:
         return self.append("quantize", [x], self.types(x.shape))
 
-    def narrow_enough(self, x: Node, most: int = 14) -> Node:
-        return self.quantize(x) if int(x.type.width.max(initial=0)) > most else x
+    def narrow_enough(self, x: Node, most: int | None = None) -> Node:
+        return self.quantize(x) if int(x.type.width.max(initial=0)) > (most or self.most) else x
 
     def one(self, x: Node, op: str) -> Node:
         """`op` on the image x (and on others of its shape)."""
@@ -111,7 +113,7 @@ class Grower:
         if op in ("scale", "bias"):
             return self.append(op, [x], **{"factor" if op == "scale" else "bias": self.constant(x.shape)})
         if op in ("add", "subtract", "multiply", "maximum", "minimum", "concatenate"):
-            same = [n for n in self.images if n.shape == x.shape and int(n.type.width.max(initial=0)) <= 14]
+            same = [n for n in self.images if n.shape == x.shape and int(n.type.width.max(initial=0)) <= self.most]
             other = same[int(rng.integers(len(same)))] if same else x
             return self.append(op, [x, other], **({"axis": int(rng.integers(-1, 3))} if op == "concatenate" else {}))
         if op == "permute":
@@ -162,6 +164,6 @@ def random_rows(graph: Graph, rows: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     low = np.concatenate([graph[n].type.lowest.ravel() for n in graph.inputs]).astype(np.int64)
     high = np.concatenate([graph[n].type.highest.ravel() for n in graph.inputs]).astype(np.int64)
-    x = rng.integers(low, high + 1, (rows, len(low)))
+    x = rng.integers(low, high, (rows, len(low)), endpoint=True)
     x[0], x[1] = low, high
     return x

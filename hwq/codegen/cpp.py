@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from hwq.codegen.cpp_ops import EMITTERS, describe
 from hwq.codegen.cpp_shifts import in_shifts, shift_section
 from hwq.codegen.cpp_text import Section, ap_type, literal, summary
+from hwq.codegen.cpp_weights import STEP
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.codegen.templates import render
 from hwq.errors import GraphError
 from hwq.fixed import FixedType
-from hwq.ir import Graph, Node
+from hwq.ir import Constant, Graph, Node
 
 
 def cpp_files(graph: Graph, top: str, terms: int = 1) -> dict[str, str]:
@@ -25,12 +26,12 @@ def cpp_files(graph: Graph, top: str, terms: int = 1) -> dict[str, str]:
         terms: layers all of whose weights are sums of at most so many signed powers of two are written without products.
 
     Raises:
-        GraphError: an op that has no C++ form, or a constant of more than 53 bits.
+        GraphError: an op that has no C++ form.
     """
     ports = ports_of(graph)
     sections = sections_of(graph, ports, terms)
     values = {"top": top, "ports": ports, "sections": sections, "products": has_products(sections)}
-    values["int_bits"] = ap_int_limit(ports.input_bits, ports.output_bits)
+    values["int_bits"] = ap_int_limit(ports.input_bits, ports.output_bits, product_bits(graph))
     return {
         f"hls/{top}.h": render("cpp/top.h.j2", **values),
         f"hls/{top}.cpp": render("cpp/top.cpp.j2", **values),
@@ -42,7 +43,7 @@ def sections_of(graph: Graph, ports: Ports, terms: int = 1) -> list[Section]:
     """The statements from the packed input `x` to the packed output `*y`.
 
     Raises:
-        GraphError: an op that has no C++ form, or a constant of more than 53 bits.
+        GraphError: an op that has no C++ form.
     """
     nodes = graph.by_name()
     sections = [EMITTERS_SPECIAL["input"](nodes[name], ports) for name in graph.inputs]
@@ -68,6 +69,13 @@ def has_products(sections: Iterable[Section]) -> bool:
 def ap_int_limit(*widths: int) -> int:
     """AP_INT_MAX_W for words of these widths: the headers take 1024 bits by default, in steps of 1024."""
     return -(-max(widths) // 1024) * 1024
+
+
+def product_bits(graph: Graph) -> int:
+    """At least the bits of the widest product in the C++ of `graph`, a bit and the steps of the weights' types beside."""
+    constants = [c.types for node in graph.nodes for c in node.attrs.values() if isinstance(c, Constant)]
+    widths = [int(t.width.max(initial=0)) for t in (*(node.type for node in graph.nodes), *constants)]
+    return 2 * (max(widths, default=0) + 2 * STEP)
 
 
 def _input_section(node: Node, ports: Ports) -> Section:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hwq.codegen.cpp_text import Section, integer_type, table_array
+from hwq.codegen.cpp_text import Section, integer_type, table_lookup
 from hwq.codegen.ports import Ports
 from hwq.codegen.templates import render
-from hwq.errors import GraphError
+from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
 
 LITERAL_BITS = 63
@@ -30,14 +30,20 @@ class _Text:
         return integer_type(max(self.widths[wire], 1), signed=bool(self.circuit.low[wire] < 0))
 
     def constant(self, value: int, like: int) -> str:
-        if abs(value).bit_length() > LITERAL_BITS:
-            raise GraphError(f"a constant of {abs(value).bit_length()} bits has no C++ literal")
-        return f"{self.type_of(like)}({value}LL)"
+        return _constant(value, self.type_of(like))
 
     def name(self, wire: int) -> str:
         if self.circuit.opcode[wire] == Opcode.CONST:
             return self.constant(int(self.circuit.low[wire]), wire)
         return f"w{wire}"
+
+
+def _constant(value: int, kind: str) -> str:
+    """A literal of an integer type; one that no C++ literal holds is put together from two."""
+    if abs(value).bit_length() <= LITERAL_BITS:
+        return f"{kind}({value}LL)"
+    high, low = value >> LITERAL_BITS, value & ((1 << LITERAL_BITS) - 1)
+    return f"{kind}(({_constant(high, kind)} << {LITERAL_BITS}) | {_constant(low, kind)})"
 
 
 def adder_sections(circuit: Circuit, ports: Ports) -> list[Section]:
@@ -57,11 +63,7 @@ def adder_sections(circuit: Circuit, ports: Ports) -> list[Section]:
 
 
 def adders_file(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
-    """`hls/<top>.cpp` in the style "adders".
-
-    Raises:
-        GraphError: a constant of more than 63 bits.
-    """
+    """`hls/<top>.cpp` in the style "adders"."""
     sections = adder_sections(circuit, ports)
     return {f"hls/{top}.cpp": render("cpp/adders.cpp.j2", top=top, ports=ports, sections=sections)}
 
@@ -126,9 +128,22 @@ def _multiply(text: _Text, wire: int) -> list[str]:
 def _extreme(sign: str) -> Callable[[_Text, int], list[str]]:
     def statements(text: _Text, wire: int) -> list[str]:
         a, b, _ = _operands(text, wire)
-        return [*_assign(text, wire, b), f"if ({a} {sign} {b}) w{wire} = {a};"]
+        one, other = _alike(text, wire)
+        return [*_assign(text, wire, b), f"if ({one} {sign} {other}) w{wire} = {a};"]
 
     return statements
+
+
+def _alike(text: _Text, wire: int) -> list[str]:
+    """Both operands in one type: C++ compares a signed with an unsigned one as if both were unsigned, from 32 bits on."""
+    c = text.circuit
+    operands = int(c.a[wire]), int(c.b[wire])
+    kinds = [text.type_of(o) for o in operands]
+    if kinds[0] == kinds[1]:
+        return [text.name(o) for o in operands]
+    low, high = min(int(c.low[o]) for o in operands), max(int(c.high[o]) for o in operands)
+    common = integer_type(max(bits_for(low, high), 1), signed=low < 0)
+    return [f"{common}({text.name(o)})" for o in operands]
 
 
 def _table(text: _Text, wire: int) -> list[str]:
@@ -138,11 +153,8 @@ def _table(text: _Text, wire: int) -> list[str]:
     entries = [0] * (1 << width)
     for k, entry in enumerate(c.tables[int(c.b[wire])]):
         entries[(low + k) % len(entries)] = entry
-    return [
-        table_array(f"w{wire}_table", entries),
-        f"ap_uint<{width}> w{wire}_code = {text.name(source)};",
-        *_assign(text, wire, f"w{wire}_table[w{wire}_code]"),
-    ]
+    lines, looked_up = table_lookup(f"w{wire}_table", entries, f"w{wire}_code", text.type_of(wire))
+    return [*lines, f"ap_uint<{width}> w{wire}_code = {text.name(source)};", *_assign(text, wire, looked_up)]
 
 
 STATEMENTS: dict[Opcode, Callable[[_Text, int], list[str]]] = {

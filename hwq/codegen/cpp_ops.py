@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from hwq.codegen.cpp_sums import sums
-from hwq.codegen.cpp_text import Section, ap_type, literal, summary, table_array
+from hwq.codegen.cpp_text import Section, ap_type, literal, summary, table_lookup
 from hwq.codegen.cpp_weights import weight_lines, weight_name
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Node
@@ -114,9 +114,11 @@ def _extreme(node: Node, inputs: Sequence[Node]) -> Section:
     sign = "<" if node.op == "minimum" else ">"
     lines = []
     for i, t, name in _elements(node):
+        common = _enclosing([a.type[i], b.type[i]])
         left, right = (f"{n.name}_{i}" if _present(n, i) else "0" for n in (a, b))
+        one, other = (_as(common, n.type[i], x) for n, x in ((a, left), (b, right)))
         lines.append(f"{ap_type(t)} {name} = {right};")
-        lines.append(f"if ({left} {sign} {right}) {name} = {left};")
+        lines.append(f"if ({one} {sign} {other}) {name} = {left};")
     return Section(summary(node, node.op), tuple(lines))
 
 
@@ -139,16 +141,19 @@ def _bias(node: Node, inputs: Sequence[Node]) -> Section:
 
 
 def _max_pool(node: Node, inputs: Sequence[Node]) -> Section:
-    """The running maximum needs a type that holds every element: the result's own lacks what is never the greatest."""
+    """The running maximum needs a type that holds every element: the result's own lacks what is never the greatest.
+
+    Compared are values of that one type: C++ compares a signed with an unsigned one as if both were unsigned, from 32 bits on.
+    """
     source = inputs[0]
     _, windows = max_windows(node, source.shape)
     lines = []
     for i, t, name in _elements(node):
         window = list(dict.fromkeys(windows[i].tolist()))
         wide = _enclosing([source.type[e] for e in window])
-        first, *rest = (f"{source.name}_{e}" if _present(source, e) else "0" for e in window)
-        lines.append(f"{ap_type(wide)} {name}_max = {first};")
-        lines += [f"if ({x} > {name}_max) {name}_max = {x};" for x in dict.fromkeys(rest)]
+        first, *rest = ((f"{source.name}_{e}" if _present(source, e) else "0", source.type[e]) for e in window)
+        lines.append(f"{ap_type(wide)} {name}_max = {first[0]};")
+        lines += [f"if ({_as(wide, kind, x)} > {name}_max) {name}_max = {x};" for x, kind in dict(rest).items()]
         lines.append(f"{ap_type(t)} {name} = {name}_max;")
     size = list(node.integers("size"))
     return Section(summary(node, f"maximum over windows {size}, {list(source.shape)} -> {list(node.shape)}"), tuple(lines))
@@ -162,24 +167,32 @@ def _enclosing(types: Sequence[FixedType]) -> FixedType:
     return TypeArray.enclosing(np.array([min(low, 0)], object), np.array([high], object), np.array([frac]))[0]
 
 
+def _as(target: FixedType, source: FixedType, name: str) -> str:
+    """`name` as an expression of the type `target`, which holds all its values."""
+    same = (source.signed, source.width, source.frac) == (target.signed, target.width, target.frac)
+    plain = source.rounding is Rounding.TRN and source.overflow is Overflow.WRAP
+    return name if same and plain else f"{ap_type(target)}({name})"
+
+
 def _table(node: Node, inputs: Sequence[Node]) -> Section:
     """One constant array of raw bits for each function and type, indexed by the raw bits of the element."""
     source = inputs[0]
     mantissas, frac = rows_of(node)
-    arrays: dict[tuple[int, FixedType, FixedType], str] = {}
+    arrays: dict[tuple[int, FixedType, FixedType], str] = {}  # by name, {} the place of the code
     lines: list[str] = []
     counts = code_counts(source.type).ravel()
     for (i, t, name), row in ((e, node.integers("index")[e[0]]) for e in _elements(node)):
         x = source.type[i]
         key = (row, x, t)
+        kind = f"ap_int<{t.width + 1}>"
         if key not in arrays:
-            arrays[key] = f"{node.name}_{len(arrays)}_table"
             entries = _by_bits(mantissas[row, : counts[i]].tolist(), x, int(frac[row]) - t.frac)
-            lines.append(table_array(arrays[key], entries))
+            declared, arrays[key] = table_lookup(f"{node.name}_{len(arrays)}_table", entries, "{}", kind)
+            lines += declared
         lines.append(f"{ap_type(t)} {name};")
         if x.width:
             lines.append(f"ap_uint<{x.width}> {name}_code = {source.name}_{i}.range({x.width - 1}, 0);")
-        lines.append(f"ap_int<{t.width + 1}> {name}_bits = {arrays[key]}[{f'{name}_code' if x.width else 0}];")
+        lines.append(f"{kind} {name}_bits = {arrays[key].replace('{}', f'{name}_code' if x.width else '0')};")
         lines.append(f"{name}.range({t.width - 1}, 0) = {name}_bits.range({t.width - 1}, 0);")
     return Section(summary(node, f"{len(arrays)} tables for {node.type.size} elements"), tuple(lines))
 

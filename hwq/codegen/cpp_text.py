@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.fixed.types import bits_for
 from hwq.ir import Node
 
+PART_BITS = 62  # of an entry of a table, in each of several arrays
 EXACT_LITERAL_BITS = 53  # a double literal holds a constant of so many bits exactly
 
 
@@ -43,29 +43,50 @@ _C_TYPES = ((8, "signed char"), (16, "short"), (32, "int"), (64, "long long"))
 
 
 def table_array(name: str, entries: Sequence[int]) -> str:
-    """The declaration of a constant array of integers in the narrowest C type that holds them."""
-    kind = next(kind for bits, kind in _C_TYPES if all(-(1 << (bits - 1)) <= v < 1 << (bits - 1) for v in entries))
-    return f"static const {kind} {name}[{len(entries)}] = {{{', '.join(map(str, entries))}}};"
+    """The declaration of a constant array of integers of at most 64 bits, in the narrowest C type that holds them."""
+    kind = next(kind for bits, kind in _C_TYPES if _signed_bits(entries) <= bits)
+    return f"static const {kind} {name}[{len(entries)}] = {{{', '.join(map(_integer, entries))}}};"
+
+
+def table_lookup(name: str, entries: Sequence[int], code: str, kind: str) -> tuple[list[str], str]:
+    """(declarations, expression of entry number `code` in the integer type `kind`); entries that no C type holds lie in several arrays."""
+    if _signed_bits(entries) <= _C_TYPES[-1][0]:
+        return [table_array(name, entries)], f"{name}[{code}]"
+    lines, parts = [], []
+    rest, place = list(entries), 0
+    while any(rest):
+        last = _signed_bits(rest) <= _C_TYPES[-1][0]
+        part = rest if last else [v & ((1 << PART_BITS) - 1) for v in rest]
+        rest = [0] * len(rest) if last else [v >> PART_BITS for v in rest]
+        lines.append(table_array(f"{name}_{place}", part))
+        parts.append(f"({kind}({name}_{place}[{code}]) << {place * PART_BITS})" if place else f"{kind}({name}_{place}[{code}])")
+        place += 1
+    return lines, " | ".join(parts)
+
+
+def _signed_bits(entries: Sequence[int]) -> int:
+    return 1 + max((v if v >= 0 else -v - 1).bit_length() for v in entries)
+
+
+def _integer(value: int) -> str:
+    return f"{value + 1}LL - 1" if value == -(1 << 63) else str(value)  # its digits alone are no C integer
 
 
 def literal(mantissa: int, frac: int) -> str:
     """A constant as a typed literal: the narrowest type that holds it, and its exact decimal value.
 
-    Raises:
-        GraphError: more bits than a double literal holds.
+    One of more bits than a double literal holds is the sum of several.
     """
     width = bits_for(min(mantissa, 0), max(mantissa, 0))
     return f"{ap_type(FixedType(mantissa < 0, width, frac))}({exact(mantissa, frac)})"
 
 
 def exact(mantissa: int, frac: int) -> str:
-    """mantissa * 2^-frac as a decimal double.
-
-    Raises:
-        GraphError: more bits than a double literal holds.
-    """
+    """mantissa * 2^-frac as a decimal double, or as a sum of literals where it has more bits than one double holds."""
     if abs(mantissa).bit_length() > EXACT_LITERAL_BITS:
-        raise GraphError(f"a constant of {abs(mantissa).bit_length()} bits has no exact double literal")
+        high, low = mantissa >> EXACT_LITERAL_BITS, mantissa & ((1 << EXACT_LITERAL_BITS) - 1)
+        parts = [literal(high, frac - EXACT_LITERAL_BITS)] + ([literal(low, frac)] if low else [])
+        return " + ".join(parts)
     return repr(float(np.ldexp(float(mantissa), -frac)))
 
 

@@ -21,6 +21,7 @@ CHUNK = 250  # wires in a function: what g++ does grows faster than linearly bey
 PART = 40  # functions in a file
 VECTORS = (16, 32, 64)  # bits; 8 gain nothing: no instruction shifts bytes, and sums outgrow them at once
 WIDEST = 128
+PORT_BITS = 64  # of outputs and of tables' entries
 
 _ROUNDING = {Rounding.TRN: 0, Rounding.RND: 1, Rounding.RND_CONV: 2}
 
@@ -49,7 +50,7 @@ class Table:
 
     number: int
     bits: int
-    values: tuple[int, ...]
+    values: tuple[str, ...]
 
 
 def integer_bits(low: int, high: int) -> int:
@@ -220,8 +221,11 @@ class _Emitter:
 
     def table(self, number: int) -> Table:
         if number not in self.tables:
-            values = tuple(int(v) for v in self.circuit.tables[number])
-            self.tables[number] = Table(number, integer_bits(min(values), max(values)), values)
+            values = self.circuit.tables[number]
+            bits = integer_bits(min(values), max(values))
+            if bits > PORT_BITS:
+                raise GraphError(f"a table's entries of {bits} bits have no native form")
+            self.tables[number] = Table(number, bits, tuple(map(_int64, values)))
         return self.tables[number]
 
     def chunks(self) -> list[Chunk]:
@@ -271,7 +275,7 @@ def native_files(circuit: Circuit, graph: Graph) -> Native:
         graph: says how a float input is quantised and at which steps the outputs are.
 
     Raises:
-        GraphError: a wire of more than 128 bits, or an operation that has no native form.
+        GraphError: a wire of more than 128 bits, a table's entry of more than 64, or an operation that has no native form.
     """
     emitter = _Emitter(circuit)
     unknown = set(emitter.opcode) - {*EXPRESSIONS, "INPUT"}

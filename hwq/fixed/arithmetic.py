@@ -43,7 +43,7 @@ def shift_round(mantissas: IntArray, shift: npt.ArrayLike, rounding: Rounding) -
     rest = m - (floor << down)  # 0 <= rest < 2^down
     half = np.where(down > 0, np.ones_like(down) << np.maximum(down - 1, 0), 1)
     if mantissas.dtype != object:
-        far = np.broadcast_to(s > SAFE_BITS, np.broadcast_shapes(s.shape, m.shape))  # |m| < 2^62 <= half: rounds to zero
+        far = np.broadcast_to(s > 63, np.broadcast_shapes(s.shape, m.shape))  # |m| <= 2^63 <= half: rounds to zero
         return np.where(far, 0, floor + _round_up(rest, half, floor, rounding))
     rounded: IntArray = floor + _round_up(rest, half, floor, rounding)
     return rounded
@@ -74,8 +74,8 @@ def saturate(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike, *
     types = TypeArray.of(signed, width, 0, overflow=Overflow.SAT_SYM if symmetric else Overflow.SAT)
     low, high = types.lowest, types.highest
     if mantissas.dtype != object:
-        low = np.maximum(low, -(1 << SAFE_BITS)).astype(np.int64)
-        high = np.minimum(high, 1 << SAFE_BITS).astype(np.int64)
+        low = np.asarray(np.maximum(low, -(1 << 63))).astype(np.int64)  # 0-d object arrays decay here, too
+        high = np.asarray(np.minimum(high, (1 << 63) - 1)).astype(np.int64)
     return np.minimum(np.maximum(mantissas, low), high)
 
 
@@ -101,32 +101,47 @@ def overflow(mantissas: IntArray, types: TypeArray) -> IntArray:
     return saturate(mantissas, types.signed, types.width, symmetric=types.overflow is Overflow.SAT_SYM)
 
 
-def quantize_float(values: npt.ArrayLike, types: TypeArray) -> npt.NDArray[np.int64]:
+def quantize_float(values: npt.ArrayLike, types: TypeArray) -> IntArray:
     """Floats to mantissas of `types`, exactly as the mode says: no float addition that could itself round.
 
     Args:
         values: finite floats, shape (..., *types.shape).
 
+    Returns:
+        Mantissas: int64, or Python integers where a type is wider than 62 bits.
+
     Raises:
-        ValueError: NaN or infinity, or a type wider than 62 bits.
+        ValueError: NaN or infinity.
     """
     x = np.asarray(values, np.float64)
     if not np.isfinite(x).all():
         raise ValueError("cannot quantise NaN or infinity")
+    rounded = _rounded_float(x, types)
+    if types.overflow is Overflow.WRAP:
+        # beyond the largest float a number is a multiple of 2^971, and so of the span of any type
+        rounded = np.where(np.isinf(rounded), 0.0, rounded)
     if types.size and int(types.width.max()) > SAFE_BITS:
-        raise ValueError("cannot quantise floats to more than 62 bits")
-    scaled = np.ldexp(x, types.frac.astype(np.int64))
-    floor = np.floor(scaled)
-    rest = scaled - floor  # exact: both are multiples of the last place of `scaled`
-    if types.rounding is Rounding.RND:
-        floor = floor + (rest >= 0.5)
-    elif types.rounding is Rounding.RND_CONV:
-        floor = np.rint(scaled)
+        whole = [int(v) for v in np.nan_to_num(rounded).ravel().tolist()]
+        return overflow(np.array(whole or [], object).reshape(rounded.shape), types)
     if types.overflow is Overflow.WRAP:
         span = np.ldexp(1.0, types.width.astype(np.int64))
-        return wrap(np.fmod(floor, span).astype(np.int64), types.signed, types.width)  # fmod is exact
+        return wrap(np.fmod(rounded, span).astype(np.int64), types.signed, types.width)  # fmod is exact
     limit = float(1 << SAFE_BITS)
-    return overflow(np.clip(floor, -limit, limit).astype(np.int64), types)
+    return overflow(np.clip(rounded, -limit, limit).astype(np.int64), types)
+
+
+def _rounded_float(x: npt.NDArray[np.float64], types: TypeArray) -> npt.NDArray[np.float64]:
+    """x at the steps of `types`, rounded to whole numbers; infinite where that is beyond the range of float64."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        scaled = np.ldexp(x, types.frac.astype(np.int64))
+        floor = np.floor(scaled)
+        floor = np.where((scaled == 0) & (x < 0), -1.0, floor)  # too small for a float: just below zero
+        rest = scaled - floor  # exact: both are multiples of the last place of `scaled`
+        if types.rounding is Rounding.RND:
+            floor = floor + (rest >= 0.5)
+        elif types.rounding is Rounding.RND_CONV:
+            floor = np.rint(scaled)
+    return floor
 
 
 def to_float(mantissas: IntArray, frac: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Int8Array = npt.NDArray[np.int8]
+from hwq.errors import GraphError
+
+TypeColumn = npt.NDArray[np.int16]
+
+# The limits of a type: with these the greatest value of any type, 2^(511 + 511), is a finite float64, and differences of fractional
+# bits are far from the end of int16.
+MOST_BITS = 511
+MOST_FRAC = 511
 
 
 class Rounding(StrEnum):
@@ -73,11 +81,11 @@ class FixedType:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TypeArray:
-    """The types of a tensor, element by element: three int8 arrays of the tensor's shape, and one rounding and overflow mode."""
+    """The types of a tensor, element by element: three int16 arrays of the tensor's shape, and one rounding and overflow mode."""
 
-    signed: Int8Array
-    width: Int8Array
-    frac: Int8Array
+    signed: TypeColumn
+    width: TypeColumn
+    frac: TypeColumn
     rounding: Rounding = Rounding.TRN
     overflow: Overflow = Overflow.WRAP
 
@@ -93,16 +101,16 @@ class TypeArray:
         """Build from anything that broadcasts to one shape; elements of width 0 become the canonical u0.0.
 
         Raises:
-            ValueError: a width below 0 or above 127, or a frac outside int8.
+            GraphError: a width below 0 or above 511, or fractional bits outside -511..511; names the first such type.
         """
         s, w, f = np.broadcast_arrays(np.asarray(signed, np.int64), np.asarray(width, np.int64), np.asarray(frac, np.int64))
         f = np.where(w == 0, 0, f)
         s = np.where(w == 0, 0, s)
-        if w.size and (w.min() < 0 or w.max() > 127 or f.min() < -128 or f.max() > 127):
-            raise ValueError(
-                f"widths must be 0..127 and fractional bits -128..127, got widths {w.min()}..{w.max()}, frac {f.min()}..{f.max()}"
-            )
-        return cls(s.astype(np.int8), w.astype(np.int8), f.astype(np.int8), Rounding(rounding), Overflow(overflow))
+        beyond = (w < 0) | (w > MOST_BITS) | (np.abs(f) > MOST_FRAC)
+        if beyond.any():
+            at = int(np.flatnonzero(beyond)[0])
+            raise _beyond_limits(at, int(s.flat[at]), int(w.flat[at]), int(f.flat[at]))
+        return cls(s.astype(np.int16), w.astype(np.int16), f.astype(np.int16), Rounding(rounding), Overflow(overflow))
 
     @classmethod
     def enclosing(cls, low: npt.ArrayLike, high: npt.ArrayLike, frac: npt.ArrayLike) -> TypeArray:
@@ -147,20 +155,37 @@ class TypeArray:
     @property
     def lowest(self) -> npt.NDArray[np.object_]:
         """The smallest mantissas, as Python integers in an object array."""
-        return self._ends([t.lowest for t in self._kinds()])
+        return self._ends(_lowest_of_kinds(self.overflow))
 
     @property
     def highest(self) -> npt.NDArray[np.object_]:
         """The greatest mantissas, as Python integers in an object array."""
-        return self._ends([t.highest for t in self._kinds()])
+        return self._ends(_highest_of_kinds())
 
-    def _kinds(self) -> list[FixedType]:
-        """One type for each sign and width there can be: what the bounds of a mantissa depend on."""
-        return [FixedType(bool(s), w, 0, self.rounding, self.overflow) for s in (0, 1) for w in range(128)]
+    def _ends(self, of_kinds: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+        index = (self.signed != 0).astype(np.int64) * (MOST_BITS + 1) + self.width
+        return np.asarray(of_kinds[index], object).reshape(self.shape)
 
-    def _ends(self, of_kinds: list[int]) -> npt.NDArray[np.object_]:
-        index = (self.signed != 0).astype(np.int64) * 128 + self.width
-        return np.asarray(np.array(of_kinds, object)[index], object).reshape(self.shape)
+
+def _beyond_limits(element: int, signed: int, width: int, frac: int) -> GraphError:
+    found = f"{'s' if signed else 'u'}{width}.{frac}" if width >= 0 else f"a width of {width}"
+    return GraphError(
+        f"element {element} would need the type {found}; types have 0 to {MOST_BITS} bits and -{MOST_FRAC} to {MOST_FRAC} fractional bits",
+        hint="quantize values before they grow so far, or bring steps and ranges nearer to each other",
+    )
+
+
+# the ends of a type depend on its sign and width alone: one list of all kinds, unsigned first
+
+
+@cache
+def _lowest_of_kinds(overflow: Overflow) -> npt.NDArray[np.object_]:
+    return np.array([FixedType(s, w, 0, overflow=overflow).lowest for s in (False, True) for w in range(MOST_BITS + 1)], object)
+
+
+@cache
+def _highest_of_kinds() -> npt.NDArray[np.object_]:
+    return np.array([FixedType(s, w, 0).highest for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -168,7 +193,7 @@ def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[
     exact = 1 << 52  # a float holds these, and so its exponent is their length
     if low.size and low.min() > -exact and high.max() < exact:
         low, high = low.astype(np.int64), high.astype(np.int64)
-        magnitude = np.where(low < 0, np.maximum(-low - 1, np.maximum(high, 0)), high)
+        magnitude = np.where(low < 0, np.maximum(-low - 1, high), high)
         return np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) + (low < 0)
     widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
     return np.array(widths, np.int64).reshape(low.shape)

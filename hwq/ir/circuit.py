@@ -84,6 +84,16 @@ class Circuit:
         return np.asarray(self.low < 0, bool)
 
     @property
+    def working_bits(self) -> npt.NDArray[np.int64]:
+        """Bits of each wire, its sign and what its operands take once they are aligned: what an evaluator of bounded integers needs."""
+        bits = self.widths.astype(np.int64)
+        need = bits + 1
+        adds = np.flatnonzero(np.isin(self.opcode, (Opcode.ADD, Opcode.SUB)))
+        for column, up in ((self.a, -self.shift), (self.b, self.shift)):
+            need[adds] = np.maximum(need[adds], bits[column[adds]] + np.maximum(up[adds], 0) + 1)
+        return need
+
+    @property
     def latency(self) -> int:
         """Clock cycles from an input to its output: one register after each stage."""
         return int(self.stage.max(initial=0)) + 1
@@ -93,7 +103,7 @@ class Circuit:
 
     def evaluate(self, inputs: IntArray) -> IntArray:
         """Outputs for `inputs` of shape (rows, inputs): (rows, outputs), integers."""
-        wide = int(self.widths.max(initial=0)) + 1 > SAFE_BITS
+        wide = int(self.working_bits.max(initial=0)) > SAFE_BITS
         x = inputs.astype(object) if wide else inputs.astype(np.int64)
         values: list[IntArray] = []
         for i in range(len(self)):

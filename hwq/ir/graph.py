@@ -38,6 +38,9 @@ class Constant:
     __hash__ = None  # type: ignore[assignment]
 
 
+MOST_ELEMENTS = 1 << 22  # of a tensor
+MOST_IN_TEXT = 1 << 24  # of all types and constants of a text
+
 Attr: TypeAlias = int | str | bool | tuple[int, ...] | Constant
 
 

@@ -44,8 +44,20 @@ def make_node(
     types = [n.type for n in inputs]
     spec.verify(node, types)
     if type is None:
-        node = node.with_(type=spec.infer(node, types, [Interval.of(t) for t in types]).types)
+        node = node.with_(type=types_of(node, spec.infer(node, types, [Interval.of(t) for t in types])))
     return node
+
+
+def types_of(node: Node, bounds: Interval) -> TypeArray:
+    """The narrowest types that hold the bounds of a node's result.
+
+    Raises:
+        GraphError: one would be beyond the limits of a type; names the node.
+    """
+    try:
+        return bounds.types
+    except GraphError as error:
+        raise GraphError(f"node {node.name} ({node.op}): {error.message}", hint=error.hint) from error
 
 
 def spec_of(op: str) -> OpSpec:
@@ -68,4 +80,4 @@ def check_form(node: Node) -> None:
         raise GraphError(f"node {node.name}: {node.op} has attributes {sorted(spec.attrs)}, not {sorted(node.attrs)}")
 
 
-__all__ = ["OPS", "OpSpec", "check_form", "make_node", "odd_form", "spec_of"]
+__all__ = ["OPS", "OpSpec", "check_form", "make_node", "odd_form", "spec_of", "types_of"]

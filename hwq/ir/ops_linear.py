@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from hwq.ir.spec import (
     Types,
     Values,
     bits_of,
+    bounded,
     constant_interval,
     exact_matmul,
     fail,
@@ -24,8 +26,9 @@ from hwq.ir.spec import (
     integers,
     odd_form,
 )
-from hwq.ir.windows import Block, Index, blocks, constants, conv_shape, pool_windows, read_einsum
+from hwq.ir.windows import MOST_INDICES, Block, Index, blocks, constants, conv_shape, pool_windows, read_einsum
 
+_FLOAT_RANGE = 900  # bits of products whose sums are far from the end of the range of float64
 _CHUNK = 1 << 22  # elements of gathered windows held at a time
 
 
@@ -46,6 +49,7 @@ def _verify_dense(node: Node, types: Types) -> None:
         fail(node, f"kernel {kernel.shape} and bias {bias.shape} must be (n, m) and (m,)")
     if types[0].shape[-1:] != kernel.shape[:1]:
         fail(node, f"the last axis of its input {types[0].shape} must be {kernel.shape[0]}")
+    bounded(node, *types[0].shape[:-1], kernel.shape[1])
 
 
 def _verify_conv2d(node: Node, types: Types) -> None:
@@ -64,9 +68,14 @@ def _verify_conv2d(node: Node, types: Types) -> None:
 
 def _verify_einsum(node: Node, types: Types) -> None:
     try:
-        shape = read_einsum(str(node.attrs["equation"]), types[0].shape, node.constant("kernel").shape).shape
+        e = read_einsum(str(node.attrs["equation"]), types[0].shape, node.constant("kernel").shape)
     except GraphError as error:
         fail(node, str(error))
+    shape = e.shape
+    bounded(node, *shape)
+    # each place of the result reads a term for every value of the letters that are summed over
+    if math.prod(size for letter, size in e.sizes.items() if letter in e.x or letter not in e.out) > MOST_INDICES:
+        fail(node, f"its sums have more than {MOST_INDICES} terms to list")
     if node.constant("bias").shape != shape:
         fail(node, f"bias {node.constant('bias').shape} must have the shape of the result, {shape}")
 
@@ -81,9 +90,13 @@ def _verify_sum_pool(node: Node, types: Types) -> None:
 
 def _check_window(node: Node, types: Types) -> None:
     try:
-        result_shape(node, types[0].shape)
+        shape = result_shape(node, types[0].shape)
     except GraphError as error:
         fail(node, str(error))
+    bounded(node, *shape)
+    size = node.integers("size") if node.op == "sum_pool2d" else node.constant("kernel").shape[:2]
+    if math.prod((*shape[:2], *size, types[0].shape[2])) > MOST_INDICES:
+        fail(node, f"its windows have more than {MOST_INDICES} elements to list")
 
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
@@ -114,7 +127,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     largest = np.maximum(-t.lowest, t.highest).ravel() << (x_one - x_frac).astype(object)
     found = blocks(node, t.shape)
     bits = _sum_bits(found, largest, k)
-    total_bits = max(bits + one - x_one - k_one, bits_of(float(np.abs(b).max(initial=0)))) + 1
+    total_bits = max(bits + one - x_one - k_one, _length(b) + 1) + 1
     found, read = _read(found, k)
     flat = values[0].reshape(len(values[0]), -1)[:, read]
     x = as_integers(flat, bits) << as_integers((x_one - x_frac)[read], bits)
@@ -146,10 +159,18 @@ def _read(found: list[Block], kernel: IntArray) -> tuple[list[Block], Index]:
 
 def _sum_bits(found: list[Block], largest: IntArray, kernel: IntArray) -> int:
     """Bits that hold any operand and any sum of absolute values of terms."""
+    lengths = _length(largest), _length(kernel)
+    if sum(lengths) > _FLOAT_RANGE:
+        return sum(lengths) + 1 + max((block.windows.shape[1] for block in found), default=0).bit_length()
     x = np.append(largest, 0).astype(np.float64)
     k = np.abs(kernel).astype(np.float64)
     bound = max((float((x[block.windows] @ k[block.weights]).max(initial=0)) for block in found), default=0.0)
     return bits_of(max(bound, float(x.max(initial=0)), float(k.max(initial=0))))
+
+
+def _length(values: IntArray) -> int:
+    """Bits of the greatest absolute value."""
+    return int(np.abs(values).max(initial=0)).bit_length()
 
 
 SPECS = (

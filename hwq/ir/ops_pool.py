@@ -10,8 +10,8 @@ from hwq.errors import GraphError
 from hwq.fixed.arithmetic import IntArray, as_integers
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, extreme_bounds
-from hwq.ir.spec import OpSpec, Types, Values, fail, image_shape, integers, to_step
-from hwq.ir.windows import Index, pool_windows
+from hwq.ir.spec import OpSpec, Types, Values, bounded, fail, image_shape, integers, to_step
+from hwq.ir.windows import MOST_INDICES, Index, pads_of, pair, pool_windows, window_grid
 
 
 def max_windows(node: Node, shape: tuple[int, ...]) -> tuple[tuple[int, int, int], Index]:
@@ -26,7 +26,12 @@ def _verify(node: Node, types: Types) -> None:
     integers(node, "size", 2, least=1)
     integers(node, "strides", 2, least=1)
     integers(node, "pads", 4)
+    size = node.integers("size")
     try:
+        found, pixels = window_grid(shape[:2], (size[0], size[1]), pair(node, "strides"), pads_of(node), (1, 1))
+        if pixels.size * shape[2] > MOST_INDICES:
+            fail(node, f"its windows have more than {MOST_INDICES} elements to list")
+        bounded(node, *found, shape[2])
         _, windows = pool_windows(node, shape)
     except GraphError as error:
         fail(node, str(error))

@@ -9,6 +9,7 @@ import numpy as np
 from hwq.errors import GraphError
 from hwq.fixed import requantize
 from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.types import MOST_FRAC
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, requantized, shifted
 from hwq.ir.spec import OpSpec, Types, Values, fail, integer, rescale, to_step, verify_any
@@ -58,7 +59,7 @@ def _evaluate_relu(node: Node, types: Types, values: Values) -> IntArray:
 
 
 def _verify_leaky(node: Node, types: Types) -> None:
-    integer(node, "shift")
+    integer(node, "shift", most=MOST_FRAC)
 
 
 def _infer_leaky(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:

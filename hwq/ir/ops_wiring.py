@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +11,13 @@ from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval
-from hwq.ir.spec import ANY, OpSpec, Types, Values, fail, integers, rescale
+from hwq.ir.spec import ANY, OpSpec, Types, Values, bounded, fail, integers, rescale
 from hwq.ir.windows import wiring
 
 
 def _verify_reshape(node: Node, types: Types) -> None:
     shape = integers(node, "shape")
-    if int(np.prod(shape)) != types[0].size:
+    if math.prod(shape) != types[0].size:
         fail(node, f"cannot reshape {types[0].shape} to {shape}")
 
 
@@ -34,10 +35,12 @@ def _verify_concatenate(node: Node, types: Types) -> None:
     rest = {tuple(np.delete(t.shape, axis)) for t in types if len(t.shape) == rank}
     if len(rest) != 1 or any(len(t.shape) != rank for t in types):
         fail(node, f"shapes {', '.join(str(t.shape) for t in types)} differ in more than axis {axis}")
+    bounded(node, sum(t.size for t in types))
 
 
 def _verify_pad(node: Node, types: Types) -> None:
-    integers(node, "pads", 2 * len(types[0].shape))
+    pads = integers(node, "pads", 2 * len(types[0].shape))
+    bounded(node, *(n + before + after for n, before, after in zip(types[0].shape, pads[::2], pads[1::2], strict=True)))
 
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
@@ -52,7 +55,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     source = wiring(node, [t.shape for t in types])
     flat = np.concatenate([v.reshape(rows, -1) for v in values] + [np.zeros((rows, 1), np.int64)], axis=1)
     signed, width, frac = (
-        np.concatenate([*(getattr(t, part).ravel() for t in types), np.zeros(1, np.int8)])[source]
+        np.concatenate([*(getattr(t, part).ravel() for t in types), np.zeros(1, np.int16)])[source]
         for part in ("signed", "width", "frac")
     )
     return rescale(flat[:, source], TypeArray.of(signed, width, frac), node.type)

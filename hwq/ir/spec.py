@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray, as_integers
-from hwq.ir.graph import Constant, Node
+from hwq.ir.graph import MOST_ELEMENTS, Constant, Node
 from hwq.ir.intervals import Interval
 
 ANY = -1  # the arity of an op that reads one or more inputs
@@ -51,28 +52,46 @@ def fail(node: Node, reason: str) -> NoReturn:
 
 
 def integers(node: Node, name: str, count: int | None = None, *, least: int = 0) -> tuple[int, ...]:
-    """The attribute `name`, a tuple of `count` integers of at least `least`.
+    """The attribute `name`, a tuple of `count` integers from `least` to MOST_ELEMENTS.
 
     Raises:
         GraphError: it is something else.
     """
     value = node.attrs.get(name)
-    good = isinstance(value, tuple) and all(isinstance(v, int) and v >= least for v in value)
+    good = isinstance(value, tuple) and all(isinstance(v, int) and least <= v <= MOST_ELEMENTS for v in value)
     if not isinstance(value, tuple) or not good or (count is not None and len(value) != count):
-        fail(node, f"{name} must be {'' if count is None else f'{count} '}integers of at least {least}, not {value!r}")
+        fail(node, f"{name} must be {'' if count is None else f'{count} '}integers of at least {least}, not {_short(value)}")
     return value
 
 
-def integer(node: Node, name: str, *, least: int = 0) -> int:
-    """The attribute `name`, an integer of at least `least`.
+def integer(node: Node, name: str, *, least: int = 0, most: int = MOST_ELEMENTS) -> int:
+    """The attribute `name`, an integer from `least` to `most`.
 
     Raises:
         GraphError: it is something else.
     """
     value = node.attrs.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        fail(node, f"{name} must be an integer of at least {least}, not {value!r}")
+        fail(node, f"{name} must be an integer of at least {least}, not {_short(value)}")
+    if value > most:
+        fail(node, f"{name} must be at most {most}, not {_short(value)}")
     return value
+
+
+def _short(value: object) -> str:
+    text = "a number of many digits" if isinstance(value, int) and value.bit_length() > 1000 else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def bounded(node: Node, *sizes: int) -> None:
+    """That a tensor of these sizes along its axes has no more than MOST_ELEMENTS elements; before any is made.
+
+    Raises:
+        GraphError: it has.
+    """
+    count = math.prod(sizes)
+    if count > MOST_ELEMENTS:
+        fail(node, f"its result would have {count} elements; a tensor may have {MOST_ELEMENTS}")
 
 
 def image_shape(node: Node, types: Types) -> tuple[int, int, int]:

@@ -29,7 +29,10 @@ def verify(graph: Graph) -> Graph:
         missing = [name for name in node.inputs if name not in seen]
         if missing:
             raise GraphError(f"node {node.name} reads {missing[0]}, which is not defined before it")
-        _verify_node(node, [seen[name] for name in node.inputs])
+        try:
+            _verify_node(node, [seen[name] for name in node.inputs])
+        except (ValueError, LookupError, TypeError, ArithmeticError) as error:  # attributes that an op does not expect
+            raise GraphError(f"node {node.name} ({node.op}): {error}") from error
         seen[node.name] = node
     for kind, names in (("input", graph.inputs), ("output", graph.outputs)):
         if not names or len(set(names)) != len(names):

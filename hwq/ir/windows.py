@@ -37,6 +37,8 @@ class Block:
     biases: Index
 
 
+MOST_INDICES = 1 << 25  # of all windows of an op: 256 MB of them
+
 LINEAR = ("dense", "conv2d", "einsum", "sum_pool2d")
 WIRING = ("reshape", "permute", "concatenate", "pad")
 
@@ -76,7 +78,7 @@ def window_grid(
     """((rows, columns) of positions, (positions, size) pixel numbers or -1) of a window that slides over an image.
 
     Raises:
-        GraphError: the window is larger than the padded image.
+        GraphError: the window is larger than the padded image, or there are more than MOST_INDICES to list.
     """
     axes, counts = [], []
     for k in range(2):
@@ -85,9 +87,13 @@ def window_grid(
         count = (shape[k] + before + after - extent) // strides[k] + 1
         if count < 1:
             raise GraphError(f"a window of {extent} does not fit {shape[k]} elements padded with {before} and {after}")
+        if count * size[k] > MOST_INDICES:
+            raise GraphError(f"{count} windows of {size[k]} elements are more than {MOST_INDICES} indices")
         at = np.arange(count)[:, None] * strides[k] + np.arange(size[k])[None, :] * dilation[k] - before
         axes.append(np.where((at >= 0) & (at < shape[k]), at, -1))
         counts.append(count)
+    if counts[0] * counts[1] * size[0] * size[1] > MOST_INDICES:
+        raise GraphError(f"{counts[0] * counts[1]} windows of {size[0] * size[1]} pixels are more than {MOST_INDICES} indices")
     y, x = axes[0][:, None, :, None], axes[1][None, :, None, :]
     pixels = np.where((y >= 0) & (x >= 0), y * shape[1] + x, -1)
     return (counts[0], counts[1]), pixels.reshape(counts[0] * counts[1], size[0] * size[1]).astype(np.int64)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Circuit, CircuitBuilder, Opcode
 from hwq.passes.pipeline import operands_of
 
@@ -23,6 +24,8 @@ LEAVES = 4  # wires that one address is made of, at most
 CUTS = 6  # ways kept of how a wire depends on others
 Cut = tuple[int, ...]
 Codes = npt.NDArray[np.int64]
+
+ENTRY_BITS = 62  # of a table's entries, at most: evaluators keep them in 64-bit integers
 
 SHORT = 3  # the shortest carry chain that synthesis makes
 # look-up tables for: a bit of an addition too short for a carry chain; a bit of a saturation's result, and of what it cuts off; a bit
@@ -68,6 +71,8 @@ class _Cones:
         self.opcode = [Opcode(op) for op in circuit.opcode.tolist()]
         self.low, self.high = ([int(v) for v in column] for column in (circuit.low, circuit.high))
         self.widths: list[int] = circuit.widths.tolist()
+        self.working_bits: list[int] = circuit.working_bits.tolist()
+        self.widest = max(self.working_bits, default=0)
         self.operands = [operands_of(circuit, wire) for wire in range(len(circuit))]
         self.operands = [
             () if op is Opcode.CONST else tuple(o for o in operands if self.opcode[o] is not Opcode.CONST)
@@ -106,24 +111,35 @@ class _Cones:
                     todo.append(operand)
         return sorted(found)
 
-    def values(self, wire: int, cut: Cut, cone: list[int]) -> tuple[Codes, npt.NDArray[np.bool_]]:
-        """The wire's value for every address code, and which codes can occur: raw bits of the cut's wires, the first in the lowest."""
+    def values(self, wire: int, cut: Cut, cone: list[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+        """The wire's value for every address code, and which codes can occur: raw bits of the cut's wires, the first in the lowest.
+
+        A function of few bits can pass through numbers of many: those of Python are used where 62 bits are not enough.
+        """
         bits = [self.widths[leaf] for leaf in cut]
         codes = np.arange(1 << sum(bits))
-        known: dict[int, Codes] = {}
+        kind = np.dtype(np.int64 if self._most_bits(cut, cone) <= SAFE_BITS else object)
+        known: dict[int, IntArray] = {}
         occurs, start = np.ones(len(codes), bool), 0
         for leaf, width in zip(cut, bits, strict=True):
             raw = codes >> start & ((1 << width) - 1)
             known[leaf] = np.where((raw >> (width - 1) != 0) & (self.low[leaf] < 0), raw - (1 << width), raw) if width else raw
             occurs &= (known[leaf] >= self.low[leaf]) & (known[leaf] <= self.high[leaf])
-            known[leaf] = np.clip(known[leaf], self.low[leaf], self.high[leaf])
+            known[leaf] = np.clip(known[leaf], self.low[leaf], self.high[leaf]).astype(kind)
             start += width
         for i in cone:
             for operand in operands_of(self.circuit, i):
                 if operand not in known:
-                    known[operand] = np.full(len(codes), self.low[operand])
-            known[i] = np.asarray(self.circuit.apply(i, known), np.int64)
+                    known[operand] = np.full(len(codes), self.low[operand], kind)
+            known[i] = np.asarray(self.circuit.apply(i, known), kind)
         return known[wire], occurs
+
+    def _most_bits(self, cut: Cut, cone: list[int]) -> int:
+        """Bits of the widest number between the cut and the end of the cone, constants included, or of the whole circuit."""
+        if self.widest <= SAFE_BITS:
+            return self.widest
+        read = {operand for i in cone for operand in operands_of(self.circuit, i)}
+        return max(self.working_bits[i] for i in {*cut, *cone, *read})
 
     def cost(self, wire: int) -> float:
         """Look-up tables of an operation, about (`_WEIGHTS`)."""
@@ -187,7 +203,7 @@ class _Cones:
         cone = self.cone(wire, cut)
         gone = self._gone(wire, cone)
         saved = sum(self.cost(i) for i in gone)
-        if saved <= 1 or self.opcode[wire] in _FREE:
+        if saved <= 1 or self.opcode[wire] in _FREE or self.widths[wire] > ENTRY_BITS:
             return None
         values, occurs = self.values(wire, cut, cone)
         rest = Counter(values[occurs].tolist()).most_common(1)[0][0]
@@ -216,7 +232,7 @@ class _Cones:
         self.operands[wire] = leaves
 
 
-def functions(values: Codes, width: int) -> int:
+def functions(values: IntArray, width: int) -> int:
     """Look-up tables for `width` bits of the values: different functions, a constant or a bit of the address is none."""
     codes = np.arange(len(values))
     free = [codes >> i & 1 for i in range(len(values).bit_length() - 1)]

@@ -13,6 +13,7 @@ from hwq.fixed import TypeArray
 from hwq.fixed.types import Overflow
 from hwq.ir import OPS, Graph, Node
 from hwq.ir.intervals import Interval, overflows
+from hwq.ir.ops import types_of
 from hwq.passes.tables import renumbered
 
 
@@ -42,7 +43,7 @@ def narrow(graph: Graph) -> Graph:
 def _narrowed(node: Node, bounds: dict[str, Interval]) -> Node:
     if node.op == "input":
         return node
-    tight = bounds[node.name].types
+    tight = types_of(node, bounds[node.name])
     if node.op != "quantize":
         return node.with_(type=tight)
     declared = node.type

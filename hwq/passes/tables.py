@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from hwq.errors import GraphError
 from hwq.fixed import FixedType, TypeArray
 from hwq.ir import Constant, Node
+from hwq.ir.ops_table import WIDEST_CODE
 
 Columns = npt.NDArray[np.int64]
 
@@ -15,7 +17,13 @@ def renumbered(node: Node, old: TypeArray, new: TypeArray) -> Node:
     """The table `node` for an input of the types `new`, which hold every value that occurs, instead of `old`.
 
     An entry stays with its value; a code of `new` that `old` has not never occurs, and gets the nearest entry.
+
+    Raises:
+        GraphError: `new` has more bits than a table's input may have: an edited text said less of it than its values need.
     """
+    widest = int(new.width.max(initial=0))
+    if widest > WIDEST_CODE:
+        raise GraphError(f"node {node.name} (table): its input can take {widest} bits; a table takes at most {WIDEST_CODE}")
     values = node.constant("values")
     known: dict[tuple[int, FixedType, FixedType], int] = {}
     found: dict[bytes, int] = {}
@@ -51,7 +59,7 @@ def _content(values: Constant, row: int, columns: Columns) -> bytes:
 def _gathered(values: Constant, rows: list[tuple[int, Columns]]) -> Constant:
     longest = max((len(columns) for _, columns in rows), default=0)
     mantissas = np.zeros((len(rows), longest), values.mantissas.dtype)
-    signed, width, frac = (np.zeros((len(rows), longest), np.int8) for _ in range(3))
+    signed, width, frac = (np.zeros((len(rows), longest), np.int16) for _ in range(3))
     t = values.types
     for target, (row, columns) in enumerate(rows):
         place = (target, slice(0, len(columns)))

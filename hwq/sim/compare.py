@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.fixed import TypeArray
-from hwq.fixed.arithmetic import IntArray
+from hwq.fixed.arithmetic import IntArray, as_integers
 from hwq.ir import Graph
 
 
@@ -96,7 +96,9 @@ def to_types(mantissas: IntArray, source: Graph, target: Graph) -> IntArray:
     alive = output_types(source).width > 0
     up = np.where(alive, np.maximum(shift, 0), 0)
     down = np.where(alive, np.maximum(-shift, 0), 0)
-    shifted: IntArray = mantissas << up
+    bits = int((output_types(source).width + up).max(initial=0)) + 1
+    shifted: IntArray = as_integers(mantissas, bits) << as_integers(up, bits)
+    down = as_integers(down, max(bits, int(down.max(initial=0)) + 1))
     if not (shifted & ((1 << down) - 1)).any():
         return np.asarray(shifted >> down)
     return np.asarray(shifted / (1 << down), object)

@@ -1,7 +1,8 @@
 """The emulator: a circuit as native C++, compiled once, loaded into this process; for accuracy on whole test sets and for search.
 
 Built libraries are kept in the user's cache folder under a digest of everything they depend on, the processor included. A circuit
-with wires of more than 128 bits, or ports of more than 63, is evaluated in Python instead: slow, and exact as well.
+with wires of more than 128 bits, inputs of more than 62, or outputs or tables of more than 64 is evaluated in Python instead: slow, and
+exact as well.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.codegen.native import WIDEST, Native, integer_bits, native_files
+from hwq.codegen.native import PORT_BITS, WIDEST, Native, native_files
 from hwq.errors import DataError, ToolError
 from hwq.fixed import to_float
-from hwq.fixed.arithmetic import IntArray
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Circuit, Graph
 from hwq.places import is_own, libraries
 from hwq.sim.compare import output_types
@@ -36,7 +37,6 @@ FLAGS = (
     *("-fno-ipa-modref", "-fno-ipa-pure-const"),
 )
 KEPT = 200  # libraries in the cache
-PORT_BITS = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,12 +125,18 @@ def emulator(graph: Graph, circuit: Circuit) -> Emulator:
 
 
 def _fits(graph: Graph, circuit: Circuit) -> bool:
-    ports = [t for name in graph.inputs for t in graph[name].type]
-    if any(t.width >= PORT_BITS for t in ports):
+    if any(int(graph[name].type.width.max(initial=0)) > SAFE_BITS for name in graph.inputs):
         return False
-    if any(integer_bits(int(circuit.low[w]), int(circuit.high[w])) > PORT_BITS for w in circuit.outputs):
+    if any(_bits(circuit.low[wire], circuit.high[wire]) > PORT_BITS for wire in circuit.outputs):
         return False
-    return all(max(-int(low) - 1, int(high)).bit_length() < WIDEST for low, high in zip(circuit.low, circuit.high, strict=True))
+    if any(_bits(min(entries), max(entries)) > PORT_BITS for entries in circuit.tables):
+        return False
+    return all(_bits(low, high) <= WIDEST for low, high in zip(circuit.low, circuit.high, strict=True))
+
+
+def _bits(low: int, high: int) -> int:
+    """Of the narrowest two's complement integer that holds [low, high]."""
+    return max(-low - 1, high).bit_length() + 1
 
 
 def _library(native: Native) -> ctypes.CDLL:

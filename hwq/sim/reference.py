@@ -18,7 +18,7 @@ from hwq.ir import OPS, Graph
 CACHED = 1 << 18  # elements
 
 
-def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> IntArray:
     """Floats (rows, ...) to input mantissas (rows, elements), as the graph's one input says.
 
     Raises:
@@ -40,7 +40,7 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[np.int64]:
     return np.concatenate(columns, axis=1)
 
 
-def _quantized(rows: npt.NDArray[Any], types: TypeArray) -> npt.NDArray[np.int64]:
+def _quantized(rows: npt.NDArray[Any], types: TypeArray) -> IntArray:
     """In portions of rows, whose intermediate results stay in a processor's cache."""
     each = max(1, CACHED // max(types.size, 1))
     parts = [quantize_float(rows[i : i + each], types) for i in range(0, len(rows), each)]

@@ -10,6 +10,7 @@ import pytest
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.codegen.cpp import EMITTERS, ap_type, literal
+from hwq.codegen.cpp_text import table_lookup
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node, parse, verify
@@ -104,10 +105,35 @@ def test_types(type_: FixedType, text: str) -> None:
     assert ap_type(type_) == text
 
 
-def test_a_constant_that_a_double_cannot_hold_is_refused() -> None:
+def test_a_constant_that_a_double_cannot_hold_is_a_sum() -> None:
     assert literal((1 << 53) - 1, 0).endswith("(9007199254740991.0)")
-    with pytest.raises(GraphError, match="no exact double"):
-        literal((1 << 54) + 1, 0)
+    assert literal((1 << 54) + 1, 0) == "ap_ufixed<55,55>(ap_ufixed<2,55>(1.8014398509481984e+16) + ap_ufixed<1,1>(1.0))"
+    assert literal(-(1 << 60), 0) == "ap_fixed<61,61>(ap_fixed<8,61>(-1.152921504606847e+18))"
+
+
+def test_entries_that_no_c_type_holds_lie_in_several_arrays() -> None:
+    lines, entry = table_lookup("t", [0, (3 << 62) + 5, -(1 << 63)], "c", "ap_int<70>")
+    assert lines == [
+        "static const signed char t_0[3] = {0, 5, 0};",
+        "static const signed char t_1[3] = {0, 3, -2};",
+    ]
+    assert entry == "ap_int<70>(t_0[c]) | (ap_int<70>(t_1[c]) << 62)"
+    lines, entry = table_lookup("t", [0, -(1 << 63)], "c", "ap_int<70>")
+    assert lines == ["static const long long t[2] = {0, -9223372036854775807LL - 1};"] and entry == "t[c]"
+
+
+def test_signed_and_unsigned_are_compared_in_one_type() -> None:
+    """C++ takes a signed operand for an unsigned one where both have 32 bits or more."""
+    x = make_node("x", "input", type=TypeArray.of([1], 13, 24))
+    y = make_node("y", "input", type=TypeArray.of([0], 12, 4))
+    for op, sign in (("maximum", ">"), ("minimum", "<")):
+        node = make_node("m", op, [x, y])
+        line = f"if (ap_fixed<33,9>(x_0) {sign} ap_fixed<33,9>(y_0)) m_0 = x_0;"
+        assert line in EMITTERS[op](node, [x, y]).lines
+        made = build(verify(Graph((x, y, node), ("x", "y"), ("m",))), boards.load("xcvu9p"), style="adders")
+        assert re.search(
+            rf"if \(w\d+ {sign} ap_int<33>\(w\d+\)\)|if \(ap_int<33>\(w\d+\) {sign} \S+\)", made.plan.files["hls/hwq_top.cpp"]
+        )
 
 
 def test_what_rounds_to_nothing_is_zero() -> None:

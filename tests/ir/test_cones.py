@@ -15,12 +15,15 @@ from strategies import graphs
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.cost.features import circuit_features
+from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Circuit, CircuitBuilder, Constant, Graph, Node, Opcode, make_node, verify
 from hwq.passes import optimise
 from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import pipeline
+from hwq.sim.compare import to_types
+from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
 
 
@@ -157,6 +160,58 @@ def test_every_code(types: tuple[tuple[int, int], ...], bits: int) -> None:
     found = tabulate(lower(graph), bits)
     assert (pipeline(found, 1).evaluate(x) == evaluate(graph, x)).all()
     assert (found.opcode == Opcode.TABLE).any() or bits == 4
+
+
+@pytest.mark.parametrize("shift", [57, 58, 59, 60, 61, 62, 63, 64, 65, 100, 200])
+@pytest.mark.parametrize(("signed", "width"), [(0, 1), (1, 4), (0, 5), (1, 6)])
+def test_few_bits_far_from_the_step_of_a_saturation(signed: int, width: int, shift: int) -> None:
+    """The number between is longer than 62 bits: the table behind it is made of Python's integers."""
+    x = make_node("x", "input", type=TypeArray.of([signed], width, 7 - shift))
+    names, nodes = [], [x]
+    for overflow in Overflow:
+        for target in (0, 1):
+            types = TypeArray.of([target], 12, 7, Rounding.RND, overflow)
+            nodes.append(make_node(f"q_{overflow.lower()}_{target}", "quantize", [x], type=types))
+            names.append(nodes[-1].name)
+    graph = graph_of(nodes, *names)
+    rows = every_code(graph)
+    want = evaluate(graph, rows)
+    assert (tabulate(lower(graph)).evaluate(rows) == want).all()
+    made = build(graph, boards.load("xcvu9p"))
+    assert (to_types(made.circuit.evaluate(rows), made.graph, graph) == want).all()
+
+
+def test_sums_and_products_of_few_bits_far_apart() -> None:
+    """Two operands aligned over 80 bits, their product and their sum saturated: every code."""
+    a = make_node("a", "input", type=TypeArray.of([1], 3, 40))
+    b = make_node("b", "input", type=TypeArray.of([0], 3, -40))
+    nodes, names = [a, b], []
+    for op in ("add", "subtract", "multiply", "maximum", "minimum"):
+        made = make_node(op, op, [a, b])
+        nodes.append(made)
+        for frac in (40, -40, 0):
+            types = TypeArray.of([1], 3, frac, Rounding.RND_CONV, Overflow.SAT_SYM)
+            nodes.append(make_node(f"{op}_{frac + 40}", "quantize", [made], type=types))
+            names.append(nodes[-1].name)
+    graph = graph_of(nodes, *names)
+    rows = every_code(graph)
+    assert (tabulate(lower(graph)).evaluate(rows) == evaluate(graph, rows)).all()
+
+
+def test_an_input_of_93_bits() -> None:
+    """Wider than any port: the circuit computes it all the same, and the ports refuse it by name."""
+    x = make_node("x", "input", type=TypeArray.of([1], 93, 0, Rounding.RND, Overflow.SAT))
+    nodes = [x, make_node("y", "quantize", [x], type=TypeArray.of([1], 4, -89, Rounding.RND, Overflow.SAT))]
+    graph = graph_of(nodes, "y")
+    rows = np.array([[-(1 << 92)], [(1 << 92) - 1], [0], [1 << 88], [-(1 << 88)]], object)
+    want = evaluate(graph, rows)
+    assert want.ravel().tolist() == [-8, 7, 0, 1, 0]
+    circuit = tabulate(lower(graph))
+    assert (circuit.evaluate(rows) == want).all()
+    assert (emulator(graph, circuit).evaluate(rows) == want).all()
+    assert emulator(graph, circuit).predict([[2.0**89], [1e300], [-1e300]]).ravel().tolist() == [2.0**89, 7 * 2.0**89, -(2.0**92)]
+    with pytest.raises(GraphError, match="element 0 of x has 93 bits; ports carry at most 63"):
+        build(graph, boards.load("xcvu9p"))
 
 
 @settings(max_examples=30, deadline=None)

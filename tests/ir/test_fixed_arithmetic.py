@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, shift_round
+from hwq.errors import GraphError
+from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, saturate, shift_round, to_float
 from hwq.fixed.types import bits_for, bits_for_each
 
 
@@ -76,6 +77,68 @@ def test_far_shifts(rounding: Rounding, shift: int) -> None:
     assert shift_round(np.array(values, object), shift, rounding).tolist() == want
 
 
+@pytest.mark.parametrize("rounding", list(Rounding))
+@pytest.mark.parametrize("shift", [62, 63, 64, 65])
+def test_far_shifts_of_any_int64(rounding: Rounding, shift: int) -> None:
+    """Half a step is 2^(shift - 1): at 63 the upper half of int64 reaches it, at 64 nothing but the lowest number does."""
+    values = [-(1 << 63), -(1 << 62) - 1, -(1 << 62), 1 << 62, (1 << 62) - 1, (1 << 63) - 1]
+    want = [exact_round(Fraction(v, 1 << shift), rounding) for v in values]
+    assert shift_round(np.array(values), shift, rounding).tolist() == want
+
+
+def test_saturation_keeps_every_int64_that_its_type_holds() -> None:
+    ends = np.array([-(1 << 63), (1 << 63) - 1])
+    for width in (64, 65, 200):
+        assert saturate(ends, 1, width).tolist() == ends.tolist()
+        assert saturate(ends, 0, width).tolist() == [0, (1 << 63) - 1]
+    assert saturate(ends, 1, 63).tolist() == [-(1 << 62), (1 << 62) - 1]
+    assert saturate(ends, 0, 62).tolist() == [0, (1 << 62) - 1]
+
+
+@pytest.mark.parametrize(("width", "lowest"), [(0, 0), (1, -1), (2, -1), (3, -3), (64, 1 - (1 << 63))])
+def test_a_symmetric_type_has_no_lowest_code_from_two_bits_on(width: int, lowest: int) -> None:
+    t = FixedType(True, width, 0, overflow=Overflow.SAT_SYM)
+    array = TypeArray.of([1], width, 0, overflow=Overflow.SAT_SYM)
+    assert t.lowest == lowest and array.lowest.tolist() == [lowest]
+    assert requantize(np.array([-(1 << 70)], object), 0, array).tolist() == [lowest]
+
+
+def test_lengths_of_numbers_that_a_float_would_round_up() -> None:
+    """2^54 - 1 is 2^54 as a float."""
+    for bits in (52, 53, 54, 59, 60, 61, 64):
+        last = (1 << bits) - 1
+        assert bits_for_each(np.array([0], object), np.array([last], object)).tolist() == [bits]
+        assert bits_for_each(np.array([-last - 1], object), np.array([0], object)).tolist() == [bits + 1]
+
+
+@pytest.mark.parametrize("width", [62, 63, 64, 100])
+def test_floats_to_wide_types(width: int) -> None:
+    values = [-1e300, -(2.0**62), -1.5, 2.0**61 + 2.0**40, 2.0**62, 2.0**80 + 2.0**62, 1e300]
+    for signed in (0, 1):
+        for overflow in Overflow:
+            array = TypeArray.of(np.full(len(values), signed), width, 0, Rounding.RND, overflow)
+            want = [exact_overflow(exact_round(Fraction(v), Rounding.RND), array[0]) for v in values]
+            assert quantize_float(values, array).tolist() == want
+
+
+def test_floats_beyond_the_range_of_floats() -> None:
+    """Scaled by the step, the first two are infinite and the last two zero as float64."""
+    values = [1e300, -1e300, 1e-300, -1e-300]
+    fine = TypeArray.of([1] * 4, 8, [500, 500, -500, -500])
+    assert quantize_float(values, fine).tolist() == [0, 0, 0, -1]
+    saturated = TypeArray.of([1] * 4, 8, [500, 500, -500, -500], Rounding.RND, Overflow.SAT)
+    assert quantize_float(values, saturated).tolist() == [127, -128, 0, 0]
+
+
+@pytest.mark.parametrize(("width", "frac"), [(512, 0), (-1, 0), (8, 512), (8, -512), (8, 1 << 40)])
+def test_the_limits_of_a_type(width: int, frac: int) -> None:
+    with pytest.raises(GraphError, match=r"element 1 would need .* types have 0 to 511 bits and -511 to 511 fractional bits"):
+        TypeArray.of([1, 1], [8, width], [0, frac])
+    edge = TypeArray.of([1, 0], [511, 511], [-511, 511])
+    assert edge.highest.tolist() == [(1 << 510) - 1, (1 << 511) - 1] and edge[0].integer == 1022
+    assert np.isfinite(to_float(edge.highest, edge.frac)).all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_refuses_what_is_no_number(bad: float) -> None:
     with pytest.raises(ValueError, match="NaN"):
@@ -102,6 +165,6 @@ def test_widths_of_arrays_are_those_of_their_elements(pairs: list[tuple[int, int
 
 @pytest.mark.parametrize("overflow", list(Overflow))
 def test_the_ends_of_arrays_are_those_of_their_elements(overflow: Overflow) -> None:
-    types = TypeArray.of(np.arange(256) // 128, np.arange(256) % 128, 3, overflow=overflow)
+    types = TypeArray.of(np.arange(1024) // 512, np.arange(1024) % 512, 3, overflow=overflow)
     assert types.lowest.tolist() == [t.lowest for t in types]
     assert types.highest.tolist() == [t.highest for t in types]

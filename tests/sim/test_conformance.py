@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from every_op import MODES, ops_of_one_input, ops_of_two_inputs, quantisers
+from every_op import MODES, comparisons, ops_of_one_input, ops_of_two_inputs, quantisers
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from networks import random_constant, random_graph, random_network, random_rows
@@ -77,6 +77,14 @@ def modes(*quick: tuple[Rounding, Overflow]) -> pytest.MarkDecorator:
 @modes((Rounding.RND, Overflow.WRAP))
 def test_ops_of_two_inputs_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
     prove(*ops_of_two_inputs(mode), tmp_path)
+
+
+def test_comparisons_around_the_words_of_a_processor(tmp_path: Path) -> None:
+    """Signed with signed, with unsigned, and the other way round: what C++ compares as its own integers of 32 and 64 bits."""
+    graph, rows = comparisons()
+    widths = {int(w) for name in ("maximum", "pool") for w in graph[name].type.width.ravel()}
+    assert {31, 32, 33, 63, 64, 65} <= widths
+    prove(graph, rows, tmp_path)
 
 
 @modes((Rounding.RND_CONV, Overflow.SAT))

@@ -196,6 +196,11 @@ class _SeparableConv(Part):
     def parts(self) -> list[Part]:
         return [self.depthwise, self.pointwise]
 
+    @property
+    def exact(self) -> bool:
+        """Whether it computes what the design computes: both parts do, or neither."""
+        return bool(self.depthwise.exact)
+
     def frozen_config(self) -> dict[str, Any]:
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}

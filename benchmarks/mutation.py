@@ -1,0 +1,164 @@
+"""How many small defects the fast tests notice: mutants of the core, one at a time, against the tests of their package.
+
+    python benchmarks/mutation.py [--mutants 120] [--seed 0] [--only fixed,ir] [--minutes 30]
+
+A mutant is one change of one expression: a comparison made strict or not, an integer constant one off, a sum made a difference, a shift
+turned round, a minimum made a maximum, `and` made `or`, a `not` or a minus left out. Texts of errors and annotations are left alone. Each
+mutant runs in a copy of the package, with pytest's -x; a test that fails, or that takes ten times as long, has killed it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_S = 600
+IR = ["tests/ir/test_intervals.py", "tests/ir/test_fixed_arithmetic.py", "tests/ir/test_ops.py", "tests/ir/test_graph_text.py"]
+PASSES = ["tests/ir/test_passes.py", "tests/ir/test_cones.py", "tests/ir/test_pipeline.py", "tests/ir/test_adders.py"]
+GRAPHS = ["tests/sim/test_random_graphs.py::test_a_hundred_graphs_in_python"]
+TESTS = {
+    "fixed": [*IR, *GRAPHS],
+    "ir": [*IR, *PASSES, *GRAPHS],
+    "passes": [*PASSES, *GRAPHS, "tests/codegen/test_golden.py", "tests/sim/test_stream.py"],
+    "reports": ["tests/reports"],
+    "measure": ["tests/measure"],
+}
+SWAPS: dict[type, type] = {
+    **{ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq},
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.And: ast.Or, ast.Or: ast.And},
+}
+NAMES = {"min": "max", "max": "min", "minimum": "maximum", "maximum": "minimum", "any": "all", "all": "any"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """An expression that can be changed: the file, its number in the file's walk, and which change."""
+
+    path: Path
+    number: int
+    kind: str
+
+
+def expressions(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those in annotations, errors, decorators, texts and docstrings, always in the same order."""
+    for name, value in ast.iter_fields(tree):
+        if name in ("annotation", "returns", "decorator_list", "type_comment"):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, ast.AST) and not isinstance(child, (ast.Raise, ast.JoinedStr, ast.Import, ast.ImportFrom)):
+                if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
+                    continue
+                yield child
+                yield from expressions(child)
+
+
+def kinds(node: ast.AST) -> list[str]:
+    """The changes that `change` can make of a node."""
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in SWAPS:
+        return ["swap"]
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return ["up", "down"]
+    if isinstance(node, (ast.BinOp, ast.BoolOp)) and type(node.op) in SWAPS:
+        texts = [n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        return [] if texts or (isinstance(node, ast.BinOp) and isinstance(node.left, (ast.List, ast.Tuple))) else ["swap"]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
+        return ["drop"]
+    if isinstance(node, ast.Call):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        return ["name"] if name in NAMES else []
+    return []
+
+
+def change(node: ast.AST, kind: str) -> str:
+    """Change a node in place; what was done."""
+    before = ast.unparse(node)
+    if isinstance(node, ast.Compare):
+        node.ops[0] = SWAPS[type(node.ops[0])]()
+    elif isinstance(node, ast.Constant):
+        node.value += 1 if kind == "up" else -1
+    elif isinstance(node, (ast.BinOp, ast.BoolOp)):
+        node.op = SWAPS[type(node.op)]()
+    elif isinstance(node, ast.UnaryOp):
+        node.op = ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not()
+        if isinstance(node.op, ast.Not):
+            node.operand = ast.UnaryOp(ast.Not(), node.operand)
+    elif isinstance(node, ast.Call):
+        target = node.func
+        if isinstance(target, ast.Attribute):
+            target.attr = NAMES[target.attr]
+        elif isinstance(target, ast.Name):
+            target.id = NAMES[target.id]
+    return f"{before} -> {ast.unparse(node)}"
+
+
+def places(package: str) -> list[Place]:
+    found = []
+    for path in sorted((ROOT / "hwq" / package).rglob("*.py")):
+        for number, node in enumerate(expressions(ast.parse(path.read_text()))):
+            found += [Place(path.relative_to(ROOT), number, kind) for kind in kinds(node)]
+    return found
+
+
+def mutated(place: Place) -> tuple[str, str]:
+    """(source of the mutant, what was done and where)."""
+    tree = ast.parse((ROOT / place.path).read_text())
+    node = next(n for i, n in enumerate(expressions(tree)) if i == place.number)
+    done = change(node, place.kind)
+    return ast.unparse(tree), f"{place.path}:{getattr(node, 'lineno', 0)}: {done}"
+
+
+def survives(copy: Path, tests: list[str]) -> bool:
+    """Whether the tests pass in the copy."""
+    env = {**os.environ, "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'tests'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    argv = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not postgresql", *tests]
+    try:
+        return subprocess.run(argv, cwd=copy, env=env, capture_output=True, timeout=TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--mutants", type=int, default=120)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default=",".join(TESTS))
+    parser.add_argument("--minutes", type=float, default=120)
+    options = parser.parse_args()
+    rng, end = random.Random(options.seed), time.monotonic() + 60 * options.minutes
+    packages = options.only.split(",")
+    chosen = [(name, place) for name in packages for place in rng.sample(places(name), options.mutants // len(packages))]
+    rng.shuffle(chosen)
+    killed: dict[str, list[int]] = {name: [0, 0] for name in packages}
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copy = Path(folder)
+        skip = shutil.ignore_patterns(".venv", ".git", "build", "__pycache__")
+        shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=skip)
+        for name, place in chosen:
+            if time.monotonic() > end:
+                break
+            source, what = mutated(place)
+            (copy / place.path).write_text(source)
+            alive = survives(copy, TESTS[name])
+            killed[name][0] += not alive
+            killed[name][1] += 1
+            print(f"{'SURVIVED' if alive else 'killed  '} {what}", flush=True)
+            shutil.copyfile(ROOT / place.path, copy / place.path)
+    for name, (dead, all_) in killed.items():
+        print(f"{name}: {dead} of {all_} killed")
+    dead, all_ = (sum(counts[k] for counts in killed.values()) for k in (0, 1))
+    print(f"together: {dead} of {all_} killed, {dead / max(all_, 1):.0%}")
+
+
+if __name__ == "__main__":
+    main()
