@@ -13,6 +13,7 @@ from typing import Any
 from hwq.errors import UnsupportedLayerError
 from hwq.train import layers as q
 from hwq.train.backend import keras
+from hwq.train.layers.activation import function_name
 from hwq.train.layers.conv import check_format
 from hwq.train.powers import power_activation
 from hwq.train.tracing import IDENTITIES
@@ -118,7 +119,7 @@ def _takes_norm(layer: Any) -> bool:
 def _activate(c: Any, layer: Any, y: Any, source: Any, final: bool) -> Any:
     """The activation of `layer` on the twin's tensor y, as a layer of its own."""
     function = layer.activation
-    name = getattr(function, "__name__", type(function).__name__)
+    name = function_name(function)
     if name == "linear":
         return y
     if name == "relu":

@@ -14,7 +14,7 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
-from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread
+from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread, widest_float
 from hwq.train.powers import MOST_LEVELS, best_top, quantize_terms, soft_project
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
@@ -166,27 +166,32 @@ class KernelLayer(QuantizedLayer):
         kept = {axis % len(shape) for axis in channels} if self.weight_granularity == "channel" else set()
         return tuple(n if axis in kept else 1 for axis, n in enumerate(shape))
 
-    def folded(self, statistics: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    def folded(self, statistics: tuple[Any, Any] | None = None, dtype: str | None = None) -> tuple[Any, Any]:
         """Kernel and bias with the batch normalisation in them, before quantisation; the bias is None where there is none.
 
         Args:
             statistics: mean and variance of the batch, (channels,); None: the moving ones.
+            dtype: of the arithmetic and of the results; None: that of the weights.
         """
-        kernel = ops.convert_to_tensor(self.kernel)
-        bias = ops.convert_to_tensor(self.bias) if self.use_bias else None
+
+        def value(variable: Any) -> Any:
+            tensor = ops.convert_to_tensor(variable)
+            return tensor if dtype is None else ops.cast(tensor, dtype)
+
+        kernel, bias = value(self.kernel), value(self.bias) if self.use_bias else None
         if not self.batch_norm:
             return kernel, bias
-        mean, variance = statistics or (self.mean, self.variance)
-        scale = self.gamma / ops.sqrt(variance + self.epsilon)
+        mean, variance = (value(v) for v in statistics or (self.mean, self.variance))
+        scale = value(self.gamma) / ops.sqrt(variance + self.epsilon)
         shape = [1] * len(kernel.shape)
         for axis in self.channel_axes:
             shape[axis] = kernel.shape[axis]
         shift = -mean if bias is None else bias - mean
-        return kernel * ops.reshape(scale, shape), shift * scale + self.beta
+        return kernel * ops.reshape(scale, shape), shift * scale + value(self.beta)
 
     def quantized(self, kernel: Any, bias: Any, training: bool = False) -> tuple[Any, Any]:
         """Kernel and bias rounded to their steps; the kernel to powers of two where it has terms, softly while `training`."""
-        f = spread(self.kernel_f, kernel.shape)
+        f = ops.cast(spread(self.kernel_f, kernel.shape), kernel.dtype)
         if not self.weight_terms:
             kernel = fake_round(kernel, f, self.weight_rounding)
         elif training:
@@ -195,7 +200,9 @@ class KernelLayer(QuantizedLayer):
             kernel = ops.where(slope > 0, soft, quantize_terms(kernel, f, self.weight_terms))
         else:
             kernel = quantize_terms(kernel, f, self.weight_terms)
-        return kernel, None if bias is None else fake_round(bias, spread(self.bias_f, bias.shape), self.weight_rounding)
+        if bias is not None:
+            bias = fake_round(bias, ops.cast(spread(self.bias_f, bias.shape), bias.dtype), self.weight_rounding)
+        return kernel, bias
 
     def projected_kernel(self) -> Any:
         """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
@@ -214,12 +221,27 @@ class KernelLayer(QuantizedLayer):
             kernel, bias = self.quantized(*self.folded(), training)
             return self._activated(self.quantizer.matmul(x, kernel), bias)
         x = self.quantizer(x, training=training)
-        statistics = self._batch_statistics(x) if training and self.batch_norm else None
-        kernel, bias = self.quantized(*self.folded(statistics), training)
+        if not training:
+            kernel, bias = self.settled()
+        else:
+            statistics = self._batch_statistics(x) if self.batch_norm else None
+            kernel, bias = self.quantized(*self.folded(statistics), training)
         return self._activated(self.linear(x, kernel), bias)
 
+    def settled(self) -> tuple[Any, Any]:
+        """Kernel and bias as the design has them.
+
+        A normalisation is folded in with float64: compilers reorder it, and what they make of float32 differs by whole steps at ties.
+        """
+        wide = widest_float() if self.batch_norm else None
+        kernel, bias = self.quantized(*self.folded(dtype=wide))
+        dtype = self.compute_dtype
+        return ops.cast(kernel, dtype), None if bias is None else ops.cast(bias, dtype)
+
     def _activated(self, y: Any, bias: Any) -> Any:
-        y = y if bias is None else ops.add(y, bias)  # which TensorFlow fuses, unlike +
+        if bias is not None:
+            # ops.add takes anything that squeezes to a vector for the bias of the last axis; for a vector TensorFlow fuses it, unlike +
+            y = ops.add(y, bias) if len(bias.shape) == 1 else y + bias
         return ops.relu(y) if self.activation == "relu" else y
 
     def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
@@ -298,7 +320,7 @@ class KernelLayer(QuantizedLayer):
             f.assign(np.broadcast_to(width - np.ceil(np.log2(np.where(top > 0, top, 1))), f.shape))
 
     def is_dead(self) -> bool:
-        kernel, _ = self.quantized(*self.folded())
+        kernel, _ = self.settled()
         return not np.any(ops.convert_to_numpy(kernel))
 
     def frozen_config(self) -> dict[str, Any]:
@@ -306,13 +328,16 @@ class KernelLayer(QuantizedLayer):
         return {**super().frozen_config(), "batch_norm": False, "use_bias": self.has_bias, "weight_terms": 0}
 
     def freeze_into(self, twin: Any) -> None:
-        kernel, bias = self.quantized(*self.folded())
+        kernel, bias = self.settled()
         twin.kernel.assign(ops.convert_to_numpy(kernel))
         twin.kernel_f.assign(ops.convert_to_numpy(self.kernel_f))
         if bias is not None:
             twin.bias.assign(ops.convert_to_numpy(bias))
             twin.bias_f.assign(ops.convert_to_numpy(self.bias_f))
         self.quantizer.freeze_into(twin.quantizer)
+
+    def live_config(self) -> dict[str, Any]:
+        return {**self.get_config(), **self.keras_options}
 
     def get_config(self) -> dict[str, Any]:
         names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")
