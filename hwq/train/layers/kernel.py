@@ -71,6 +71,8 @@ class KernelLayer(QuantizedLayer):
         batch_norm: fold a batch normalisation into kernel and bias before they are quantised: batch statistics while training,
             moving ones otherwise.
         epsilon, momentum, center, scale: of that batch normalisation.
+        train_weights, train_norm: False: kernel and bias, or gamma and beta, stay as they are; bitwidths are learned all the same.
+        batch_statistics: False: normalise by the moving statistics while training, too, and leave them as they are.
 
     Raises:
         UnsupportedLayerError: another activation.
@@ -96,9 +98,13 @@ class KernelLayer(QuantizedLayer):
         momentum: float = 0.98,
         center: bool = True,
         scale: bool = True,
+        train_weights: bool = True,
+        train_norm: bool = True,
+        batch_statistics: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.train_weights, self.train_norm, self.batch_statistics = train_weights, train_norm, batch_statistics
         self.activation = activation_name(self.name, activation)
         self.use_bias = use_bias
         given = (kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint)
@@ -149,7 +155,15 @@ class KernelLayer(QuantizedLayer):
             self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", trainable=self.center)
             self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
             self.variance = self.add_weight(name="variance", shape=shape, initializer="ones", trainable=False)
+        self._hold()
         self.built = True
+
+    def _hold(self) -> None:
+        """Take the weights that stay as they are out of training; `layer.trainable = True` brings them back."""
+        held = [] if self.train_weights else [self.kernel, *([self.bias] if self.use_bias else [])]
+        held += [self.gamma, self.beta] if self.batch_norm and not self.train_norm else []
+        for variable in held:
+            variable.trainable = False
 
     @property
     def has_bias(self) -> bool:
@@ -224,7 +238,7 @@ class KernelLayer(QuantizedLayer):
         if not training:
             kernel, bias = self.settled()
         else:
-            statistics = self._batch_statistics(x) if self.batch_norm else None
+            statistics = self._batch_statistics(x) if self.batch_norm and self.batch_statistics else None
             kernel, bias = self.quantized(*self.folded(statistics), training)
         return self._activated(self.linear(x, kernel), bias)
 
@@ -260,7 +274,7 @@ class KernelLayer(QuantizedLayer):
         return [self.kernel_f, *([self.bias_f] if self.has_bias else []), self.quantizer.f]
 
     def kernels(self) -> list[Any]:
-        return [self.kernel]
+        return [self.kernel] if self.train_weights else []
 
     def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops = sum of bits(x) bits(w) over the multiplications of one row, one for each position of the kernel: all are unrolled."""
@@ -341,7 +355,7 @@ class KernelLayer(QuantizedLayer):
 
     def get_config(self) -> dict[str, Any]:
         names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")
-        norm = ("epsilon", "momentum", "center", "scale")
+        norm = ("epsilon", "momentum", "center", "scale", "train_weights", "train_norm", "batch_statistics")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}
 
