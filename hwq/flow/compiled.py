@@ -15,10 +15,11 @@ import numpy.typing as npt
 from hwq.boards import Board, load
 from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import features as features_of
-from hwq.errors import DataError, HwqWarning, MismatchError, ModelError
+from hwq.errors import DataError, HwqWarning, MismatchError
 from hwq.fixed import to_float
+from hwq.flow.networks import read_network
 from hwq.flow.prices import design_models
-from hwq.ir import Graph, parse, verify
+from hwq.ir import Graph
 from hwq.sim.compare import Comparison, output_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import Emulator, emulator
@@ -106,7 +107,7 @@ class Compiled:
             f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
             f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
             self._predicted(),
-            *([str(self.comparison)] if self.comparison is not None else []),
+            *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
             *self.notes,
             f"{len(plan.files)} files, digest {plan.digest}",
         ]
@@ -162,38 +163,11 @@ def compile_network(
     """
     period = None if clock is None else Period.of(clock)
     chosen = load(board) if isinstance(board, str) else board
-    read = _read(network, data)
+    read = read_network(network, data)
     differs = read.comparison is not None and read.comparison.mismatches > 0
     if differs and strict:
-        raise MismatchError(
-            str(read.comparison), hint=f"{'; '.join(read.notes) or 'freeze it again'}. strict=False takes the design as it is"
-        )
-    for note in (*read.notes, *([str(read.comparison)] if differs else [])):
+        raise MismatchError(read.notes[-1], hint="strict=False takes the design as it is; fewer bits fit Keras' floats")
+    for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
     return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, style=style), read.comparison, read.notes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    graph: Graph
-    comparison: Comparison | None = None
-    notes: tuple[str, ...] = ()
-
-
-def _read(network: Any, data: npt.ArrayLike | None) -> _Read:
-    if isinstance(network, Graph):
-        return _Read(verify(network))
-    if isinstance(network, (str, Path)):
-        try:
-            return _Read(verify(parse(Path(network).read_text())))
-        except OSError as error:
-            raise ModelError(f"cannot read {network}: {error.strerror}", hint="give the path of a point's graph.hwq") from error
-    if not hasattr(network, "layers"):
-        raise ModelError(
-            f"cannot compile a {type(network).__name__}", hint="give a model from hwq.quantize, a Graph, or the path of a graph.hwq"
-        )
-    from hwq.train.integers import graph_of_twin  # loads TensorFlow, which a Graph does not need
-
-    found = graph_of_twin(network, data)
-    return _Read(verify(found.graph), found.comparison, found.notes)

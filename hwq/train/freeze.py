@@ -131,7 +131,7 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
 def without_softmax(model: Any) -> Any:
     """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
     last = model.outputs[0]._keras_history[0]
-    return keras.Model(model.inputs, last.input, name=model.name) if type(last) is keras.layers.Softmax else model
+    return keras.Model(model.inputs[0], last.input, name=model.name) if type(last) is keras.layers.Softmax else model
 
 
 def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
