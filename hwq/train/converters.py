@@ -65,7 +65,20 @@ def _with_kernel(c: Any, layer: Any, inputs: list[Any], final: bool, norm: Any =
     twin = c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=c.own_name(layer), **c.overrides(layer, options)))
     y = twin(x)
     c.copies[id(twin)] = (twin, layer, norm)
+    if kind == "EinsumDense" and layer.bias is not None and _strays(tuple(layer.bias.shape), tuple(y.shape[1:])):
+        c.notes.append(
+            (layer.name, f"the twin adds the bias along {layer.bias_axes!r}; Keras on TensorFlow adds it along another axis")
+        )
     return _activate(c, layer, y, inputs[0], final)
+
+
+def _strays(bias: tuple[int, ...], row: tuple[int, ...]) -> bool:
+    """Whether keras.ops.add on TensorFlow takes a bias of this shape for one of the channels, which are on another axis."""
+    long = [axis for axis, n in enumerate(bias) if n > 1]
+    if len(long) != 1 or keras.backend.backend() != "tensorflow" or len(bias) != len(row):
+        return False
+    axis, n = long[0], bias[long[0]]
+    return axis != len(row) - 1 and (row[-1] == n or (axis != 0 and row[0] == n))
 
 
 def _norm_arguments(c: Any, norm: Any) -> dict[str, Any]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from sklearn.datasets import load_digits
+
 from hwq.train.backend import keras, ops
 
 L = keras.layers
@@ -78,3 +81,9 @@ def activations() -> keras.Model:
 
 
 EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in (convolutions, rows, poolings, joins, activations)}
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """8x8 digits as images of one channel."""
+    bunch = load_digits()
+    return (bunch.data[:900] / 16).reshape(-1, 8, 8, 1).astype(np.float32), bunch.target[:900]

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 from every_layer import EVERY
 from layer_harness import frozen, mismatches, wide_rows
-from sklearn.datasets import load_digits
 
 import hwq
-from hwq.data import Dataset
-from hwq.data.dataset import split
+from hwq.data import Dataset, load
 from hwq.errors import ModelError
-from hwq.flow.float_model import read_float
+from hwq.flow.ptq import METHODS, PtqOptions, ptq
 from hwq.ir import parse
 from hwq.rundir import RunDir
 from hwq.sim.reference import predict
@@ -29,13 +27,16 @@ CONFIG = TrainConfig(epochs=4, float_epochs=8, random_rows=50, max_points=2, pop
 BY_TRAIN = [pytest.param(name, marks=() if name == "poolings" else pytest.mark.slow) for name in EVERY]
 BY_FIT = [pytest.param(name, marks=() if name == "convolutions" else pytest.mark.slow) for name in EVERY]
 
+BY_PTQ = [
+    pytest.param(name, method, marks=() if method == "uniform" or (name == "rows" and method == "digits") else pytest.mark.slow)
+    for name in EVERY
+    for method in METHODS
+]
+
 
 @pytest.fixture(scope="module")
 def images() -> Dataset:
-    """8x8 digits as images of one channel."""
-    bunch = load_digits()
-    x = (bunch.data[:900] / 16).reshape(-1, 8, 8, 1).astype(np.float32)
-    return split("images", x, bunch.target[:900], seed=0, standardise=False)
+    return load("every_layer:images", seed=0)
 
 
 def test_the_models_have_every_layer() -> None:
@@ -68,9 +69,15 @@ def test_every_layer_trains_by_fit_and_is_read_after_training(name: str, images:
     assert history[-1] < history[0]
     exact, graph = frozen(twin, images.x_train)
     assert mismatches(exact, graph, wide_rows(images.x_val[:50])) == 0
-    model.save(tmp_path / "float.keras")
-    found = read_float(str(tmp_path / "float.keras"), images)
-    assert found.fine.output_size == 10
+
+
+@pytest.mark.parametrize(("name", "method"), BY_PTQ)
+def test_every_layer_goes_through_post_training(name: str, method: str, tmp_path: Path) -> None:
+    """Its points are compared with Keras' own arithmetic before they are written."""
+    deterministic(0)
+    EVERY[name]().save(tmp_path / "float.keras")
+    options = PtqOptions(method=method, max_points=2, portion=0.3)
+    assert ptq(str(tmp_path / "float.keras"), "every_layer:images", tmp_path / "run", options=options).points
 
 
 def test_pooling_by_slices_is_the_pooling_of_keras() -> None:
