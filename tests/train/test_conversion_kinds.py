@@ -37,8 +37,7 @@ def net(dtype: str | None = None) -> keras.Model:
     return keras.Sequential([keras.Input((4,)), *layers])
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "bfloat16", "float64"])
-@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize(("policy", "everywhere"), [("mixed_float16", True), ("bfloat16", False), ("float64", True)])
 def test_a_policy_is_converted_in_float32_and_said(policy: str, everywhere: bool) -> None:
     if everywhere:
         keras.config.set_dtype_policy(policy)

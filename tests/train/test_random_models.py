@@ -20,7 +20,7 @@ from hwq.sim.reference import predict
 from hwq.train import freeze
 from hwq.train.finish import FLOAT32_BITS
 
-FAST, SLOW, PORTION = 20, 500, 10
+FAST, SLOW, PORTION = 12, 500, 6
 BOARD = load("xcvu9p")
 
 
