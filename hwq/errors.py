@@ -127,3 +127,7 @@ class BudgetError(HwqError):
     """No design keeps the budget, or none is as accurate as was asked; says what came nearest."""
 
     exit_code = 14
+
+
+class HwqWarning(UserWarning):
+    """Something that works, but perhaps not as its user thinks: said once, with `warnings.warn`."""

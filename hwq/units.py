@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hwq.errors import UsageError
 
 _CLOCK = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(ns|ps|us|khz|mhz|ghz|hz)\s*", re.IGNORECASE)
+LOWEST_HZ = 1e5
 _TO_NS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}
 _TO_MHZ = {"hz": 1e-6, "khz": 1e-3, "mhz": 1.0, "ghz": 1e3}
 
@@ -41,6 +42,25 @@ class Period:
         if number <= 0:
             raise UsageError(f"the clock {text!r} must be greater than zero", hint="for example 200MHz or 5ns")
         return cls(number * _TO_NS[unit]) if unit in _TO_NS else cls(1e3 / (number * _TO_MHZ[unit]))
+
+    @classmethod
+    def of(cls, clock: object) -> Period:
+        """A clock as a user gives it: a Period, a text as `parse` takes, or a number of hertz (200e6).
+
+        Raises:
+            UsageError: anything else, and numbers below 100 kHz, which were meant in another unit.
+        """
+        if isinstance(clock, Period):
+            return clock
+        if isinstance(clock, str):
+            return cls.parse(clock)
+        if isinstance(clock, bool) or not isinstance(clock, (int, float)):
+            raise UsageError(f"cannot read a {type(clock).__name__} as a clock", hint="give 200MHz, 5ns, 200e6 (hertz) or a Period")
+        if not (math.isfinite(clock) and clock >= LOWEST_HZ):
+            raise UsageError(
+                f"a clock of {clock:g} Hz is too slow", hint=f"a number is in hertz; say the unit: {clock:g}MHz, {clock:g}ns"
+            )
+        return cls(1e9 / clock)
 
     def __str__(self) -> str:
         return f"{self.ns:g} ns ({self.mhz:g} MHz)"

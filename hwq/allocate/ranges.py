@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwq.allocate.rebuild import rebuilt
-from hwq.fixed import TypeArray
+from hwq.fixed import Overflow, TypeArray
 from hwq.fixed.arithmetic import IntArray, as_integers, shift_round
 from hwq.fixed.types import bits_for_each
 from hwq.ir import OPS, Graph, Node
@@ -26,6 +26,7 @@ def retraced(graph: Graph, inputs: IntArray, *, margin: float = MARGIN, narrower
     nodes: dict[str, Node] = {}
     values: dict[str, IntArray] = {}
     start = 0
+    tabled = {name for node in graph.nodes if node.op == "table" for name in node.inputs}
     for old in graph.nodes:
         sources = [nodes[name] for name in old.inputs]
         node = rebuilt(old, sources)
@@ -35,7 +36,10 @@ def retraced(graph: Graph, inputs: IntArray, *, margin: float = MARGIN, narrower
         else:
             operands = [values[name] for name in node.inputs]
             if node.op == "quantize":
-                node = node.with_(type=_fitted(node, sources[0].type, operands[0], margin, narrower, apart))
+                if node.name in tabled:  # a table has a value for each code, and no more
+                    node = node.with_(type=_saturated(node, sources[0].type, operands[0]))
+                else:
+                    node = node.with_(type=_fitted(node, sources[0].type, operands[0], margin, narrower, apart))
             values[node.name] = OPS[node.op].evaluate(node, [s.type for s in sources], operands)
         nodes[node.name] = node
     return graph.with_nodes(nodes.values())
@@ -43,10 +47,7 @@ def retraced(graph: Graph, inputs: IntArray, *, margin: float = MARGIN, narrower
 
 def _fitted(node: Node, source: TypeArray, values: IntArray, margin: float, narrower: bool, apart: bool) -> TypeArray:
     t = node.type
-    up = np.maximum(t.frac.astype(np.int64) - source.frac, 0)
-    wide = as_integers(values, int((source.width + up).max(initial=0)) + 1)
-    rounded = shift_round(wide, source.frac.astype(np.int64) - t.frac, t.rounding)
-    low, high = (np.asarray(reduce(axis=0), object) for reduce in (rounded.min, rounded.max))
+    low, high = _extent(t, source, values)
     alive = t.width > 0
     over = alive & ((low < t.lowest) | (high > t.highest))
     if not narrower and not over.any():
@@ -64,6 +65,24 @@ def _fitted(node: Node, source: TypeArray, values: IntArray, margin: float, narr
         signed = both
     width, sign = np.where(change, needed, t.width), np.where(change, signed, t.signed)
     return TypeArray.of(sign, width, t.frac, t.rounding, t.overflow)
+
+
+def _extent(t: TypeArray, source: TypeArray, values: IntArray) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest mantissa of each element at the steps of `t`."""
+    up = np.maximum(t.frac.astype(np.int64) - source.frac, 0)
+    wide = as_integers(values, int((source.width + up).max(initial=0)) + 1)
+    rounded = shift_round(wide, source.frac.astype(np.int64) - t.frac, t.rounding)
+    low, high = (np.asarray(reduce(axis=0), object) for reduce in (rounded.min, rounded.max))
+    return low, high
+
+
+def _saturated(node: Node, source: TypeArray, values: IntArray) -> TypeArray:
+    """The type as it is; where rows overflow one that wraps, one that saturates: the table's first or last value is the nearest."""
+    t = node.type
+    low, high = _extent(t, source, values)
+    if t.overflow is not Overflow.WRAP or not ((t.width > 0) & ((low < t.lowest) | (high > t.highest))).any():
+        return t
+    return TypeArray.of(t.signed, t.width, t.frac, t.rounding, Overflow.SAT)
 
 
 def _grown(values: IntArray, source: TypeArray, t: TypeArray, margin: float) -> tuple[np.ndarray, np.ndarray]:

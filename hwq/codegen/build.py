@@ -34,6 +34,9 @@ class Build:
     circuit: Circuit
     ports: Ports
 
+    def __repr__(self) -> str:
+        return f"<Build of {self.graph!r}: {self.plan!r}>"
+
 
 def circuit_of(graph: Graph, board: Board, period: Period) -> Circuit:
     """The pipelined circuit of an optimised graph, as the board's fabric and clock want it."""

@@ -34,6 +34,9 @@ class BuildPlan:
     latency_cycles: int
     design: str
 
+    def __repr__(self) -> str:
+        return f"<BuildPlan {self.top} for {self.board}: {len(self.files)} files, digest {self.digest}>"
+
     @property
     def digest(self) -> str:
         """16 hexadecimal digits over the names and contents of all files."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy.typing as npt
 from hwq.boards import Board, load
 from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import features as features_of
-from hwq.errors import DataError, ModelError
+from hwq.errors import DataError, HwqWarning, MismatchError
 from hwq.fixed import to_float
-from hwq.ir import Graph, parse, verify
-from hwq.sim.compare import output_types
+from hwq.flow.networks import read_network
+from hwq.flow.prices import design_models
+from hwq.ir import Graph
+from hwq.sim.compare import Comparison, output_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import Emulator, emulator
 from hwq.sim.reference import quantize_inputs
@@ -33,12 +36,24 @@ class Compiled:
         board: what it is for.
         period: the clock target.
         build: its generated files, with the circuit that they hold.
+        comparison: Keras' answers with those of the integer graph, on the rows that it was compiled with; None for a Graph.
+        notes: what to know of the design.
     """
 
     graph: Graph
     board: Board
     period: Period
     build: Build
+    comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        ports = self.build.ports
+        told = f"; {self.comparison}" if self.comparison is not None else ""
+        return (
+            f"<hwq design {self.build.plan.top}: {len(ports.inputs)} inputs, {len(ports.outputs)} outputs, "
+            f"latency {self.build.plan.latency_cycles} cycles, for {self.board.name} at {self.period}{told}>"
+        )
 
     @cached_property
     def emulator(self) -> Emulator:
@@ -47,6 +62,9 @@ class Compiled:
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """What the hardware answers, bit by bit: floats (rows, *input shape) in, floats (rows, *output shape) out.
+
+        Logits, where the twin ends in a softmax: that is not in the design (`notes` says so). Rows of float64 are quantised as they
+        are, while Keras brings them to float32 first.
 
         Raises:
             DataError: a shape that does not fit, NaN or infinity.
@@ -81,18 +99,33 @@ class Compiled:
         return folder
 
     def summary(self) -> str:
-        """A few lines: layers, size before any tool has run, latency, files."""
-        plan = self.build.plan
-        features = features_of(self.build.graph, self.build.circuit)
+        """A few lines: ports, latency, predicted LUTs and FFs with their errors, what was compared, files."""
+        plan, ports = self.build.plan, self.build.ports
+        ns = plan.latency_cycles * self.period.ns
         lines = [
             f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
-            f"{len(self.build.ports.inputs)} inputs in {self.build.ports.input_bits} bits, "
-            f"{len(self.build.ports.outputs)} outputs in {self.build.ports.output_bits} bits",
-            f"latency {plan.latency_cycles} cycles, a row every cycle",
-            *(f"{name}: {value:g}" for name, value in features.items() if name != "latency_cycles"),
+            f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
+            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
+            self._predicted(),
+            *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
+            *self.notes,
             f"{len(plan.files)} files, digest {plan.digest}",
         ]
         return "\n".join(lines)
+
+    def _predicted(self) -> str:
+        models = design_models(self.board)
+        if not models:
+            return "no prediction of LUTs: nothing has been measured on this family (hwq calibrate)"
+        counted = features_of(self.build.graph, self.build.circuit)
+        told, beyond = [], False
+        for target, unit in (("lut", "LUT"), ("ff", "FF")):
+            if target in models:
+                found = models[target].predict(counted)
+                beyond |= found.out_of_range
+                told.append(f"{found.value:.0f} {unit} +-{found.relative_error:.1%}")
+        far = "; beyond the designs that the models know" if beyond else ""
+        return f"predicted, not measured: {', '.join(told)} ({models['lut'].key}){far}"
 
     def _shaped(self, flat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         if len(self.graph.outputs) != 1:
@@ -103,43 +136,38 @@ class Compiled:
 def compile_network(
     network: Any,
     board: str | Board = "xcvu9p",
-    clock: str | Period | None = None,
+    clock: str | float | Period | None = None,
     *,
     data: npt.ArrayLike | None = None,
     style: Style = "multiply",
+    strict: bool = False,
 ) -> Compiled:
-    """Compile a network for a board.
+    """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
+
+    The outputs of the design are logits where the twin ends in a softmax; a warning says so.
 
     Args:
         network: a twin from `hwq.quantize`, trained; a Graph; or the path of a graph.hwq that a run has written.
         board: a name of `hwq boards`, or a Board.
-        clock: "200MHz", "5ns" or a Period; None: the board's default.
+        clock: "200MHz", "5ns", a number of hertz (200e6) or a Period; None: the board's default.
         data: rows (rows, *input shape) from which a twin's integer bits are chosen: the training data. A Graph has its own.
         style: of the C++ (`hwq.codegen.build.build`).
+        strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
+            keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
 
     Raises:
+        MismatchError: Keras differs from the design, and `strict`; or it differs in float64, which holds every number of the design.
         ModelError: not a network, or a twin without `data`.
         UnsupportedLayerError, GraphError: it has no integer form, or no hardware form.
         BoardError, UsageError: no such board or clock.
     """
-    graph = verify(_graph_of(network, data))
+    period = None if clock is None else Period.of(clock)
     chosen = load(board) if isinstance(board, str) else board
-    period = Period.parse(clock) if isinstance(clock, str) else clock or chosen.default_clock
-    return Compiled(graph, chosen, period, build(graph, chosen, period, style=style))
-
-
-def _graph_of(network: Any, data: npt.ArrayLike | None) -> Graph:
-    if isinstance(network, Graph):
-        return network
-    if isinstance(network, (str, Path)):
-        try:
-            return parse(Path(network).read_text())
-        except OSError as error:
-            raise ModelError(f"cannot read {network}: {error.strerror}", hint="give the path of a point's graph.hwq") from error
-    if not hasattr(network, "layers"):
-        raise ModelError(
-            f"cannot compile a {type(network).__name__}", hint="give a model from hwq.quantize, a Graph, or the path of a graph.hwq"
-        )
-    from hwq.train.integers import graph_of_twin  # loads TensorFlow, which a Graph does not need
-
-    return graph_of_twin(network, data)
+    read = read_network(network, data)
+    differs = read.comparison is not None and read.comparison.mismatches > 0
+    if differs and strict:
+        raise MismatchError(read.notes[-1], hint="strict=False takes the design as it is; fewer bits fit Keras' floats")
+    for note in read.notes:
+        warnings.warn(note, HwqWarning, stacklevel=2)
+    period = period or chosen.default_clock
+    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, style=style), read.comparison, read.notes)

@@ -17,18 +17,14 @@ import numpy.typing as npt
 
 from hwq.allocate.refine import Derivatives, Portions, portions
 from hwq.boards import Board
-from hwq.cost.features import circuit_features, features
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.flow.models import comparable, find_models
-from hwq.flow.prices import price_model
+from hwq.flow.prices import CompiledCost, compiled_cost, price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
-from hwq.passes import optimise
-from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
 from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
@@ -37,14 +33,6 @@ PORTION = 0.03  # share of the digits (weighted by adder bits) that goes at once
 HALVINGS = 8  # of a portion that goes below the window
 TRUST = 0.1  # in the gradient (`hwq.allocate.refine`)
 ROWS = 4096  # training rows looked at for each portion
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """What a compiled graph says of its design: LUTs before correction, and the clock cycles of its pipeline."""
-
-    lut: float
-    latency_cycles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +58,8 @@ class Pricer:
                 model = price_model(board.name, store_path, COMPILED)
         return cls(model, board, period)
 
-    def __call__(self, graph: Graph) -> Compiled:
-        optimised = optimise(graph)
-        levels = levels_for(self.period.ns, self.board.adder_level_ns, self.board.overhead_ns)
-        circuit = pipeline(lower(optimised), levels)
-        if self.model is not None:
-            return Compiled(self.model.value(features(optimised, circuit)), circuit.latency)
-        counted = circuit_features(circuit)
-        return Compiled(counted["adder_bits"] + counted["clamp_bits"], circuit.latency)
+    def __call__(self, graph: Graph) -> CompiledCost:
+        return compiled_cost(graph, self.model, self.board, self.period)
 
     def __str__(self) -> str:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"

@@ -13,12 +13,13 @@ from hwq.cost.features import circuit_features, features
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED, LINEAR
-from hwq.errors import CostModelError
+from hwq.errors import BoardError, CostModelError
 from hwq.flow.models import comparable, find_models, libraries
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.lower import lower
+from hwq.units import Period
 
 
 def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
@@ -46,6 +47,35 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     )
 
 
+def design_models(board: Board, store_path: Path | str | None = None) -> dict[str, CostModel]:
+    """The models of a compiled design's costs, by target, all of the tool whose model of LUTs `price_model` takes; empty: there are none."""
+    try:
+        lut = price_model(board.name, store_path, COMPILED)
+        found = find_models(board, lut.key.tool, lut.key.version, lut.key.stage)
+    except (CostModelError, BoardError):
+        return {}
+    others = {} if found is None else {target: found.model(target, COMPILED) for target in ("ff", "period_ns")}
+    return {"lut": lut, **{target: model for target, model in others.items() if model is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCost:
+    """What a compiled graph says of its design: LUTs, and the clock cycles of its pipeline."""
+
+    lut: float
+    latency_cycles: int
+
+
+def compiled_cost(graph: Graph, model: CostModel | None, board: Board, period: Period) -> CompiledCost:
+    """Compile a graph as the build does, and predict its LUTs; adder and comparator bits where there is no model."""
+    optimised = optimise(graph)
+    circuit = circuit_of(optimised, board, period)
+    if model is not None:
+        return CompiledCost(model.value(features(optimised, circuit)), circuit.latency)
+    counted = circuit_features(circuit)
+    return CompiledCost(counted["adder_bits"] + counted["clamp_bits"], circuit.latency)
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
@@ -54,11 +84,10 @@ class Price:
     board: Board | None = None
 
     def __call__(self, graph: Graph) -> float:
-        optimised = optimise(graph)
         if self.model is None or self.board is None:
-            found = circuit_features(lower(optimised))
+            found = circuit_features(lower(optimise(graph)))
             return found["adder_bits"] + found["clamp_bits"]
-        return self.model.value(features(optimised, circuit_of(optimised, self.board, self.board.default_clock)))
+        return compiled_cost(graph, self.model, self.board, self.board.default_clock).lut
 
     def __str__(self) -> str:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"

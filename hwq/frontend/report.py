@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConversionReport:
-    """Layers converted, as (name, class), and layers left out, as (name, reason). A layer is in one of them, or an error was raised."""
+    """Layers converted, as (name, class), and layers or parts of them left out, as (name, reason). A layer is in one of them, or an
+    error was raised. `notes`: what else to know of a converted layer, as (name, note)."""
 
     converted: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        told = [f"{len(self.converted)} layers converted"]
+        told += [f"left out: {name}: {reason}" for name, reason in self.skipped]
+        return "\n".join(told + [f"note: {name}: {note}" for name, note in self.notes])

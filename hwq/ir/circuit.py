@@ -71,6 +71,9 @@ class Circuit:
     names: tuple[str, ...]
     tables: tuple[tuple[int, ...], ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Circuit: {len(self)} wires, {len(self.outputs)} outputs, {len(self.tables)} tables>"
+
     def __len__(self) -> int:
         return len(self.opcode)
 

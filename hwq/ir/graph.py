@@ -104,6 +104,10 @@ class Graph:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        ends = (", ".join(names[:4]) + (", ..." if len(names) > 4 else "") for names in (self.inputs, self.outputs))
+        return f"<Graph: {len(self.nodes)} nodes, {' -> '.join(ends)}>"
+
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:
             if node.name == name:

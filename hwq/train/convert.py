@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from hwq.train.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, copy_weight
 from hwq.train.flatten import flat
 from hwq.train.layers import Quantize
 from hwq.train.model import QuantizedModel
+from hwq.train.operators import convert_operator, operator_quantises
 from hwq.train.quantize_config import QuantizeConfig
 from hwq.train.tracing import IDENTITIES, UNCHANGED, Trace
 
@@ -35,6 +37,8 @@ class _Conversion:
     copies: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)  # (quantised, float layer or None, batch norm or None)
     converted: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    flags: dict[int, bool | None] = field(default_factory=dict)  # id of a layer -> `training` of its latest call
     names: set[str] = field(default_factory=set)
     own: dict[int, str] = field(default_factory=dict)
     configured: set[str] = field(default_factory=set)  # layers that have taken options of their own
@@ -52,16 +56,38 @@ class _Conversion:
         kind = type(layer).__name__
         if kind == "InputLayer":
             return self._input(layer, tensor)
+        node = layer._inbound_nodes[node_index]
+        if not isinstance(layer, keras.layers.Layer):
+            result = convert_operator(self, layer, node, id(tensor) == self.output)
+            if layer.name not in {name for name, _ in self.skipped}:
+                self.converted.append((layer.name, kind))
+            return result
         # a class of the user's own may share a name with one of Keras
         if kind not in KINDS or getattr(keras.layers, kind, None) is not type(layer):
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=HINTS.get(kind, f"supported: {SUPPORTED}")
-            )
-        inputs = layer._inbound_nodes[node_index].input_tensors
-        result = KINDS[kind](self, layer, inputs, id(tensor) == self.output)
-        if layer.name not in {name for name, _ in self.skipped} or kind in KERNELS:
+            raise UnsupportedLayerError(f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=_hint(layer))
+        self.notice(layer, node)
+        result = KINDS[kind](self, layer, node.input_tensors, id(tensor) == self.output)
+        if layer.name not in {name for name, _ in self.skipped} or kind in (*KERNELS, "BatchNormalization"):
             self.converted.append((layer.name, kind))
         return result
+
+    def notice(self, layer: Any, node: Any) -> None:
+        """Refuse what Keras has quantised itself, and note what the twin does otherwise than the layer."""
+        mode = getattr(layer, "quantization_mode", None)
+        if mode is not None:
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} was quantised to {mode} by Keras: its kernel holds codes, which mean nothing without their scales",
+                hint="give the float model, as it is before model.quantize(...)",
+            )
+        self.flags[id(layer)] = node.arguments.kwargs.get("training")
+        if layer.compute_dtype != "float32":
+            self.notes.append((layer.name, f"computes in {layer.compute_dtype} ({layer.dtype_policy.name}); converted in float32"))
+        if not layer.trainable and layer.weights:
+            self.notes.append((layer.name, "trainable=False: its weights stay as they are, its bitwidths are learned"))
+
+    def training_flag(self, layer: Any) -> bool | None:
+        """`training` as the model gives it to a layer; None where it leaves it to the caller."""
+        return self.flags.get(id(layer))
 
     def make(self, layer: Any, part: str, factory: Callable[[], Any]) -> Any:
         """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
@@ -119,11 +145,16 @@ class _Conversion:
 
     def _input(self, layer: Any, tensor: Any) -> Any:
         """The design has one quantised input: where one layer that quantises reads it, that one's quantiser; else one that all share."""
-        if tensor.dtype not in ("float32", "float64", "float16"):
-            raise UnsupportedLayerError(f"input {layer.name!r} has dtype {tensor.dtype}; only floats are quantised")
-        x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name)
+        if tensor.dtype not in ("float32", "float64", "float16", "bfloat16"):
+            raise UnsupportedLayerError(
+                f"input {layer.name!r} has dtype {tensor.dtype}; only floats are quantised",
+                hint='keras.Input(shape, dtype="float32"): whole numbers are floats, too',
+            )
+        if tensor.dtype != "float32":
+            self.notes.append((layer.name, f"reads {tensor.dtype}; the twin reads float32"))
+        x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name, dtype="float32")
         users = self.trace.users(tensor)
-        if len(users) == 1 and quantises(users[0]) and not self.trace.shared(users[0]):
+        if len(users) == 1 and _quantises(users[0]) and not self.trace.shared(users[0]):
             return x
         self.quantised_input = True
         name = self.name(f"{layer.name}_quantize")
@@ -139,6 +170,48 @@ class _Conversion:
         return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantised_input else self.config.overflow
 
 
+def _quantises(layer: Any) -> bool:
+    return quantises(layer) if isinstance(layer, keras.layers.Layer) else operator_quantises(layer)
+
+
+def _hint(layer: Any) -> str:
+    kind = type(layer).__name__
+    parents = [parent.__name__ for parent in type(layer).__mro__[1:] if getattr(keras.layers, parent.__name__, None) is parent]
+    known = next((name for name in parents if name in KINDS), None)
+    if known is not None and kind not in HINTS:
+        return f"it is a class of its own; hwq reads {known} itself: take keras.layers.{known} in its place"
+    return HINTS.get(kind, f"supported: {SUPPORTED}")
+
+
+@contextmanager
+def _in_float32() -> Iterator[None]:
+    """Layers made inside compute in float32, whatever policy the user has set."""
+    policy, floatx = keras.config.dtype_policy(), keras.config.floatx()
+    try:
+        keras.config.set_floatx("float32")
+        keras.config.set_dtype_policy("float32")
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
+
+
+def _check(model: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"a {type(model).__name__} is no Keras model", hint="give a Sequential or a functional keras.Model")
+    if not getattr(model, "outputs", None):
+        if isinstance(model, keras.Sequential):
+            raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
+        raise ModelError(
+            f"the model {model.name!r} is a class of its own ({type(model).__name__}): its layers are hidden in its call method",
+            hint="trace it: x = keras.Input(shape); model = keras.Model(x, model.call(x))",
+        )
+    if not model.built:
+        raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
+
+
 def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     """The quantised twin of a float model, with its weights; the bitwidths still have to be initialised from data.
 
@@ -147,16 +220,20 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
         ModelError: the model is not built, or has several inputs or outputs.
         UsageError: an option for a layer that the model has not.
     """
-    if not getattr(model, "built", False) or not getattr(model, "outputs", None):
-        raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
+    _check(model)
+    with _in_float32():
+        return _converted(model, config)
+
+
+def _converted(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     end, layers = flat(model)
+    trace = Trace.of(end)
+    layers = list({id(layer): layer for layer in (*layers, *trace.operations.values())}.values())
     names = {layer.name for layer in layers}
     unknown = sorted(set(config.layers) - names)
     if unknown:
         raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
-    conversion = _Conversion(config, Trace.of(end), id(_through_identities(end)))
+    conversion = _Conversion(config, trace, id(_through_identities(end)))
     conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
     outputs = conversion.tensor(end)
     idle = sorted(set(config.layers) - conversion.configured)
@@ -167,7 +244,8 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
     twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
     for one in conversion.copies.values():
         copy_weights(*one)
-    return twin, ConversionReport(tuple(dict.fromkeys(conversion.converted)), tuple(dict.fromkeys(conversion.skipped)))
+    told = (conversion.converted, conversion.skipped, conversion.notes)
+    return twin, ConversionReport(*(tuple(dict.fromkeys(part)) for part in told))
 
 
 def _through_identities(tensor: Any) -> Any:
@@ -207,7 +285,11 @@ def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None)
     freeze.initialise(twin, _rows(model, data))
     if any(note == ARGMAX_NOTE for _, note in report.skipped):
         # the design does without it, but a loss on probabilities, as the float model has it, does not
-        twin = QuantizedModel(twin.inputs, keras.layers.Softmax(name="softmax_for_the_loss")(twin.outputs[0]), name=twin.name)
+        taken, name = {layer.name for layer in twin.layers}, "softmax_for_the_loss"
+        while name in taken:
+            name += "_"
+        softmax = keras.layers.Softmax(name=name, dtype="float32")
+        twin = QuantizedModel(twin.inputs[0], softmax(twin.outputs[0]), name=twin.name)
     return twin, report
 
 

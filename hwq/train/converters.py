@@ -13,11 +13,12 @@ from typing import Any
 from hwq.errors import UnsupportedLayerError
 from hwq.train import layers as q
 from hwq.train.backend import keras
+from hwq.train.layers.activation import function_name
 from hwq.train.layers.conv import check_format
 from hwq.train.powers import power_activation
 from hwq.train.tracing import IDENTITIES
 
-ARGMAX_NOTE = "softmax of the outputs: the argmax is the same without it"
+ARGMAX_NOTE = "softmax of the outputs: the design answers logits; the argmax is the same without it"
 WINDOW = ("kernel_size", "strides", "padding", "dilation_rate")
 KERNEL_OPTIONS = (
     "kernel_initializer",
@@ -58,12 +59,35 @@ def _with_kernel(c: Any, layer: Any, inputs: list[Any], final: bool, norm: Any =
     options = {**c.options(layer, inputs[0], weights=True), **_kernel_arguments(layer)}
     if kind.startswith("Separable"):
         options["pointwise_overflow"] = c.config.overflow
+    options["train_weights"] = layer.trainable
     if norm is not None:
-        options.update(batch_norm=True, **_from(norm, "epsilon", "momentum", "center", "scale"))
+        options.update(batch_norm=True, **_norm_arguments(c, norm))
     twin = c.make(layer, "", lambda: getattr(q, f"Q{kind}")(name=c.own_name(layer), **c.overrides(layer, options)))
     y = twin(x)
     c.copies[id(twin)] = (twin, layer, norm)
+    if kind == "EinsumDense" and layer.bias is not None and _strays(tuple(layer.bias.shape), tuple(y.shape[1:])):
+        c.notes.append(
+            (layer.name, f"the twin adds the bias along {layer.bias_axes!r}; Keras on TensorFlow adds it along another axis")
+        )
     return _activate(c, layer, y, inputs[0], final)
+
+
+def _strays(bias: tuple[int, ...], row: tuple[int, ...]) -> bool:
+    """Whether keras.ops.add on TensorFlow takes a bias of this shape for one of the channels, which are on another axis."""
+    long = [axis for axis, n in enumerate(bias) if n > 1]
+    if len(long) != 1 or keras.backend.backend() != "tensorflow" or len(bias) != len(row):
+        return False
+    axis, n = long[0], bias[long[0]]
+    return axis != len(row) - 1 and (row[-1] == n or (axis != 0 and row[0] == n))
+
+
+def _norm_arguments(c: Any, norm: Any) -> dict[str, Any]:
+    """A normalisation that is frozen, or called with training=False, keeps its statistics while training."""
+    flag = c.training_flag(norm)
+    if flag:
+        c.skipped.append((norm.name, "statistics of the batch (training=True): a design normalises by the moving ones"))
+    own = _from(norm, "epsilon", "momentum", "center", "scale")
+    return {**own, "train_norm": norm.trainable, "batch_statistics": norm.trainable and flag is not False}
 
 
 def copy_weights(twin: Any, layer: Any, norm: Any) -> None:
@@ -92,10 +116,11 @@ def _batch_normalization(c: Any, layer: Any, inputs: list[Any], final: bool) -> 
     before, index, _ = inputs[0]._keras_history
     rank = len(inputs[0].shape)
     if layer.axis in (-1, rank - 1) and _takes_norm(before) and c.only_reader(inputs[0], layer):
+        c.notice(before, before._inbound_nodes[index])
         c.converted.append((before.name, type(before).__name__))
         return _with_kernel(c, before, before._inbound_nodes[index].input_tensors, False, norm=layer)
     x = c.tensor(inputs[0])
-    options = {**c.options(layer, inputs[0], weights=True), **_from(layer, "axis", "momentum", "epsilon", "center", "scale")}
+    options = {**c.options(layer, inputs[0], weights=True), "axis": layer.axis, **_norm_arguments(c, layer)}
     twin = c.make(layer, "", lambda: q.QBatchNormalization(name=c.own_name(layer), **c.overrides(layer, options)))
     y = twin(x)
     c.copies[id(twin)] = (twin, None, layer)
@@ -118,24 +143,24 @@ def _takes_norm(layer: Any) -> bool:
 def _activate(c: Any, layer: Any, y: Any, source: Any, final: bool) -> Any:
     """The activation of `layer` on the twin's tensor y, as a layer of its own."""
     function = layer.activation
-    name = getattr(function, "__name__", type(function).__name__)
+    name = function_name(function)
     if name == "linear":
         return y
     if name == "relu":
         y = c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{c.own_name(layer)}_relu")))(y)
         if c.config.activations == "fixed" or final:
             return y
-        return _table(c, layer, y, source, power_activation, c.name(f"{c.own_name(layer)}_power"))
+        return table(c, layer, y, source, power_activation, c.name(f"{c.own_name(layer)}_power"))
     if name == "softmax":
-        return _softmax_of(c, layer, y, source, final, c.name(f"{c.own_name(layer)}_softmax"))
-    return _table(c, layer, y, source, function, c.name(f"{c.own_name(layer)}_{name}".rstrip("_")))
+        return softmax_of(c, layer, y, source, final, c.name(f"{c.own_name(layer)}_softmax"))
+    return table(c, layer, y, source, function, c.name(f"{c.own_name(layer)}_{name}".rstrip("_")))
 
 
 def _activation(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     return _activate(c, layer, c.tensor(inputs[0]), inputs[0], final)
 
 
-def _softmax_of(c: Any, layer: Any, y: Any, source: Any, final: bool, name: str) -> Any:
+def softmax_of(c: Any, layer: Any, y: Any, source: Any, final: bool, name: str) -> Any:
     if final and c.config.softmax == "drop":
         c.skipped.append((layer.name, ARGMAX_NOTE))
         return y
@@ -146,10 +171,10 @@ def _softmax_of(c: Any, layer: Any, y: Any, source: Any, final: bool, name: str)
 def _softmax(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     if layer.axis not in (-1, len(inputs[0].shape) - 1):
         raise UnsupportedLayerError(f"layer {layer.name!r} is a softmax over axis {layer.axis}", hint="take the last axis")
-    return _softmax_of(c, layer, c.tensor(inputs[0]), inputs[0], final, c.own_name(layer))
+    return softmax_of(c, layer, c.tensor(inputs[0]), inputs[0], final, c.own_name(layer))
 
 
-def _table(c: Any, layer: Any, y: Any, source: Any, function: Any, name: str) -> Any:
+def table(c: Any, layer: Any, y: Any, source: Any, function: Any, name: str) -> Any:
     options = {k: v for k, v in c.options(layer, source).items() if k != "granularity"}
     options.update(bits=c.table_bits, output_bits=c.config.bits + 2)
     own = c.overrides(layer, options) if type(layer).__name__ not in KERNELS else options
@@ -186,10 +211,10 @@ def _relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     if plain_relu(layer):
         return c.make(layer, "", lambda: keras.layers.ReLU(negative_slope=layer.negative_slope, name=c.own_name(layer)))(x)
     function = BoundedReLU(*(None if v is None else float(v) for v in (layer.max_value, layer.negative_slope, layer.threshold)))
-    return _table(c, layer, x, inputs[0], function, c.own_name(layer))
+    return table(c, layer, x, inputs[0], function, c.own_name(layer))
 
 
-def _leaky_relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
+def leaky_relu(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     slope = float(layer.negative_slope)
     if not _power_of_two(slope):
         raise UnsupportedLayerError(
@@ -206,7 +231,7 @@ def _power_of_two(slope: float) -> bool:
 # several inputs, windows, movement
 
 
-def _merge(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
+def merge(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     sources = [c.tensor(t) for t in inputs]
     overflows = {c.overflow(t) for t in inputs}
     options = {**c.options(layer, inputs[0]), "overflow": overflows.pop() if len(overflows) == 1 else c.config.overflow}
@@ -232,12 +257,16 @@ def _unchanged(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
     if getattr(layer, "data_format", None) == "channels_first":
         raise UnsupportedLayerError(f"layer {layer.name!r} has data_format channels_first", hint="hwq takes channels_last")
     sources = [c.tensor(t) for t in inputs]
-    twin = c.make(layer, "", lambda: type(layer).from_config({**layer.get_config(), "name": c.own_name(layer)}))
+    config = {**layer.get_config(), "name": c.own_name(layer), "dtype": "float32"}
+    twin = c.make(layer, "", lambda: type(layer).from_config(config))
     return twin(sources if len(sources) > 1 or type(layer).__name__ == "Concatenate" else sources[0])
 
 
 def _left_out(c: Any, layer: Any, inputs: list[Any], final: bool) -> Any:
-    c.skipped.append((layer.name, f"{type(layer).__name__} does nothing at inference".lower()))
+    kind = type(layer).__name__.lower()
+    random = c.training_flag(layer) and kind != "activityregularization"
+    note = "with training=True is random at inference; a design is not" if random else "does nothing at inference"
+    c.skipped.append((layer.name, f"{kind} {note}"))
     return c.tensor(inputs[0])
 
 
@@ -263,12 +292,12 @@ _MOVES = ("Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "Zero
 KINDS: dict[str, Converter] = {
     **dict.fromkeys(KERNELS, _with_kernel),
     **dict.fromkeys(_POOLS, _pool),
-    **dict.fromkeys(_MERGES, _merge),
+    **dict.fromkeys(_MERGES, merge),
     **dict.fromkeys(_MOVES, _unchanged),
     **dict.fromkeys(IDENTITIES, _left_out),
     "Activation": _activation,
     "BatchNormalization": _batch_normalization,
-    "LeakyReLU": _leaky_relu,
+    "LeakyReLU": leaky_relu,
     "ReLU": _relu,
     "Softmax": _softmax,
 }

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hwq.errors import TrainingError
+from hwq.errors import ModelError, TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
 from hwq.train.backend import keras, ops, tf
@@ -37,16 +37,47 @@ def initialise(model: Any, x: np.ndarray) -> None:
         TrainingError: a layer that is all zeros at the start.
     """
     for layer in quantized_layers(model):
+        _check_finite(layer)
         layer.initialise_weights()
     _look(model, x, "observe")
-    for quantizer in quantizers(model):
-        quantizer.settle_initial()
+    _settle(model, lambda quantizer: quantizer.settle_initial())
     for layer in quantized_layers(model):
         if layer.is_dead():
+            raise _dead(layer)
+
+
+def _check_finite(layer: Any) -> None:
+    for variable in layer.trainable_variables:
+        if not np.isfinite(ops.convert_to_numpy(variable)).all():
             raise TrainingError(
-                f"every weight of layer {layer.name!r} is zero before training starts",
-                hint="more initial bits, or a float model that has trained",
+                f"layer {layer.name!r} has NaN or infinity in its {variable.name}",
+                hint="the float model's training diverged: a lower learning rate",
             )
+
+
+def _dead(layer: Any) -> TrainingError:
+    gammas = [one.gamma for one in (layer, *layer.parts()) if getattr(one, "batch_norm", False) and hasattr(one, "gamma")]
+    if any(not np.any(ops.convert_to_numpy(gamma)) for gamma in gammas):
+        return TrainingError(
+            f"every gamma of the batch normalisation in layer {layer.name!r} is zero: nothing passes it",
+            hint="train the float model first, or begin with gammas of one",
+        )
+    return TrainingError(
+        f"every weight of layer {layer.name!r} is zero before training starts",
+        hint="more initial bits, or a float model that has trained",
+    )
+
+
+def _settle(model: Any, action: Callable[[Any], None]) -> None:
+    """Do something to every quantiser; an error names the layer that it belongs to."""
+    for layer in quantized_layers(model):
+        for quantizer in layer.quantizers():
+            try:
+                action(quantizer)
+            except (TrainingError, ModelError) as error:
+                if quantizer is layer:
+                    raise
+                raise type(error)(f"layer {layer.name!r}: {error.message}", hint=error.hint) from error
 
 
 def outputs(model: Any, x: np.ndarray) -> np.ndarray:
@@ -100,14 +131,13 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
 def without_softmax(model: Any) -> Any:
     """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
     last = model.outputs[0]._keras_history[0]
-    return keras.Model(model.inputs, last.input, name=model.name) if type(last) is keras.layers.Softmax else model
+    return keras.Model(model.inputs[0], last.input, name=model.name) if type(last) is keras.layers.Softmax else model
 
 
 def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
     """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
     _look(exact, x, "calibrate")
-    for quantizer in quantizers(exact):
-        quantizer.settle_range(margin)
+    _settle(exact, lambda quantizer: quantizer.settle_range(margin))
 
 
 def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:
@@ -115,7 +145,9 @@ def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -
         config = config_of(layer) if isinstance(layer, Part) else layer.get_config()
         return layer.__class__.from_config({**config, "dtype": dtype})
 
-    return keras.models.clone_model(model, clone_function=clone)
+    # a design has no loss: Keras would copy that of a compiled model too, by names that it may not know
+    bare = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.models.clone_model(bare, clone_function=clone)
 
 
 def _with_tables(exact: Any, dtype: str) -> Any:
@@ -127,9 +159,9 @@ def _with_tables(exact: Any, dtype: str) -> Any:
     def config_of(layer: Any) -> dict[str, Any]:
         shapes = [values.shape for values, _ in tables.get(layer.name, [])]
         if not shapes:
-            return layer.get_config()
+            return dict(layer.live_config())
         key, value = ("table_shapes", shapes) if isinstance(layer, QSoftmax) else ("table_shape", shapes[0])
-        return {**layer.get_config(), key: value}
+        return {**layer.live_config(), key: value}
 
     final = _clone(exact, config_of, dtype)
     for layer in exact.layers:

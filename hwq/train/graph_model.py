@@ -7,6 +7,7 @@ opinion on what the integers mean. It also tells how much every pre-activation m
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -215,7 +216,7 @@ KERAS: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
     "sum_pool2d": _pool,
     "max_pool2d": _pool,
     "relu": _elementwise(ops.relu),
-    "add": _elementwise(ops.add),
+    "add": _elementwise(operator.add),  # ops.add takes (n, 1) for a bias of the last axis
     "subtract": _elementwise(ops.subtract),
     "multiply": _elementwise(ops.multiply),
     "maximum": _elementwise(ops.maximum),

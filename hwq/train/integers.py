@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,38 @@ import numpy.typing as npt
 from hwq.errors import DataError, ModelError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
-from hwq.train.freeze import freeze
+from hwq.train.freeze import freeze, outputs, without_softmax
 from hwq.train.layers import quantized_layers
 
 RANGE_MARGIN = 1.125  # as the trainer's
+Rows = npt.NDArray[np.float32]
 
 
-def graph_of_twin(model: Any, data: npt.ArrayLike | None) -> Graph:
+@dataclass(frozen=True, slots=True)
+class TwinGraph:
+    """A twin read into integers.
+
+    Attributes:
+        graph: the design.
+        rows: the data as Keras reads it; None for a frozen model without data.
+        logits: whether a softmax at the end of the model is not in the design.
+        frozen: whether the model computed as a design does already.
+        own, exact: the model without that softmax, and its frozen form in float64.
+    """
+
+    graph: Graph
+    rows: Rows | None
+    logits: bool
+    frozen: bool
+    own: Any
+    exact: Any
+
+    def answers(self, rows: Rows, *, exact: bool = False) -> npt.NDArray[Any]:
+        """What Keras answers: the model itself, or its `exact` frozen form."""
+        return outputs(self.exact if exact else self.own, rows)
+
+
+def graph_of_twin(model: Any, data: npt.ArrayLike | None) -> TwinGraph:
     """The design's Graph.
 
     Args:
@@ -32,13 +58,19 @@ def graph_of_twin(model: Any, data: npt.ArrayLike | None) -> Graph:
         raise ModelError(
             "the model has no quantised layer", hint="quantise it first: twin, report = hwq.quantize(model, data=rows)"
         )
-    if all(layer.exact for layer in layers):
-        return from_keras(model)[0]
-    if data is None:
+    frozen = all(layer.exact for layer in layers)
+    if data is None and not frozen:
         raise ModelError("a twin needs rows to choose its integer bits from", hint="hwq.compile(twin, data=training_rows)")
+    rows = None if data is None else _rows(model, data)
+    own = without_softmax(model)
+    # float64: no range is rounded on the way, whatever the widths
+    exact = own if frozen or rows is None else freeze(model, rows, RANGE_MARGIN, "float64")
+    return TwinGraph(from_keras(exact)[0], rows, own is not model, frozen, own, exact)
+
+
+def _rows(model: Any, data: npt.ArrayLike) -> Rows:
     rows = np.asarray(data, np.float32)
     shape = tuple(model.inputs[0].shape[1:])
     if rows.ndim < 2 or not len(rows) or rows.shape[1:] != shape or not np.isfinite(rows).all():
         raise DataError(f"data must be finite rows of shape {shape}, not {rows.shape[1:]}", hint="clean the rows first")
-    # float64: no range is rounded on the way, whatever the widths
-    return from_keras(freeze(model, rows, RANGE_MARGIN, "float64"))[0]
+    return rows

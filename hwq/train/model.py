@@ -15,7 +15,7 @@ class _Latest(keras.metrics.Metric):
     """The value after the last batch: costs belong to the network, not to rows."""
 
     def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})  # float16 ends at 65 504
         self.latest = self.add_variable((), "zeros", name="latest")
 
     def update_state(self, value: Any) -> None:
@@ -36,7 +36,10 @@ class QuantizedModel(keras.Model):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.resource_price = self.add_weight(name="resource_price", shape=(3,), initializer="zeros", trainable=False)
+        self.dtype_policy = "float32"  # whatever policy is set where the model is made or loaded
+        self.resource_price = self.add_weight(
+            name="resource_price", shape=(3,), dtype="float32", initializer="zeros", trainable=False
+        )
 
     def price(self, beta: float, gamma: float = 1.0, l1: float = 0.0) -> None:
         """What resources cost in the loss.
@@ -72,7 +75,7 @@ class QuantizedModel(keras.Model):
 
     def _resource_loss(self, costs: dict[str, Any]) -> Any:
         beta, gamma, l1 = (self.resource_price[i] for i in range(3))
-        absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros(()))
+        absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros((), "float32"))
         return beta * (priced(costs, None, gamma) + l1 * absolute)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:

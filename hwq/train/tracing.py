@@ -28,8 +28,10 @@ class Trace:
     Attributes:
         calls: id of a layer -> its calls, by number.
         readers: id of a tensor -> (layer, tensor that the call returns) of each call that reads it, once for each time it does.
+        operations: the layers, and the operators of the functional API between them, by id.
     """
 
+    operations: dict[int, Any] = field(default_factory=dict)
     calls: dict[int, set[int]] = field(default_factory=dict)
     readers: dict[int, list[tuple[Any, Any]]] = field(default_factory=dict)
 
@@ -39,11 +41,12 @@ class Trace:
         while waiting:
             tensor = waiting.pop()
             layer, index, _ = tensor._keras_history
+            trace.operations[id(layer)] = layer
             calls = trace.calls.setdefault(id(layer), set())
             if index in calls:
                 continue
             calls.add(index)
-            for source in layer._inbound_nodes[index].input_tensors:
+            for source in layer._inbound_nodes[index].input_tensors:  # a tensor twice where a call reads it twice
                 trace.readers.setdefault(id(source), []).append((layer, tensor))
                 waiting.append(source)
         return trace

@@ -22,7 +22,9 @@ from hwq.train.backend import fresh, keras
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import budgeted, finish, uniform_ebops
+from hwq.train.float_training import compilable
 from hwq.train.layers import total_costs
+from hwq.train.layers.activation import function_name
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.recipes import recipe_of
@@ -160,11 +162,11 @@ def _write_vectors(dataset: Dataset, config: TrainConfig, directory: RunDir) -> 
 
 def logits_model(model: Any) -> Any:
     """The model without a final softmax, whose outputs training takes as logits."""
-    layer = model.outputs[0]._keras_history[0]
-    name = type(layer).__name__
-    if name == "Softmax" or (name == "Activation" and layer.activation.__name__ == "softmax"):
-        return keras.Model(model.inputs[0], layer._inbound_nodes[0].input_tensors[0], name=model.name)
-    if name == "Dense" and layer.activation.__name__ == "softmax":
+    layer, index, _ = model.outputs[0]._keras_history
+    name, function = type(layer).__name__, function_name(getattr(layer, "activation", None))
+    if name == "Softmax" or (name == "Activation" and function == "softmax"):
+        return keras.Model(model.inputs[0], layer._inbound_nodes[index].input_tensors[0], name=model.name)
+    if name == "Dense" and function == "softmax":
         layer.activation = keras.activations.linear
     return model
 
@@ -173,7 +175,7 @@ def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: R
     """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
     path = directory.checkpoint / "float.npz"
     if not path.is_file():
-        engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=False)
+        engine = Engine(compilable(model), config, dataset.x_train, dataset.y_train, quantised=False)
         state = best_state = engine.start()
         top, since = -1.0, 0
         for epoch in range(config.float_epochs + 1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,18 @@ import pytest
 from networks import random_network
 
 import hwq
+from hwq.boards import load
+from hwq.codegen.build import build
+from hwq.cost.features import features
 from hwq.errors import BoardError, DataError, ModelError, UsageError
-from hwq.ir import text
+from hwq.fixed import Overflow, Rounding, TypeArray
+from hwq.flow.landing import Pricer
+from hwq.flow.prices import price_for
+from hwq.ir import Constant, Graph, make_node, text, verify
+from hwq.passes.lower import lower
+from hwq.passes.pipeline import levels_for, pipeline
 from hwq.sim.reference import predict
+from hwq.units import Period
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +97,61 @@ def test_what_cannot_be_meant_is_refused() -> None:
         hwq.compile(graph).predict(np.full((3, 6), np.nan))
     with pytest.raises(DataError, match="at least one row"):
         hwq.compile(graph).csim(np.zeros((0, 6)))
+
+
+def test_what_holds_a_graph_prints_itself_in_a_line() -> None:
+    made = hwq.compile(random_network(3, (6, 5, 4)))
+    for held in (made, made.graph, made.build, made.build.plan, made.build.circuit):
+        assert 10 < len(repr(held)) < 500, repr(held)[:600]
+    assert "latency" in repr(made) and "xcvu9p" in repr(made)
+
+
+def test_the_summary_predicts_with_an_error() -> None:
+    told = hwq.compile(random_network(3, (6, 5, 4))).summary()
+    assert len(told.splitlines()) < 10
+    assert re.search(r"predicted, not measured: \d+ LUT \+-[\d.]+%, \d+ FF \+-[\d.]+% \(.*yosys", told), told
+    assert "nothing has been measured" in hwq.compile(random_network(3, (6, 5, 4)), board="vck190").summary()
+
+
+@pytest.mark.parametrize("clock", ["200MHz", 200e6, 200_000_000, Period(5.0), "5ns"])
+def test_a_clock_may_be_given_in_many_ways(clock: object) -> None:
+    assert hwq.compile(random_network(3, (6, 5, 4)), clock=clock).period == Period(5.0)
+
+
+@pytest.mark.parametrize("clock", [200, 5.0, 0, -1e9, float("nan"), True, [200e6], b"200MHz"])
+def test_a_clock_that_cannot_be_meant_is_refused(clock: object) -> None:
+    with pytest.raises(UsageError) as raised:
+        hwq.compile(random_network(3, (6, 5, 4)), clock=clock)
+    assert "Hz" in str(raised.value.hint)
+
+
+def binary_network(seed: int) -> Graph:
+    """Two layers of weights -1, 0, 1 between bits, whose functions of few bits become tables."""
+    rng = np.random.default_rng(seed)
+    bit = TypeArray.of(0, np.full(16, 1), 0, Rounding.TRN, Overflow.SAT)
+    nodes = [make_node("x", "input", type=bit)]
+    for k in range(2):
+        weights = rng.choice([-1, 1], (16, 16)) * (rng.random((16, 16)) > 0.7)
+        kernel = Constant(weights, TypeArray.of(1, np.where(weights == 0, 0, 2), 0))
+        bias = Constant(np.zeros(16, np.int64), TypeArray.of(0, np.zeros(16), 0))
+        nodes.append(make_node(f"d{k}", "dense", [nodes[-1]], attrs={"kernel": kernel, "bias": bias}))
+        if not k:
+            nodes.append(make_node("q", "quantize", [nodes[-1]], type=bit))
+    return verify(Graph(tuple(nodes), ("x",), (nodes[-1].name,)))
+
+
+def test_one_predictor_for_training_and_landing() -> None:
+    """Both compile the graph as the build does: functions of few bits as tables, too."""
+    board = load("xcvu9p")
+    price = price_for("xcvu9p", None)
+    pricer = Pricer(price.model, board, board.default_clock)
+    levels = levels_for(board.default_clock.ns, board.adder_level_ns, board.overhead_ns)
+    tables_matter = 0
+    for seed in range(3):
+        graph = binary_network(seed)
+        found, made = pricer(graph), build(graph, board)
+        assert price(graph) == found.lut == price.model.value(features(made.graph, made.circuit))
+        assert found.latency_cycles == made.circuit.latency
+        plain = pipeline(lower(made.graph), levels)
+        tables_matter += price.model.value(features(made.graph, plain)) != found.lut
+    assert tables_matter

@@ -50,7 +50,7 @@ def test_a_network_of_every_kind_trains_and_equals_its_graph(tmp_path: Path) -> 
     twin, report = hwq.quantize(model, data=x)
     assert dict(report.skipped) == {
         "drop": "dropout does nothing at inference",
-        "out": "softmax of the outputs: the argmax is the same without it",
+        "out": "softmax of the outputs: the design answers logits; the argmax is the same without it",
     }
     assert {name for name, _ in report.converted} == {layer.name for layer in model.layers} - {"image", "drop"}
     before = float(total_costs(twin)["ebops"])

@@ -102,5 +102,5 @@ READERS: dict[str, LayerReader] = {
     "QEinsumDense": _einsum,
     **dict.fromkeys(("QConv1D", "QConv2D", "QDepthwiseConv1D", "QDepthwiseConv2D"), _conv),
     **dict.fromkeys(("QSeparableConv1D", "QSeparableConv2D"), _separable),
-    "QBatchNormalization": _batch_norm,
+    **dict.fromkeys(("QAffine", "QBatchNormalization"), _batch_norm),
 }

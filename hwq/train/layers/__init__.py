@@ -7,6 +7,7 @@ model from a trained one.
 """
 
 from hwq.train.layers.activation import QActivation, QSoftmax
+from hwq.train.layers.affine import QAffine
 from hwq.train.layers.conv import QConv1D, QConv2D, QDepthwiseConv1D, QDepthwiseConv2D, QSeparableConv1D, QSeparableConv2D
 from hwq.train.layers.dense import QDense, QEinsumDense
 from hwq.train.layers.kernel import KernelLayer, QuantizedLayer
@@ -40,6 +41,7 @@ __all__ = [
     "Part",
     "QActivation",
     "QAdd",
+    "QAffine",
     "QAverage",
     "QAveragePooling1D",
     "QAveragePooling2D",

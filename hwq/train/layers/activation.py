@@ -14,10 +14,15 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.kernel import QuantizedLayer
 from hwq.train.layers.part import Part, known_shape
+from hwq.train.layers.rounding import widest_float
 from hwq.train.quantizers import power_of_two
 
 TABLE_BITS = 14  # widest input of a table: 16 384 values
 LUT_INPUTS = 6
+PROBE = np.array([0.75, -1.5, 2.0, -0.25, 0.0])
+# Results are rounded up from a little below the half, so that Keras, compiled or not, and the table decide alike: a computed value that
+# is half a step but for the error of the arithmetic lies on one side of that for certain. In steps; above the error of 16-bit results.
+SLACK = {"float64": 0.7391e-7, "float32": 0.7391e-2}
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -50,7 +55,7 @@ class QActivation(QuantizedLayer):
         self.function = keras.activations.get(function)
         self.output_bits, self.most_integer = output_bits, most_integer
         self.table_shape = tuple(table_shape) if table_shape else None
-        check_elementwise(self.name, self.function)
+        self.precision = elementwise_precision(self.name, self.function)
         self.quantizer = self.make_quantizer(most_integer=most_integer)
         # saturating is free here: it is in the table
         own = {"bits": output_bits or self.bits, "overflow": "SAT", "granularity": "tensor", "rounding": "RND", "signed": None}
@@ -68,8 +73,16 @@ class QActivation(QuantizedLayer):
 
     def call(self, x: Any, training: bool = False) -> Any:
         x = self.quantizer(x, training=training)
+        if training:
+            return self.output_quantizer(ops.cast(self.function(x), self.compute_dtype), training=True)
         if not self.table_shape:
-            return self.output_quantizer(self.function(x), training=training)
+            y = ops.cast(self.function(ops.cast(x, self.precision)), self.precision)
+            passed = ops.cast(y, self.compute_dtype)
+            if self.exact or self.output_quantizer.mode:
+                return self.output_quantizer(passed)
+            f = ops.round(ops.convert_to_tensor(self.output_quantizer.f))
+            whole = ops.floor(y * power_of_two(f, self.precision) + (0.5 + SLACK[self.precision]))
+            return _held(ops.cast(whole * power_of_two(-f, self.precision), self.compute_dtype), passed)
         f = ops.round(ops.convert_to_tensor(self.quantizer.f))
         codes = ops.cast(x * power_of_two(f, self.compute_dtype) - self.quantizer.low, "int32")
         table = ops.reshape(ops.convert_to_tensor(self.table), (-1,))
@@ -91,9 +104,9 @@ class QActivation(QuantizedLayer):
             )
         values = np.zeros((len(kinds), codes))
         for row, (low, high, f, output_f, output_low, output_high) in zip(values, kinds, strict=True):
-            x = np.ldexp(np.arange(low, high + 1), -int(f))
+            x = np.ldexp(np.arange(low, high + 1), -int(f)).astype(self.precision)
             y = np.ldexp(np.asarray(ops.convert_to_numpy(self.function(ops.convert_to_tensor(x))), np.float64), int(output_f))
-            m = np.clip(np.floor(y) + (y - np.floor(y) >= 0.5), output_low, output_high)
+            m = np.clip(np.floor(y + (0.5 + SLACK[self.precision])), output_low, output_high)
             row[: len(m)] = np.ldexp(m, -int(output_f))
         return values, index.reshape(shape).astype(np.int32)
 
@@ -118,29 +131,62 @@ class QActivation(QuantizedLayer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return tuple(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
-        own = {"function": keras.activations.serialize(self.function), "table_shape": self.table_shape}
+    def live_config(self) -> dict[str, Any]:
+        own = {"function": self.function, "table_shape": self.table_shape}
         return {**super().get_config(), **own, "output_bits": self.output_bits, "most_integer": self.most_integer}
 
+    def get_config(self) -> dict[str, Any]:
+        return {**self.live_config(), "function": keras.activations.serialize(self.function)}
 
-def check_elementwise(layer: str, function: Any) -> None:
-    """Try the function on a few numbers, together and one by one.
+
+@ops.custom_gradient
+def _held(value: Any, passed: Any) -> Any:
+    """`value`, with the gradient of `passed`."""
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        g = upstream if upstream is not None else args[0]
+        return ops.zeros_like(g), g
+
+    return value, gradient
+
+
+def elementwise_precision(layer: str, function: Any) -> str:
+    """The widest float type in which the function can be computed, found by trying it on a few numbers, together and one by one.
 
     Raises:
-        UnsupportedLayerError: the results differ, so that it is no function of one number.
+        UnsupportedLayerError: it fails in every type, or the results differ, so that it is no function of one number.
     """
-    probe = np.array([-1.5, -0.25, 0.0, 0.75, 2.0], "float32")
-    try:
-        together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
-        single = np.concatenate([ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(5)])
-    except (ValueError, TypeError) as error:
-        raise UnsupportedLayerError(f"layer {layer!r}: its function fails on numbers: {error}") from error
-    if together.shape != probe.shape or not np.allclose(together, single, rtol=1e-4, atol=1e-5, equal_nan=True):
-        name = getattr(function, "__name__", type(function).__name__)
-        raise UnsupportedLayerError(
-            f"layer {layer!r}: {name} is no function of one number, which a table needs",
-            hint="for a softmax take QSoftmax",
-        )
+    failed: Exception | None = None
+    for dtype in dict.fromkeys((widest_float(), "float32")):
+        try:
+            together, single = _tried(function, dtype)
+        except Exception as error:  # the user's own code may raise anything
+            failed = failed or error
+            continue
+        if together.shape != PROBE.shape or not np.allclose(together, single, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise UnsupportedLayerError(
+                f"layer {layer!r}: {function_name(function)} is no function of one number, which a table needs",
+                hint="for a softmax take QSoftmax",
+            )
+        return dtype
+    reason = next(iter(str(failed).splitlines()), "")
+    raise UnsupportedLayerError(
+        f"layer {layer!r}: its function {function_name(function)} fails on numbers: {type(failed).__name__}: {reason}",
+        hint="give a function of one tensor that returns one of the same shape",
+    ) from failed
+
+
+def _tried(function: Any, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    probe = PROBE.astype(dtype)
+    together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
+    single = [ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(len(probe))]
+    return np.asarray(together, np.float64), np.concatenate(single).astype(np.float64)
+
+
+def function_name(function: Any) -> str:
+    """What to call a function in a message or a layer's name."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return "function" if name == "<lambda>" else str(name)
 
 
 @keras.saving.register_keras_serializable(package="hwq")

@@ -176,7 +176,7 @@ class _SeparableConv(Part):
                 if f"{stage}_{option}" in kwargs:
                     target[f"kernel_{option}"] = kwargs[f"{stage}_{option}"]
         ours = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
-        ours += ("weight_granularity", "weight_rounding", "weight_terms", "weight_levels")
+        ours += ("weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "train_weights")
         depthwise.update({k: v for k, v in shared.items() if k in ours})
         first, second = self.stages
         self.depthwise = first(**depthwise, use_bias=False, name="depthwise", dtype=self.dtype_policy)

@@ -14,7 +14,7 @@ from hwq.errors import UnsupportedLayerError
 from hwq.train.backend import keras, ops
 from hwq.train.layers.part import Part, known_shape
 from hwq.train.layers.quantize import OPTIONS, Quantize
-from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread
+from hwq.train.layers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread, widest_float
 from hwq.train.powers import MOST_LEVELS, best_top, quantize_terms, soft_project
 from hwq.train.quantizers import enclosed_bits, weight_bits
 
@@ -71,6 +71,8 @@ class KernelLayer(QuantizedLayer):
         batch_norm: fold a batch normalisation into kernel and bias before they are quantised: batch statistics while training,
             moving ones otherwise.
         epsilon, momentum, center, scale: of that batch normalisation.
+        train_weights, train_norm: False: kernel and bias, or gamma and beta, stay as they are; bitwidths are learned all the same.
+        batch_statistics: False: normalise by the moving statistics while training, too, and leave them as they are.
 
     Raises:
         UnsupportedLayerError: another activation.
@@ -96,9 +98,13 @@ class KernelLayer(QuantizedLayer):
         momentum: float = 0.98,
         center: bool = True,
         scale: bool = True,
+        train_weights: bool = True,
+        train_norm: bool = True,
+        batch_statistics: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.train_weights, self.train_norm, self.batch_statistics = train_weights, train_norm, batch_statistics
         self.activation = activation_name(self.name, activation)
         self.use_bias = use_bias
         given = (kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint)
@@ -149,7 +155,15 @@ class KernelLayer(QuantizedLayer):
             self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", trainable=self.center)
             self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
             self.variance = self.add_weight(name="variance", shape=shape, initializer="ones", trainable=False)
+        self._hold()
         self.built = True
+
+    def _hold(self) -> None:
+        """Take the weights that stay as they are out of training; `layer.trainable = True` brings them back."""
+        held = [] if self.train_weights else [self.kernel, *([self.bias] if self.use_bias else [])]
+        held += [self.gamma, self.beta] if self.batch_norm and not self.train_norm else []
+        for variable in held:
+            variable.trainable = False
 
     @property
     def has_bias(self) -> bool:
@@ -166,27 +180,32 @@ class KernelLayer(QuantizedLayer):
         kept = {axis % len(shape) for axis in channels} if self.weight_granularity == "channel" else set()
         return tuple(n if axis in kept else 1 for axis, n in enumerate(shape))
 
-    def folded(self, statistics: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    def folded(self, statistics: tuple[Any, Any] | None = None, dtype: str | None = None) -> tuple[Any, Any]:
         """Kernel and bias with the batch normalisation in them, before quantisation; the bias is None where there is none.
 
         Args:
             statistics: mean and variance of the batch, (channels,); None: the moving ones.
+            dtype: of the arithmetic and of the results; None: that of the weights.
         """
-        kernel = ops.convert_to_tensor(self.kernel)
-        bias = ops.convert_to_tensor(self.bias) if self.use_bias else None
+
+        def value(variable: Any) -> Any:
+            tensor = ops.convert_to_tensor(variable)
+            return tensor if dtype is None else ops.cast(tensor, dtype)
+
+        kernel, bias = value(self.kernel), value(self.bias) if self.use_bias else None
         if not self.batch_norm:
             return kernel, bias
-        mean, variance = statistics or (self.mean, self.variance)
-        scale = self.gamma / ops.sqrt(variance + self.epsilon)
+        mean, variance = (value(v) for v in statistics or (self.mean, self.variance))
+        scale = value(self.gamma) / ops.sqrt(variance + self.epsilon)
         shape = [1] * len(kernel.shape)
         for axis in self.channel_axes:
             shape[axis] = kernel.shape[axis]
         shift = -mean if bias is None else bias - mean
-        return kernel * ops.reshape(scale, shape), shift * scale + self.beta
+        return kernel * ops.reshape(scale, shape), shift * scale + value(self.beta)
 
     def quantized(self, kernel: Any, bias: Any, training: bool = False) -> tuple[Any, Any]:
         """Kernel and bias rounded to their steps; the kernel to powers of two where it has terms, softly while `training`."""
-        f = spread(self.kernel_f, kernel.shape)
+        f = ops.cast(spread(self.kernel_f, kernel.shape), kernel.dtype)
         if not self.weight_terms:
             kernel = fake_round(kernel, f, self.weight_rounding)
         elif training:
@@ -195,7 +214,9 @@ class KernelLayer(QuantizedLayer):
             kernel = ops.where(slope > 0, soft, quantize_terms(kernel, f, self.weight_terms))
         else:
             kernel = quantize_terms(kernel, f, self.weight_terms)
-        return kernel, None if bias is None else fake_round(bias, spread(self.bias_f, bias.shape), self.weight_rounding)
+        if bias is not None:
+            bias = fake_round(bias, ops.cast(spread(self.bias_f, bias.shape), bias.dtype), self.weight_rounding)
+        return kernel, bias
 
     def projected_kernel(self) -> Any:
         """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
@@ -214,12 +235,27 @@ class KernelLayer(QuantizedLayer):
             kernel, bias = self.quantized(*self.folded(), training)
             return self._activated(self.quantizer.matmul(x, kernel), bias)
         x = self.quantizer(x, training=training)
-        statistics = self._batch_statistics(x) if training and self.batch_norm else None
-        kernel, bias = self.quantized(*self.folded(statistics), training)
+        if not training:
+            kernel, bias = self.settled()
+        else:
+            statistics = self._batch_statistics(x) if self.batch_norm and self.batch_statistics else None
+            kernel, bias = self.quantized(*self.folded(statistics), training)
         return self._activated(self.linear(x, kernel), bias)
 
+    def settled(self) -> tuple[Any, Any]:
+        """Kernel and bias as the design has them.
+
+        A normalisation is folded in with float64: compilers reorder it, and what they make of float32 differs by whole steps at ties.
+        """
+        wide = widest_float() if self.batch_norm else None
+        kernel, bias = self.quantized(*self.folded(dtype=wide))
+        dtype = self.compute_dtype
+        return ops.cast(kernel, dtype), None if bias is None else ops.cast(bias, dtype)
+
     def _activated(self, y: Any, bias: Any) -> Any:
-        y = y if bias is None else ops.add(y, bias)  # which TensorFlow fuses, unlike +
+        if bias is not None:
+            # ops.add takes anything that squeezes to a vector for the bias of the last axis; for a vector TensorFlow fuses it, unlike +
+            y = ops.add(y, bias) if len(bias.shape) == 1 else y + bias
         return ops.relu(y) if self.activation == "relu" else y
 
     def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
@@ -238,7 +274,7 @@ class KernelLayer(QuantizedLayer):
         return [self.kernel_f, *([self.bias_f] if self.has_bias else []), self.quantizer.f]
 
     def kernels(self) -> list[Any]:
-        return [self.kernel]
+        return [self.kernel] if self.train_weights else []
 
     def costs(self, exact: bool = False) -> dict[str, Any]:
         """ebops = sum of bits(x) bits(w) over the multiplications of one row, one for each position of the kernel: all are unrolled."""
@@ -298,7 +334,7 @@ class KernelLayer(QuantizedLayer):
             f.assign(np.broadcast_to(width - np.ceil(np.log2(np.where(top > 0, top, 1))), f.shape))
 
     def is_dead(self) -> bool:
-        kernel, _ = self.quantized(*self.folded())
+        kernel, _ = self.settled()
         return not np.any(ops.convert_to_numpy(kernel))
 
     def frozen_config(self) -> dict[str, Any]:
@@ -306,7 +342,7 @@ class KernelLayer(QuantizedLayer):
         return {**super().frozen_config(), "batch_norm": False, "use_bias": self.has_bias, "weight_terms": 0}
 
     def freeze_into(self, twin: Any) -> None:
-        kernel, bias = self.quantized(*self.folded())
+        kernel, bias = self.settled()
         twin.kernel.assign(ops.convert_to_numpy(kernel))
         twin.kernel_f.assign(ops.convert_to_numpy(self.kernel_f))
         if bias is not None:
@@ -314,9 +350,12 @@ class KernelLayer(QuantizedLayer):
             twin.bias_f.assign(ops.convert_to_numpy(self.bias_f))
         self.quantizer.freeze_into(twin.quantizer)
 
+    def live_config(self) -> dict[str, Any]:
+        return {**self.get_config(), **self.keras_options}
+
     def get_config(self) -> dict[str, Any]:
         names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")
-        norm = ("epsilon", "momentum", "center", "scale")
+        norm = ("epsilon", "momentum", "center", "scale", "train_weights", "train_norm", "batch_statistics")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}
 

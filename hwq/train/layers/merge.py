@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,7 +77,8 @@ class QAdd(_Merge):
     priced_as: ClassVar = _SUM
 
     def join(self, values: list[Any]) -> Any:
-        return functools.reduce(ops.add, values)
+        # not ops.add: (n, 1) beside (n, n) is the bias of the last axis for it, where the batch has as many rows as that
+        return functools.reduce(operator.add, values)
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -146,7 +148,7 @@ class QAverage(_Merge):
         self.factor = Factor.reciprocal(np.full(self.row_shape, len(self.input_quantizers)), self.factor_bits)
 
     def join(self, values: list[Any]) -> Any:
-        return self.factor.times(functools.reduce(ops.add, values))
+        return self.factor.times(functools.reduce(operator.add, values))
 
     def costs(self, exact: bool = False) -> dict[str, Any]:
         widths = functools.reduce(ops.maximum, [quantizer.widths() for quantizer in self.input_quantizers])

@@ -62,9 +62,13 @@ class Part(keras.layers.Layer):
         """Whether every weight has become zero, so that nothing passes."""
         return any(part.is_dead() for part in self.parts())
 
+    def live_config(self) -> dict[str, Any]:
+        """`get_config` with the user's functions and objects as they are: for a copy in this process, which needs no names of them."""
+        return self.get_config()
+
     def frozen_config(self) -> dict[str, Any]:
         """The configuration of the layer that computes what the design computes."""
-        return {**self.get_config(), "exact": True}
+        return {**self.live_config(), "exact": True}
 
     def freeze_into(self, twin: Any) -> None:
         """Give `twin`, built from `frozen_config`, the rounded weights and bitwidths of this layer."""

@@ -79,17 +79,24 @@ class _MaxPool(_Pool):
     priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
 
     def pool(self, x: Any) -> Any:
-        """By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training."""
         if self.pool_size is None:
             return ops.max(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
-        if self.padding == "same":
-            x = ops.pad(x, [(0, 0), *self.pads, (0, 0)], constant_values=-np.inf)
-        counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], self.size, self.steps, strict=True)]
-        slices = []
-        for start in np.ndindex(self.size):
-            window = (slice(i, i + (n - 1) * s + 1, s) for i, n, s in zip(start, counts, self.steps, strict=True))
-            slices.append(x[(slice(None), *window)])
-        return functools.reduce(ops.maximum, slices)
+        return greatest(x, self.size, self.steps, self.pads)
+
+
+def greatest(x: Any, size: tuple[int, ...], steps: tuple[int, ...], pads: Any) -> Any:
+    """The greatest value of each window of x, (batch, *spatial, channels).
+
+    By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training, not on CPUs either.
+    """
+    if any(n for pair in pads for n in pair):
+        x = ops.pad(x, [(0, 0), *pads, (0, 0)], constant_values=-np.inf)
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], size, steps, strict=True)]
+    slices = []
+    for start in np.ndindex(*size):
+        window = (slice(i, i + (n - 1) * s + 1, s) for i, n, s in zip(start, counts, steps, strict=True))
+        slices.append(x[(slice(None), *window)])
+    return functools.reduce(ops.maximum, slices)
 
 
 class _AveragePool(_Pool):

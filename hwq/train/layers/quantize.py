@@ -98,7 +98,7 @@ class Quantize(Part):
             return m * power_of_two(-f, dtype_of(x))
         if self.signed is False:
             x = ops.relu(x)
-        q = fake_round(x, spread(f, self.row_shape), self.rounding)
+        q = fake_round(x, spread(f, self.row_shape), self.rounding, training)
         if training:
             self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q

@@ -6,13 +6,14 @@ dL/dx = g, dL/df = -ln2 g (q - x).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from hwq.errors import UsageError
-from hwq.train.backend import ops
+from hwq.train.backend import keras, ops
 from hwq.train.quantizers import LN2, fake_quantize, plain, power_of_two, sum_leading
 
 ROUNDINGS = ("RND", "TRN", "RND_CONV")
@@ -61,12 +62,26 @@ def _surrogate(round_: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return run
 
 
-_SURROGATES = {"TRN": _surrogate(ops.floor), "RND_CONV": _surrogate(ops.round)}
+def _half_up(y: Any) -> Any:
+    floor = ops.floor(y)
+    return floor + ops.cast(y - floor >= 0.5, floor.dtype)
 
 
-def fake_round(x: Any, f: Any, rounding: str) -> Any:
-    """x rounded to multiples of 2^-round(f), with the surrogate gradient; f has the shape of x, or of x without its batch axis."""
-    if rounding == "RND":
+_SURROGATES = {"TRN": _surrogate(ops.floor), "RND_CONV": _surrogate(ops.round), "RND": _surrogate(_half_up)}
+
+
+@functools.cache
+def widest_float() -> str:
+    """float64, except where JAX has been told to do without."""
+    return dtype_of(ops.cast(ops.ones(()), "float64")) if keras.backend.backend() == "jax" else "float64"
+
+
+def fake_round(x: Any, f: Any, rounding: str, training: bool = True) -> Any:
+    """x rounded to multiples of 2^-round(f), with the surrogate gradient; f has the shape of x, or of x without its batch axis.
+
+    Not `training`: rounded as the design does. The quicker way adds 1/2, which brings the greatest float below 1/2 to 1.
+    """
+    if rounding == "RND" and training:
         return fake_quantize(x, f)
     return _SURROGATES[rounding](plain(x), plain(f))
 
@@ -76,8 +91,7 @@ def mantissas(x: Any, f: Any, rounding: str) -> Any:
     y = x * power_of_two(f, dtype_of(x))
     if rounding == "RND_CONV":
         return ops.round(y)
-    floor = ops.floor(y)
-    return floor if rounding == "TRN" else floor + ops.cast(y - floor >= 0.5, floor.dtype)
+    return ops.floor(y) if rounding == "TRN" else _half_up(y)
 
 
 def rounded(y: np.ndarray, rounding: str) -> np.ndarray:

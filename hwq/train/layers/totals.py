@@ -18,7 +18,7 @@ def quantized_layers(model: Any) -> list[Any]:
 def total_costs(model: Any, *, exact: bool = False) -> dict[str, Any]:
     """ebops, weight_bits and activation_bits of a quantised model, each a scalar tensor; differentiable unless `exact`."""
     calls = Trace.of(model.outputs[0]).calls
-    totals = {name: ops.zeros(()) for name in COSTS}
+    totals = {name: ops.zeros((), "float32") for name in COSTS}
     for layer in quantized_layers(model):
         times = float(len(calls.get(id(layer), (0,))))
         for name, cost in layer.costs(exact).items():

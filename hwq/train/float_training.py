@@ -1,0 +1,47 @@
+"""The float network of a run as it is trained: in float32, and by operations that XLA compiles deterministically."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwq.errors import ModelError
+from hwq.train.backend import keras
+from hwq.train.flatten import flat
+from hwq.train.layers.conv import per_axis, window_pads
+from hwq.train.layers.pool import greatest
+
+
+class SlicedMaxPooling(keras.layers.Layer):
+    """The max pooling of a layer, by slices."""
+
+    def __init__(self, layer: Any) -> None:
+        super().__init__(name=layer.name)
+        rank = int(type(layer).__name__[-2])
+        self.size, self.steps, self.padding = per_axis(layer.pool_size, rank), per_axis(layer.strides, rank), layer.padding
+
+    def call(self, x: Any) -> Any:
+        pads = window_pads(tuple(x.shape[1:-1]), self.size, self.steps, (1,) * len(self.size), self.padding)
+        return greatest(x, self.size, self.steps, pads)
+
+
+def compilable(model: Any) -> Any:
+    """The same network with the same variables, for compiled training.
+
+    Raises:
+        ModelError: a layer that does not compute in float32.
+    """
+    for layer in model.layers:
+        if layer.compute_dtype != "float32":
+            raise ModelError(
+                f"layer {layer.name!r} computes in {layer.compute_dtype}; hwq train computes in float32",
+                hint='keras.config.set_dtype_policy("float32") before the model is made; hwq.quantize takes it as it is',
+            )
+    if not any(_pools(layer) for layer in model._flatten_layers()):
+        return model
+    output, layers = flat(model, lambda layer: SlicedMaxPooling(layer) if _pools(layer) else layer)
+    source = next(layer for layer in layers if isinstance(layer, keras.layers.InputLayer))
+    return keras.Model(source.output, output, name=model.name)
+
+
+def _pools(layer: Any) -> bool:
+    return type(layer) in (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)

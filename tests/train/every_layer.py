@@ -1,0 +1,89 @@
+"""Float models of every layer that hwq names, for 8x8 digits: by name, to be called as `every_layer:NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+from hwq.train.backend import keras, ops
+
+L = keras.layers
+
+
+def _images(*layers: Any, shape: tuple[int, ...] = (8, 8, 1)) -> keras.Model:
+    x = keras.Input((8, 8, 1))
+    y = L.Reshape(shape)(x) if shape != (8, 8, 1) else x
+    for layer in layers:
+        y = layer(y)
+    y = L.Flatten()(y) if len(y.shape) > 2 else y
+    return keras.Model(x, L.Dense(10)(y))
+
+
+def convolutions() -> keras.Model:
+    return _images(
+        L.ZeroPadding2D(1),
+        L.Conv2D(4, 3, strides=2, activation="relu"),
+        L.BatchNormalization(),
+        L.DepthwiseConv2D(2, depth_multiplier=2),
+        L.LeakyReLU(0.25),
+        L.SeparableConv2D(4, 2, padding="same", activation="tanh"),
+        L.Dropout(0.1),
+        L.MaxPooling2D(2),
+    )
+
+
+def rows() -> keras.Model:
+    return _images(
+        L.ZeroPadding1D(1),
+        L.Conv1D(4, 3, dilation_rate=2),
+        L.BatchNormalization(),
+        L.ReLU(max_value=6),
+        L.DepthwiseConv1D(2),
+        L.MaxPooling1D(2, padding="same"),
+        L.SeparableConv1D(4, 2, padding="same"),
+        L.AveragePooling1D(2),
+        shape=(8, 8),
+    )
+
+
+def poolings() -> keras.Model:
+    x = keras.Input((8, 8, 1))
+    y = L.Conv2D(3, 3, activation="relu")(x)
+    flat = L.Permute((2, 1))(L.Reshape((36, 3))(y))
+    windows = [L.MaxPooling2D(3, strides=2, padding="same")(y), L.AveragePooling2D(3, strides=2, padding="same")(y)]
+    whole = [
+        L.GlobalMaxPooling2D()(y),
+        L.GlobalAveragePooling2D()(y),
+        L.GlobalMaxPooling1D()(flat),
+        L.GlobalAveragePooling1D()(flat),
+    ]
+    return keras.Model(x, L.Dense(10)(L.Concatenate()([*(L.Flatten()(w) for w in windows), *whole])))
+
+
+def joins() -> keras.Model:
+    x = keras.Input((8, 8, 1))
+    i = L.Flatten()(x)
+    a, b = L.Dense(6, activation="relu")(i), L.Dense(6)(i)
+    pairs = [L.Add(), L.Subtract(), L.Multiply(), L.Average(), L.Maximum(), L.Minimum()]
+    operators = [a + b, 0.5 * a - b, ops.tanh(a)]
+    return keras.Model(x, L.Dense(10)(L.Concatenate()([*(pair([a, b]) for pair in pairs), *operators])))
+
+
+def activations() -> keras.Model:
+    x = keras.Input((8, 8, 1))
+    y = L.EinsumDense("abc,cd->abd", output_shape=(8, 3), bias_axes="d")(L.Reshape((8, 8))(x))
+    kinds = ["sigmoid", "hard_sigmoid", "elu", "gelu", "softsign"]
+    parts = [L.Activation(kind)(y) for kind in kinds] + [L.Softmax()(y)]
+    return keras.Model(x, L.Dense(10, activation="softmax")(L.Flatten()(L.Concatenate()(parts))))
+
+
+EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in (convolutions, rows, poolings, joins, activations)}
+
+
+def images() -> tuple[np.ndarray, np.ndarray]:
+    """8x8 digits as images of one channel."""
+    bunch = load_digits()
+    return (bunch.data[:900] / 16).reshape(-1, 8, 8, 1).astype(np.float32), bunch.target[:900]
