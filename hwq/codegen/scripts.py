@@ -44,8 +44,9 @@ def script_files(top: str, board: Board, period: Period, latency: int | None = N
     }
     kinds = kinds_for(board)
     names = {"sim/cxxrtl.ys": "yosys/cxxrtl.ys.j2"}
-    if board.yosys_family and latency is not None:
-        names |= {f"sim/{name}.ys": f"yosys/{name}.ys.j2" for name in ("mapped", "prove_parts", "prove_whole")}
+    if board.yosys_family:
+        proofs = () if latency is None else ("prove_parts", "prove_whole")
+        names |= {f"sim/{name}.ys": f"yosys/{name}.ys.j2" for name in ("mapped", *proofs)}
     if board.yosys_family == "ecp5":
         names["yosys/synth.ys"] = "yosys/ecp5.ys.j2"
         if board.harness is not None:

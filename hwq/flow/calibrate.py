@@ -18,7 +18,7 @@ from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
-from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.measuring import key_of, measure, options_of, require_mapped
 from hwq.flow.models import comparable, find_models, model_family, own_models
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
@@ -211,6 +211,7 @@ def _measured(trial: Trial, job: _Job) -> bool:
     # the clock belongs to the design: nextpnr is told it
     steps = choose(synthesiser.kind, board, stage=synthesiser.stage, period_ns=period.ns)
     records = synthesise(steps, folder, made.plan.digest, timeout_s=job.timeout_s)
+    require_mapped(made, folder)
     for step in (s for s in steps.steps if s.measures):
         try:
             found, artefacts = measure(step, records[step.name], folder, board, summary, _options(steps, step))

@@ -21,7 +21,7 @@ from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import VERSION, features
 from hwq.errors import RunError, UsageError
 from hwq.fixed.arithmetic import IntArray
-from hwq.flow.routed import compare_routed
+from hwq.flow.routed import compare_routed, random_inputs
 from hwq.flow.verdict import Verdict, judged_inputs
 from hwq.ir import Graph, digest, parse, verify
 from hwq.resources import directory
@@ -222,9 +222,12 @@ class Design:
         self, stage: str, inputs: IntArray, summary: Mapping[str, Any], notice: Notice | None, fresh: bool
     ) -> Comparison | None:
         """What one netlist computes; None where nothing here can say it."""
+        made = self.build
+        if isinstance(made, Build):
+            # a changed cell may matter in none of the run's rows: all of the inputs' range is looked at as well
+            inputs = np.concatenate([inputs, random_inputs(self.graph)])
         if stage == "routed":
             return compare_routed(self.folder, summary["latency_cycles"], inputs)
-        made = self.build
         rows = self._simulated_rows(len(inputs))
         expected = evaluate(self.graph, inputs)[rows]
         found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)

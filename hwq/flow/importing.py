@@ -98,9 +98,9 @@ def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: 
         evaluators["yosys-synth"] = compare_mapped
     if not evaluators.keys() & records.keys():
         return
-    inputs = random_inputs(folder)
+    graph = parse((folder / "graph.hwq").read_text())
+    inputs = random_inputs(graph)
     if run is not None:
-        graph = parse((folder / "graph.hwq").read_text())
         inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
     for name in evaluators.keys() & records.keys():
         comparison = evaluators[name](folder, latency, inputs)

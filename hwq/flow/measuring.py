@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board
+from hwq.codegen.build import Build
 from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
+from hwq.errors import MismatchError
 from hwq.flow.readings import read_power, read_step
+from hwq.flow.routed import random_inputs
 from hwq.measure.measurement import WHOLE, Key, Measurement
-from hwq.tools.runner import Record
+from hwq.sim.compare import compare
+from hwq.sim.netlist import evaluate_mapped
+from hwq.sim.reference import evaluate
+from hwq.sim.rtlsim import NETLIST
+from hwq.tools.runner import Record, record_path
 
 REPORTS = (".json", ".rpt", ".xml", ".log")
 LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder
@@ -30,6 +37,25 @@ def options_of(step: Step, before: Mapping[Step, str]) -> str:
 def key_of(board: Board, step: Step, tool: str, version: str, options: str, summary: Mapping[str, Any]) -> Key:
     """What identifies the measurement of a step; `summary` is the plan's build.json."""
     return Key(summary["design"], summary["plan"], WHOLE, board.name, tool, version, step.stage, options)
+
+
+def require_mapped(made: Build, folder: Path) -> None:
+    """The netlist that Yosys mapped, if it did, must compute what the graph says, on random rows over the whole range of the inputs.
+
+    Raises:
+        MismatchError: it does not; the step runs again next time, and nothing of it may be stored.
+        ReportError, ToolError: it cannot be read or simulated.
+    """
+    if not (folder / NETLIST).is_file():
+        return
+    inputs = random_inputs(made.graph)
+    found = evaluate_mapped(made, folder, inputs)
+    if found is None:
+        return
+    comparison = compare(made.graph, "reference", evaluate(made.graph, inputs), "netlist", found)
+    if comparison.mismatches:
+        record_path(folder, "yosys-synth").unlink(missing_ok=True)
+        raise MismatchError(f"{folder}: {comparison}", hint=f"please report it with {folder / 'graph.hwq'}")
 
 
 def measure(

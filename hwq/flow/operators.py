@@ -19,7 +19,7 @@ from hwq.codegen.build import build
 from hwq.errors import ReportError, ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.flow.design import features_of
-from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.measuring import key_of, measure, options_of, require_mapped
 from hwq.ir import Graph, verify
 from hwq.measure.store import Store
 from hwq.passes import optimise
@@ -67,6 +67,7 @@ class Bench:
             place = self.folder / plan.digest[:16]
             plan.write(place)
             records = synthesise(self.synthesiser, place, plan.digest)
+            require_mapped(made, place)
             try:
                 found, artefacts = measure(step, records[step.name], place, self.board, summary, options)
             except ReportError as error:

@@ -21,7 +21,7 @@ from hwq.codegen.plan import TOP
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.errors import ReportError
 from hwq.fixed.arithmetic import IntArray
-from hwq.ir import parse, verify
+from hwq.ir import Graph, parse, verify
 from hwq.sim.cells import Unsupported
 from hwq.sim.compare import Comparison, compare
 from hwq.sim.netlist import MappedNetlist
@@ -159,9 +159,8 @@ def compare_mapped(folder: Path, latency: int, inputs: IntArray) -> Comparison |
     return compare(graph, "reference", evaluate(graph, inputs), "netlist", found)
 
 
-def random_inputs(folder: Path, rows: int = 2000) -> npt.NDArray[np.int64]:
+def random_inputs(graph: Graph, rows: int = 2000) -> npt.NDArray[np.int64]:
     """Input mantissas (rows, elements) over the whole range of every input, the extremes first."""
-    graph = parse((folder / "graph.hwq").read_text())
     low, high = (
         np.concatenate([getattr(graph[n].type, end).ravel() for n in graph.inputs]).astype(np.int64)
         for end in ("lowest", "highest")

@@ -84,8 +84,8 @@ def judged_inputs(plan: str, point: Point, run: RunDir) -> dict[str, str]:
 
 
 def rows_told(comparisons: Sequence[Comparison]) -> str:
-    """`10360 rows`, or `10360 rows (csim, rtl: 1024)` where some evaluators saw fewer."""
-    most = max((c.samples for c in comparisons), default=0)
+    """`10360 rows`, or `10360 rows (csim, rtl: 1024)` where some evaluators saw fewer than the run has."""
+    most = next((c.samples for c in comparisons), 0)  # Keras' comparison is the first, and of all rows
     fewer: dict[int, list[str]] = {}
     for c in comparisons:
         if c.samples < most:

@@ -55,8 +55,8 @@ def run(tmp_path: Path) -> Path:
 def test_a_stream_is_proven_and_measured(run: Path, tmp_path: Path) -> None:
     _, results = synth(run, "xcvu9p", tool="yosys", io="stream", store_path=tmp_path / "store.sqlite")
     simulation, measurement = results[0].simulation, results[0].measurement
-    assert simulation["mismatches"] == 0 and simulation["accuracy"] == 1.0
-    assert [c["stage_b"] for c in simulation["comparisons"]] == ["keras", "csim", "rtl"]
+    assert simulation.mismatches == 0 and simulation.accuracy == 1.0
+    assert [c.stage_b for c in simulation.comparisons] == ["keras", "csim", "rtl", "netlist"]
     assert measurement is not None and measurement.resources.lut and measurement.latency.interval == 20
 
 

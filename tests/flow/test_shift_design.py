@@ -36,7 +36,7 @@ def test_a_trained_point_has_no_product_anywhere(terms: int, tmp_path: Path) -> 
     run = tmp_path / "run"
     trainer.train(load("digits", seed=0), config, run)
     _, (result,) = synth(run, "xcvu9p", point="best", store_path=tmp_path / "store.sqlite")
-    assert result.simulation["mismatches"] == 0 and result.measurement is not None
+    assert result.simulation.mismatches == 0 and result.measurement is not None
     assert result.measurement.resources.dsp == 0 and (result.measurement.resources.lut or 0) > 0
     cpp = (result.folder / "hls" / "hwq_top.cpp").read_text()
     assert products(cpp) == [] and "add_product" not in cpp and "add_term(" in cpp

@@ -14,6 +14,7 @@ from hwq import boards
 from hwq.codegen.build import Build, build
 from hwq.errors import MismatchError, ToolError
 from hwq.sim.compare import compare
+from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.prove import prove
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, mapped
@@ -34,6 +35,20 @@ def test_it_computes_what_the_graph_means(synthesised: tuple[Build, Path]) -> No
     x = random_rows(made.graph, 2000)
     result = compare(made.graph, "reference", evaluate(made.graph, x), "netlist", mapped(made, folder, x))
     assert result.mismatches == 0, str(result)
+
+
+def test_what_is_followed_here_is_what_its_models_say(synthesised: tuple[Build, Path]) -> None:
+    made, folder = synthesised
+    x = random_rows(made.graph, 2000)
+    assert (evaluate_mapped(made, folder, x) == mapped(made, folder, x)).all()
+
+
+def test_a_design_with_tables_is_proven(tmp_path: Path) -> None:
+    made = build(random_network(11, (6, 5, 4)), boards.load("zcu104"))
+    assert "case (" in made.plan.files["rtl/hwq_top.v"]
+    made.plan.write(tmp_path)
+    run_script("yosys/synth.ys", cwd=tmp_path, log=tmp_path / "yosys" / "synth.log", outputs=[NETLIST])
+    assert prove(made, tmp_path, 600).proven
 
 
 def test_it_is_proven(synthesised: tuple[Build, Path]) -> None:

@@ -1,0 +1,96 @@
+"""One writer a run: who comes second is told who was first, what a dead process held is free, and links of many processes are all kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_runs import make_run
+
+from hwq.errors import RunError
+from hwq.flow.synth import Link, add_link
+from hwq.locks import LOCKS, held, one_writer
+from hwq.rundir import RunDir
+
+LINK = Link("xcvu9p", "yosys", "yosys", "0.70", "synth", 5.0)
+
+
+def note(run: Path, name: str) -> None:
+    for number in range(40):
+        add_link(RunDir.open(run), LINK, f"{name}-{number}", f"folder-{number}")
+
+
+def test_links_of_several_processes_are_all_kept(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    processes = [multiprocessing.get_context("fork").Process(target=note, args=(run, name)) for name in "ABC"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [p.exitcode for p in processes] == [0, 0, 0]
+    assert len(RunDir.open(run).meta()["synth"]["folders"]) == 120
+
+
+def test_links_of_another_measurement_begin_anew(tmp_path: Path) -> None:
+    run = RunDir.open(make_run(tmp_path / "run"))
+    add_link(run, LINK, "0000", "a")
+    add_link(run, LINK, "0001", "b")
+    assert run.meta()["synth"]["folders"] == {"0000": "a", "0001": "b"}
+    add_link(run, Link("xcvu9p", "yosys", "yosys", "0.71", "synth", 5.0), "0001", "c")
+    assert run.meta()["synth"]["folders"] == {"0001": "c"} and run.meta()["synth"]["version"] == "0.71"
+
+
+def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:
+    held_for = f"from hwq.locks import held; from pathlib import Path; import time\nwith held(Path({str(tmp_path / 'l')!r}), wait=False):\n"
+    first = subprocess.Popen(
+        [sys.executable, "-c", held_for + "    print('held', flush=True); time.sleep(60)"], stdout=subprocess.PIPE
+    )
+    assert first.stdout is not None and first.stdout.readline() == b"held\n"
+    with pytest.raises(RunError, match=rf"in use by process {first.pid} on .* since 20\d\d-"), held(tmp_path / "l", wait=False):
+        pytest.fail("two hold it")
+    first.kill()
+    first.wait()
+    with held(tmp_path / "l", wait=False):  # a dead owner's lock is free
+        assert f"process {os.getpid()} on" in (tmp_path / "l").read_text()
+    assert (tmp_path / "l").read_text() == ""
+
+
+def test_a_folder_of_something_else_gets_no_lock(tmp_path: Path) -> None:
+    @one_writer(lambda out: out)
+    def work(out: Path) -> list[str]:
+        return sorted(p.name for p in out.iterdir()) if out.is_dir() else []
+
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "a.txt").touch()
+    assert work(tmp_path / "letters") == ["a.txt"]
+    assert work(out=tmp_path / "new") == [LOCKS[0]] and not (tmp_path / "new").exists()  # nothing came of it: nothing is left
+    run = make_run(tmp_path / "run")
+    assert LOCKS[0] in work(run) and (run / LOCKS[0]).is_file()
+
+
+def train(out: Path, marker: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "hwq.cli", "train", "wine", "--out", str(out), "--model", "mlp:4"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=marker)
+
+
+def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:
+    first = train(tmp_path / "run", tmp_path)
+    for _ in range(1200):
+        if (tmp_path / "run" / LOCKS[0]).exists() and (tmp_path / "run" / LOCKS[0]).read_text():
+            break
+        time.sleep(0.05)
+    second = train(tmp_path / "run", tmp_path)
+    _, said = second.communicate(timeout=120)
+    assert (
+        second.returncode == 12 and f"in use by process {first.pid} on" in said and "hwq train wine" not in said.split("hint:")[1]
+    )
+    first.kill()
+    first.communicate(timeout=30)
+    # what was killed is taken up by the next
+    with held(tmp_path / "run" / LOCKS[0], wait=False):
+        pass
