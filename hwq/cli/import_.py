@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, say, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
 
 
 @click.command("import")
@@ -19,6 +19,8 @@ def import_(folder: Path, run: Path | None, store: Path | str | None, as_json: b
     from hwq.flow.importing import import_plan
 
     done = import_plan(folder, run=run, store_path=store)
+    for warning in done.warnings:
+        note(f"warning: {warning}")
     if as_json:
         emit(done)
         return

@@ -21,6 +21,7 @@ from hwq.errors import MismatchError, RunError, ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.flow.design import changed_files
 from hwq.flow.measuring import measure, options_of
+from hwq.flow.readings import version_doubt
 from hwq.flow.routed import compare_mapped, compare_routed, random_inputs
 from hwq.ir import parse
 from hwq.locks import explain
@@ -40,12 +41,14 @@ class Imported:
     Attributes:
         steps: names of the finished steps.
         folder: where the files are in the run; the plan's own folder where no run was given.
+        warnings: what is odd about it, as sentences.
     """
 
     point: str
     steps: tuple[str, ...]
     measurements: tuple[Measurement, ...]
     folder: Path
+    warnings: tuple[str, ...] = ()
 
 
 def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str | None = None) -> Imported:
@@ -87,7 +90,8 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         _copy(folder, target, records)
     if run is not None and measurements:
         _link(RunDir.open(run), options, board, summary, records, chains, target)
-    return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target)
+    doubts = [version_doubt(step, record, folder) for step, record in records.values()]
+    return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target, tuple(filter(None, doubts)))
 
 
 def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:

@@ -18,6 +18,7 @@ from hwq.reports.states import state_of
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.reports.yosys import read_stat
 from hwq.sim.netlist import MappedNetlist, require_counts
+from hwq.tools.find import banner_version
 from hwq.tools.runner import Record
 
 Reading = tuple[Resources, Timing, Latency]
@@ -71,6 +72,20 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
     if step.program == "yosys" and "netlist.v" in files:
         require_counts(path, MappedNetlist.read(files["netlist.v"], top))
     return reading
+
+
+def version_doubt(step: Step, record: Record, folder: Path) -> str | None:
+    """What to say where Yosys' report was written by another version than the program said it is; None where they agree."""
+    name = next((n for n in record.outputs if Path(n).name == "stat.json"), None)
+    if step.program != "yosys" or name is None:
+        return None
+    try:
+        wrote = banner_version(str(json.loads((folder / name).read_text()).get("creator", "")))
+    except (OSError, ValueError, AttributeError):
+        return None  # the reader of the report says what is wrong with it
+    if not wrote or record.version.startswith(wrote) or wrote.startswith(record.version or "?"):
+        return None
+    return f"{record.tool} says that it is {record.version or 'of no version'}, {name} was written by {wrote}"
 
 
 def read_power(record: Record, folder: Path) -> float | None:

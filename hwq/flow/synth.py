@@ -15,7 +15,7 @@ from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.flow.design import Design, Io, code_digest, require_streamable
 from hwq.flow.measuring import key_of, measure, options_of
 from hwq.flow.preflight import Preflight
-from hwq.flow.readings import require_pass
+from hwq.flow.readings import require_pass, version_doubt
 from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
@@ -164,7 +164,8 @@ def _one(design: Design, job: _Job) -> SynthResult:
     verdict = prove_netlists(design, records, lambda text: job.say(point, text))
     measurements = _store_all(design, synthesiser, summary, records, job.store)
     job.say(point, "done")
-    for warning in job.preflight.surprises(summary, measurements):
+    doubts = [version_doubt(step, records[step.name], design.folder) for step in synthesiser.steps]
+    for warning in (*filter(None, doubts), *job.preflight.surprises(summary, measurements)):
         job.say(point, f"warning: {warning}")
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 

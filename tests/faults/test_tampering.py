@@ -193,10 +193,24 @@ def test_another_version_behind_the_same_launcher_measures_anew(
     versions = []
     for version in ("0.70", "0.99", "0.70+12", ""):
         monkeypatch.setenv("LAUNCHED", version)
-        (result,) = synth(run, BOARD, tool="yosys", store_path=store)[1]
+        told: list[str] = []
+        (result,) = synth(run, BOARD, tool="yosys", store_path=store, tell=lambda _, what, told=told: told.append(what))[1]  # type: ignore[misc]
         assert result.measurement is not None
         versions.append((result.measurement.key.version, result.reused))
+        if version == "0.99":
+            assert any("says that it is 0.99, yosys/stat.json was written by 0.70" in line for line in told)
     assert versions == [("0.70", False), ("0.99", False), ("0.70+12", False), ("0.70", True)]
+
+
+def test_the_report_shows_the_measurement_that_its_link_names(measured: Measured, tmp_path: Path) -> None:
+    """Beside one that differs only in what else was asked of the tool."""
+    store = tmp_path / "s.sqlite"
+    shutil.copy(measured.store, store)
+    wanted = measured.measurement
+    for options in ("after bambu 2024.10", "a"):
+        key = replace(wanted.key, options=options)
+        Store.open(store).put(replace(wanted, key=key, resources=replace(wanted.resources, lut=77777.0)))
+    assert gather(measured.run, store_path=store).rows[0].lut == wanted.resources.lut
 
 
 def test_a_run_chooses_no_code(measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
