@@ -157,7 +157,7 @@ FUNCTIONS: dict[str, Function] = {
 }
 _LATTICE_LUT4 = ("A", "B", "C", "D")
 REGISTERS = ("FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF")
-CLOCKS = ("C", "CLK")
+CLOCKS = ("C", "CLK", "CLKARDCLK", "CLKBWRCLK")
 
 
 def _lut4(p: Planes) -> Results:

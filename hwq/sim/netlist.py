@@ -25,10 +25,14 @@ from hwq.codegen.ports import Ports
 from hwq.codegen.stream import StreamBuild
 from hwq.errors import ReportError
 from hwq.fixed.arithmetic import IntArray
-from hwq.sim.cells import CLOCKS, FUNCTIONS, REGISTERS, Planes, Unsupported
+from hwq.sim import cells
+from hwq.sim.cells import CLOCKS, Planes, Unsupported
+from hwq.sim.memories import MEMORIES
 from hwq.sim.planes import ONES, Plane, pack, unpack
 from hwq.sim.rtlsim import NETLIST, mapped
 
+FUNCTIONS = {**cells.FUNCTIONS, **MEMORIES}
+REGISTERS = {*cells.REGISTERS, *MEMORIES}  # cells whose results come a clock later
 OPAQUE = ("RAMB", "URAM", "DSP", "DP16K", "MULT18")  # cells that Yosys has no behaviour of
 
 _Value = TypeVar("_Value")
