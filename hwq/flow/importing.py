@@ -27,6 +27,7 @@ from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, inside, read_json, write_json
+from hwq.sim.bambu import compare_compiled
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import quantize_inputs
 from hwq.tools.faults import diagnose
@@ -93,7 +94,10 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
 def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:
     """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
     latency = int(summary["latency_cycles"])
-    evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {"nextpnr-route": compare_routed}
+    evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {
+        "nextpnr-route": compare_routed,
+        "bambu-csynth": lambda plan, _, rows: compare_compiled(plan, rows),
+    }
     if summary.get("interval", 1) == 1:  # a stream's netlist keeps a state
         evaluators["yosys-synth"] = compare_mapped
     if not evaluators.keys() & records.keys():

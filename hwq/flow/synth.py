@@ -20,6 +20,7 @@ from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
+from hwq.sim import bambu
 from hwq.tools.runner import Record, record_path
 from hwq.tools.synthesis import Synthesiser, choose, finished, synthesise
 from hwq.units import Period
@@ -178,20 +179,22 @@ def _require_equal(design: Design, verdict: Verdict) -> None:
 
 
 def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
-    """Evaluate the netlists that the steps made, mapped and routed, before anything that was counted in them is believed.
+    """Evaluate what the steps made, netlists mapped and routed and another compiler's Verilog, before anything that was counted in them is believed.
 
     Raises:
         MismatchError: one differs from the reference; the step that made it runs again next time.
         ReportError, ToolError: a netlist that cannot be read or followed; likewise.
     """
-    made = {"netlist": "yosys-synth", "routed": "nextpnr-route"}
+    made = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}
     try:
         verdict = design.compare_mapped(notice)
         _require_equal(design, verdict)
     except (MismatchError, ReportError, ToolError):
-        for step in made.values():
+        for stage, step in made.items():
             if step in records:
                 record_path(design.folder, step).unlink(missing_ok=True)
+                if stage == bambu.STAGE:
+                    design.forget(stage)  # the design itself is as good as before
         raise
     return verdict
 
