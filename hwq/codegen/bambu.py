@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
-
 from hwq.boards import Board
 
 FOLDER = "bambu"  # of a plan: Bambu leaves its working files where it runs
@@ -23,4 +21,9 @@ DEVICES: dict[str, tuple[str, ...]] = {
 
 def device(board: Board) -> str:
     """The device nearest to the board's part: of its family, with the longest part of the name in common."""
-    return max(DEVICES[board.yosys_family], key=lambda name: len(commonprefix([name, board.part])))
+    return max(DEVICES[board.yosys_family], key=lambda name: _alike(name, board.part))
+
+
+def _alike(a: str, b: str) -> int:
+    """How many characters two names begin with in common."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))

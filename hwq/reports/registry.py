@@ -22,7 +22,10 @@ from hwq.reports.yosys import is_stat_text, parse_json, read_stat_json, read_sta
 
 Parser = Callable[[Source], Report]
 _RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
-_HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, the log of Bambu, and run logs"
+_HINT = (
+    "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, the log of Bambu, "
+    "and run logs"
+)
 
 
 def parse(path: Path | str) -> Report:
