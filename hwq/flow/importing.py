@@ -174,7 +174,7 @@ def _require_own(folder: Path, step: Step, record: Record) -> None:
     """Raises RunError: the record names files that its step does not make, or that lie outside the plan's folder."""
     if record.log != step.log or record.stage != step.stage:
         raise RunError(f"the record of {step.name} names another log or stage", hint="copy the whole folder again")
-    patterns = [alternative for pattern in step.outputs for alternative in pattern.split("|")]
+    patterns = [alternative for pattern in (*step.outputs, *step.optional) for alternative in pattern.split("|")]
     made = {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)}
     for name in (record.log, *record.outputs):
         inside(folder, name)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import compiled_verilog
@@ -9,6 +12,7 @@ import pytest
 from fake_runs import ROWS, fake, make_run, prove
 
 from hwq.errors import MismatchError, ReportError, ToolError, UsageError
+from hwq.flow.importing import import_plan
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.verdict import Verdict
 from hwq.measure.store import Store
@@ -96,3 +100,24 @@ def test_a_stream_does_not_go_through_bambu(stage: str, bench: Bench) -> None:
     with pytest.raises(UsageError, match="does not go through Bambu") as caught:
         synth(bench.run, BOARD, tool="bambu", stage=stage, io="stream", store_path=bench.store)
     assert "--stage" not in str(caught.value.hint) and "--io parallel" in str(caught.value.hint)
+
+
+def test_a_plan_that_ran_elsewhere_is_simulated_when_it_comes_back(bench: Bench) -> None:
+    """`run.sh` runs the compiler in its folder; what it left is no measurement until it was simulated here."""
+    for change, wrong in (("s/core_i (.clk(clock), .x(x)/core_i (.clk(clock), .x(~x)/", True), ("", False)):
+        body = "echo 0 > array_1.mem; mkdir -p panda-temp\n" + compiled_verilog.body(change)
+        bench.patch.setenv("HWQ_BAMBU", str(fake(bench.path / "tools", "bambu", body, "PandA 2024.10")))
+        (bench.plan / "bambu" / "panda-temp").mkdir(exist_ok=True)
+        (bench.plan / "bambu" / "array_9.mem").write_text("of an earlier run")
+        done = subprocess.run(["./run.sh", "bambu", "csynth"], cwd=bench.plan, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        record = json.loads((bench.plan / "steps" / "bambu-csynth.json").read_text())
+        assert set(record["outputs"]) == {"bambu/hwq_top.v", "bambu/csynth.log", "bambu/array_1.mem"}
+        if wrong:
+            with pytest.raises(MismatchError, match="reference = bambu"):
+                import_plan(bench.plan, run=bench.run, store_path=bench.store)
+            assert bench.stored == []
+            shutil.rmtree(bench.plan / "steps")
+        else:
+            (found,) = import_plan(bench.plan, run=bench.run, store_path=bench.store).measurements
+            assert found.resources.ff == 321 and bench.stored == ["bambu csynth"]
