@@ -28,6 +28,8 @@ READ = (
     "yosys/*.ys",
     "yosys/netlist.json",
     "*.v",
+    "*.ys",
+    "*.mem",
 )
 
 

@@ -1,6 +1,7 @@
 """HLS C++ from a Graph: straight-line code in which every weight and every element has its own ap_fixed type.
 
-Only what Vitis HLS, Vivado HLS and Bambu all take: packed ports, one statement a term, typed literals, no loops, no arrays.
+Only what Vitis HLS, Vivado HLS and Bambu all take: packed ports, one statement a term, typed literals, no loops, no arrays, and of the
+ap types the members that tests/codegen/ap_subset.h declares. Every variable has a value from its declaration on.
 Sums are accumulated in a type that holds the final value exactly; partial sums may wrap on the way, which is exact modulo 2^n.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from hwq.codegen.cpp_ops import EMITTERS, describe
 from hwq.codegen.cpp_shifts import in_shifts, shift_section
-from hwq.codegen.cpp_text import Section, ap_type, literal, summary
+from hwq.codegen.cpp_text import Section, ap_type, from_bits, literal, packed_into, summary
 from hwq.codegen.cpp_weights import STEP
 from hwq.codegen.ports import Element, Ports, ports_of
 from hwq.codegen.templates import render
@@ -84,8 +85,7 @@ def _input_section(node: Node, ports: Ports) -> Section:
         if e.node == node.name and e.width:
             t = FixedType(e.signed, e.width, int(node.type.frac.flat[e.index]))
             lines.append(f"ap_uint<{e.width}> {e.node}_{e.index}_bits = x.range({e.offset + e.width - 1}, {e.offset});")
-            lines.append(f"{ap_type(t)} {e.node}_{e.index};")
-            lines.append(f"{e.node}_{e.index}.range({e.width - 1}, 0) = {e.node}_{e.index}_bits;")
+            lines += from_bits(t, f"{e.node}_{e.index}", f"{e.node}_{e.index}_bits")
     return Section(summary(node, f"{node.type.size} inputs"), tuple(lines))
 
 
@@ -94,7 +94,7 @@ def _output_section(ports: Ports) -> Section:
     for e in ports.outputs:
         if e.width:
             lines.append(f"ap_uint<{e.width}> {e.node}_{e.index}_out = {e.node}_{e.index}.range({e.width - 1}, 0);")
-            lines.append(f"packed.range({e.offset + e.width - 1}, {e.offset}) = {e.node}_{e.index}_out;")
+            lines.append(packed_into(ports.output_bits, e.offset, f"{e.node}_{e.index}_out"))
     lines.append("*y = packed;")
     return Section(f"{len(ports.outputs)} outputs", tuple(lines))
 

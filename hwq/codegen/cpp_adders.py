@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hwq.codegen.cpp_text import Section, integer_type, table_lookup
+from hwq.codegen.cpp_text import Section, integer_type, packed_into, table_lookup
 from hwq.codegen.ports import Ports
 from hwq.codegen.templates import render
 from hwq.fixed.types import bits_for
@@ -78,7 +78,7 @@ def _statements(text: _Text, wire: int) -> list[str]:
 
 
 def _call(text: _Text, wire: int, function: str, *operands: str) -> list[str]:
-    return [f"{text.type_of(wire)} w{wire};", f"{function}(w{wire}, {', '.join(operands)});"]
+    return [f"{text.type_of(wire)} w{wire} = 0;", f"{function}(w{wire}, {', '.join(operands)});"]
 
 
 def _assign(text: _Text, wire: int, expression: str) -> list[str]:
@@ -176,5 +176,5 @@ def _outputs(text: _Text) -> list[str]:
     for number, (wire, e) in enumerate(zip(text.circuit.outputs.tolist(), text.ports.outputs, strict=True)):
         if e.width:
             lines.append(f"ap_uint<{e.width}> y_{number} = {text.name(wire)};")
-            lines.append(f"packed.range({e.offset + e.width - 1}, {e.offset}) = y_{number};")
+            lines.append(packed_into(text.ports.output_bits, e.offset, f"y_{number}"))
     return [*lines, "*y = packed;"]

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from hwq.codegen.cpp_quantize import quantize_section
 from hwq.codegen.cpp_sums import sums
-from hwq.codegen.cpp_text import Section, ap_type, literal, summary, table_lookup
+from hwq.codegen.cpp_text import Section, ap_type, from_bits, literal, summary, table_lookup
 from hwq.codegen.cpp_weights import weight_lines, weight_name
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.ir import Node
@@ -70,7 +71,7 @@ def _relu(node: Node, inputs: Sequence[Node]) -> Section:
             continue
         x = f"{source.name}_{index}"
         if source.type[index].signed:
-            lines += [f"{ap_type(t)} {node.name}_{index};", f"relu({node.name}_{index}, {x});"]
+            lines += [f"{ap_type(t)} {node.name}_{index} = 0;", f"relu({node.name}_{index}, {x});"]
         else:
             lines.append(f"{ap_type(t)} {node.name}_{index} = {x};")
     return Section(summary(node, "relu"), tuple(lines))
@@ -184,16 +185,15 @@ def _table(node: Node, inputs: Sequence[Node]) -> Section:
     for (i, t, name), row in ((e, node.integers("index")[e[0]]) for e in _elements(node)):
         x = source.type[i]
         key = (row, x, t)
-        kind = f"ap_int<{t.width + 1}>"
+        kind = f"ap_uint<{t.width}>"
         if key not in arrays:
             entries = _by_bits(mantissas[row, : counts[i]].tolist(), x, int(frac[row]) - t.frac)
             declared, arrays[key] = table_lookup(f"{node.name}_{len(arrays)}_table", entries, "{}", kind)
             lines += declared
-        lines.append(f"{ap_type(t)} {name};")
         if x.width:
             lines.append(f"ap_uint<{x.width}> {name}_code = {source.name}_{i}.range({x.width - 1}, 0);")
         lines.append(f"{kind} {name}_bits = {arrays[key].replace('{}', f'{name}_code' if x.width else '0')};")
-        lines.append(f"{name}.range({t.width - 1}, 0) = {name}_bits.range({t.width - 1}, 0);")
+        lines += from_bits(t, name, f"{name}_bits")
     return Section(summary(node, f"{len(arrays)} tables for {node.type.size} elements"), tuple(lines))
 
 
@@ -205,35 +205,11 @@ def _by_bits(entries: list[int], x: FixedType, down: int) -> list[int]:
     return out
 
 
-def _quantize(node: Node, inputs: Sequence[Node]) -> Section:
-    source = inputs[0]
-    lines: list[str] = []
-    for index, t in enumerate(node.type):
-        if not t.width:
-            continue
-        name, x = f"{node.name}_{index}", f"{source.name}_{index}"
-        x_type = source.type[index]
-        vanishes = t.rounding is not Rounding.TRN and x_type.frac - t.frac > x_type.width  # less than half a step, always
-        if not x_type.width or vanishes:
-            lines.append(f"{ap_type(t)} {name} = 0;")  # AMD's headers read past the top bit of what vanishes
-        elif t.signed or t.overflow is Overflow.WRAP:
-            lines.append(f"{ap_type(t)} {name} = {x};")
-        else:
-            # saturate in a signed type one bit wider, then drop the sign: HLS compilers differ on unsigned saturation
-            wide = FixedType(True, t.width + 1, t.frac, t.rounding, Overflow.SAT)
-            plain = FixedType(False, t.width, t.frac)
-            lines.append(f"{ap_type(wide)} {name}_wide = {x};")
-            lines.append(f"{ap_type(plain)} {name} = {name}_wide;")
-            if x_type.signed:
-                lines.append(f"if ({name}_wide < 0) {name} = 0;")
-    return Section(summary(node, f"quantize {node.type.rounding} {node.type.overflow}"), tuple(lines))
-
-
 Emitter = Callable[[Node, Sequence[Node]], Section]
 EMITTERS: dict[str, Emitter] = {
     **dict.fromkeys(LINEAR, _linear),
     **dict.fromkeys(WIRING, _wiring),
-    "quantize": _quantize,
+    "quantize": quantize_section,
     "relu": _relu,
     "leaky_relu": _leaky_relu,
     "add": _add,

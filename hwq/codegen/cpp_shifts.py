@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwq.codegen.cpp_sums import sums
-from hwq.codegen.cpp_text import Section, ap_type, summary
+from hwq.codegen.cpp_text import Section, ap_type, from_bits, summary
 from hwq.fixed import FixedType
 from hwq.ir import Node
 from hwq.ir.ops import odd_form
@@ -75,6 +75,5 @@ def _view(source: Node, element: int, power: int, term: str) -> list[str]:
     high = t.width - 1
     return [
         f"ap_uint<{t.width}> {bits} = {source.name}_{element}.range({high}, 0);",
-        f"{ap_type(moved)} {term};",
-        f"{term}.range({high}, 0) = {bits};",
+        *from_bits(moved, term, bits),
     ]

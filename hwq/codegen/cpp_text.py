@@ -34,6 +34,16 @@ def ap_type(t: FixedType) -> str:
     return f"{name}<{t.width},{t.integer}{modes}>"
 
 
+def from_bits(t: FixedType, name: str, bits: str) -> list[str]:
+    """A variable of type `t` with the bits of `bits`, a named ap_uint: Bambu has no assignment from a range to a range."""
+    return [f"{ap_type(t)} {name} = 0;", f"{name}.range({t.width - 1}, 0) = {bits};"]
+
+
+def packed_into(width: int, offset: int, bits: str) -> str:
+    """Put a named ap_uint into `packed`, whose bits there are zero: Bambu 2024.10 loses bits of a range of a wide ap_uint."""
+    return f"packed |= ap_uint<{width}>({bits})" + (f" << {offset};" if offset else ";")
+
+
 def integer_type(width: int, *, signed: bool) -> str:
     """The ap_int type of a mantissa."""
     return f"ap_{'' if signed else 'u'}int<{width}>"

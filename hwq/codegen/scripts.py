@@ -54,7 +54,7 @@ def script_files(top: str, board: Board, period: Period, latency: int | None = N
     elif board.yosys_family:
         names["yosys/synth.ys"] = "yosys/xilinx.ys.j2"
     if "bambu" in kinds:
-        names["bambu/synth.ys"] = "yosys/bambu.ys.j2"
+        names |= {"bambu/synth.ys": "yosys/bambu.ys.j2", "bambu/sim.ys": "yosys/bambu_sim.ys.j2"}
     if "vivado" in kinds:
         names["vivado/clock.xdc"] = "tcl/clock.xdc.j2"
     files = {path: render(template, **values) for path, template in names.items()}

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwq.boards import Board
+from hwq.codegen.bambu import DEVICES as BAMBU_DEVICES
+from hwq.codegen.bambu import FOLDER as BAMBU
+from hwq.codegen.bambu import device
 from hwq.codegen.ecp5 import ecp5_part
 from hwq.codegen.vivado import STAGES as VIVADO
 from hwq.errors import UsageError
@@ -47,7 +50,6 @@ CHAINS: dict[str, dict[str, tuple[str, ...]]] = {
     "bambu": {"csynth": ("bambu-csynth",), "synth": ("bambu-csynth", "bambu-synth")},
 }
 DEFAULT_STAGE = {"yosys": "synth", "nextpnr-ecp5": "route", "vivado": "synth", "vitis": "csynth", "v++": "csynth", "bambu": "synth"}
-_BAMBU_DEVICE = {"xcup": "xcu280-2Lfsvh2892-VVD", "xcu": "xcku060-3ffva1156-VVD", "xc7": "xc7a100t-1csg324-VVD"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class Step:
         outputs: globs of files that it must make anew; all are deleted before it starts.
         log: everything it prints.
         measures: whether its outputs hold a measurement of the design.
+        folder: where the program runs, below the plan's; its arguments are relative to it, all other paths to the plan.
+        optional: globs of files that it makes for some designs only; they belong to its outputs where they are there.
+        scratch: folders that a run which was killed may have left; removed before it starts.
     """
 
     name: str
@@ -71,11 +76,14 @@ class Step:
     outputs: tuple[str, ...]
     log: str
     measures: bool = True
+    folder: str = ""
+    optional: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()
 
 
 def kinds_for(board: Board) -> tuple[str, ...]:
     """The kinds of tools that take the board."""
-    wide = {"vitis": ("vitis", "v++"), "yosys": ("yosys", *(("bambu",) if board.yosys_family in _BAMBU_DEVICE else ()))}
+    wide = {"vitis": ("vitis", "v++"), "yosys": ("yosys", *(("bambu",) if board.yosys_family in BAMBU_DEVICES else ()))}
     return tuple(kind for tool in board.tools for kind in wide.get(tool, (tool,)))
 
 
@@ -207,18 +215,36 @@ def _config_flow(top: str) -> tuple[Step, ...]:
 
 def _bambu(board: Board, top: str, period_ns: float) -> tuple[Step, ...]:
     arguments = (
-        f"hls/{top}.cpp",
+        f"../hls/{top}.cpp",
         f"--top-fname={top}",
         "--generate-interface=INFER",
         "--compiler=I386_CLANG16",
-        f"--device-name={_BAMBU_DEVICE[board.yosys_family]}",
+        f"--device-name={device(board)}",
         f"--clock-period={period_ns:g}",
-        "-Ihls",
+        "-I../hls",
         "-O3",
         "-v2",
     )
-    # the estimates are printed: its log is its report
+    log = f"{BAMBU}/csynth.log"  # its estimates are printed: the log is its report
     return (
-        Step("bambu-csynth", "csynth", "bambu", arguments, (f"{top}.v",), "bambu/csynth.log", measures=False),
-        _yosys("bambu-synth", "synth", "bambu"),
+        Step(
+            "bambu-csynth",
+            "csynth",
+            "bambu",
+            arguments,
+            (f"{BAMBU}/{top}.v", log),
+            log,
+            folder=BAMBU,
+            optional=(f"{BAMBU}/*.mem",),  # the tables, where there are any
+            scratch=(f"{BAMBU}/panda-temp", f"{BAMBU}/HLS_output"),
+        ),
+        Step(
+            "bambu-synth",
+            "synth",
+            "yosys",
+            ("-q", "synth.ys"),
+            (f"{BAMBU}/stat.json", f"{BAMBU}/netlist.v"),
+            f"{BAMBU}/synth.log",
+            folder=BAMBU,  # the tables are found by their names alone
+        ),
     )

@@ -46,8 +46,8 @@ class Library:
 
 
 def file_name(key: ModelKey) -> str:
-    """`xcup-yosys-synth.toml`: the packaging of a tool and its version are told inside."""
-    parts = (key.family, key.tool.removeprefix("yowasp-"), key.stage)
+    """`xcup-yosys-synth.toml`, `xcup-yosys-synth-after-bambu.toml`: the packaging of a tool and all versions are told inside."""
+    parts = (key.family, key.tool.removeprefix("yowasp-"), key.stage, *(("after", key.compiler) if key.compiler else ()))
     words = ("".join(c if c.isalnum() else " " for c in part.lower()).split() for part in parts)
     return "-".join("-".join(word) for word in words) + ".toml"
 
@@ -59,6 +59,7 @@ def to_text(key: ModelKey, models: Sequence[CostModel], note: str = "") -> str:
         *([f"# {note}"] if note else []),
         f"format = {FORMAT}",
         *(f"{name} = {json.dumps(getattr(key, name))}" for name in ("family", "tool", "version", "stage")),
+        *([f"options = {json.dumps(key.options)}"] if key.options else []),
     ]
     for m in models:
         lines += ["", "[[model]]", f'target = "{m.target}"', f'moment = "{m.moment}"']
@@ -85,7 +86,7 @@ def read(path: Path) -> Library:
         content: dict[str, Any] = tomllib.loads(path.read_text())
         if content["format"] != FORMAT:
             raise CostModelError(f"{path} has format {content['format']}; this hwq reads {FORMAT}", hint="run hwq calibrate again")
-        key = ModelKey(content["family"], content["tool"], content["version"], content["stage"])
+        key = ModelKey(content["family"], content["tool"], content["version"], content["stage"], str(content.get("options", "")))
         models = [_model(key, entry) for entry in content["model"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CostModelError(
@@ -158,7 +159,7 @@ def _measurement(header: Sequence[str], row: Sequence[str], key: ModelKey) -> Me
     latency = None if cycles is None else int(cycles)
     asked = number(cell["target_ns"])
     return Measurement(
-        Key(cell["design"], cell["plan"], "design", cell["board"], key.tool, key.version, key.stage),
+        Key(cell["design"], cell["plan"], "design", cell["board"], key.tool, key.version, key.stage, key.options),
         key.family,
         Resources(
             lut=cells["lut"],

@@ -20,19 +20,40 @@ ROOT = "root"  # the term of `misses` that goes with the square root of the valu
 
 @dataclass(frozen=True, slots=True)
 class ModelKey:
-    """Which measurements a model was fitted to."""
+    """Which measurements a model was fitted to.
+
+    Attributes:
+        options: of the measurements' keys; "" as well in files of hwq 0.1.0, which did not say.
+    """
 
     family: str
     tool: str
     version: str
     stage: str
+    options: str = ""
 
     @classmethod
     def of(cls, measurement: Measurement) -> ModelKey:
-        return cls(measurement.family, measurement.key.tool, measurement.key.version, measurement.key.stage)
+        key = measurement.key
+        return cls(measurement.family, key.tool, key.version, key.stage, key.options)
+
+    @property
+    def compiler(self) -> str:
+        """The HLS compiler whose Verilog was measured; "" for hwq's own."""
+        return compiler_of(self.options)
 
     def __str__(self) -> str:
-        return f"{self.tool} {self.version} {self.stage} on {self.family}"
+        compiled = f" after {self.compiler}" if self.compiler else ""
+        return f"{self.tool} {self.version} {self.stage}{compiled} on {self.family}"
+
+
+COMPILERS = ("bambu", "v++", "vitis_hls", "vivado_hls", "vitis-run")
+
+
+def compiler_of(options: str) -> str:
+    """The HLS compiler that a measurement's options name among the programs before its own: `after bambu 2024.10` -> bambu."""
+    words = (part.split() for part in options.split("; "))
+    return next((word[1] for word in words if word[:1] == ["after"] and len(word) > 1 and word[1] in COMPILERS), "")
 
 
 @dataclass(frozen=True, slots=True)

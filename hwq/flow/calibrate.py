@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,15 @@ from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
-from hwq.flow.measuring import key_of, measure, options_of, require_mapped
-from hwq.flow.models import comparable, find_models, model_family, own_models
+from hwq.flow.measuring import key_of, measure, options_before, require_mapped
+from hwq.flow.models import Source, comparable, find_models, model_family, own_models
+from hwq.flow.routed import random_inputs
+from hwq.ir import Graph
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
 from hwq.rundir import write_json, write_text
+from hwq.sim.bambu import VERILOG, compare_compiled
 from hwq.tools.runner import record_path
 from hwq.tools.synthesis import Synthesiser, choose, synthesise
 from hwq.units import Period
@@ -101,7 +104,8 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
     files, models, refused = [], [], []
     for step in (s for s in synthesiser.steps if s.measures):
         program = synthesiser.tool_of(step)
-        key = ModelKey(model_family(board, program.name), program.name, program.version, step.stage)
+        options = options_before(synthesiser, step)
+        key = ModelKey(model_family(board, program.name), program.name, program.version, step.stage, options)
         rows = known_rows(store, board, key)
         found, missing = fit_all(rows)
         refused += [f"{key}: {reason}" for reason in missing]
@@ -116,9 +120,11 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
 
 def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
     """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
-    rows = comparable(store, board, key.tool, key.version, key.stage)
-    existing = find_models(board, key.tool, key.version, key.stage)
-    if existing is not None and existing.exact and existing.library.key == key:
+    source = Source(key.tool, key.version, key.stage, key.options)
+    rows = comparable(store, board, source)
+    existing = find_models(board, source)
+    # files of hwq 0.1.0 do not say their options
+    if existing is not None and existing.exact and replace(existing.library.key, options=key.options) == key:
         rows += existing.library.rows()
     first: dict[tuple[str, str], Measurement] = {}
     for m in rows:
@@ -212,9 +218,11 @@ def _measured(trial: Trial, job: _Job) -> bool:
     steps = choose(synthesiser.kind, board, stage=synthesiser.stage, period_ns=period.ns)
     records = synthesise(steps, folder, made.plan.digest, timeout_s=job.timeout_s)
     require_mapped(made, folder)
+    if any(s.program == "bambu" for s in steps.steps):
+        _require_simulated(folder, made.graph)
     for step in (s for s in steps.steps if s.measures):
         try:
-            found, artefacts = measure(step, records[step.name], folder, board, summary, _options(steps, step))
+            found, artefacts = measure(step, records[step.name], folder, board, summary, options_before(steps, step))
         except ReportError:
             record_path(folder, step.name).unlink(missing_ok=True)
             raise
@@ -223,11 +231,17 @@ def _measured(trial: Trial, job: _Job) -> bool:
     return True
 
 
+def _require_simulated(folder: Path, graph: Graph) -> None:
+    """Raises ReportError: what Bambu made of a design computes something else; its step runs again next time."""
+    try:
+        comparison = compare_compiled(folder, random_inputs(graph))
+        if comparison.mismatches:
+            raise ReportError(folder / VERILOG, str(comparison), hint="please report it with graph.hwq")
+    except (ReportError, ToolError):
+        record_path(folder, "bambu-csynth").unlink(missing_ok=True)
+        raise
+
+
 def _key(job: _Job, step: Step, summary: Mapping[str, Any]) -> Any:
     tool = job.synthesiser.tool_of(step)
-    return key_of(job.board, step, tool.name, tool.version, _options(job.synthesiser, step), summary)
-
-
-def _options(synthesiser: Synthesiser, step: Step) -> str:
-    before = synthesiser.steps[: synthesiser.steps.index(step)]
-    return options_of(step, {s: str(synthesiser.tool_of(s)) for s in before})
+    return key_of(job.board, step, tool.name, tool.version, options_before(job.synthesiser, step), summary)

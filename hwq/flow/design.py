@@ -26,6 +26,7 @@ from hwq.flow.verdict import Verdict, judged_inputs
 from hwq.ir import Graph, digest, parse, verify
 from hwq.resources import directory
 from hwq.rundir import Point, RunDir, inside, read_json, sha256_of, write_json
+from hwq.sim import bambu
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
@@ -33,13 +34,14 @@ from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.sim.vectors import write_rows
+from hwq.tools.runner import record_path
 from hwq.tools.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
 Io = Literal["parallel", "stream"]
 VERDICT = "sim.json"
-NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json"}  # evaluator -> what it evaluates
+NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json", bambu.STAGE: bambu.VERILOG}  # evaluator -> what it evaluates
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
 
@@ -187,16 +189,25 @@ class Design:
             if notice:
                 notice("files have changed since they were proven: proving again")
             return None
-        for stage, name in NETLISTS.items():
-            if verdict.of(stage) is not None and verdict.judged.get(name) != sha256_of(self.folder / name):
+        for stage in NETLISTS:
+            if verdict.of(stage) is not None and not verdict.judged.items() >= self._evaluated(stage).items():
                 verdict = verdict.without(stage)
         return verdict
+
+    def _evaluated(self, stage: str) -> dict[str, str]:
+        """The files behind a netlist's evaluation -> SHA-256; the name alone where they are missing."""
+        name = NETLISTS[stage]
+        return (bambu.sources(self.folder) if stage == bambu.STAGE else {}) or {name: sha256_of(self.folder / name) or ""}
+
+    def forget(self, stage: str) -> None:
+        """Take what an evaluator said out of the stored verdict."""
+        Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
 
     def _inputs(self, summary: Mapping[str, Any]) -> dict[str, str]:
         return judged_inputs(str(summary["plan"]), self.point, self.run)
 
     def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
-        """Add what the mapped and the routed netlist compute, where there are any that were not compared yet.
+        """Add what the mapped and the routed netlist and another compiler's Verilog compute, where there are any that were not compared yet.
 
         Args:
             fresh: the mapped netlist goes through Yosys' own models of its cells as well, which takes longer (`hwq.sim.rtlsim`).
@@ -211,10 +222,12 @@ class Design:
             return self.simulation(notice)
         inputs = quantize_inputs(self.graph, self.run.vectors()[0])
         for stage, name in NETLISTS.items():
+            if stage == bambu.STAGE and not record_path(self.folder, "bambu-csynth").is_file():
+                continue  # a step that did not end well, or whose result was found wrong
             if verdict.of(stage) is None and (self.folder / name).is_file():
                 found = self._netlist(stage, inputs, summary, notice, fresh)
                 if found is not None:
-                    verdict = verdict.adding(found, {name: sha256_of(self.folder / name)})
+                    verdict = verdict.adding(found, self._evaluated(stage))
                     verdict.write(self.folder / VERDICT)
         return verdict
 
@@ -228,6 +241,8 @@ class Design:
             inputs = np.concatenate([inputs, random_inputs(self.graph)])
         if stage == "routed":
             return compare_routed(self.folder, summary["latency_cycles"], inputs)
+        if stage == bambu.STAGE:
+            return bambu.compare_compiled(self.folder, inputs, notice)
         rows = self._simulated_rows(len(inputs))
         expected = evaluate(self.graph, inputs)[rows]
         found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
@@ -280,10 +295,13 @@ def features_of(made: Build | StreamBuild) -> dict[str, float]:
 
 def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
     """Raises UsageError: a stream is asked of a step that knows designs with all inputs at once only."""
-    closed = {"nextpnr-ecp5": "placement by nextpnr", "bambu": "Bambu"}
+    closed = {
+        "nextpnr-ecp5": ("placement by nextpnr", "stop at --stage synth, or use --io parallel"),
+        "bambu": ("Bambu, at any stage", "use --io parallel, or --tool yosys, vivado or vitis"),
+    }
     found = [closed[s.program] for s in synthesiser.steps if s.program in closed]
     if io == "stream" and found:
-        raise UsageError(f"a streamed design does not go through {found[0]}", hint="stop at --stage synth, or use --io parallel")
+        raise UsageError(f"a streamed design does not go through {found[0][0]}", hint=found[0][1])
 
 
 def changed_files(folder: Path, summary: Mapping[str, Any]) -> str | None:

@@ -28,6 +28,7 @@ from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, inside, read_json, write_json
+from hwq.sim.bambu import compare_compiled
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import quantize_inputs
 from hwq.tools.faults import diagnose
@@ -97,7 +98,10 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
 def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:
     """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
     latency = int(summary["latency_cycles"])
-    evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {"nextpnr-route": compare_routed}
+    evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {
+        "nextpnr-route": compare_routed,
+        "bambu-csynth": lambda plan, _, rows: compare_compiled(plan, rows),
+    }
     if summary.get("interval", 1) == 1:  # a stream's netlist keeps a state
         evaluators["yosys-synth"] = compare_mapped
     if not evaluators.keys() & records.keys():
@@ -174,7 +178,7 @@ def _require_own(folder: Path, step: Step, record: Record) -> None:
     """Raises RunError: the record names files that its step does not make, or that lie outside the plan's folder."""
     if record.log != step.log or record.stage != step.stage:
         raise RunError(f"the record of {step.name} names another log or stage", hint="copy the whole folder again")
-    patterns = [alternative for pattern in step.outputs for alternative in pattern.split("|")]
+    patterns = [alternative for pattern in (*step.outputs, *step.optional) for alternative in pattern.split("|")]
     made = {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)}
     for name in (record.log, *record.outputs):
         inside(folder, name)

@@ -21,7 +21,8 @@ from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
-from hwq.flow.models import comparable, find_models
+from hwq.flow.measuring import options_before
+from hwq.flow.models import Source, comparable, find_models
 from hwq.flow.prices import CompiledCost, compiled_cost, price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
@@ -48,11 +49,13 @@ class Pricer:
         """By the model of the very tool and stage or of another version of it, else by what the store knows of it, else by the model
         of another tool on the same family, whose scale the first measurement corrects."""
         tool, stage, store = synthesiser.tool, synthesiser.stage, Store.open(store_path)
-        found = find_models(board, tool.name, tool.version, stage)
+        measuring = [s for s in synthesiser.steps if s.measures]
+        source = Source(tool.name, tool.version, stage, options_before(synthesiser, measuring[-1]) if measuring else "")
+        found = find_models(board, source)
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:
             with suppress(CostModelError):
-                model = fit(comparable(store, board, tool.name, tool.version, stage), "lut")
+                model = fit(comparable(store, board, source), "lut")
         if model is None:
             with suppress(CostModelError):
                 model = price_model(board.name, store_path, COMPILED)

@@ -20,6 +20,7 @@ from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST
 from hwq.tools.runner import Record, record_path
+from hwq.tools.synthesis import Synthesiser
 
 REPORTS = (".json", ".rpt", ".xml", ".log")
 LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder
@@ -32,6 +33,12 @@ def options_of(step: Step, before: Mapping[Step, str]) -> str:
         before: the steps ahead of it -> their program and version.
     """
     return "; ".join(dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program))
+
+
+def options_before(synthesiser: Synthesiser, step: Step) -> str:
+    """`options_of` for a step of a synthesiser, by the programs that are here."""
+    before = synthesiser.steps[: synthesiser.steps.index(step)]
+    return options_of(step, {s: str(synthesiser.tools[s.program]) for s in before if s.program in synthesiser.tools})
 
 
 def key_of(board: Board, step: Step, tool: str, version: str, options: str, summary: Mapping[str, Any]) -> Key:

@@ -14,7 +14,7 @@ from hwq.cost.library import Library, read
 from hwq.cost.model import CostModel, ModelKey
 from hwq.cost.terms import COMPILED
 from hwq.errors import BoardError, CostModelError
-from hwq.measure.measurement import Measurement
+from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.places import user_data
 from hwq.resources import directory
@@ -64,29 +64,46 @@ class Found:
         return self.library.models.get((target, moment))
 
 
-def find_models(board: Board, tool: str, version: str, stage: str, folder: Path | None = None) -> Found | None:
-    """The models for a tool and stage on a board: of that version, else of another one of the same tool; None where there are none.
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """Which program's reports of which stage, with what else a measurement depends on (`hwq.measure.measurement.Key`)."""
+
+    tool: str
+    version: str
+    stage: str
+    options: str = ""
+
+    @classmethod
+    def of(cls, key: Key) -> Source:
+        return cls(key.tool, key.version, key.stage, key.options)
+
+
+def find_models(board: Board, source: Source, folder: Path | None = None) -> Found | None:
+    """The models for a source on a board: its very own, else of other versions; None where there are none.
+
+    What another compiler made of the C++ is another source, whatever program mapped it.
 
     Raises:
         CostModelError: a file of them is damaged.
     """
-    wanted = ModelKey(model_family(board, tool), plain_tool(tool), version, stage)
+    wanted = ModelKey(model_family(board, source.tool), plain_tool(source.tool), source.version, source.stage, source.options)
     near: Found | None = None
     for library in libraries(folder):
         key = library.key
-        if (key.family, plain_tool(key.tool), key.stage) != (wanted.family, wanted.tool, wanted.stage):
+        kind = (key.family, plain_tool(key.tool), key.stage, key.compiler)
+        if kind != (wanted.family, wanted.tool, wanted.stage, wanted.compiler):
             continue
-        if key.version == version:
+        if key.version == source.version and key.options in (source.options, ""):
             return Found(library, True)
         near = near or Found(library, False)
     return near
 
 
-def comparable(store: Store, board: Board, tool: str, version: str, stage: str) -> list[Measurement]:
-    """All stored measurements that may stand in one model with those on `board`, their family as the models name it."""
-    family = model_family(board, tool)
-    boards = {name: _family(name, tool) for name in names()}
-    found = store.find(tool=tool, version=version, stage=stage)
+def comparable(store: Store, board: Board, source: Source) -> list[Measurement]:
+    """All stored measurements that may stand in one model with those of `source` on `board`, their family as the models name it."""
+    family = model_family(board, source.tool)
+    boards = {name: _family(name, source.tool) for name in names()}
+    found = store.find(tool=source.tool, version=source.version, stage=source.stage, options=source.options)
     return [replace(m, family=family) for m in found if boards.get(m.key.board, m.family) == family]
 
 

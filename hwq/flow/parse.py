@@ -34,6 +34,8 @@ def _object(path: Path) -> dict[str, Any]:
     found["status"] = str(report.status)
     if report.kind == "log":
         found |= {"error_lines": report.error_lines, "first_error": report.first_error}
+    if report.states is not None:
+        found["states"] = report.states
     found["modules"] = [dataclasses.asdict(module) for module in report.modules]
     return found
 

@@ -82,7 +82,8 @@ def command(synthesiser: Synthesiser, step: Step) -> str:
     first = [*tool.argv, *lead(tool, step.program)] if tool is not None else [step.program]
     if tool is not None and tool.name.startswith("yowasp-"):
         first = [tool.name]
-    return shlex.join([*first, *step.arguments])
+    started = shlex.join([*first, *step.arguments])
+    return f"cd {step.folder} && {started}" if step.folder else started
 
 
 def _copy(folder: Path, target: Path, files: list[str]) -> Path:

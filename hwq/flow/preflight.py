@@ -17,9 +17,11 @@ from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
 from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
-from hwq.flow.models import comparable, find_models, models_without
+from hwq.flow.measuring import options_before
+from hwq.flow.models import Source, comparable, find_models, models_without
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
+from hwq.tools.find import Tool
 from hwq.tools.synthesis import Synthesiser
 
 WIDEST_PORT = 4096  # bits of an ap_uint: AP_INT_MAX_W (AMD UG1399, "C++ Arbitrary Precision Integer Types")
@@ -92,12 +94,12 @@ class Preflight:
         self.comparable: dict[Step, list[Measurement]] = {}
         for step in synthesiser.steps:
             if step.measures and (tool := synthesiser.tools.get(step.program)) is not None:
-                self.comparable[step] = comparable(store, board, tool.name, tool.version, step.stage)
+                self.comparable[step] = comparable(store, board, _source(synthesiser, step, tool))
         self.models: dict[str, CostModel] = {}
         if self.comparable:
             step, rows = list(self.comparable.items())[-1]
             tool = synthesiser.tools[step.program]
-            known = find_models(board, tool.name, tool.version, step.stage)
+            known = find_models(board, _source(synthesiser, step, tool))
             self.models = {m.target: m for m in models_without("", rows, known, ("lut", "ff", "period_ns"))}
 
     def forecast(self, folder: Path, summary: Mapping[str, Any], timeout_s: float | None = None) -> Forecast:
@@ -170,6 +172,10 @@ class Preflight:
         except HwqError:
             return None  # a model of an earlier version, of features that are not counted any more
         return None if found.out_of_range else (1e3 / found.value, found.relative_error)
+
+
+def _source(synthesiser: Synthesiser, step: Step, tool: Tool) -> Source:
+    return Source(tool.name, tool.version, step.stage, options_before(synthesiser, step))
 
 
 def _seconds(rows: Sequence[Measurement], features: Mapping[str, float]) -> float | None:

@@ -11,10 +11,10 @@ from hwq.boards import load as load_board
 from hwq.codegen.build import circuit_of
 from hwq.cost.features import circuit_features, features
 from hwq.cost.fit import fit
-from hwq.cost.model import CostModel
+from hwq.cost.model import CostModel, compiler_of
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import BoardError, CostModelError
-from hwq.flow.models import comparable, find_models, libraries
+from hwq.flow.models import Source, comparable, find_models, libraries
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
@@ -30,17 +30,19 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     """
     known = load_board(board)
     store = Store.open(store_path)
-    keys = {(m.key.tool, m.key.version, m.key.stage) for m in store.find()}
-    groups = {key: comparable(store, known, *key) for key in sorted(keys)}
-    for key, rows in sorted(groups.items(), key=lambda item: -len(item[1])):
-        found = find_models(known, *key)
+    sources = {Source.of(m.key) for m in store.find()}
+    groups = {source: comparable(store, known, source) for source in sorted(sources)}
+    # hwq's own Verilog first: what another compiler makes of a design has other prices
+    for source, rows in sorted(groups.items(), key=lambda item: (compiler_of(item[0].options) != "", -len(item[1]))):
+        found = find_models(known, source)
         model = found.model("lut", moment) if found is not None and found.exact else None
         if rows and model is not None:
             return model
         with suppress(CostModelError):
             return fit(rows, "lut", moment)
     for library in libraries():
-        if library.key.family in (known.family, known.yosys_family) and ("lut", moment) in library.models:
+        own = library.key.family in (known.family, known.yosys_family) and not library.key.compiler
+        if own and ("lut", moment) in library.models:
             return library.models["lut", moment]
     raise CostModelError(
         f"nothing has been measured on {known.family} yet", hint=f"hwq calibrate --board {board}, or hwq synth RUN --point all"
@@ -51,7 +53,7 @@ def design_models(board: Board, store_path: Path | str | None = None) -> dict[st
     """The models of a compiled design's costs, by target, all of the tool whose model of LUTs `price_model` takes; empty: there are none."""
     try:
         lut = price_model(board.name, store_path, COMPILED)
-        found = find_models(board, lut.key.tool, lut.key.version, lut.key.stage)
+        found = find_models(board, Source(lut.key.tool, lut.key.version, lut.key.stage, lut.key.options))
     except (CostModelError, BoardError):
         return {}
     others = {} if found is None else {target: found.model(target, COMPILED) for target in ("ff", "period_ns")}

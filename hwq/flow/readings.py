@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board
+from hwq.codegen.bambu import FOLDER as BAMBU
 from hwq.codegen.steps import Step
 from hwq.codegen.vivado import STAGES
 from hwq.errors import ReportError
-from hwq.reports import Report, Status, parse
+from hwq.reports import Report, Status, bambu, parse
 from hwq.reports.csynth import read_csynth
 from hwq.reports.states import state_of
 from hwq.reports.types import Latency, Resources, Timing, require_logic
@@ -42,6 +43,8 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
     pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1)) if own else Latency()
     if step.program == "yosys":
         path = files["stat.json"]
+        if step.folder == BAMBU:
+            pipeline = _compiled(folder / BAMBU / "csynth.log", top)[2]
         reading = read_stat(path), Timing(), pipeline
         modules = json.loads(path.read_text()).get("modules", {})
         require_same(path, "top", next((name.lstrip("\\") for name in modules), top), top)
@@ -56,6 +59,8 @@ def read_step(step: Step, record: Record, folder: Path, board: Board, top: str, 
         for found in (report, timing):
             _require_design(path, found, top, board, STAGES[step.stage].states)
         reading = _believe(path, report).resources, _timing(_believe(path, timing)), pipeline
+    elif step.program == "bambu":
+        return _compiled(folder / step.log, top)
     elif step.stage == "csynth":
         path = next(iter(files.values()))
         csynth = read_csynth(path)
@@ -86,6 +91,13 @@ def version_doubt(step: Step, record: Record, folder: Path) -> str | None:
     if not wrote or record.version.startswith(wrote) or wrote.startswith(record.version or "?"):
         return None
     return f"{record.tool} says that it is {record.version or 'of no version'}, {name} was written by {wrote}"
+
+
+def _compiled(path: Path, top: str) -> Reading:
+    """What Bambu says of the function that it compiled: flip-flops, estimated clock, cycles; a design without registers is no fault."""
+    report = _believe(path, parse(path), bambu.KIND)
+    require_same(path, "top", report.top or "", top)
+    return report.resources, _timing(report), report.latency
 
 
 def read_power(record: Record, folder: Path) -> float | None:

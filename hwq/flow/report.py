@@ -9,7 +9,7 @@ from hwq.boards import load
 from hwq.cost.model import CostModel, Prediction
 from hwq.errors import CostModelError, RunError
 from hwq.flow.design import VERDICT, changed_files
-from hwq.flow.models import Found, comparable, find_models, models_without
+from hwq.flow.models import Found, Source, comparable, find_models, models_without
 from hwq.flow.verdict import Verdict, judged_inputs, rows_told
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
@@ -87,12 +87,16 @@ def _artefacts(
 
 def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
     """All measurements of the same family, tool and version, whatever run they are from."""
-    return comparable(store, load(link["board"]), link["tool"], link["version"], link["stage"])
+    return comparable(store, load(link["board"]), _source(link))
 
 
 def _found(link: dict[str, Any] | None) -> Found | None:
     """The cost models of the tool that the run was synthesised with last."""
-    return find_models(load(link["board"]), link["tool"], link["version"], link["stage"]) if link else None
+    return find_models(load(link["board"]), _source(link)) if link else None
+
+
+def _source(link: dict[str, Any]) -> Source:
+    return Source(link["tool"], link["version"], link["stage"], link.get("options", ""))
 
 
 def _measurement(store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:

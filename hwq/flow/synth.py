@@ -13,13 +13,14 @@ from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.flow.design import Design, Io, code_digest, require_streamable
-from hwq.flow.measuring import key_of, measure, options_of
+from hwq.flow.measuring import key_of, measure, options_before
 from hwq.flow.preflight import Preflight
 from hwq.flow.readings import require_pass, version_doubt
 from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.rundir import Point, RunDir
+from hwq.sim import bambu
 from hwq.tools.runner import Record, record_path
 from hwq.tools.synthesis import Synthesiser, choose, finished, synthesise
 from hwq.units import Period
@@ -179,20 +180,22 @@ def _require_equal(design: Design, verdict: Verdict) -> None:
 
 
 def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
-    """Evaluate the netlists that the steps made, mapped and routed, before anything that was counted in them is believed.
+    """Evaluate netlists mapped and routed, and another compiler's Verilog, before anything that was counted in them is believed.
 
     Raises:
         MismatchError: one differs from the reference; the step that made it runs again next time.
         ReportError, ToolError: a netlist that cannot be read or followed; likewise.
     """
-    made = {"netlist": "yosys-synth", "routed": "nextpnr-route"}
+    made = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}
     try:
         verdict = design.compare_mapped(notice)
         _require_equal(design, verdict)
     except (MismatchError, ReportError, ToolError):
-        for step in made.values():
+        for stage, step in made.items():
             if step in records:
                 record_path(design.folder, step).unlink(missing_ok=True)
+                if stage == bambu.STAGE:
+                    design.forget(stage)  # the design itself is as good as before
         raise
     return verdict
 
@@ -204,12 +207,7 @@ def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
 
 def _key(design: Design, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
     tool = synthesiser.tool_of(step)
-    return key_of(design.board, step, tool.name, tool.version, _options(synthesiser, step), summary)
-
-
-def _options(synthesiser: Synthesiser, step: Step) -> str:
-    before = synthesiser.steps[: synthesiser.steps.index(step)]
-    return options_of(step, {s: str(synthesiser.tool_of(s)) for s in before})
+    return key_of(design.board, step, tool.name, tool.version, options_before(synthesiser, step), summary)
 
 
 def _store_all(
@@ -227,7 +225,7 @@ def _store_all(
             require_pass(step, record, design.folder)
             if not step.measures:
                 continue
-            found, artefacts = measure(step, record, design.folder, design.board, summary, _options(synthesiser, step))
+            found, artefacts = measure(step, record, design.folder, design.board, summary, options_before(synthesiser, step))
         except ReportError:
             record_path(design.folder, step.name).unlink(missing_ok=True)
             raise
@@ -241,7 +239,7 @@ def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period
     measuring = [s for s in synthesiser.steps if s.measures]
     if measuring:
         tool, step = synthesiser.tool, measuring[-1]
-        link = Link(board.name, synthesiser.kind, tool.name, tool.version, step.stage, period.ns, _options(synthesiser, step))
+        link = Link(board.name, synthesiser.kind, tool.name, tool.version, step.stage, period.ns, options_before(synthesiser, step))
         add_link(directory, link, design.point.id, design.folder.name)
 
 

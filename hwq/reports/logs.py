@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hwq.reports import bambu
 from hwq.reports.text import Source
 from hwq.reports.types import Report, Status
 
@@ -126,6 +127,9 @@ def outcome(text: str) -> Outcome:
 
     The first error that names a cause decides; lines that only pass on a failure decide where there is no other.
     """
+    if bambu.is_bambu(text):
+        failed = bambu.failure(text)
+        return Outcome(*((Status.OK, 0, None, None) if failed is None else (failed[0], 1, failed[1], failed[1])))
     errors = [match[0].strip() for match in _ERROR.finditer(text)]
     first = errors[0] if errors else None
     status, decisive = _decide(text, [line for line in errors if not _HARMLESS.search(line)])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwq.errors import ReportError
-from hwq.reports import cosim, csynth_summary, csynth_text, export, logs
+from hwq.reports import bambu, cosim, csynth_summary, csynth_text, export, logs
 from hwq.reports.csynth import read_csynth_xml
 from hwq.reports.nextpnr import read_nextpnr
 from hwq.reports.parts import PART
@@ -22,7 +22,10 @@ from hwq.reports.yosys import is_stat_text, parse_json, read_stat_json, read_sta
 
 Parser = Callable[[Source], Report]
 _RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
-_HINT = "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, and run logs"
+_HINT = (
+    "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, the log of Bambu, "
+    "and run logs"
+)
 
 
 def parse(path: Path | str) -> Report:
@@ -166,5 +169,6 @@ _TEXTS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
     (_is_failfast, _failfast),
     (cosim.is_report, cosim.read_report),
     (is_stat_text, read_stat_text),
+    (bambu.is_bambu, bambu.read_bambu),
 )
-_ANYWHERE = (csynth_text.is_module, csynth_summary.is_summary)
+_ANYWHERE = (csynth_text.is_module, csynth_summary.is_summary, bambu.is_bambu)

@@ -98,6 +98,7 @@ class Report:
     latency and interval in clock cycles, clocks and slack in ns, power in W.
     `state` is how far the design was (Synthesized, Fully Placed, Routed); `timing_met` what the file states.
     `black_boxes` are modules that were not there to be counted, so that the counts are not those of the whole design.
+    `states` are those of the controller that an HLS compiler made, where its log says.
     `error_lines` and `first_error` are of logs; `first_error` is the first line of any kind of error, also of a harmless one.
     """
 
@@ -130,6 +131,7 @@ class Report:
     first_error: str | None = None
     modules: tuple[Module, ...] = ()
     black_boxes: tuple[str, ...] = ()
+    states: int | None = None
 
     @property
     def resources(self) -> Resources:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def run_step(
     log, began = folder / step.log, time.time()
     done = run(
         [*tool.argv, *lead(tool, step.program), *step.arguments],
-        cwd=folder,
+        cwd=folder / step.folder,
         log=log,
         tool=tool.name,
         version=tool.version,
@@ -189,7 +190,9 @@ def _clear(step: Step, folder: Path) -> None:
     """Remove the record and every output, so that whatever is there afterwards is new."""
     try:
         record_path(folder, step.name).unlink(missing_ok=True)
-        for pattern in step.outputs:
+        for scratch in step.scratch:
+            shutil.rmtree(folder / scratch, ignore_errors=True)
+        for pattern in (*step.outputs, *step.optional):
             for alternative in pattern.split("|"):
                 for path in folder.glob(alternative):
                     path.unlink()
@@ -203,9 +206,9 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
     import platform
 
     outputs: dict[str, str] = {}
-    for pattern in step.outputs:
+    for pattern in (*step.outputs, *step.optional):
         found = matches(folder, pattern)
-        if not found:
+        if not found and pattern not in step.optional:
             raise ToolError(f"{done.tool} ended well but left no {pattern}", hint=f"see {done.log}", log=done.log)
         for path in found:
             status = path.stat()

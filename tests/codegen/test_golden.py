@@ -43,11 +43,11 @@ def test_cpp() -> None:
 
 ADDERS = """\
     // dense
-    ap_uint<6> w3;
+    ap_uint<6> w3 = 0;
     add(w3, w0, w0, 1);
-    ap_int<7> w4;
+    ap_int<7> w4 = 0;
     subtract_from(w4, w3, w1, 1);
-    ap_int<6> w5;
+    ap_int<6> w5 = 0;
     subtract_from(w5, w1, ap_int<1>(-1LL), 2);
 """
 
@@ -140,7 +140,7 @@ def test_what_rounds_to_nothing_is_zero() -> None:
     """AMD's headers stop the program where a rounding drops more bits than the source has."""
     x = make_node("x", "input", type=TypeArray.of(0, [1], 2))
     q = make_node("q", "quantize", [x], type=TypeArray.of(1, [3], -1, Rounding.RND_CONV, Overflow.SAT))
-    assert EMITTERS["quantize"](q, [x]).lines == ("ap_fixed<3,4,AP_RND_CONV,AP_SAT> q_0 = 0;",)
+    assert EMITTERS["quantize"](q, [x]).lines == ("ap_fixed<3,4> q_0 = 0;",)
 
 
 EVIL = (

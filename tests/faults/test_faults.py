@@ -16,7 +16,7 @@ from hwq.measure.store import Store
 from hwq.reports.yosys import read_stat
 from hwq.tools.find import variable
 
-BOARDS = {"yosys": "zcu104", "bambu": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}
+BOARDS = {"yosys": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}
 PART = "xczu7ev-ffvc1156-2-e"
 
 
@@ -396,12 +396,8 @@ def test_the_latency_of_another_compiler_is_not_ours(bench: Bench) -> None:
     body = hls() + put("hls_prj/solution1/impl/report/verilog/export_impl.xml", export)
     bench.tools("vitis", vitis_hls=(body, None))
     csynth_, routed = bench.synth("vitis", "route").measurements
-    bench.tools("yosys", yosys=(put("bambu/stat.json", stat_json()), None))
-    bench.patch.setenv("HWQ_BAMBU", str(fake(bench.path / "tools", "bambu", put("hwq_top.v", "module"), "PandA 2024.10")))
-    bambu = bench.synth("bambu").measurement
     assert ours is not None and ours.latency.max_cycles and csynth_.latency.max_cycles == 7
     assert routed.latency.max_cycles is None and routed.resources.lut == 1906 and routed.timing.met is True
-    assert bambu is not None and bambu.latency.max_cycles is None and bambu.resources.lut == 300
 
 
 def test_power_is_kept(bench: Bench) -> None:

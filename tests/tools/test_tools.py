@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 import time
 from pathlib import Path
@@ -241,15 +242,47 @@ def test_bambu_is_called_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "bin").mkdir()
     for name, banner in {"bambu": "PandA 2024.10", "yosys": "Yosys 0.70"}.items():
         body = f'case "$1" in -V|-version|--version) echo "{banner}"; exit 0;; esac\necho "$@" >> args\n'
-        body += "mkdir -p bambu; echo x > hwq_top.v; echo {} > bambu/stat.json"
+        body += "echo done; echo x > hwq_top.v; echo {} > stat.json; echo x > netlist.v; echo x > array_1.mem; ls >> args; mkdir -p panda-temp"
         monkeypatch.setenv(find.variable(name), str(script(tmp_path / "bin" / name, body)))
     chosen = synthesis.choose("bambu", boards.load("xcvu9p"), stage="synth", period_ns=5.0)
-    synthesis.synthesise(chosen, tmp_path, "plan")
-    assert (tmp_path / "args").read_text().splitlines() == [
-        "hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
-        "--device-name=xcu280-2Lfsvh2892-VVD --clock-period=5 -Ihls -O3 -v2",
-        "-q bambu/synth.ys",
-    ]
+    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    args = (tmp_path / "bambu" / "args").read_text()
+    assert args.startswith(
+        "../hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
+        "--device-name=xcu280-2Lfsvh2892-VVD --clock-period=5 -I../hls -O3 -v2\n"
+    )
+    assert "\n-q synth.ys\n" in args
+    assert set(records["bambu-csynth"].outputs) == {"bambu/hwq_top.v", "bambu/csynth.log", "bambu/array_1.mem"}
+    assert set(records["bambu-synth"].outputs) == {"bambu/stat.json", "bambu/netlist.v"}
+    assert {p.name for p in tmp_path.iterdir()} - {"cache"} == {"bambu", "bin", "steps"}  # nothing beside its own folder
+
+
+def test_what_a_killed_bambu_left_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its working folder and a table of an earlier run are gone before it starts; a design without tables leaves none."""
+    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
+    for name in ("panda-temp/x", "HLS_output/y", "array_7.mem"):
+        (tmp_path / "bambu" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "bambu" / name).write_text("old")
+    body = 'case "$1" in --version) echo "PandA 2024.10"; exit 0;; esac\necho x > hwq_top.v; ls'
+    monkeypatch.setenv("HWQ_BAMBU", str(script(tmp_path / "fake_bambu", body)))
+    chosen = synthesis.choose("bambu", boards.load("pynq-z2"), stage="csynth", period_ns=5.0)
+    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    assert (tmp_path / "bambu" / "csynth.log").read_text().split() == ["csynth.log", "hwq_top.v"]
+    assert set(records["bambu-csynth"].outputs) == {"bambu/hwq_top.v", "bambu/csynth.log"}
+
+
+@pytest.mark.parametrize(
+    ("board", "device"),
+    [
+        ("pynq-z2", "xc7z020-1clg484-VVD"),
+        ("arty-a7-100t", "xc7a100t-1csg324-VVD"),
+        ("xcku115", "xcku060-3ffva1156-VVD"),
+        ("alveo-u50", "xcu280-2Lfsvh2892-VVD"),
+    ],
+)
+def test_bambu_schedules_for_the_nearest_device(board: str, device: str) -> None:
+    step = steps.steps_for("bambu", "csynth", boards.load(board), "hwq_top", 5.0)[0]
+    assert f"--device-name={device}" in step.arguments
 
 
 def test_every_chain_names_steps_and_scripts_that_exist() -> None:
@@ -261,5 +294,6 @@ def test_every_chain_names_steps_and_scripts_that_exist() -> None:
             for stage in steps.stages_for(kind, board):
                 for step in steps.steps_for(kind, stage, board, "hwq_top", 5.0):
                     named = [a for a in step.arguments if a.endswith((".ys", ".tcl", ".cfg", ".lpf", ".cpp"))]
-                    assert all(a in files for a in named), (board.name, step.name, named)
+                    places = [posixpath.normpath(posixpath.join(step.folder, a)) for a in named]
+                    assert all(a in files for a in places), (board.name, step.name, named)
                     assert step.name in files["run.sh"]
