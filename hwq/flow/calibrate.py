@@ -19,7 +19,7 @@ from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
 from hwq.flow.measuring import key_of, measure, options_of
-from hwq.flow.models import comparable, find_models, model_family, own_models
+from hwq.flow.models import comparable, find_models, model_family, own_models, selection
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
@@ -116,7 +116,7 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
 
 def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
     """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
-    rows = comparable(store, board, key.tool, key.version, key.stage)
+    rows = comparable(store, selection(board, key.tool, key.version, key.stage, VERSION))
     existing = find_models(board, key.tool, key.version, key.stage)
     if existing is not None and existing.exact and existing.library.key == key:
         rows += existing.library.rows()

@@ -22,7 +22,7 @@ from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
-from hwq.flow.models import comparable, find_models
+from hwq.flow.models import comparable, find_models, selection
 from hwq.flow.prices import price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
@@ -64,7 +64,7 @@ class Pricer:
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:
             with suppress(CostModelError):
-                model = fit(comparable(store, board, tool.name, tool.version, stage), "lut")
+                model = fit(comparable(store, selection(board, tool.name, tool.version, stage)), "lut")
         if model is None:
             with suppress(CostModelError):
                 model = price_model(board.name, store_path, COMPILED)

@@ -17,7 +17,7 @@ from hwq.codegen.plan import TOP
 from hwq.codegen.steps import Step
 from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
-from hwq.flow.models import comparable, find_models, models_without
+from hwq.flow.models import comparable, find_models, models_without, selection
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.tools.synthesis import Synthesiser
@@ -92,7 +92,7 @@ class Preflight:
         self.comparable: dict[Step, list[Measurement]] = {}
         for step in synthesiser.steps:
             if step.measures and (tool := synthesiser.tools.get(step.program)) is not None:
-                self.comparable[step] = comparable(store, board, tool.name, tool.version, step.stage)
+                self.comparable[step] = comparable(store, selection(board, tool.name, tool.version, step.stage))
         self.models: dict[str, CostModel] = {}
         if self.comparable:
             step, rows = list(self.comparable.items())[-1]

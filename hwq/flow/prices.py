@@ -14,7 +14,7 @@ from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import CostModelError
-from hwq.flow.models import comparable, find_models, libraries
+from hwq.flow.models import comparable, find_models, libraries, selection
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
@@ -29,15 +29,15 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     """
     known = load_board(board)
     store = Store.open(store_path)
-    keys = {(m.key.tool, m.key.version, m.key.stage) for m in store.find()}
-    groups = {key: comparable(store, known, *key) for key in sorted(keys)}
-    for key, rows in sorted(groups.items(), key=lambda item: -len(item[1])):
+    keys = {(kind.tool, kind.version, kind.stage) for kind in store.kinds()}
+    counts = {key: store.count(selection(known, *key)) for key in sorted(keys)}
+    for key, count in sorted(counts.items(), key=lambda item: -item[1]):
         found = find_models(known, *key)
         model = found.model("lut", moment) if found is not None and found.exact else None
-        if rows and model is not None:
+        if count and model is not None:
             return model
         with suppress(CostModelError):
-            return fit(rows, "lut", moment)
+            return fit(comparable(store, selection(known, *key)), "lut", moment)
     for library in libraries():
         if library.key.family in (known.family, known.yosys_family) and ("lut", moment) in library.models:
             return library.models["lut", moment]
