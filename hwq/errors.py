@@ -24,6 +24,10 @@ class HwqError(Exception):
         self.hint = hint
 
 
+class HwqWarning(UserWarning):
+    """What a person should know though the work goes on; `hwq.cli` prints it as one line."""
+
+
 class UsageError(HwqError):
     """An option or argument that cannot be meant (exit 2, as click's own usage errors)."""
 

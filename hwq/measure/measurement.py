@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from hwq.measure.check import check_content, check_key, parse_body
 from hwq.reports.types import Latency, Resources, Timing
@@ -64,9 +64,9 @@ class Measurement:
 
     def content(self) -> dict[str, object]:
         """Everything but the key."""
-        content = asdict(self)
-        del content["key"]
-        return content
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "key"}
+        parts = {name: asdict(content[name]) for name in ("resources", "timing", "latency")}
+        return {**content, **parts, "features": dict(self.features)}
 
     def body(self) -> str:
         """Everything but the key, as JSON."""

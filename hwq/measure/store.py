@@ -14,7 +14,7 @@ from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwq.errors import StoreError
+from hwq.errors import HwqWarning, StoreError
 from hwq.measure.check import FieldError
 from hwq.measure.database import Database, Parameters, Session, at
 from hwq.measure.measurement import WHOLE, Key, Measurement
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST = 500  # rows for one fit: a model has about twenty terms, and five hundred tell its error to 5 % of itself
-
-
-class StoreWarning(UserWarning):
-    """A damaged row that was left out."""
 
 
 def default_place() -> Path | str:
@@ -222,7 +218,7 @@ class Store:
             return Measurement.of(key, body)
         except FieldError as error:
             message = f"a damaged row of {self.database} is left out (design {key.design!r}, {key.tool!r}, {key.stage!r}): {error}"
-            warnings.warn(message, StoreWarning, stacklevel=3)
+            warnings.warn(message, HwqWarning, stacklevel=3)
             return None
 
     def to_frame(self) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def write_table(path: Path, rows: Callable[[], Iterable[Measurement]]) -> int:
     partial = path.with_name(f".{path.name}.part")
     try:
         write = _write_csv if kind == ".csv" else _write_parquet
-        count = write(partial, (_flat(m) for m in rows()), [f"{_FEATURE}{name}" for name in features])
+        count = write(partial, ({**_flat(m), "body": m.body()} for m in rows()), [f"{_FEATURE}{name}" for name in features])
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -86,7 +86,7 @@ def _flat(m: Measurement) -> dict[str, Any]:
     for part in (m.resources, m.timing, m.latency):
         row |= asdict(part)
     row |= {f"{_FEATURE}{name}": float(value) for name, value in m.features.items()}
-    return {**row, "power_w": m.power_w, "seconds": m.seconds, "when": m.when, "host": m.host, "body": m.body()}
+    return {**row, "power_w": m.power_w, "seconds": m.seconds, "when": m.when, "host": m.host}
 
 
 def _write_csv(path: Path, rows: Iterable[Mapping[str, Any]], features: list[str]) -> int:
