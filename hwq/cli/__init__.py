@@ -9,7 +9,7 @@ import keyword
 import os
 import sys
 import warnings
-from typing import Any
+from typing import TextIO
 
 import click
 
@@ -116,12 +116,14 @@ def _shown(error: click.ClickException) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _show_warning(message: Warning | str, category: type[Warning], file: str, line: int, *more: Any) -> None:
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
     """hwq's own warnings as one line, other libraries' as Python shows them."""
     if issubclass(category, HwqWarning):
         click.echo(printable(f"warning: {message}"), err=True)
     else:
-        click.echo(printable(warnings.formatwarning(message, category, file, line)), err=True, nl=False)
+        click.echo(printable(warnings.formatwarning(message, category, filename, lineno, line)), err=True, nl=False)
 
 
 def _require_streams() -> None:
