@@ -291,3 +291,10 @@ def test_a_table_that_an_earlier_version_wrote_comes_in(tmp_path: Path) -> None:
     for name in ("t.csv", "t.parquet"):
         other = Store.open(tmp_path / f"{name}.sqlite")
         assert other.load(tmp_path / name) == Loaded(2, 0) and other.find() == rows
+
+
+def test_long_values_are_shown_in_part() -> None:
+    assert FieldError("host", "x" * 78, "y").value == repr("x" * 78)
+    assert FieldError("host", "x" * 79, "y").value == repr("x" * 79)[:60] + "... (79 characters)"
+    assert FieldError("host", "x" * 5000, "y").value.endswith("... (5000 characters)")
+    assert FieldError("host", list(range(100)), "y").value.endswith(f"... ({len(repr(list(range(100))))} characters)")

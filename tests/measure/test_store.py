@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -18,8 +19,9 @@ from test_measure_cost import measurement
 
 from hwq.errors import HwqWarning, StoreError
 from hwq.measure import schema
+from hwq.measure.database import Server
 from hwq.measure.measurement import Key, Measurement
-from hwq.measure.schema import SCHEMA
+from hwq.measure.schema import SCHEMA, derived
 from hwq.measure.store import Kind, Selection, Store, _put
 from hwq.measure.table import Loaded
 
@@ -328,3 +330,22 @@ def test_a_server_that_is_not_there_never_shows_the_password() -> None:
 def test_measurement_bodies_are_exact() -> None:
     m = measurement(1, a=0.1, b=1e15, c=3.0)
     assert Measurement.of(m.key, m.body()) == m
+
+
+def test_lots_never_change() -> None:
+    """They are stored: other ones would draw other rows. 40 bits of the design above 22 of the whole key."""
+    one, other = measurement(1), replace(measurement(1), key=replace(measurement(1).key, plan="p2"))
+    lots = [int(str(derived(m)["lot"])) for m in (one, other)]
+    assert lots == [2509869382314338767, 2509869382312149885]
+    assert lots[0] != lots[1] and lots[0] >> 22 == lots[1] >> 22 == int.from_bytes(hashlib.sha256(b"d1").digest()[:5], "big")
+    whole = "\n".join(astuple(one.key)).encode()
+    assert lots[0] & (1 << 22) - 1 == int.from_bytes(hashlib.sha256(whole).digest()[:3], "big") >> 2
+
+
+def test_a_server_is_reached_by_psycopg_3() -> None:
+    server = Server("postgresql://me:secret@host/postgresql://")
+    assert (
+        server._dialect() == "postgresql+psycopg://me:secret@host/postgresql://"
+        and str(server) == "postgresql://host/postgresql://"
+    )
+    assert Server("postgresql+other://host/x")._dialect() == "postgresql+other://host/x"

@@ -8,10 +8,11 @@ import pytest
 
 from hwq.errors import ReportError
 from hwq.reports import Report, parse
-from hwq.reports.cosim import read_lat
+from hwq.reports.cosim import _row, read_lat
 from hwq.reports.csynth_summary import _same_name
-from hwq.reports.text import Source
-from hwq.reports.vivado_head import read_header
+from hwq.reports.numbers import whole
+from hwq.reports.text import Source, read_table
+from hwq.reports.vivado_head import check_year, read_header
 
 HEAD = [
     "-" * 40,
@@ -110,3 +111,81 @@ def test_guidelines_that_are_whole_or_cut(tmp_path: Path) -> None:
         path.write_text(broken)
         with pytest.raises(ReportError, match="truncated: its table has no lower border"):
             parse(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "year", "fine"),
+    [
+        ("2019.2", "2020", True),
+        ("2020.1", "2020", True),
+        ("2018.3", "2020", False),
+        ("2021.1", "2020", False),
+        ("2012.4", None, True),
+        ("2049.2", None, True),
+        ("2011.4", None, False),
+        ("2050.1", None, False),
+    ],
+)
+def test_versions_are_named_after_their_year(version: str, year: str | None, fine: bool) -> None:
+    source = Source(Path("u.rpt"), "")
+    if fine:
+        check_year(source, version, year)
+        return
+    with pytest.raises(ReportError, match="head of the report is damaged"):
+        check_year(source, version, year)
+
+
+def test_a_table_of_two_borders_has_no_heading() -> None:
+    lines = ["+---+----+", "| a | 1  |", "| b | 2  |", "+---+----+", "after"]
+    table, after = read_table(Source(Path("t.rpt"), "\n".join(lines)), lines, 0)
+    assert table.columns == () and [row.cells for row in table.rows] == [("a", "1"), ("b", "2")] and after == 4
+    lines[1:1] = ["| x | y  |", "+---+----+"]
+    table, after = read_table(Source(Path("t.rpt"), "\n".join(lines)), lines, 0)
+    assert table.columns == ("x", "y") and len(table.rows) == 2 and after == 6
+    with pytest.raises(ReportError, match="no lower border"):
+        read_table(Source(Path("t.rpt"), ""), lines[:5], 0)
+
+
+@pytest.mark.parametrize(
+    ("rights", "fine"),
+    [
+        ("Copyright 1986-2020 Xilinx, Inc. All Rights Reserved.", True),
+        ("Copyright 1986-2018 Xilinx, Inc. All Rights Reserved.", False),
+        ("Copyright 1986-2022 Xilinx, Inc. All Rights Reserved. Copyright 2022-2024 Advanced Micro Devices, Inc.", False),
+        ("Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.", True),  # Xilinx' own copyright ends there
+    ],
+)
+def test_the_copyright_tells_a_damaged_version(rights: str, fine: bool) -> None:
+    lines = [rights, *HEAD, "-----", "Title", ""]
+    source = Source(Path("u.rpt"), "\n".join(lines))
+    if fine:
+        assert read_header(source, lines)[1] == "Title"
+        return
+    with pytest.raises(ReportError, match=r"version 2020.1 of a build of 20(18|24)"):
+        read_header(source, lines)
+
+
+@pytest.mark.parametrize("value", [-(2**31), 2**31 - 1, 2**32 - 1, -(2**63), 2**63 - 1, 2**64 - 1])
+def test_counters_that_were_never_set_are_not_reported(value: int) -> None:
+    assert whole(str(value)) is None
+    assert whole(str(abs(value) // 4)) == abs(value) // 4 or abs(value) > 2**53  # beyond it goes by way of a float
+
+
+def cosim(*cells: str) -> object:
+    line = f"|{'|'.join(cells)}|"
+    return _row(Source(Path("cosim.rpt"), line), line, 1, len(line))
+
+
+def test_cycles_of_a_cosimulation_are_in_order() -> None:
+    assert cosim("Verilog", "Pass", *"000000")
+    assert cosim("Verilog", "Pass", *"123123")
+    for wrong in ("010000", "100000", "121000", "000010", "000100"):
+        with pytest.raises(ReportError, match="not in order"):
+            cosim("Verilog", "Pass", *wrong)
+    with pytest.raises(ReportError, match="only some"):
+        cosim("Verilog", "Pass", "1", "NA", "3", "1", "1", "1")
+    assert cosim("Verilog", "Pass", "4", "4", "4", "NA", "NA", "NA")
+    with pytest.raises(ReportError, match="several latencies"):
+        cosim("Verilog", "Pass", "4", "4", "5", "NA", "NA", "NA")
+    with pytest.raises(ReportError, match="cut or damaged"):
+        cosim("Verilog", "Pass", *"00000")
