@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from hwq.errors import ReportError
-from hwq.reports import Report, parse
+from hwq.reports import Report, Status, parse
 from hwq.reports.cosim import _row, read_lat
+from hwq.reports.csynth import _before_vitis, _first
 from hwq.reports.csynth_summary import _same_name
+from hwq.reports.export import _first_table, _verdict
 from hwq.reports.numbers import whole
 from hwq.reports.text import Source, read_table
 from hwq.reports.vivado_head import check_year, read_header
@@ -189,3 +192,47 @@ def test_cycles_of_a_cosimulation_are_in_order() -> None:
         cosim("Verilog", "Pass", "4", "4", "5", "NA", "NA", "NA")
     with pytest.raises(ReportError, match="cut or damaged"):
         cosim("Verilog", "Pass", *"00000")
+
+
+@pytest.mark.parametrize(
+    ("counts", "trimmed"),
+    [
+        ({"lut": 0}, True),
+        ({"lut": 1}, False),
+        ({"ff": 1}, False),
+        ({"dsp": 1}, False),
+        ({"bram": 1}, False),
+        ({"uram": 1}, False),
+    ],
+)
+def test_a_synthesised_design_with_any_cell_is_not_trimmed(counts: dict[str, int], trimmed: bool) -> None:
+    found = _verdict({"lut": 0, "ff": 0, "dsp": 0, "bram": 0, **counts}, None, placed=False)
+    assert (found["status"] is Status.TRIMMED) is trimmed
+
+
+def test_the_first_of_a_range_of_intervals() -> None:
+    assert _first("3 ~ 5") == 3 and _first("4") == 4 and _first(None) is None
+
+
+def test_vivado_hls_ended_before_2020_2() -> None:
+    assert [_before_vitis(v) for v in ("2019.2", "2020.1", "2020.1.1", "2020.2", "2020.2.1", "2021.1")] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize(("achieved", "met"), [(100.0, True), (99.99, False), (100.01, True)])
+def test_a_clock_that_is_just_reached_is_met(achieved: float, met: bool, tmp_path: Path) -> None:
+    path = tmp_path / "nextpnr.json"
+    cells = {"OXIDE_COMB": {"used": 10, "available": 100}, "RAMW": {"used": 3, "available": 100}}
+    path.write_text(json.dumps({"fmax": {"clk": {"achieved": achieved, "constraint": 100.0}}, "utilization": cells}))
+    found = parse(path)
+    assert found.timing_met is met and found.lut == 16  # the write port of a LUT RAM takes two LUTs
+
+
+@pytest.mark.parametrize(("blank", "fine"), [(7, True), (8, False)])
+def test_a_table_stands_within_eight_lines(blank: int, fine: bool) -> None:
+    lines = [""] * blank + ["+---+", "| a |", "+---+", "| 1 |", "+---+"]
+    source = Source(Path("t.rpt"), "\n".join(lines))
+    if fine:
+        assert _first_table(source, lines, 0).columns == ("a",)
+        return
+    with pytest.raises(ReportError, match="a section without its table"):
+        _first_table(source, lines, 0)
