@@ -12,6 +12,7 @@ from hwq.reports import Report, Status, parse
 from hwq.reports.cosim import _row, read_lat
 from hwq.reports.csynth import _before_vitis, _first
 from hwq.reports.csynth_summary import _same_name
+from hwq.reports.csynth_text import _parts
 from hwq.reports.export import _first_table, _verdict
 from hwq.reports.numbers import whole
 from hwq.reports.text import Source, read_table
@@ -236,3 +237,9 @@ def test_a_table_stands_within_eight_lines(blank: int, fine: bool) -> None:
         return
     with pytest.raises(ReportError, match="a section without its table"):
         _first_table(source, lines, 0)
+
+
+def test_sections_lie_below_the_heading_and_between_lines() -> None:
+    rule = "=" * 20
+    lines = [rule, "== Heading", rule, rule, "== Latency", rule, "text", rule, "== Cut"]
+    assert list(_parts(lines, 1)) == ["Latency"]
