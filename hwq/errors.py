@@ -24,6 +24,10 @@ class HwqError(Exception):
         self.hint = hint
 
 
+class HwqWarning(UserWarning):
+    """Something that works, but perhaps not as its user thinks: said once, with `warnings.warn`; `hwq.cli` prints it as one line."""
+
+
 class UsageError(HwqError):
     """An option or argument that cannot be meant (exit 2, as click's own usage errors)."""
 
@@ -127,7 +131,3 @@ class BudgetError(HwqError):
     """No design keeps the budget, or none is as accurate as was asked; says what came nearest."""
 
     exit_code = 14
-
-
-class HwqWarning(UserWarning):
-    """Something that works, but perhaps not as its user thinks: said once, with `warnings.warn`."""

@@ -70,7 +70,7 @@ EAGER: dict[str, set[str]] = {
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
     "data": {"sklearn", "pandas"},
-    "measure": {"pandas", "sqlalchemy"},
+    "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},
     "allocate": {"scipy"},
     "report": {"pandas"},

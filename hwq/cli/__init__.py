@@ -8,12 +8,14 @@ import io
 import keyword
 import os
 import sys
+import warnings
+from typing import TextIO
 
 import click
 
 from hwq import __version__
 from hwq.cli.common import printable
-from hwq.errors import HwqError
+from hwq.errors import HwqError, HwqWarning
 
 COMMANDS = {
     "train": "Learn a bitwidth for every weight; keep the Pareto front.",
@@ -74,6 +76,7 @@ def main() -> None:
     """The entry point: errors become one line, a hint and an exit code."""
     debug = "--debug" in sys.argv[1:2]
     _require_streams()
+    warnings.showwarning = _show_warning
     try:
         cli(standalone_mode=False)
     except click.exceptions.Abort:
@@ -111,6 +114,16 @@ def _shown(error: click.ClickException) -> str:
     text = io.StringIO()
     error.show(text)
     return text.getvalue().rstrip("\n")
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
+    """hwq's own warnings as one line, other libraries' as Python shows them."""
+    if issubclass(category, HwqWarning):
+        click.echo(printable(f"warning: {message}"), err=True)
+    else:
+        click.echo(printable(warnings.formatwarning(message, category, filename, lineno, line)), err=True, nl=False)
 
 
 def _require_streams() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import sys
 from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, say, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
 
+SHOWN = 20  # refused rows that are told one by one
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -25,17 +26,13 @@ def info(store: Path | str | None, as_json: bool) -> None:
     from hwq.flow.store import open_store
 
     opened = open_store(store)
-    counts = Counter((m.key.tool, m.key.version, m.key.stage, m.key.board) for m in opened.find())
-    rows = [
-        dict(zip(("tool", "version", "stage", "board", "measurements"), (*key, n), strict=True))
-        for key, n in sorted(counts.items())
-    ]
+    kinds = opened.kinds()
     if as_json:
-        emit({"store": str(opened.database), "rows": rows})
+        emit({"store": str(opened.database), "rows": kinds})
         return
-    say(f"{opened.database}: {sum(counts.values())} measurements")
-    for row in rows:
-        say(f"  {row['measurements']:5} {row['tool']} {row['version']}, {row['stage']} on {row['board']}")
+    say(f"{opened.database}: {sum(kind.measurements for kind in kinds)} measurements")
+    for kind in kinds:
+        say(f"  {kind.measurements:5} {kind.tool} {kind.version}, {kind.stage} on {kind.board}")
 
 
 @store.command("export")
@@ -55,11 +52,25 @@ def export(file: Path, store: Path | str | None, as_json: bool) -> None:
 @store_option
 @as_json
 def import_(file: Path, store: Path | str | None, as_json: bool) -> None:
-    """Take the measurements of FILE, written by `hwq store export`; those that are there already stay as they are."""
+    """Take the measurements of FILE, written by `hwq store export`; those that are there already stay as they are.
+
+    Rows that cannot be measurements are refused one by one, with the reason; the exit code is then 10, and the others are taken.
+    """
+    from hwq.errors import StoreError
     from hwq.flow.store import open_store
 
-    new, known = open_store(store).load(file)
-    emit({"file": file, "new": new, "known": known}) if as_json else say(f"took {new} measurements; {known} were there already")
+    found = open_store(store).load(file)
+    if as_json:
+        emit({"file": file, "new": found.new, "known": found.known, "refused": found.refused})
+    else:
+        say(f"took {found.new} measurements; {found.known} were there already")
+    for refused in found.refused[:SHOWN]:
+        note(f"refused: {refused}")
+    if len(found.refused) > SHOWN:
+        note(f"refused: {len(found.refused) - SHOWN} more rows; --json lists them all")
+    if found.refused:
+        note(f"error: {len(found.refused)} rows of {file} are no measurements")
+        sys.exit(StoreError.exit_code)
 
 
 @store.command()

@@ -19,7 +19,7 @@ from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
 from hwq.flow.measuring import key_of, measure, options_before, require_mapped
-from hwq.flow.models import Source, comparable, find_models, model_family, own_models
+from hwq.flow.models import Source, comparable, find_models, model_family, own_models, selection
 from hwq.flow.routed import random_inputs
 from hwq.ir import Graph
 from hwq.measure.measurement import Measurement
@@ -121,7 +121,7 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
 def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
     """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
     source = Source(key.tool, key.version, key.stage, key.options)
-    rows = comparable(store, board, source)
+    rows = comparable(store, selection(board, source, VERSION))
     existing = find_models(board, source)
     # files of hwq 0.1.0 do not say their options
     if existing is not None and existing.exact and replace(existing.library.key, options=key.options) == key:

@@ -22,7 +22,7 @@ from hwq.cost.model import CostModel
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.flow.measuring import options_before
-from hwq.flow.models import Source, comparable, find_models
+from hwq.flow.models import Source, comparable, find_models, selection
 from hwq.flow.prices import CompiledCost, compiled_cost, price_model
 from hwq.ir import Graph
 from hwq.measure.store import Store
@@ -55,7 +55,7 @@ class Pricer:
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:
             with suppress(CostModelError):
-                model = fit(comparable(store, board, source), "lut")
+                model = fit(comparable(store, selection(board, source)), "lut")
         if model is None:
             with suppress(CostModelError):
                 model = price_model(board.name, store_path, COMPILED)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hwq.boards import Board, load, names
@@ -15,7 +15,7 @@ from hwq.cost.model import CostModel, ModelKey
 from hwq.cost.terms import COMPILED
 from hwq.errors import BoardError, CostModelError
 from hwq.measure.measurement import Key, Measurement
-from hwq.measure.store import Store
+from hwq.measure.store import Selection, Store
 from hwq.places import user_data
 from hwq.resources import directory
 
@@ -99,12 +99,22 @@ def find_models(board: Board, source: Source, folder: Path | None = None) -> Fou
     return near
 
 
-def comparable(store: Store, board: Board, source: Source) -> list[Measurement]:
-    """All stored measurements that may stand in one model with those of `source` on `board`, their family as the models name it."""
+def selection(board: Board, source: Source, counted: float | None = None) -> Selection:
+    """All stored measurements that may stand in one model with those of `source` on `board`; of one count of features, or of all."""
     family = model_family(board, source.tool)
-    boards = {name: _family(name, source.tool) for name in names()}
-    found = store.find(tool=source.tool, version=source.version, stage=source.stage, options=source.options)
-    return [replace(m, family=family) for m in found if boards.get(m.key.board, m.family) == family]
+    families = {name: _family(name, source.tool) for name in names()}
+    same = tuple(name for name, other in families.items() if other == family)
+    others = tuple(name for name in families if name not in same)
+    return Selection(source.tool, source.version, source.stage, source.options, family, same, others, counted)
+
+
+def comparable(store: Store, chosen: Selection, apart: Iterable[str] = ()) -> list[Measurement]:
+    """What is fitted together, its family as the models name it: all of it, or a draw where there is more than a fit needs.
+
+    Args:
+        apart: designs that are not drawn.
+    """
+    return [replace(m, family=chosen.family) for m in store.select(chosen, apart)]
 
 
 def _family(name: str, tool: str) -> str:
@@ -132,3 +142,23 @@ def models_without(design: str, measured: Sequence[Measurement], found: Found | 
         with suppress(CostModelError):  # too few designs yet: then there is no prediction
             models.append(fit(rows, target))
     return models
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """`models_without` for many designs, fitted once for all that no fit knows."""
+
+    measured: Sequence[Measurement]
+    found: Found | None
+    targets: Sequence[str]
+    _made: dict[str, list[CostModel]] = field(default_factory=dict)
+
+    def without(self, design: str) -> list[CostModel]:
+        """The models made without that design's own measurement."""
+        if "" not in self._made:
+            self._made[""] = models_without("", self.measured, self.found, self.targets)
+        used = self.found.library.rows() if self.found is not None and self.found.exact else []
+        name = design if any(m.key.design == design for m in (*self.measured, *used)) else ""
+        if name not in self._made:
+            self._made[name] = models_without(name, self.measured, self.found, self.targets)
+        return self._made[name]

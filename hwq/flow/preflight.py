@@ -18,7 +18,7 @@ from hwq.codegen.steps import Step
 from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
 from hwq.flow.measuring import options_before
-from hwq.flow.models import Source, comparable, find_models, models_without
+from hwq.flow.models import Source, comparable, find_models, models_without, selection
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.tools.find import Tool
@@ -94,7 +94,7 @@ class Preflight:
         self.comparable: dict[Step, list[Measurement]] = {}
         for step in synthesiser.steps:
             if step.measures and (tool := synthesiser.tools.get(step.program)) is not None:
-                self.comparable[step] = comparable(store, board, _source(synthesiser, step, tool))
+                self.comparable[step] = comparable(store, selection(board, _source(synthesiser, step, tool)))
         self.models: dict[str, CostModel] = {}
         if self.comparable:
             step, rows = list(self.comparable.items())[-1]

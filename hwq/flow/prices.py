@@ -14,7 +14,7 @@ from hwq.cost.fit import fit
 from hwq.cost.model import CostModel, compiler_of
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import BoardError, CostModelError
-from hwq.flow.models import Source, comparable, find_models, libraries
+from hwq.flow.models import Source, comparable, find_models, libraries, selection
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
@@ -30,16 +30,16 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     """
     known = load_board(board)
     store = Store.open(store_path)
-    sources = {Source.of(m.key) for m in store.find()}
-    groups = {source: comparable(store, known, source) for source in sorted(sources)}
+    sources = [Source(*found) for found in store.sources()]
+    counts = {source: store.count(selection(known, source)) for source in sources}
     # hwq's own Verilog first: what another compiler makes of a design has other prices
-    for source, rows in sorted(groups.items(), key=lambda item: (compiler_of(item[0].options) != "", -len(item[1]))):
+    for source, count in sorted(counts.items(), key=lambda item: (compiler_of(item[0].options) != "", -item[1])):
         found = find_models(known, source)
         model = found.model("lut", moment) if found is not None and found.exact else None
-        if rows and model is not None:
+        if count and model is not None:
             return model
         with suppress(CostModelError):
-            return fit(rows, "lut", moment)
+            return fit(comparable(store, selection(known, source)), "lut", moment)
     for library in libraries():
         own = library.key.family in (known.family, known.yosys_family) and not library.key.compiler
         if own and ("lut", moment) in library.models:

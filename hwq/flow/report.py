@@ -9,7 +9,7 @@ from hwq.boards import load
 from hwq.cost.model import CostModel, Prediction
 from hwq.errors import CostModelError, RunError
 from hwq.flow.design import VERDICT, changed_files
-from hwq.flow.models import Found, Source, comparable, find_models, models_without
+from hwq.flow.models import Beside, Found, Source, comparable, find_models, selection
 from hwq.flow.verdict import Verdict, judged_inputs, rows_told
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
@@ -33,15 +33,15 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
     rows: list[PointRow] = []
     warnings: list[str] = []
     models: tuple[str, ...] = ()
-    everything = _comparable(store, link) if store and link else []
-    found = _found(link)
-    for p in points:
-        summary, verdict, doubts = _artefacts(directory, link, p)
+    known = [_artefacts(directory, link, p) for p in points]
+    designs = [summary["design"] for summary, _, _ in known if summary is not None]
+    beside = Beside(_comparable(store, link, designs) if store and link else [], _found(link), TARGETS)
+    for p, (summary, verdict, doubts) in zip(points, known, strict=True):
         warnings += doubts
         measurement = _measurement(store, summary, link)
-        rows.append(_row(p, summary, verdict, measurement, everything, found, chosen=p.id == best(points).id))
+        rows.append(_row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id))
     if link is not None:
-        models = tuple(str(model) for model in models_without("", everything, found, TARGETS))
+        models = tuple(str(model) for model in beside.without(""))
     config, data = meta["config"], meta["dataset"]
     return RunReport(
         title=str(run),
@@ -85,9 +85,9 @@ def _artefacts(
     return summary, verdict, []
 
 
-def _comparable(store: Store, link: dict[str, Any]) -> list[Measurement]:
-    """All measurements of the same family, tool and version, whatever run they are from."""
-    return comparable(store, load(link["board"]), _source(link))
+def _comparable(store: Store, link: dict[str, Any], designs: list[str]) -> list[Measurement]:
+    """Measurements of the same family, tool and version, whatever run they are from; where only some are drawn, none of this run."""
+    return comparable(store, selection(load(link["board"]), _source(link)), designs)
 
 
 def _found(link: dict[str, Any] | None) -> Found | None:
@@ -120,14 +120,13 @@ def _row(
     summary: dict[str, Any] | None,
     verdict: Verdict | None,
     measurement: Measurement | None,
-    everything: list[Measurement],
-    found: Found | None,
+    beside: Beside,
     *,
     chosen: bool,
 ) -> PointRow:
     predicted: dict[str, Prediction] = {}
     if summary is not None:
-        predicted = _predicted(models_without(summary["design"], everything, found, TARGETS), summary["features"])
+        predicted = _predicted(beside.without(summary["design"]), summary["features"])
     lut, ff = predicted.get("lut"), predicted.get("ff")
     resources = measurement.resources if measurement else None
     return PointRow(

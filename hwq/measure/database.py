@@ -28,6 +28,10 @@ class Session(Protocol):
         """Run a statement; its rows, none for one that returns none."""
         ...
 
+    def each(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one after the other, never all in memory."""
+        ...
+
     def schema(self) -> int:
         """Version of the tables; 0 in an empty database."""
         ...
@@ -108,6 +112,9 @@ class _FileSession:
     def rows(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql, dict(parameters or {})).fetchall()
 
+    def each(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        yield from self.connection.execute(sql, dict(parameters or {}))
+
     def schema(self) -> int:
         return int(self.rows("PRAGMA user_version")[0][0])
 
@@ -164,6 +171,12 @@ class _ServerSession:
 
         result = self.connection.execute(sqlalchemy.text(sql), dict(parameters or {}))
         return [tuple(row) for row in result] if result.returns_rows else []
+
+    def each(self, sql: str, parameters: Parameters | None = None) -> Iterator[tuple[Any, ...]]:
+        import sqlalchemy
+
+        statement = sqlalchemy.text(sql).execution_options(stream_results=True, yield_per=500)
+        yield from map(tuple, self.connection.execute(statement, dict(parameters or {})))
 
     def schema(self) -> int:
         import sqlalchemy

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
 
+from hwq.measure.check import check_content, check_key, parse_body
 from hwq.reports.types import Latency, Resources, Timing
 
 WHOLE = "design"
@@ -62,17 +62,27 @@ class Measurement:
     power_w: float | None = None
     group: str = ""
 
+    def content(self) -> dict[str, object]:
+        """Everything but the key."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "key"}
+        parts = {name: asdict(content[name]) for name in ("resources", "timing", "latency")}
+        return {**content, **parts, "features": dict(self.features)}
+
     def body(self) -> str:
         """Everything but the key, as JSON."""
-        content = asdict(self)
-        del content["key"]
-        return json.dumps(content, sort_keys=True)
+        return json.dumps(self.content(), sort_keys=True)
 
     @classmethod
-    def of(cls, key: Key, body: str) -> Measurement:
-        """The inverse of `body`; raises ValueError, TypeError or KeyError on damage."""
-        content: dict[str, Any] = json.loads(body)
+    def of(cls, key: Key, body: object) -> Measurement:
+        """The inverse of `body`; raises FieldError where a field of key or body cannot be."""
+        check_key(asdict(key))
+        content = parse_body(body)
         content["resources"] = Resources(**content["resources"])
         content["timing"] = Timing(**content["timing"])
         content["latency"] = Latency(**content["latency"])
         return cls(key=key, **content)
+
+    def check(self) -> None:
+        """Raises FieldError: a field cannot be, such as a negative count or one that is not finite."""
+        check_key(asdict(self.key))
+        check_content(self.content())

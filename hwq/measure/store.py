@@ -7,33 +7,25 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hwq.errors import StoreError
-from hwq.measure.database import Database, Session, at
-from hwq.measure.measurement import Key, Measurement
+from hwq.errors import HwqWarning, StoreError
+from hwq.measure.check import FieldError
+from hwq.measure.database import Database, Parameters, Session, at
+from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.measure.schema import DERIVED, KEY, MARKS, NAMES, SAME, SCHEMA, derived, migrate
+from hwq.measure.table import Loaded, Refused, read_table, write_table
 from hwq.places import user_data
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 2
-_KEY = tuple(f.name for f in fields(Key))
-_COLUMNS = ", ".join(f"{name} TEXT NOT NULL" for name in _KEY)
-_NAMES, _MARKS = ", ".join(_KEY), ", ".join(f":{name}" for name in _KEY)
-_SAME = " AND ".join(f"{name} = :{name}" for name in _KEY)
-# what brings a store from the version before to this one
-_MIGRATIONS: dict[int, tuple[str, ...]] = {
-    1: (f"CREATE TABLE IF NOT EXISTS measurement ({_COLUMNS}, body TEXT NOT NULL, PRIMARY KEY ({_NAMES}))",),
-    2: (
-        "CREATE TABLE IF NOT EXISTS artefact (sha256 TEXT PRIMARY KEY, content {blob} NOT NULL)",
-        f"CREATE TABLE IF NOT EXISTS provenance ({_COLUMNS}, name TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY ({_NAMES}, name))",
-    ),
-}
+MOST = 500  # rows for one fit: a model has about twenty terms, and five hundred tell its error to 5 % of itself
 
 
 def default_place() -> Path | str:
@@ -42,6 +34,54 @@ def default_place() -> Path | str:
     if chosen:
         return chosen if "://" in chosen else Path(chosen)
     return user_data() / "measurements.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Measurements of one tool at one stage on one board, and how many there are."""
+
+    tool: str
+    version: str
+    stage: str
+    board: str
+    measurements: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Measurements that may stand in one model.
+
+    Attributes:
+        family: of the board, for boards that hwq does not know.
+        boards: those that are comparable; others: all other boards that hwq knows.
+        counted: the version of the features; None for all.
+    """
+
+    tool: str
+    version: str
+    stage: str
+    options: str
+    family: str
+    boards: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    counted: float | None = None
+
+    def where(self) -> tuple[str, Parameters]:
+        """The condition in SQL, and its parameters."""
+        bound: dict[str, object] = {name: getattr(self, name) for name in ("tool", "version", "stage", "options", "family")}
+        mine = _listed(bound, "mine", self.boards)
+        known = _listed(bound, "known", (*self.boards, *self.others))
+        same = "tool = :tool AND version = :version AND stage = :stage AND options = :options"
+        text = f"{same} AND ({mine} OR (family = :family AND NOT {known}))"
+        if self.counted is not None:
+            text, bound["counted"] = f"{text} AND counted = :counted", self.counted
+        return text, bound
+
+
+def _listed(bound: dict[str, object], prefix: str, boards: Iterable[str]) -> str:
+    names = {f"{prefix}{n}": board for n, board in enumerate(boards)}
+    bound |= names
+    return f"board IN ({', '.join(f':{name}' for name in names)})" if names else "1 = 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +106,9 @@ class Store:
         if found < SCHEMA:
             with store.database.transaction(write=True) as session:
                 # read again: another process may have migrated it meanwhile
-                for version in range(store._schema(session) + 1, SCHEMA + 1):
-                    for statement in _MIGRATIONS[version]:
-                        session.rows(statement.format(blob=store.database.blob))
-                    session.set_schema(version)
+                found = store._schema(session)
+                if found < SCHEMA:
+                    migrate(store.database, session, found)
         return store
 
     def _schema(self, session: Session) -> int:
@@ -85,14 +124,24 @@ class Store:
 
         Args:
             artefacts: reports and logs by name; kept compressed, each content once.
+
+        Raises:
+            StoreError: a field that cannot be, such as a negative count; nothing is written.
         """
+        try:
+            measurement.check()
+        except FieldError as error:
+            raise StoreError(
+                f"the measurement of design {measurement.key.design!r} is not stored: {error}",
+                hint="look at the tool's report: it says what no design has",
+            ) from error
         with self.database.transaction(write=True) as session:
             _put(session, measurement, artefacts or {})
 
     def get(self, key: Key) -> Measurement | None:
-        """The row with this key, or None."""
+        """The row with this key, or None; a damaged one is as good as none, and a warning names it."""
         with self.database.transaction() as session:
-            rows = session.rows(f"SELECT body FROM measurement WHERE {_SAME}", asdict(key))
+            rows = session.rows(f"SELECT body FROM measurement WHERE {SAME}", asdict(key))
         return self._row(key, rows[0][0]) if rows else None
 
     def void(self, plan: str) -> int:
@@ -108,28 +157,77 @@ class Store:
         """The reports and logs that the row with this key was read from, by name."""
         with self.database.transaction() as session:
             rows = session.rows(
-                f"SELECT p.name, a.content FROM provenance p JOIN artefact a ON a.sha256 = p.sha256 WHERE {_SAME} ORDER BY p.name",
+                f"SELECT p.name, a.content FROM provenance p JOIN artefact a ON a.sha256 = p.sha256 WHERE {SAME} ORDER BY p.name",
                 asdict(key),
             )
         return {name: zlib.decompress(content) for name, content in rows}
 
     def find(self, **wanted: str) -> list[Measurement]:
-        """All rows whose key fields are as `wanted`, in a stable order; `family` may be given too."""
-        family = wanted.pop("family", None)
-        where = " AND ".join(f"{name} = :{name}" for name in wanted) or "1 = 1"
-        with self.database.transaction() as session:
-            rows = session.rows(f"SELECT {_NAMES}, body FROM measurement WHERE {where}", wanted)
-        # sorted here: servers order text by their own language
-        found = [self._row(Key(*row[:-1]), row[-1]) for row in sorted(rows)]
-        return [m for m in found if family is None or m.family == family]
+        """All rows whose key fields are as `wanted`, in a stable order; `family` may be given too. Damaged rows are left out."""
+        return self._rows(" AND ".join(f"{name} = :{name}" for name in wanted) or "1 = 1", wanted)
 
-    def _row(self, key: Key, body: str) -> Measurement:
+    def kinds(self) -> list[Kind]:
+        """How many measurements there are of each tool, version, stage and board, in the order of these; no row is read."""
+        with self.database.transaction() as session:
+            by = "tool, version, stage, board"
+            rows = session.rows(f"SELECT {by}, count(*) FROM measurement GROUP BY {by}")
+        return [Kind(*row) for row in sorted(rows)]
+
+    def sources(self) -> list[tuple[str, str, str, str]]:
+        """(tool, version, stage, options) of all measurements, each once, in order; no row is read."""
+        with self.database.transaction() as session:
+            rows = session.rows("SELECT DISTINCT tool, version, stage, options FROM measurement")
+        return [(str(a), str(b), str(c), str(d)) for a, b, c, d in sorted(rows)]
+
+    def count(self, selection: Selection) -> int:
+        """How many rows a selection has."""
+        where, bound = selection.where()
+        with self.database.transaction() as session:
+            return int(session.rows(f"SELECT count(*) FROM measurement WHERE {where}", bound)[0][0])
+
+    def select(self, selection: Selection, apart: Iterable[str] = (), most: int = MOST) -> list[Measurement]:
+        """The rows of a selection, in the order of their keys; a draw of `most` of them where there are more.
+
+        The draw does not depend on when rows came in: whole designs before operators, features of the newest count before others, then
+        every kind of design in turn, and within a kind by lot.
+
+        Args:
+            apart: designs that are not drawn, so that no model knows them; without a draw they are there.
+        """
+        where, bound = selection.where()
+        if self.count(selection) <= most:
+            return self._rows(where, bound)
+        bound = dict(bound) | {"whole": WHOLE}
+        omitted = {f"apart{n}": design for n, design in enumerate(sorted(set(apart)))}
+        bound |= omitted
+        where += f" AND design NOT IN ({', '.join(f':{name}' for name in omitted)})" if omitted else ""
+        operator = "CASE WHEN scope = :whole THEN 0 ELSE 1 END"
+        turn = f"row_number() OVER (PARTITION BY {operator}, counted, kind ORDER BY lot)"
+        drawn = (
+            f"SELECT lot FROM (SELECT lot, counted, {operator} AS part, {turn} AS turn FROM measurement WHERE {where}) AS ranked "
+            f"ORDER BY part, counted DESC, turn, lot LIMIT {most:d}"
+        )
+        return self._rows(f"lot IN ({drawn})", bound)
+
+    def _rows(self, where: str, bound: Parameters) -> list[Measurement]:
+        with self.database.transaction() as session:
+            rows = session.rows(f"SELECT {NAMES}, body FROM measurement WHERE {where}", bound)
+        # sorted here: servers order text by their own language
+        return list(self._sound(sorted(rows)))
+
+    def _sound(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Measurement]:
+        for *key, body in rows:
+            found = self._row(Key(*key), body)
+            if found is not None:
+                yield found
+
+    def _row(self, key: Key, body: str) -> Measurement | None:
         try:
             return Measurement.of(key, body)
-        except (ValueError, TypeError, KeyError) as error:
-            raise StoreError(
-                f"a row of {self.database} is damaged (design {key.design}): {error}", hint="delete the store: it is rebuilt"
-            ) from error
+        except FieldError as error:
+            message = f"a damaged row of {self.database} is left out (design {key.design!r}, {key.tool!r}, {key.stage!r}): {error}"
+            warnings.warn(message, HwqWarning, stacklevel=3)
+            return None
 
     def to_frame(self) -> pd.DataFrame:
         """All rows as a pandas frame, one column a number, and `body` with everything as JSON."""
@@ -137,71 +235,55 @@ class Store:
 
         flat = []
         for m in self.find():
-            row: dict[str, Any] = dict(zip(_KEY, astuple(m.key), strict=True))
+            row: dict[str, Any] = dict(zip(KEY, astuple(m.key), strict=True))
             for part in (m.resources, m.timing, m.latency):
                 row |= {f.name: getattr(part, f.name) for f in fields(part)}
             row |= {f"feature_{k}": v for k, v in m.features.items()}
             flat.append({**row, "power_w": m.power_w, "seconds": m.seconds, "when": m.when, "host": m.host, "body": m.body()})
-        return pd.DataFrame(flat) if flat else pd.DataFrame(columns=[*_KEY, "body"])
+        return pd.DataFrame(flat) if flat else pd.DataFrame(columns=[*KEY, "body"])
 
     def export(self, path: Path) -> int:
-        """Write all rows to a .csv or .parquet file; how many. Reports and logs stay in the store.
+        """Write all rows to a .csv or .parquet file; how many. Reports and logs stay in the store, damaged rows as well.
 
         Raises:
             StoreError: another kind of file, or not writable.
         """
-        frame = self.to_frame()
-        kind = _table_kind(path)
-        partial = path.with_name(f".{path.name}.part")
-        try:
-            if kind == ".csv":
-                frame.to_csv(partial, index=False)
-            else:
-                frame.to_parquet(partial, index=False)
-            partial.replace(path)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise StoreError(f"cannot write {path}: {error.strerror or error}", hint="choose another place") from error
-        return len(frame)
+        with self.database.transaction() as session:
 
-    def load(self, path: Path) -> tuple[int, int]:
-        """Take the rows of an exported file; (new rows, rows that were there already and stay as they are). All of them or none.
+            def rows() -> Iterator[Measurement]:
+                return self._sound(session.each(f"SELECT {NAMES}, body FROM measurement ORDER BY {NAMES}"))
+
+            return write_table(path, rows)
+
+    def load(self, path: Path) -> Loaded:
+        """Take the rows of an exported file. Rows that are there already stay as they are; rows that cannot be are refused one by one.
 
         Raises:
-            StoreError: no such file, another kind, or a row that is no measurement.
+            StoreError: no such file, another kind, or no table of measurements at all; nothing is taken.
         """
-        import pandas as pd
-
-        kind = _table_kind(path)
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False) if kind == ".csv" else pd.read_parquet(path)
-            missing = [name for name in (*_KEY, "body") if name not in frame]
-            if missing:
-                raise StoreError(f"{path} has no column {missing[0]}", hint="it must come from hwq store export")
-            measurements = []
-            for number, row in enumerate(frame[[*_KEY, "body"]].itertuples(index=False), 2):
-                try:
-                    measurements.append(Measurement.of(Key(*(str(v) for v in row[:-1])), str(row[-1])))
-                except (ValueError, TypeError, KeyError) as error:
-                    raise StoreError(f"{path}, row {number}: {error}", hint="it must come from hwq store export") from error
-        except (OSError, ValueError) as error:
-            raise StoreError(f"cannot read {path}: {error}", hint="it must come from hwq store export") from error
-        new = 0
+        new, known = 0, 0
+        refused: list[Refused] = []
         with self.database.transaction(write=True) as session:
-            for m in measurements:
-                if not session.rows(f"SELECT 1 FROM measurement WHERE {_SAME}", asdict(m.key)):
-                    _put(session, m, {})
+            for row in read_table(path):
+                if isinstance(row, Refused):
+                    refused.append(row)
+                elif session.rows(f"SELECT 1 FROM measurement WHERE {SAME}", asdict(row.key)):
+                    known += 1
+                else:
+                    _put(session, row, {})
                     new += 1
-        return new, len(measurements) - new
+        return Loaded(new, known, tuple(refused))
 
 
 def _put(session: Session, measurement: Measurement, artefacts: Mapping[str, bytes]) -> None:
     key = asdict(measurement.key)
+    update = ", ".join(f"{name} = excluded.{name}" for name in ("body", *DERIVED))
     session.rows(
-        f"INSERT INTO measurement ({_NAMES}, body) VALUES ({_MARKS}, :body) ON CONFLICT ({_NAMES}) DO UPDATE SET body = excluded.body",
-        {**key, "body": measurement.body()},
+        f"INSERT INTO measurement ({NAMES}, body, {', '.join(DERIVED)}) VALUES ({MARKS}, :body, {', '.join(f':{d}' for d in DERIVED)}) "
+        f"ON CONFLICT ({NAMES}) DO UPDATE SET {update}",
+        {**key, "body": measurement.body(), **derived(measurement)},
     )
-    session.rows(f"DELETE FROM provenance WHERE {_SAME}", key)
+    session.rows(f"DELETE FROM provenance WHERE {SAME}", key)
     for name, content in artefacts.items():
         digest = hashlib.sha256(content).hexdigest()
         session.rows(
@@ -209,13 +291,6 @@ def _put(session: Session, measurement: Measurement, artefacts: Mapping[str, byt
             {"sha256": digest, "content": zlib.compress(content, 6)},
         )
         session.rows(
-            f"INSERT INTO provenance ({_NAMES}, name, sha256) VALUES ({_MARKS}, :name, :sha256)",
+            f"INSERT INTO provenance ({NAMES}, name, sha256) VALUES ({MARKS}, :name, :sha256)",
             {**key, "name": name, "sha256": digest},
         )
-
-
-def _table_kind(path: Path) -> str:
-    kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet"):
-        raise StoreError(f"{path} is neither .csv nor .parquet", hint="give the file one of these endings")
-    return kind

@@ -1,0 +1,245 @@
+"""The last value that is taken and the first that is refused, where a change by one would go unnoticed otherwise."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hwq.errors import ReportError
+from hwq.reports import Report, Status, parse
+from hwq.reports.cosim import _row, read_lat
+from hwq.reports.csynth import _before_vitis, _first
+from hwq.reports.csynth_summary import _same_name
+from hwq.reports.csynth_text import _parts
+from hwq.reports.export import _first_table, _verdict
+from hwq.reports.numbers import whole
+from hwq.reports.text import Source, read_table
+from hwq.reports.vivado_head import check_year, read_header
+
+HEAD = [
+    "-" * 40,
+    "| Tool Version : Vivado v.2020.1 (lin64) Build 2902540 Wed May 27 19:54:35 MDT 2020",
+    "| Design       : hwq_top",
+    "| Device       : xcvu9pflga2104-2",
+]
+
+
+def header(*lines: str) -> tuple[str, int]:
+    """Title of a report of these lines below its fields, and where it goes on."""
+    every = [*HEAD, *lines]
+    _, title, at = read_header(Source(Path("u.rpt"), "\n".join(every)), every)
+    return title, at
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        ((), "ends within the header"),
+        (("-----",), "ends within the header"),
+        (("no border", "", "Title", "more"), "ends within the header"),
+        (("-----", ""), "ends after the header"),
+        (("-----", "Title"), "ends after the header"),
+        (("-----", "", "", "Title"), "ends after the header"),
+    ],
+)
+def test_a_head_that_is_cut(lines: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ReportError, match=words):
+        header(*lines)
+
+
+def test_a_head_with_the_least_below_it() -> None:
+    assert header("-----", "Title", "") == ("Title", 6)
+    assert header("-----", "", "", " Title ", "---") == ("Title", 8)
+
+
+def lat(**values: str) -> Report:
+    known = {f"{which}_{what}": "5" for which in ("MAX", "MIN", "AVER") for what in ("LATENCY", "THROUGHPUT")} | values
+    return read_lat(Source(Path("top.result.lat.rb"), "".join(f'${name} = "{value}"\n' for name, value in known.items())))
+
+
+def test_transactions_in_order() -> None:
+    found = lat(MIN_LATENCY="4", MAX_LATENCY="6")
+    assert (found.lat_min, found.lat_max, found.ii_min, found.ii_max) == (4, 6, 5, 5)
+    one = dict.fromkeys(("MIN_THROUGHPUT", "AVER_THROUGHPUT", "MAX_THROUGHPUT"), "0")
+    single = lat(**one)
+    assert (single.lat_min, single.ii_max) == (5, None)
+    with pytest.raises(ReportError, match="several latencies"):
+        lat(**one, MIN_LATENCY="4", AVER_LATENCY="5")
+    for wrong in (
+        {"MIN_LATENCY": "0", "AVER_LATENCY": "1", "MAX_LATENCY": "0"},
+        {"MIN_LATENCY": "6"},
+        {"MAX_LATENCY": "4"},
+        {"AVER_THROUGHPUT": "0"},
+        {"AVER_LATENCY": "0"},
+    ):
+        with pytest.raises(ReportError, match="not in order"):
+            lat(**wrong)
+    zero = dict.fromkeys(("MIN_LATENCY", "AVER_LATENCY", "MAX_LATENCY"), "0")
+    assert lat(**zero).lat_max == 0
+
+
+@pytest.mark.parametrize(
+    ("shown", "name", "same"),
+    [
+        ("hwq_top", "hwq_top", True),
+        ("hwq_top", "hwq_topology", False),
+        ("hwq_top...", "hwq_topology", True),
+        ("hwq_to...", "hwq_topology", True),  # nine characters are the fewest
+        ("hwq_t...", "hwq_topology", False),
+        ("other_t...", "hwq_topology", False),
+    ],
+)
+def test_a_name_that_is_cut_in_the_table(shown: str, name: str, same: bool) -> None:
+    assert _same_name(shown, name) is same
+
+
+FAILFAST = """# -----
+# Copyright with report_failfast
+# Design Summary
+#  +----------+--------+
+#  | xcvu9p-flga2104-2-e |
+#  +----------+--------+
+#  | LUT      | 70% |
+#  +----------+--------+
+"""
+
+
+def test_guidelines_that_are_whole_or_cut(tmp_path: Path) -> None:
+    path = tmp_path / "failfast.rpt"
+    path.write_text(FAILFAST)
+    found = parse(path)
+    assert found.kind == "other" and found.device == "xcvu9p-flga2104-2-e" and "guidelines" in (found.reason or "")
+    for broken in (FAILFAST.rsplit("#", 1)[0], FAILFAST.replace("Design Summary", "Design")):
+        path.write_text(broken)
+        with pytest.raises(ReportError, match="truncated: its table has no lower border"):
+            parse(path)
+
+
+@pytest.mark.parametrize(
+    ("version", "year", "fine"),
+    [
+        ("2019.2", "2020", True),
+        ("2020.1", "2020", True),
+        ("2018.3", "2020", False),
+        ("2021.1", "2020", False),
+        ("2012.4", None, True),
+        ("2049.2", None, True),
+        ("2011.4", None, False),
+        ("2050.1", None, False),
+    ],
+)
+def test_versions_are_named_after_their_year(version: str, year: str | None, fine: bool) -> None:
+    source = Source(Path("u.rpt"), "")
+    if fine:
+        check_year(source, version, year)
+        return
+    with pytest.raises(ReportError, match="head of the report is damaged"):
+        check_year(source, version, year)
+
+
+def test_a_table_of_two_borders_has_no_heading() -> None:
+    lines = ["+---+----+", "| a | 1  |", "| b | 2  |", "+---+----+", "after"]
+    table, after = read_table(Source(Path("t.rpt"), "\n".join(lines)), lines, 0)
+    assert table.columns == () and [row.cells for row in table.rows] == [("a", "1"), ("b", "2")] and after == 4
+    lines[1:1] = ["| x | y  |", "+---+----+"]
+    table, after = read_table(Source(Path("t.rpt"), "\n".join(lines)), lines, 0)
+    assert table.columns == ("x", "y") and len(table.rows) == 2 and after == 6
+    with pytest.raises(ReportError, match="no lower border"):
+        read_table(Source(Path("t.rpt"), ""), lines[:5], 0)
+
+
+@pytest.mark.parametrize(
+    ("rights", "fine"),
+    [
+        ("Copyright 1986-2020 Xilinx, Inc. All Rights Reserved.", True),
+        ("Copyright 1986-2018 Xilinx, Inc. All Rights Reserved.", False),
+        ("Copyright 1986-2022 Xilinx, Inc. All Rights Reserved. Copyright 2022-2024 Advanced Micro Devices, Inc.", False),
+        ("Copyright 1986-2022 Xilinx, Inc. All Rights Reserved.", True),  # Xilinx' own copyright ends there
+    ],
+)
+def test_the_copyright_tells_a_damaged_version(rights: str, fine: bool) -> None:
+    lines = [rights, *HEAD, "-----", "Title", ""]
+    source = Source(Path("u.rpt"), "\n".join(lines))
+    if fine:
+        assert read_header(source, lines)[1] == "Title"
+        return
+    with pytest.raises(ReportError, match=r"version 2020.1 of a build of 20(18|24)"):
+        read_header(source, lines)
+
+
+@pytest.mark.parametrize("value", [-(2**31), 2**31 - 1, 2**32 - 1, -(2**63), 2**63 - 1, 2**64 - 1])
+def test_counters_that_were_never_set_are_not_reported(value: int) -> None:
+    assert whole(str(value)) is None
+    assert whole(str(abs(value) // 4)) == abs(value) // 4 or abs(value) > 2**53  # beyond it goes by way of a float
+
+
+def cosim(*cells: str) -> object:
+    line = f"|{'|'.join(cells)}|"
+    return _row(Source(Path("cosim.rpt"), line), line, 1, len(line))
+
+
+def test_cycles_of_a_cosimulation_are_in_order() -> None:
+    assert cosim("Verilog", "Pass", *"000000")
+    assert cosim("Verilog", "Pass", *"123123")
+    for wrong in ("010000", "100000", "121000", "000010", "000100"):
+        with pytest.raises(ReportError, match="not in order"):
+            cosim("Verilog", "Pass", *wrong)
+    with pytest.raises(ReportError, match="only some"):
+        cosim("Verilog", "Pass", "1", "NA", "3", "1", "1", "1")
+    assert cosim("Verilog", "Pass", "4", "4", "4", "NA", "NA", "NA")
+    with pytest.raises(ReportError, match="several latencies"):
+        cosim("Verilog", "Pass", "4", "4", "5", "NA", "NA", "NA")
+    with pytest.raises(ReportError, match="cut or damaged"):
+        cosim("Verilog", "Pass", *"00000")
+
+
+@pytest.mark.parametrize(
+    ("counts", "trimmed"),
+    [
+        ({"lut": 0}, True),
+        ({"lut": 1}, False),
+        ({"ff": 1}, False),
+        ({"dsp": 1}, False),
+        ({"bram": 1}, False),
+        ({"uram": 1}, False),
+    ],
+)
+def test_a_synthesised_design_with_any_cell_is_not_trimmed(counts: dict[str, int], trimmed: bool) -> None:
+    found = _verdict({"lut": 0, "ff": 0, "dsp": 0, "bram": 0, **counts}, None, placed=False)
+    assert (found["status"] is Status.TRIMMED) is trimmed
+
+
+def test_the_first_of_a_range_of_intervals() -> None:
+    assert _first("3 ~ 5") == 3 and _first("4") == 4 and _first(None) is None
+
+
+def test_vivado_hls_ended_before_2020_2() -> None:
+    assert [_before_vitis(v) for v in ("2019.2", "2020.1", "2020.1.1", "2020.2", "2020.2.1", "2021.1")] == [True] * 3 + [False] * 3
+
+
+@pytest.mark.parametrize(("achieved", "met"), [(100.0, True), (99.99, False), (100.01, True)])
+def test_a_clock_that_is_just_reached_is_met(achieved: float, met: bool, tmp_path: Path) -> None:
+    path = tmp_path / "nextpnr.json"
+    cells = {"OXIDE_COMB": {"used": 10, "available": 100}, "RAMW": {"used": 3, "available": 100}}
+    path.write_text(json.dumps({"fmax": {"clk": {"achieved": achieved, "constraint": 100.0}}, "utilization": cells}))
+    found = parse(path)
+    assert found.timing_met is met and found.lut == 16  # the write port of a LUT RAM takes two LUTs
+
+
+@pytest.mark.parametrize(("blank", "fine"), [(7, True), (8, False)])
+def test_a_table_stands_within_eight_lines(blank: int, fine: bool) -> None:
+    lines = [""] * blank + ["+---+", "| a |", "+---+", "| 1 |", "+---+"]
+    source = Source(Path("t.rpt"), "\n".join(lines))
+    if fine:
+        assert _first_table(source, lines, 0).columns == ("a",)
+        return
+    with pytest.raises(ReportError, match="a section without its table"):
+        _first_table(source, lines, 0)
+
+
+def test_sections_lie_below_the_heading_and_between_lines() -> None:
+    rule = "=" * 20
+    lines = [rule, "== Heading", rule, rule, "== Latency", rule, "text", rule, "== Cut"]
+    assert list(_parts(lines, 1)) == ["Latency"]
