@@ -83,8 +83,7 @@ class Dataset:
 
 
 def _listed(names: Sequence[str]) -> str:
-    more = f", ... {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    return ", ".join(names) if len(names) <= SHOWN else f"{', '.join(names[:3])} ... {names[-1]}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

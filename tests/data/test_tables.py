@@ -233,15 +233,8 @@ def test_summary_says_what_was_done(tmp_path: Path) -> None:
     assert data.summary() == (
         "t.csv: 38 training, 10 validation, 12 test rows; label 'label'; 2 classes (no, yes); 1 features (a); standardised by the training rows"
     )
-    assert (
-        load("digits")
-        .summary()
-        .endswith(
-            "10 classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9); 64 features "
-            "(pixel_0_0, pixel_0_1, pixel_0_2, pixel_0_3, pixel_0_4, pixel_0_5, pixel_0_6, pixel_0_7, pixel_1_0, pixel_1_1, pixel_1_2, "
-            "pixel_1_3, ... 52 more); divided by 16"
-        )
-    )
+    told = load("digits").summary()
+    assert told.endswith("64 features (pixel_0_0, pixel_0_1, pixel_0_2 ... pixel_7_7); divided by 16")
 
 
 def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
