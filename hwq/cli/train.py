@@ -95,7 +95,7 @@ def train(
 ) -> None:
     """Learn a bitwidth for every weight and activation of a network on DATA.
 
-    DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
+    DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv, .tsv or .parquet file, or module:function. One run gives the whole
     Pareto front of validation accuracy against cost; the test rows are looked at once, at the end. The same command resumes.
     """
     from hwq.flow.train import train as run_training
