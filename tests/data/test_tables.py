@@ -95,8 +95,9 @@ def test_what_pandas_leaves_behind_is_no_feature(tmp_path: Path) -> None:
     assert data.preprocess.features == ("id", "a") and "column 'id' counts the rows, and is a feature as it stands" in told
 
 
-def test_an_unnamed_column_of_values_is_kept(tmp_path: Path) -> None:
-    data, _ = read(tmp_path / "t.csv", lines(",b,label", [f"{i % 9}.5,{i % 4},{i % 2}" for i in range(ROWS)]))
+@pytest.mark.parametrize("value", ["{}.5", "{}"])
+def test_an_unnamed_column_of_values_is_kept(tmp_path: Path, value: str) -> None:
+    data, _ = read(tmp_path / "t.csv", lines(",b,label", [f"{value.format(i % 9)},{i % 4},{i % 2}" for i in range(ROWS)]))
     assert data.preprocess.features == ("x0", "b")
 
 
