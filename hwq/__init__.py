@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from hwq.flow.compiled import Compiled as Design
     from hwq.flow.compiled import compile_network as compile
+    from hwq.flow.run import Run
     from hwq.train.convert import quantize
     from hwq.train.quantize_config import QuantizeConfig
 
-__all__ = ["QuantizeConfig", "compile", "quantize"]
+__all__ = ["Design", "QuantizeConfig", "Run", "compile", "quantize"]
 
 
 def __getattr__(name: str) -> Any:
-    """`hwq.compile`, `hwq.quantize` and `hwq.QuantizeConfig`, loaded when first asked for: Keras takes seconds."""
+    """The names of `__all__`, loaded when first asked for: Keras takes seconds."""
     if name == "quantize":
         from hwq.train.convert import quantize
 
@@ -26,4 +28,12 @@ def __getattr__(name: str) -> Any:
         from hwq.flow.compiled import compile_network
 
         return compile_network
+    if name == "Design":
+        from hwq.flow.compiled import Compiled
+
+        return Compiled
+    if name == "Run":
+        from hwq.flow.run import Run
+
+        return Run
     raise AttributeError(f"module 'hwq' has no attribute {name!r}")

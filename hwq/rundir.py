@@ -15,6 +15,7 @@ digest is not believed. Records of hwq 0.1.0 have neither and are still read.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -196,7 +197,7 @@ class RunDir:
     def open(cls, path: Path) -> RunDir:
         """Raises RunError: no run there, or one of another format."""
         if not (path / "run.json").is_file():
-            raise RunError(f"{path} is no run directory", hint="make one with: hwq train digits --out " + str(path))
+            raise RunError(f"{path} is no run directory", hint=_nearest(path))
         run = cls(path)
         found = run.meta().get("format")
         if found != FORMAT:
@@ -274,6 +275,23 @@ class RunDir:
             known = ", ".join(p.id for p in points)
             raise RunError(f"{self.path} has no point {which!r}", hint=f"choose best, all or one of: {known}")
         return chosen
+
+
+def _nearest(path: Path) -> str:
+    """What to do about a path that is no run: another run that may be meant, or a command that makes one."""
+    near = [path.parent, path.parent.parent] if path.exists() else []
+    for folder in near:
+        if (folder / "run.json").is_file():
+            return f"the run is {folder}"
+    for folder in (path, path.parent, Path("runs")):
+        runs = sorted(p.parent for p in folder.glob("*/run.json")) if folder.is_dir() else []
+        if runs:
+            names = {p.name: p for p in runs}
+            close = difflib.get_close_matches(path.name, names, n=1)
+            if close:
+                return f"did you mean {names[close[0]]}?"
+            return f"the runs there are {', '.join(map(str, runs[:5]))}{' ...' if len(runs) > 5 else ''}"
+    return "make one with: hwq train digits" + ("" if path.exists() else f" --out {path}")
 
 
 def best(points: list[Point]) -> Point:

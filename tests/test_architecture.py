@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "allocate": {"ir", "fixed", "passes", "sim", "cost", "errors"},
     "report": {"measure", "cost", "sim.compare", "codegen.templates", "errors"},
     "flow": {"*"},
-    "__init__": {"flow.compiled", "train.convert", "train.quantize_config"},
+    "__init__": {"flow.compiled", "flow.run", "train.convert", "train.quantize_config"},
     "cli": {
         "flow",
         "errors",

@@ -34,6 +34,13 @@ COMMANDS = {
     "doctor": "Say which tools are there and what to do about the others.",
 }
 
+MISSING = {  # parameter -> what to give for it
+    "data": "for example: hwq train digits",
+    "run": "the folder that hwq train made, for example runs/digits",
+    "board": "for example --board xcvu9p; all of them: hwq boards",
+    "budget": "for example --budget lut=1000",
+}
+
 
 class Lazy(click.Group):
     """A group whose commands are modules of this package, imported on use."""
@@ -85,6 +92,8 @@ def main() -> None:
         _interrupted()
     except click.ClickException as error:
         click.echo(printable(_shown(error)), err=True)
+        if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name in MISSING:
+            click.echo(f"hint: {MISSING[error.param.name]}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)

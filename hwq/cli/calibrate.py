@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hwq.cli.common import as_json, emit, note, say, store_option
+from hwq.cli.progress import Counted
 from hwq.codegen.steps import CHAINS, STAGES
 
 
@@ -46,14 +47,6 @@ def calibrate(
     """
     from hwq.flow.calibrate import calibrate as run_calibration
 
-    count = 0
-
-    def tell(design: str, what: str) -> None:
-        nonlocal count
-        if what != "synthesising":
-            count += 1
-        note(f"  {count}/{designs} {design}: {what}")
-
     found = run_calibration(
         board,
         tool=tool,
@@ -65,7 +58,7 @@ def calibrate(
         work=work,
         out=out,
         timeout_s=timeout,
-        tell=tell,
+        tell=Counted(designs),
     )
     if as_json:
         emit(found)

@@ -64,7 +64,7 @@ def codesign(
     Rounds of training, synthesis and correction of what was predicted; each goes on from the networks of the last one, until the best
     design uses 98 to 100 % of the LUTs. The same command goes on where it was stopped. What is left in the run is the best design.
     """
-    from hwq.cli.train import Bar
+    from hwq.cli.progress import Bar
     from hwq.flow.budget import Budget
     from hwq.flow.codesign import CodesignOptions
     from hwq.flow.codesign import codesign as search

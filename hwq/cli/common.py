@@ -113,16 +113,25 @@ def note(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
-class Progress:
-    """Shows at most one line a programs' output every few seconds, so that a long run is seen to be alive."""
+EVERY_S = 10.0  # between two lines of progress where there is no terminal
 
-    EVERY_S = 5.0
+
+class Progress:
+    """Shows at most one line a programs' output every few seconds, so that a long run is seen to be alive.
+
+    A line for each point in a terminal; elsewhere one in ten seconds for all of them, with the time since the beginning.
+    """
+
+    SHOWN_S = 5.0
 
     def __init__(self) -> None:
         self.last: dict[str, float] = {}
+        self.began = time.monotonic()
 
     def __call__(self, point: str, line: str) -> None:
-        now = time.monotonic()
-        if line.strip() and now - self.last.setdefault(point, now) >= self.EVERY_S:
-            self.last[point] = now
-            note(f"    {point}: {line.strip()[:110]}")
+        now, terminal = time.monotonic(), sys.stderr.isatty()
+        key = point if terminal else ""
+        if line.strip() and now - self.last.setdefault(key, now) >= (self.SHOWN_S if terminal else EVERY_S):
+            self.last[key] = now
+            told = "" if terminal else f" ({now - self.began:.0f} s)"
+            note(f"    {point}: {line.strip()[:110]}{told}")

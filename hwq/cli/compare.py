@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
-from hwq.cli.train import Bar
+from hwq.cli.progress import Bars
 from hwq.codegen.steps import CHAINS
 from hwq.units import Period
 
@@ -90,21 +90,3 @@ def compare(
     render(found, console())
     for name in ("comparison.svg", "comparison.csv", "comparison.json"):
         say(f"wrote {(target / name).resolve()}")
-
-
-class Bars:
-    """Training progress as bars on standard error, anew for each method and split."""
-
-    def __init__(self) -> None:
-        self.label, self.bar = "", Bar()
-
-    def __call__(self, label: str, p: Any) -> None:
-        if label != self.label:
-            self.stop()
-            self.label = label
-        self.bar(p)
-
-    def stop(self) -> None:
-        """End the bars, so that lines can be written again."""
-        self.bar.__exit__()
-        self.label, self.bar = "", Bar()

@@ -15,18 +15,27 @@ from hwq.cli.common import as_json, console, emit, note, say, store_option
 @click.option("--parse", is_flag=True, help="Read report and log files of any tool instead of a run.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
+@click.option("--board", help="Whose costs to show; default the board of the last synthesis, else xcvu9p.")
 @store_option
 @as_json
 def report(
-    paths: tuple[Path, ...], parse: bool, html: Path | None, csv: Path | None, store: Path | str | None, as_json: bool
+    paths: tuple[Path, ...],
+    parse: bool,
+    html: Path | None,
+    csv: Path | None,
+    board: str | None,
+    store: Path | str | None,
+    as_json: bool,
 ) -> None:
     """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches.
+
+    Before a synthesis, costs are predicted for a board.
 
     With --parse, show what each FILE says: HLS, Vivado, Yosys and nextpnr reports, and run logs. The exit code is 9 where one of them
     cannot be read.
     """
     if parse:
-        if html or csv or store:
+        if html or csv or store or board:
             raise click.UsageError("--parse goes with --json alone")
         if not paths:
             raise click.UsageError("--parse needs at least one FILE")
@@ -36,7 +45,7 @@ def report(
         raise click.UsageError("Missing argument 'RUN'." if not paths else "one RUN at a time; for report files use --parse")
     from hwq.flow.report import gather
 
-    content = gather(paths[0], store_path=store)
+    content = gather(paths[0], store_path=store, board=board)
     if html is not None:
         from hwq.report.html import page
         from hwq.rundir import write_text
@@ -53,6 +62,8 @@ def report(
     from hwq.report.terminal import render
 
     render(content, console())
+    if content.board is None:
+        note(f"predictions, nothing is measured; next: hwq synth {paths[0]} --board {board or 'xcvu9p'}")
     for path in (html, csv):
         if path is not None:
             say(f"wrote {path.resolve()}")

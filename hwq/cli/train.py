@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from hwq.cli.common import as_json, console, emit, note, say, store_option
+from hwq.cli.common import as_json, emit, note, say, store_option
+from hwq.cli.progress import Bar, elapsed
 from hwq.train.config import METHODS, TrainConfig
 
 _DEFAULT = TrainConfig()
@@ -94,7 +95,7 @@ def train(
 ) -> None:
     """Learn a bitwidth for every weight and activation of a network on DATA.
 
-    DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv or .parquet file, or module:function. One run gives the whole
+    DATA is digits, breast_cancer, wine, mnist, jets, a .npz, .csv, .tsv or .parquet file, or module:function. One run gives the whole
     Pareto front of validation accuracy against cost; the test rows are looked at once, at the end. The same command resumes.
     """
     from hwq.flow.train import train as run_training
@@ -112,47 +113,8 @@ def train(
         return
     say(
         f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
-        f"{summary.seconds:.0f} s"
+        f"{elapsed(summary.seconds)}"
     )
     if summary.budget_met is False:
         note("no network kept the budget; the points are the nearest: a higher --beta-start, more --epochs or a smaller --model")
     say(f"next: hwq synth {target} --board {board}")
-
-
-class Bar:
-    """Training progress as bars on standard error: one a phase."""
-
-    def __init__(self) -> None:
-        self.bars: Any = None
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.pause()
-
-    def pause(self) -> None:
-        """Leave the bars as they are, so that lines can be written; later progress begins new ones."""
-        if self.bars is not None:
-            self.bars.stop()
-            self.bars, self.tasks = None, {}
-
-    def __call__(self, p: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-        if self.bars is None:
-            columns = (
-                TextColumn("{task.description:7}"),
-                BarColumn(30),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[told]}"),
-            )
-            self.bars = Progress(*columns, console=console(stderr=True))
-            self.bars.start()
-        if p.phase not in self.tasks:
-            self.tasks[p.phase] = self.bars.add_task(p.phase, total=p.steps, told="")
-        told = [f"validation {p.val_accuracy:.4f}" if p.val_accuracy is not None else "", f"{p.ebops:.0f} EBOPs" if p.ebops else ""]
-        told += [f"{p.kept} points" if p.kept else ""]
-        self.bars.update(self.tasks[p.phase], completed=p.step, told="  ".join(filter(None, told)))

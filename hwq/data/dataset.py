@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.data.preprocess import AS_IT_IS, Preprocess, standardising
 from hwq.errors import DataError
 
 FloatArray = npt.NDArray[np.float32]
 LabelArray = npt.NDArray[np.int64]
 FEWEST = 5  # rows of a class
+MANY = 20  # different labels: where they are no classes, they are rather numbers to be predicted
+REGRESSION = "hwq trains classifiers: for a regression, bin the values into a few classes first, for example with pandas.qcut"
+SHOWN = 12  # names in a line
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +30,7 @@ class Dataset:
         y_train, y_val, y_test: int64 class numbers, 0 .. n_classes - 1.
         digest: 16 hexadecimal digits over all arrays.
         file: absolute path of the file that it came from, empty where it came from none.
+        preprocess: what made these rows of the user's own; nothing where the data came ready.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Dataset:
     n_classes: int
     description: str = ""
     file: str = ""
+    preprocess: Preprocess = AS_IT_IS
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,28 +65,77 @@ class Dataset:
 
     @property
     def told(self) -> dict[str, Any]:
-        """What a run's run.json says of it: the facts, and where its file lies, from which later commands read it again."""
-        return self.facts | ({"file": self.file} if self.file else {})
+        """What a run's run.json says of it: the facts, where its file lies, from which later commands read it again, and its preprocessing."""
+        return self.facts | ({"file": self.file} if self.file else {}) | {"preprocess": self.preprocess.to_json()}
+
+    def summary(self) -> str:
+        """One line for the user: rows, label, classes, features, what was done to them."""
+        known = self.preprocess
+        classes = f" ({_listed(known.classes)})" if known.classes else ""
+        features = f" ({_listed(known.features)})" if known.features else f" of shape {self.shape}" if len(self.shape) > 1 else ""
+        parts = [f"{len(self.x_train)} training, {len(self.x_val)} validation, {len(self.x_test)} test rows"]
+        parts += [f"label {known.label!r}"] if known.label else []
+        parts += [f"{self.n_classes} classes{classes}", f"{int(np.prod(self.shape))} features{features}"]
+        scaled = set(known.mean) != {0.0} or set(known.deviation) != {1.0}
+        how = "taken as they are" if not scaled else f"divided by {known.deviation[0]:g}"
+        parts.append("standardised by the training rows" if known.standardised else how)
+        return f"{self.name}: {'; '.join(parts)}"
 
 
-def check_rows(x: Any, name: str) -> FloatArray:
-    """Features as float32, finite.
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= SHOWN else f"{', '.join(names[:3])} ... {names[-1]}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """What was read, before it is checked, split and scaled.
+
+    Attributes:
+        x, y: rows and labels; the other parts where they are given, else None.
+        features, label, left_out: names, where there are any.
+        classes: names of the class numbers 0, 1, 2 ..., where labels are numbers; else they are the labels' own texts.
+        scale: what values are divided by; None: they are standardised by the training rows.
+        validation, test: shares of the parts that are drawn.
+        notes: what was decided while it was read, for the user.
+    """
+
+    name: str
+    x: Any
+    y: Any
+    x_val: Any = None
+    y_val: Any = None
+    x_test: Any = None
+    y_test: Any = None
+    features: tuple[str, ...] = ()
+    label: str = ""
+    left_out: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    scale: float | None = None
+    validation: float = 0.2
+    test: float = 0.2
+    description: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def check_rows(x: Any, name: str) -> npt.NDArray[Any]:
+    """Features as finite floats: float32 where that holds every value of their type, else float64.
 
     Raises:
-        DataError: no numbers, no rows, NaN or infinity (with the column and how many rows).
+        DataError: no numbers, no rows, NaN, infinity or beyond float32 (with the column and how many rows).
     """
     try:
         if np.iscomplexobj(x):
             raise TypeError("they are complex")
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
-            rows = np.asarray(x, np.float32)
+        rows = np.asarray(x)
+        narrow = np.can_cast(rows.dtype, np.float32)
+        rows = rows.astype(np.float32 if narrow else np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise DataError(f"{name}: the features are no numbers: {error}", hint="drop or encode text columns first") from error
     if rows.ndim < 2 or not rows.size:
         raise DataError(
             f"{name}: expected rows of features, got an array of shape {rows.shape}", hint="x must be (rows, features...)"
         )
-    bad = ~np.isfinite(rows)
+    bad = ~np.isfinite(rows) | (np.abs(rows) > np.finfo(np.float32).max)
     if bad.any():
         column = int(np.argwhere(bad.reshape(len(rows), -1).any(axis=0))[0, 0])
         count = int(bad.reshape(len(rows), -1).any(axis=1).sum())
@@ -104,27 +159,38 @@ def check_labels(y: Any, rows: int, name: str, n_classes: int | None = None) -> 
             f"{name}: {rows} rows but labels of shape {labels.shape}", hint="one label a row: (rows,), or one-hot (rows, classes)"
         )
     if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels != np.floor(labels)).any():
-        raise DataError(f"{name}: labels must be whole numbers; hwq trains classifiers", hint="encode the classes as 0, 1, 2 ...")
+        raise DataError(f"{name}: labels must be whole numbers or texts", hint=REGRESSION)
     # a label beyond the number of rows is an identifier or a defect, not a class; it would also make the counts below huge
     top = n_classes if n_classes is not None else min(int(labels.max()) + 1, rows)
     out = (labels < 0) | (labels >= top)
     if out.any():
         row = int(np.flatnonzero(out)[0])
+        _require_classes(labels, name)
         raise DataError(
             f"{name}: label {int(labels[row])} in row {row} is out of range 0..{top - 1}", hint="encode the classes as 0, 1, 2 ..."
         )
     return labels.astype(np.int64)
 
 
-def numbered(parts: Sequence[Any]) -> list[Any]:
-    """Label arrays whose texts are replaced by numbers, the same ones in all parts: place in the sorted list of all classes."""
+def _require_classes(labels: npt.NDArray[Any], name: str) -> None:
+    """Raises DataError: so many different numbers that they are no classes; called only where something is wrong with them anyway."""
+    different = len(np.unique(labels))
+    if different > MANY:
+        raise DataError(
+            f"{name}: {different} different labels in {len(labels)} rows are numbers rather than classes", hint=REGRESSION
+        )
+
+
+def numbered(parts: Sequence[Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """Label arrays whose texts are replaced by numbers, the same ones in all parts: places in the sorted list of all
+    classes, which is returned; empty where labels are numbers."""
     arrays = [np.asarray(part) for part in parts]
     arrays = [_without_objects(a) if a.dtype.kind == "O" else a for a in arrays]
     if not any(a.dtype.kind in "US" for a in arrays):
-        return arrays
-    arrays = [a.astype(str) for a in arrays]
+        return arrays, ("False", "True") if all(a.dtype.kind == "b" and a.ndim == 1 for a in arrays) else ()
+    arrays = [np.char.strip(a.astype(str)) for a in arrays]
     classes = np.unique(np.concatenate([a.ravel() for a in arrays]))
-    return [np.searchsorted(classes, a) for a in arrays]
+    return [np.searchsorted(classes, a) for a in arrays], tuple(map(str, classes))
 
 
 def _without_objects(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -136,48 +202,38 @@ def _without_objects(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return plain if plain.dtype.kind in "biufUS" else labels.astype(str)
 
 
-def split(
-    name: str,
-    x: Any,
-    y: Any,
-    *,
-    seed: int,
-    x_val: Any = None,
-    y_val: Any = None,
-    x_test: Any = None,
-    y_test: Any = None,
-    validation: float = 0.2,
-    test: float = 0.2,
-    standardise: bool = True,
-    description: str = "",
-) -> Dataset:
-    """Check, split by seed with equal class shares, and standardise by the training rows' mean and deviation.
+def split(raw: Raw, *, seed: int, rounded: bool = False) -> Dataset:
+    """Check, split by seed with equal class shares, and scale, as a rule by the training rows' mean and deviation.
 
     Validation and test rows that are given are kept as they are; the others are drawn from `x`.
+
+    Args:
+        rounded: bring values to float32 before they are scaled, as hwq 0.1.0 did.
 
     Raises:
         DataError: bad rows or labels, fewer than two classes, or a class with too few rows to split.
     """
-    labelled = numbered([part for part in (y, y_val, y_test) if part is not None])
+    name = raw.name
+    labelled, texts = numbered([part for part in (raw.y, raw.y_val, raw.y_test) if part is not None])
     y = labelled.pop(0)
-    rows = check_rows(x, name)
+    rows = check_rows(raw.x, name)
     labels = check_labels(y, len(rows), name)
-    n_classes = _enough(labels, name)
+    n_classes = _enough(labels, name, texts)
     given = {}
-    for part, part_x, part_y in (("validation", x_val, y_val), ("test", x_test, y_test)):
+    for part, part_x, part_y in (("validation", raw.x_val, raw.y_val), ("test", raw.x_test, raw.y_test)):
         if part_x is not None and part_y is not None:
             given[part] = _given(f"{name}, {part} part", part_x, labelled.pop(0), rows, n_classes)
     if "test" not in given:
-        rows, labels, given["test"] = _draw(name, rows, labels, test, seed)
+        rows, labels, given["test"] = _draw(name, rows, labels, raw.test, seed)
     if "validation" not in given:
-        rows, labels, given["validation"] = _draw(name, rows, labels, validation, seed)
+        rows, labels, given["validation"] = _draw(name, rows, labels, raw.validation, seed)
     (val_rows, val_labels), (test_rows, test_labels) = given["validation"], given["test"]
-    if standardise:
-        # in float64: float32 sums over a million rows lose digits
-        mean, spread = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
-        spread = np.where(spread > 0, spread, 1)
-        rows, val_rows, test_rows = (((part - mean) / spread).astype(np.float32) for part in (rows, val_rows, test_rows))
-    return Dataset(name, rows, labels, val_rows, val_labels, test_rows, test_labels, n_classes, description)
+    parts = [part.astype(np.float32) if rounded else part for part in (rows, val_rows, test_rows)]
+    mean, deviation = standardising(parts[0]) if raw.scale is None else ((0.0,), (float(raw.scale),))
+    classes = texts or raw.classes or tuple(map(str, range(n_classes)))
+    known = Preprocess(raw.features, mean, deviation, raw.scale is None, classes, raw.label, raw.left_out)
+    x_train, x_val, x_test = (known.apply(part) for part in parts)
+    return Dataset(name, x_train, labels, x_val, val_labels, x_test, test_labels, n_classes, raw.description, preprocess=known)
 
 
 def checked(data: Dataset) -> Dataset:
@@ -189,25 +245,36 @@ def checked(data: Dataset) -> Dataset:
     parts: dict[str, Any] = {}
     for part in ("train", "val", "test"):
         x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
-        rows = check_rows(x, f"{data.name}, x_{part}")
+        rows = check_rows(x, f"{data.name}, x_{part}").astype(np.float32)
         if parts and rows.shape[1:] != parts["x_train"].shape[1:]:
             raise DataError(f"{data.name}: x_{part} has rows of shape {rows.shape[1:]}, x_train {parts['x_train'].shape[1:]}")
         parts |= {f"x_{part}": rows, f"y_{part}": check_labels(y, len(rows), f"{data.name}, y_{part}", data.n_classes)}
     return replace(data, **parts)
 
 
-def _enough(labels: LabelArray, name: str) -> int:
+def _enough(labels: LabelArray, name: str, texts: Sequence[str]) -> int:
     """How many classes there are, each with rows enough to be split."""
     n_classes = int(labels.max()) + 1
     counts = np.bincount(labels, minlength=n_classes)
-    if n_classes < 2 or (counts < FEWEST).any():
+    if len(np.unique(labels)) == 1:
+        one = texts[int(labels[0])] if texts else int(labels[0])
+        raise DataError(
+            f"{name}: all {len(labels)} rows are of one class, {one}; a classifier needs at least two",
+            hint="is the label another column, or is this a part of a sorted table?",
+        )
+    if (counts < FEWEST).any():
         few = int(counts.argmin())
+        if not texts:
+            _require_classes(labels, name)
         hint = "number the classes 0, 1, 2 ... without gaps" if counts[few] == 0 else "merge or drop rare classes"
-        raise DataError(f"{name}: class {few} has {counts[few]} rows; each of at least two classes needs {FEWEST}", hint=hint)
+        called = f" ({texts[few]})" if texts else ""
+        raise DataError(
+            f"{name}: class {few}{called} has {counts[few]} rows; each of at least two classes needs {FEWEST}", hint=hint
+        )
     return n_classes
 
 
-def _given(name: str, x: Any, y: Any, rows: FloatArray, n_classes: int) -> tuple[FloatArray, LabelArray]:
+def _given(name: str, x: Any, y: Any, rows: npt.NDArray[Any], n_classes: int) -> tuple[npt.NDArray[Any], LabelArray]:
     part = check_rows(x, name)
     if part.shape[1:] != rows.shape[1:]:
         raise DataError(f"{name}: rows of shape {part.shape[1:]}, but training rows of shape {rows.shape[1:]}")
@@ -215,8 +282,8 @@ def _given(name: str, x: Any, y: Any, rows: FloatArray, n_classes: int) -> tuple
 
 
 def _draw(
-    name: str, rows: FloatArray, labels: LabelArray, share: float, seed: int
-) -> tuple[FloatArray, LabelArray, tuple[FloatArray, LabelArray]]:
+    name: str, rows: npt.NDArray[Any], labels: LabelArray, share: float, seed: int
+) -> tuple[npt.NDArray[Any], LabelArray, tuple[npt.NDArray[Any], LabelArray]]:
     """What remains, then a stratified share."""
     from sklearn.model_selection import train_test_split
 

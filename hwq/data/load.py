@@ -10,11 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from hwq.data.dataset import Dataset, checked, split
+from hwq.data.dataset import Dataset, Raw, checked, split
 from hwq.data.download import Notice, fetch, local
-from hwq.data.files import SUFFIXES, read
+from hwq.data.files import SUFFIXES, read, read_table
 from hwq.data.openml import JETS, JETS_ID, openml
 from hwq.errors import DataError
 
@@ -22,63 +20,85 @@ MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.n
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def load(spec: str, *, seed: int = 0, notice: Notice | None = None) -> Dataset:
+def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str | None = None) -> Dataset:
     """The data set that `spec` names.
 
     Args:
-        spec: digits, breast_cancer, wine, mnist, jets; a .npz, .csv or .parquet file; or module:function.
+        spec: digits, breast_cancer, wine, mnist, jets; a .npz, .csv, .tsv or .parquet file; or module:function.
         seed: of the split into training, validation and test rows.
-        notice: told of downloads and their progress.
+        notice: told of downloads and their progress, and of what was decided about a file's columns.
+        digest: of the data that is expected: where the same rows have it when they are prepared as hwq 0.1.0 did, they are.
 
     Raises:
         DataError: nothing by that name, or data that cannot be used; with a hint.
     """
+    found, file = _read(spec, notice)
+    if isinstance(found, Dataset):
+        return checked(found)
+    if notice:
+        for line in found.notes:
+            notice(f"{found.name}: {line}")
+    data = split(found, seed=seed)
+    if digest not in (None, data.digest):
+        earlier = split(found, seed=seed, rounded=True)
+        data = earlier if earlier.digest == digest else data
+    return replace(data, file=file)
+
+
+def _read(spec: str, notice: Notice | None) -> tuple[Raw | Dataset, str]:
+    """What `spec` names, and the file that it is."""
     if spec in NAMED:
-        return NAMED[spec](seed, notice)
+        return NAMED[spec](notice), ""
     path = Path(spec)
     if path.suffix.lower() in SUFFIXES:
-        return _from_file(path, seed)
+        return _from_file(path), str(path.resolve())
     if is_function(spec):
-        return _from_function(spec, seed)
+        return _from_function(spec), ""
     near = difflib.get_close_matches(spec, NAMED, n=1)
     hint = (
         f"did you mean {near[0]}?"
         if near
         else f"named sets: {', '.join(NAMED)}; or a {', '.join(SUFFIXES)} file; or module:function"
     )
+    if path.is_file():
+        hint = f"a file must end in {', '.join(SUFFIXES)}"
     raise DataError(f"there is no data set {spec!r}", hint=hint)
 
 
-def _sklearn(name: str) -> Callable[[int, Notice | None], Dataset]:
-    def make(seed: int, notice: Notice | None) -> Dataset:
+def _sklearn(name: str) -> Callable[[Notice | None], Raw]:
+    def make(notice: Notice | None) -> Raw:
         from sklearn import datasets
 
         bunch = getattr(datasets, f"load_{name}")()
-        x = bunch.data / 16 if name == "digits" else bunch.data
-        return split(name, x, bunch.target, seed=seed, standardise=name != "digits", description=f"scikit-learn {name}")
+        return Raw(
+            name,
+            bunch.data,
+            bunch.target,
+            features=tuple(map(str, bunch.feature_names)),
+            classes=tuple(map(str, bunch.target_names)),
+            scale=16.0 if name == "digits" else None,
+            description=f"scikit-learn {name}",
+        )
 
     return make
 
 
-def _mnist(seed: int, notice: Notice | None) -> Dataset:
+def _mnist(notice: Notice | None) -> Raw:
     path = local("mnist.npz") or fetch(MNIST_URL, "mnist.npz", sha256=MNIST_SHA256, notice=notice)
     arrays = read(path)
     missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
     if missing:
         raise DataError(f"{path} is not the MNIST file: it has no {missing[0]!r}", hint=f"the file is {MNIST_URL}")
-    x, x_test = (arrays[key].astype(np.float32) / 255 for key in ("x_train", "x_test"))
-    y, y_test = arrays["y_train"], arrays["y_test"]
-    return split(
-        "mnist", x, y, x_test=x_test, y_test=y_test, validation=0.1, seed=seed, standardise=False, description="MNIST, 28x28"
-    )
+    x, y, x_test, y_test = (arrays[key] for key in ("x_train", "y_train", "x_test", "y_test"))
+    return Raw("mnist", x, y, x_test=x_test, y_test=y_test, validation=0.1, scale=255.0, description="MNIST, 28x28")
 
 
-def _jets(seed: int, notice: Notice | None) -> Dataset:
+def _jets(notice: Notice | None) -> Raw:
     table = openml(JETS_ID, JETS, notice=notice)
-    return split("jets", table.x, table.y, seed=seed, description="OpenML hls4ml_lhcjets_hlf, 16 features")
+    return Raw("jets", table.x, table.y, features=table.features, description="OpenML hls4ml_lhcjets_hlf, 16 features")
 
 
-NAMED: dict[str, Callable[[int, Notice | None], Dataset]] = {
+NAMED: dict[str, Callable[[Notice | None], Raw]] = {
     "digits": _sklearn("digits"),
     "breast_cancer": _sklearn("breast_cancer"),
     "wine": _sklearn("wine"),
@@ -87,15 +107,27 @@ NAMED: dict[str, Callable[[int, Notice | None], Dataset]] = {
 }
 
 
-def _from_file(path: Path, seed: int) -> Dataset:
+def _from_file(path: Path) -> Raw:
     if not path.is_file():
         near = difflib.get_close_matches(path.stem, NAMED, n=1)
-        hint = f"did you mean the named set {near[0]}?" if near else "check the path"
+        hint = f"did you mean the named set {near[0]}?" if near else _neighbours(path)
         raise DataError(f"there is no file {path}", hint=hint)
-    return replace(_from_arrays(path.name, read(path), seed), file=str(path.resolve()))
+    if path.suffix.lower() == ".npz":
+        return _from_arrays(path.name, read(path))
+    t = read_table(path)
+    return Raw(path.name, t.x, t.y, features=t.features, label=t.label, left_out=t.left_out, notes=t.notes)
 
 
-def _from_arrays(name: str, arrays: dict[str, Any], seed: int) -> Dataset:
+def _neighbours(path: Path) -> str:
+    """What is there in place of a missing file."""
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}"
+    there = sorted(p.name for p in path.parent.iterdir() if p.suffix.lower() in SUFFIXES)
+    near = difflib.get_close_matches(path.name, there, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else "check the path"
+
+
+def _from_arrays(name: str, arrays: dict[str, Any]) -> Raw:
     keys = ("x_train", "y_train") if "x_train" in arrays else ("x", "y")
     missing = [key for key in keys if key not in arrays]
     if missing:
@@ -107,7 +139,7 @@ def _from_arrays(name: str, arrays: dict[str, Any], seed: int) -> Dataset:
         if (f"x_{part}" in arrays) != (f"y_{part}" in arrays):
             raise DataError(f"{name} has only one of x_{part} and y_{part}", hint="give both, or neither")
     given = {key: arrays[key] for key in ("x_val", "y_val", "x_test", "y_test") if key in arrays}
-    return split(name, arrays[keys[0]], arrays[keys[1]], **given, seed=seed)
+    return Raw(name, arrays[keys[0]], arrays[keys[1]], **given)
 
 
 def is_function(spec: str) -> bool:
@@ -141,7 +173,7 @@ def resolve(spec: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _from_function(spec: str, seed: int) -> Dataset:
+def _from_function(spec: str) -> Raw | Dataset:
     function = resolve(spec)
     try:
         result = function()
@@ -149,11 +181,11 @@ def _from_function(spec: str, seed: int) -> Dataset:
         told = next(iter(str(error).splitlines()), "")
         raise DataError(f"{spec} failed: {type(error).__name__}: {told}", hint="it is called without arguments") from error
     if isinstance(result, Dataset):
-        return checked(result)
+        return result
     if isinstance(result, tuple) and len(result) == 2:
         result = {"x": result[0], "y": result[1]}
     if not isinstance(result, dict):
         raise DataError(
             f"{spec} returned {type(result).__name__}", hint="return (x, y), or a dict with x_train, y_train, x_test, y_test"
         )
-    return _from_arrays(spec, result, seed)
+    return _from_arrays(spec, result)

@@ -19,10 +19,11 @@ JETS_ID = 42468
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An OpenML data set: features (rows, columns) float32, labels (rows,) as text."""
+    """An OpenML data set: features (rows, columns) float32, labels (rows,) as text, the features' names."""
 
     x: Any
     y: Any
+    features: tuple[str, ...] = ()
 
 
 def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str = SERVER) -> Table:
@@ -77,4 +78,4 @@ def read_arff(path: Path, target: str = "class") -> Table:
     text = [str(c) for c in features.columns if features[c].dtype.kind not in "biuf"]
     if text:
         raise DataError(f"{path}: column {text[0]!r} is no number", hint="give the data as a .csv file instead")
-    return Table(features.to_numpy(np.float32), frame[target].to_numpy(str))
+    return Table(features.to_numpy(np.float32), frame[target].to_numpy(str), tuple(map(str, features.columns)))

@@ -15,8 +15,10 @@ import numpy.typing as npt
 from hwq.boards import Board, load
 from hwq.codegen.build import Build, Style, build
 from hwq.cost.features import features as features_of
+from hwq.data.preprocess import Preprocess
 from hwq.errors import DataError, HwqWarning, MismatchError
 from hwq.fixed import to_float
+from hwq.flow.feeding import Feeding, named_classes, ready_rows, write_feeding
 from hwq.flow.networks import read_network
 from hwq.flow.prices import design_models
 from hwq.ir import Graph
@@ -38,6 +40,7 @@ class Compiled:
         build: its generated files, with the circuit that they hold.
         comparison: Keras' answers with those of the integer graph, on the rows that it was compiled with; None for a Graph.
         notes: what to know of the design.
+        preprocess: what was done to the rows before training, where that is known: of a design of `hwq.Run`.
     """
 
     graph: Graph
@@ -46,6 +49,7 @@ class Compiled:
     build: Build
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
 
     def __repr__(self) -> str:
         ports = self.build.ports
@@ -72,6 +76,20 @@ class Compiled:
         """
         return self._shaped(self.emulator.predict(x))
 
+    def predict_raw(self, rows: Any, *, scores: bool = False) -> npt.NDArray[Any]:
+        """The class of each row, by name, of rows as they are in the user's file: scaled as for training, then as `predict`.
+
+        Args:
+            rows: features (rows, *features) in the order of the file, without label; or a pandas frame with columns of those names.
+            scores: give the floats (rows, *output shape) of `predict` in place of names.
+
+        Raises:
+            DataError: rows that do not fit, NaN or infinity; or a design that does not know how its rows are scaled.
+            ToolError: as `predict`.
+        """
+        answers = self.predict(ready_rows(self.preprocess, rows))
+        return answers if scores or self.preprocess is None else named_classes(self.preprocess, answers)
+
     def csim(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """As `predict`, computed by the generated ap_fixed C++ itself, compiled with g++: slow, for checking.
 
@@ -91,11 +109,14 @@ class Compiled:
     def write(self, path: str | Path) -> Path:
         """Write every generated file (C++, Verilog, test bench, scripts of the board's tools) below `path`, and return it.
 
+        README.md and preprocess.json among them say how the design is fed.
+
         Raises:
             RunError: it cannot be written.
         """
         folder = Path(path)
         self.build.plan.write(folder)
+        write_feeding(folder, Feeding.of(self.build, self.graph, self.preprocess))
         return folder
 
     def summary(self) -> str:

@@ -115,7 +115,8 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
         )
     there = Path(told.get("file", "")).is_file()  # else it may have moved with the run, or lie in this folder
     try:
-        dataset = load(spec or told["file" if there else "name"], seed=int(meta["config"].get("seed", 0)), notice=notice)
+        seed = int(meta["config"].get("seed", 0))
+        dataset = load(spec or told["file" if there else "name"], seed=seed, notice=notice, digest=told.get("digest"))
     except DataError as error:
         if spec is not None:
             raise

@@ -21,6 +21,7 @@ from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import VERSION, features
 from hwq.errors import RunError, UsageError
 from hwq.fixed.arithmetic import IntArray
+from hwq.flow.feeding import Feeding, is_fed, preprocess_of, write_feeding
 from hwq.flow.routed import compare_routed, random_inputs
 from hwq.flow.verdict import Verdict, judged_inputs
 from hwq.ir import Graph, digest, parse, verify
@@ -135,6 +136,11 @@ class Design:
             write_json(path, content)
         elif content["features"].get("counted") != VERSION:
             content |= {"group": self.group, "features": features_of(self.build)}
+            write_json(path, content)
+        known = preprocess_of(self.run)
+        if not is_fed(self.folder, content, known):
+            told = Feeding.of(self.build, self.graph, known)
+            content["feeding"] = write_feeding(self.folder, told, str(self.run.path), self.point.id)
             write_json(path, content)
         return content
 

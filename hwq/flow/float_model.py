@@ -65,7 +65,7 @@ def read_float(spec: str, dataset: Dataset, *, seed: int = 0, margin: float = 1.
             f"{spec} names a network that is not trained", hint="give a trained model: a .keras file, or a run directory"
         )
     if spec.endswith(".keras") and not Path(spec).is_file():
-        raise ModelError(f"there is no model file {spec}")
+        raise ModelError(f"there is no model file {spec}", hint='save one with model.save("net.keras"), or give a run directory')
     from hwq.frontend.keras import from_keras
     from hwq.train import convert, freeze, models
     from hwq.train.engine import accuracy

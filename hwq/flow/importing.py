@@ -119,6 +119,11 @@ def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: 
 
 def _summary(folder: Path) -> dict[str, Any]:
     """build.json, after checking that the generated files are the ones that it names."""
+    if not (folder / "build.json").is_file():
+        raise RunError(
+            f"{folder} holds no plan: it has no build.json",
+            hint="make one with: hwq synth RUN --board xcvu9p --dry-run --out FOLDER",
+        )
     summary = read_json(folder / "build.json")
     try:
         changed = changed_files(folder, summary)

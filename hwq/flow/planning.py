@@ -11,6 +11,7 @@ from hwq.boards import load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.flow.design import Design, Io, code_digest, require_streamable
+from hwq.flow.feeding import FILES as FEEDING
 from hwq.locks import explain
 from hwq.rundir import RunDir
 from hwq.tools.runner import lead
@@ -88,7 +89,7 @@ def command(synthesiser: Synthesiser, step: Step) -> str:
 
 def _copy(folder: Path, target: Path, files: list[str]) -> Path:
     data = [str(p.relative_to(folder)) for p in sorted(folder.glob("tb_data/*.dat"))]
-    for name in (*files, "build.json", *data):
+    for name in (*files, "build.json", *FEEDING, *data):
         try:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(folder / name, target / name)

@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwq.boards import load
+from hwq.boards import Board, load
+from hwq.codegen.build import circuit_of
+from hwq.cost.features import features
 from hwq.cost.model import CostModel, Prediction
 from hwq.errors import CostModelError, RunError
 from hwq.flow.design import VERDICT, changed_files
 from hwq.flow.models import Beside, Found, Source, comparable, find_models, selection
+from hwq.flow.prices import design_models
 from hwq.flow.verdict import Verdict, judged_inputs, rows_told
+from hwq.ir import parse, verify
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
+from hwq.passes import optimise
 from hwq.report.model import PointRow, RunReport
 from hwq.rundir import Point, RunDir, best, inside, read_json
 
 TARGETS = ("lut", "ff")
 
 
-def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
-    """Everything known of a run; starts no tool.
+BOARD = "xcvu9p"  # whose costs are predicted where neither the caller nor a synthesis names one
+
+
+def gather(run: Path, *, store_path: Path | str | None = None, board: str | None = None) -> RunReport:
+    """Everything known of a run; starts no tool. What is not synthesised is compiled in memory, and its costs are predicted.
+
+    Args:
+        board: whose costs to show; None: those of the board that the run was last synthesised for.
 
     Raises:
         RunError: no run, or no finished point.
+        BoardError: there is no such board.
     """
     directory = RunDir.open(run)
     meta = directory.meta()
     points = directory.select("all")
     link = meta.get("synth")
+    if link is not None and board not in (None, link["board"]):
+        link = None  # nothing is known to be measured there
+    guess = _Guess.of(board or BOARD, store_path) if link is None else None
     store = Store.open(store_path) if link else None
     rows: list[PointRow] = []
     warnings: list[str] = []
@@ -39,9 +56,12 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
     for p, (summary, verdict, doubts) in zip(points, known, strict=True):
         warnings += doubts
         measurement = _measurement(store, summary, link)
-        rows.append(_row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id))
+        row = _row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id)
+        rows.append(guess.complete(row, p) if guess is not None else row)
     if link is not None:
         models = tuple(str(model) for model in beside.without(""))
+    elif guess is not None:
+        models = tuple(str(guess.models[target]) for target in TARGETS if target in guess.models)
     config, data = meta["config"], meta["dataset"]
     return RunReport(
         title=str(run),
@@ -55,7 +75,46 @@ def gather(run: Path, *, store_path: Path | str | None = None) -> RunReport:
         rows=tuple(rows),
         cost_models=models,
         warnings=tuple(warnings),
+        predicted_for=str(guess) if guess is not None else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """Predicts what points would cost on a board that they were not synthesised for."""
+
+    board: Board
+    models: Mapping[str, CostModel]
+
+    @classmethod
+    def of(cls, name: str, store_path: Path | str | None) -> _Guess:
+        board = load(name)
+        return cls(board, design_models(board, store_path))
+
+    def __str__(self) -> str:
+        known = (
+            "" if self.models else f" (no LUT and FF: nothing is measured on its family; hwq calibrate --board {self.board.name})"
+        )
+        return f"{self.board.name} at {self.board.default_clock}{known}"
+
+    def complete(self, row: PointRow, point: Point) -> PointRow:
+        """The row with predictions."""
+        graph = optimise(verify(parse(point.graph_text())))
+        circuit = circuit_of(graph, self.board, self.board.default_clock)
+        found = _predicted([self.models[target] for target in TARGETS if target in self.models], features(graph, circuit))
+        lut, ff = found.get("lut"), found.get("ff")
+        return replace(row, **_costs("lut", lut), **_costs("ff", ff), latency_predicted=circuit.latency)
+
+
+def _costs(target: str, found: Prediction | None) -> dict[str, Any]:
+    """The fields of a row for a prediction."""
+    if found is None:
+        return {}
+    return {
+        f"{target}_predicted": found.value,
+        f"{target}_error": found.relative_error,
+        f"{target}_beyond": found.out_of_range,
+    }
 
 
 def _artefacts(
@@ -107,10 +166,10 @@ def _measurement(store: Store | None, summary: dict[str, Any] | None, link: dict
     return store.get(Key(summary["design"], summary["plan"], WHOLE, *where, link.get("options", "")))
 
 
-def _predicted(models: list[CostModel], features: dict[str, float]) -> dict[str, Prediction]:
+def _predicted(models: list[CostModel], counted: Mapping[str, float]) -> dict[str, Prediction]:
     """What the models say of a design, by target; nothing where it was generated before its features were counted as now."""
     try:
-        return {model.target: model.predict(features) for model in models}
+        return {model.target: model.predict(counted) for model in models}
     except CostModelError:
         return {}
 
@@ -127,9 +186,8 @@ def _row(
     predicted: dict[str, Prediction] = {}
     if summary is not None:
         predicted = _predicted(beside.without(summary["design"]), summary["features"])
-    lut, ff = predicted.get("lut"), predicted.get("ff")
     resources = measurement.resources if measurement else None
-    return PointRow(
+    row = PointRow(
         point=point.id,
         epoch=point.epoch,
         val_accuracy=point.val_accuracy,
@@ -137,11 +195,11 @@ def _row(
         simulated_accuracy=verdict.accuracy if verdict else None,
         ebops=point.ebops,
         lut=resources.lut if resources else None,
-        lut_predicted=lut.value if lut else None,
-        lut_error=lut.relative_error if lut else None,
-        lut_beyond=lut.out_of_range if lut else False,
+        lut_predicted=None,
+        lut_error=None,
+        lut_beyond=False,
         ff=resources.ff if resources else None,
-        ff_predicted=ff.value if ff else None,
+        ff_predicted=None,
         dsp=resources.dsp if resources else None,
         latency_cycles=measurement.latency.max_cycles if measurement else None,
         latency_predicted=summary["latency_cycles"] if summary else None,
@@ -151,3 +209,4 @@ def _row(
         rows_told=rows_told(verdict.comparisons) if verdict else None,
         chosen=chosen,
     )
+    return replace(row, **_costs("lut", predicted.get("lut")), **_costs("ff", predicted.get("ff")))

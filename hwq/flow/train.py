@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -32,12 +33,15 @@ def train(
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> TrainSummary:
-    """Train a run, or go on with it.
+    """Train a run, or go on with it; the summary's seconds are those of the whole call, loading of TensorFlow included.
 
     Raises:
         DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
-    dataset: Dataset = load(data, seed=config.seed, notice=notice)
+    started = time.monotonic()
+    dataset: Dataset = load(data, seed=config.seed, notice=notice, digest=_digest(out))
+    if notice:
+        notice(dataset.summary())
     config = config.resolved(len(dataset.x_train))
     if config.costs == "measured" or "lut" in config.budget:
         config = replace(config, prices=_prices(out, board, store_path, notice, measured=config.costs == "measured"))
@@ -46,7 +50,13 @@ def train(
     from hwq.train import trainer
 
     price = price_for(board, store_path) if "lut" in config.budget else None
-    return trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=progress)
+    summary = trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=progress)
+    return replace(summary, seconds=time.monotonic() - started)
+
+
+def _digest(run: Path) -> str | None:
+    """Of the data that a run was begun with, where there is one."""
+    return RunDir.open(run).meta().get("dataset", {}).get("digest") if (run / "run.json").is_file() else None
 
 
 def load_framework() -> None:

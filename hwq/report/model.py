@@ -32,11 +32,16 @@ class PointRow:
     samples: int | None
     rows_told: str | None  # how many rows, and which evaluators saw fewer
     chosen: bool
+    ff_error: float | None = None  # as lut_error
+    ff_beyond: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run with its points, cheapest first."""
+    """A run with its points, cheapest first.
+
+    `predicted_for` is the board and clock of the predictions where nothing is measured; empty where there are none.
+    """
 
     title: str
     dataset: str
@@ -49,11 +54,24 @@ class RunReport:
     rows: tuple[PointRow, ...]
     cost_models: tuple[str, ...]
     warnings: tuple[str, ...] = ()  # what is left out, since it is not of the files that are there
+    predicted_for: str = ""
+
+    @property
+    def where(self) -> str:
+        """The board, tool and clock of what is shown."""
+        if self.board and self.period_ns:
+            return f"{self.board}, {self.tool}, {self.period_ns:g} ns"
+        return "not synthesised yet" + (f"; predicted for {self.predicted_for}" if self.predicted_for else "")
+
+    @property
+    def cycles_predicted(self) -> bool:
+        """Whether the cycles that are known are all predictions."""
+        return all(row.latency_cycles is None for row in self.rows) and any(row.latency_predicted is not None for row in self.rows)
 
     @property
     def beyond(self) -> bool:
         """Whether some design lies beyond what its cost model has seen."""
-        return any(row.lut_beyond for row in self.rows)
+        return any(row.lut_beyond or row.ff_beyond for row in self.rows)
 
     @property
     def chosen(self) -> PointRow | None:

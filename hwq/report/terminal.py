@@ -31,10 +31,7 @@ def predicted(value: float | None, error: float | None = None, beyond: bool = Fa
 
 def render(report: RunReport, console: Console) -> None:
     """Print the front, then the chosen point."""
-    where = (
-        f"{report.board}, {report.tool}, {report.period_ns:g} ns" if report.board and report.period_ns else "not synthesised yet"
-    )
-    console.print(Text(f"{report.title}: {report.dataset}; model {report.model}; {where}", style="bold"))
+    console.print(Text(f"{report.title}: {report.dataset}; model {report.model}; {report.where}", style="bold"))
     console.print(_front(report))
     chosen = report.chosen
     if chosen is not None:
@@ -51,7 +48,18 @@ def _front(report: RunReport) -> Table:
     title = "Pareto front (wrong: mismatches between the evaluators)"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
     table.add_column("point", no_wrap=True)
-    for title in ("valid.", "test", "EBOPs", "LUT pred.", "LUT", "FF pred.", "FF", "DSP", "cycles", "wrong"):
+    for title in (
+        "valid.",
+        "test",
+        "EBOPs",
+        "LUT pred.",
+        "LUT",
+        "FF pred.",
+        "FF",
+        "DSP",
+        "cycles pred." if report.cycles_predicted else "cycles",
+        "wrong",
+    ):
         table.add_column(title, justify="right", no_wrap=True)
     for row in report.rows:
         table.add_row(
@@ -61,10 +69,10 @@ def _front(report: RunReport) -> Table:
             count(row.ebops),
             predicted(row.lut_predicted, row.lut_error, row.lut_beyond),
             count(row.lut),
-            predicted(row.ff_predicted),
+            predicted(row.ff_predicted, row.ff_error, row.ff_beyond),
             count(row.ff),
             count(row.dsp),
-            count(row.latency_cycles),
+            count(row.latency_predicted if report.cycles_predicted else row.latency_cycles),
             count(row.mismatches),
         )
     return table
@@ -79,7 +87,7 @@ def _chosen(report: RunReport, row: PointRow) -> Table:
     table.add_row("accuracy, quantised (Keras)", "", share(row.test_accuracy))
     table.add_row("accuracy, simulated (RTL)", "", share(row.simulated_accuracy))
     table.add_row("LUT", predicted(row.lut_predicted, row.lut_error, row.lut_beyond), count(row.lut))
-    table.add_row("FF", predicted(row.ff_predicted), count(row.ff))
+    table.add_row("FF", predicted(row.ff_predicted, row.ff_error, row.ff_beyond), count(row.ff))
     # shifts and adders only, by construction
     table.add_row("DSP", UNKNOWN if row.latency_predicted is None else "0", count(row.dsp))
     table.add_row("latency, clock cycles", count(row.latency_predicted), count(row.latency_cycles))

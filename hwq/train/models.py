@@ -76,7 +76,10 @@ def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> Any
 
 def _load(path: Path) -> Any:
     if not path.is_file():
-        raise ModelError(f"there is no model file {path}")
+        raise ModelError(
+            f"there is no model file {path}",
+            hint='save one with model.save("net.keras"), or train a network of hwq\'s own: --model mlp:64,32',
+        )
     try:
         return keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, TypeError) as error:

@@ -23,7 +23,8 @@ from hwq.tools.gxx import ap_types
 
 LINTERS: dict[str, tuple[str, ...]] = {
     "verilator": ("--lint-only", "-Wall", "--top-module"),
-    "iverilog": ("-g2012", "-Wall", "-o", "/dev/null", "-s"),
+    # not "-o /dev/null": it makes its output executable, and as root that closes the device to all other users
+    "iverilog": ("-g2012", "-Wall", "-t", "null", "-s"),
 }
 NASTY = ("begin", "signal", "before", "out", "int", "table", "class", "port")
 

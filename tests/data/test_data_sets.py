@@ -87,16 +87,16 @@ class TestFiles:
     @pytest.mark.parametrize("suffix", ["npz", "csv", "parquet"])
     def test_all_kinds_give_the_same(self, tmp_path: Path, suffix: str) -> None:
         path = tmp_path / f"data.{suffix}"
-        frame = pd.DataFrame(X.astype(np.float32), columns=["a", "b", "c"]).assign(kind=Y)
+        frame = pd.DataFrame(X, columns=["a", "b", "c"]).assign(kind=Y)
         if suffix == "npz":
-            np.savez(path, x=X.astype(np.float32), y=Y)
+            np.savez(path, x=X, y=Y)
         elif suffix == "csv":
             frame.to_csv(path, index=False)
         else:
             frame.to_parquet(path)
         data = load(str(path), seed=5)
         assert data.n_classes == 3
-        np.savez(tmp_path / "reference.npz", x=X.astype(np.float32), y=Y)
+        np.savez(tmp_path / "reference.npz", x=X, y=Y)
         assert data.digest == load(str(tmp_path / "reference.npz"), seed=5).digest
 
     def test_given_parts_are_kept(self, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ class TestBadFiles:
         [
             (-1, "label -1 in row 17 is out of range 0..2"),
             (10**12, f"label {10**12} in row 17 is out of range 0..59"),
-            (0.5, "whole numbers"),
+            (0.5, "whole numbers or texts"),
         ],
     )
     def test_labels_that_are_no_classes(self, tmp_path: Path, label: float, told: str) -> None:
@@ -225,7 +225,7 @@ class TestBadFiles:
             ({"x": X, "y": Y, "x_test": X}, "only one of x_test and y_test"),
             ({"x": X, "y": Y, "y_val": Y}, "only one of x_val and y_val"),
             ({"x": X, "y": Y, "x_test": X[:, :2], "y_test": Y}, "rows of shape (2,), but training rows of shape (3,)"),
-            ({"x": X, "y": np.zeros(60, int)}, "class 0 has 60 rows; each of at least two classes"),
+            ({"x": X, "y": np.zeros(60, int)}, "all 60 rows are of one class, 0; a classifier needs at least two"),
             ({"x": X, "y": np.r_[Y[:-4], [3] * 4]}, "class 3 has 4 rows"),
             ({"x": X, "y": Y + 1}, "class 0 has 0 rows"),
         ],

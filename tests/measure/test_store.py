@@ -44,20 +44,51 @@ def server() -> Iterator[str]:
         if shutil.which("setpriv") is None:
             pytest.skip("a server cannot be started as root without setpriv")
         shutil.chown(folder, user, user)
-    data, tools = folder / "data", POSTGRES.parent
+    data, log, tools = folder / "data", folder / "log", POSTGRES.parent
 
     def run(*command: str | Path) -> None:
-        subprocess.run([*become, *command], check=True, capture_output=True, cwd=folder, timeout=120)
+        told_run([*become, *command], folder, log)
 
-    run(tools / "initdb", "-D", data, "-U", "hwq", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off"
-    run(tools / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     try:
-        run(tools / "createdb", "-h", folder, "-U", "hwq", "store")
-        yield f"postgresql://hwq@/store?host={folder}"
+        run(tools / "initdb", "-D", data, "-U", "hwq", "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-k {folder} -c listen_addresses='' -c fsync=off"
+        run(tools / "pg_ctl", "-D", data, "-o", options, "-l", log, "-w", "start")
+        try:
+            run(tools / "createdb", "-h", folder, "-U", "hwq", "store")
+            yield f"postgresql://hwq@/store?host={folder}"
+        finally:
+            run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-t", "100", "stop")
     finally:
-        run(tools / "pg_ctl", "-D", data, "-m", "immediate", "-t", "100", "stop")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def told_run(command: list[str | Path], folder: Path, log: Path) -> None:
+    """Run one of the server's programs; where it fails, the test fails with what the program and the server's log say."""
+    # output goes to a file: a server that pg_ctl starts would hold a pipe open for good
+    said = folder.parent / f"{folder.name}.out"
+    try:
+        with said.open("wb") as stream:
+            done = subprocess.run(command, stdout=stream, stderr=subprocess.STDOUT, cwd=folder, timeout=120, check=False)
+        if done.returncode:
+            lines = [
+                *said.read_text(errors="replace").splitlines(),
+                *(log.read_text(errors="replace").splitlines() if log.is_file() else []),
+            ]
+            shown = "\n".join(["  " + line for line in lines][-30:])
+            pytest.fail(f"{' '.join(map(str, command))} failed with exit code {done.returncode}:\n{shown}", pytrace=False)
+    finally:
+        said.unlink(missing_ok=True)
+
+
+def test_a_server_that_does_not_start_says_why_in_its_own_words(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("FATAL: could not write lock file\n")
+    words = "echo 'initdb: error: data directory exists' >&2; exit 3"
+    with pytest.raises(pytest.fail.Exception) as caught:
+        told_run(["sh", "-c", words], tmp_path, log)
+    assert "exit code 3" in str(caught.value)
+    assert "initdb: error: data directory exists" in str(caught.value)
+    assert "FATAL: could not write lock file" in str(caught.value)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

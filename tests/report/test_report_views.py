@@ -22,7 +22,7 @@ from hwq.report.terminal import count, predicted, render, share
 UNMEASURED = dict.fromkeys(
     (
         "test_accuracy", "simulated_accuracy", "lut", "lut_predicted", "lut_error", "ff", "ff_predicted", "dsp",
-        "latency_cycles", "latency_predicted", "slack_ns", "mismatches", "samples",
+        "latency_cycles", "latency_predicted", "slack_ns", "mismatches", "samples", "rows_told",
     )
 )  # fmt: skip
 
@@ -33,7 +33,8 @@ def row(i: int, **changes: Any) -> PointRow:
         "point": f"{i:04d}", "epoch": 900 - i, "val_accuracy": 0.97 - 0.17 * 0.6**i, "test_accuracy": 0.96 - 0.17 * 0.6**i,
         "simulated_accuracy": 0.96 - 0.17 * 0.6**i, "ebops": ebops, "lut": round(ebops * 1.2) + 7, "lut_predicted": ebops * 1.2,
         "lut_error": 0.022, "lut_beyond": False, "ff": round(ebops * 0.4), "ff_predicted": ebops * 0.41, "dsp": 0, "latency_cycles": 3,
-        "latency_predicted": 4, "slack_ns": None, "mismatches": 0, "samples": 10360, "chosen": False,
+        "latency_predicted": 4, "slack_ns": None, "mismatches": 0, "samples": 10360, "rows_told": "10360 rows",
+        "chosen": False,
     }  # fmt: skip
     return PointRow(**(values | changes))
 
@@ -138,7 +139,7 @@ class TestTerminal:
         assert "lut = 0.771 adder_bits" in text
         assert re.search(r"latency, clock cycles\s+4\s+3", text)
         assert re.search(r"EBOPs\s+1\.5% of uniform 8 bit\s+3,038", text)
-        assert re.search(r"mismatches in 10,360 rows\s+0", text)
+        assert re.search(r"mismatches in 10360 rows\s+0", text)
 
     def test_what_is_not_known_is_a_dash(self) -> None:
         text = terminal(report(2, bare=True))
@@ -159,10 +160,36 @@ class TestTerminal:
 
     def test_mismatches_are_not_hidden(self) -> None:
         rows = (row(0, mismatches=3, chosen=True),)
-        assert re.search(r"mismatches in 10,360 rows\s+3", terminal(report(1, rows=rows)))
+        assert re.search(r"mismatches in 10360 rows\s+3", terminal(report(1, rows=rows)))
 
     def test_no_row_is_cut_at_80_columns_of_text(self) -> None:
         assert "…" not in terminal(report(12), width=100)
+
+
+class TestPredicted:
+    """Before a synthesis: predictions with their errors, called so."""
+
+    def content(self) -> RunReport:
+        guessed = {"lut_predicted": 812.0, "lut_error": 0.076, "ff_predicted": 301.0, "ff_error": 0.014, "latency_predicted": 7}
+        rows = (row(0, chosen=True, **{**UNMEASURED, **guessed}), row(1, **{**UNMEASURED, **guessed, "lut_beyond": True}))
+        return report(2, bare=True, rows=rows, predicted_for="xcvu9p at 5 ns")
+
+    def test_in_the_terminal(self) -> None:
+        told = terminal(self.content())
+        assert "not synthesised yet; predicted for xcvu9p at 5 ns" in " ".join(told.split())
+        assert "812 ±8%" in told and "812 ±?" in told and "301 ±1%" in told and "cycles pred." in told
+        assert re.search(r"latency, clock cycles\s+7\s+–", told)
+
+    def test_on_the_page(self) -> None:
+        made = Page(page(self.content()))
+        words = " ".join(made.words)
+        assert "predicted for xcvu9p at 5 ns" in words and "LUT predicted, not measured" in words and "cycles, predicted" in words
+        cells = next(cells for cells in made.rows if cells and cells[0].startswith("0000"))
+        assert "812 ±8%" in cells and "301 ±1%" in cells and "7" in cells
+
+    def test_measured_cycles_are_not_called_predicted(self) -> None:
+        told = terminal(report(2, rows=(row(0), row(1, latency_cycles=None, chosen=True))))
+        assert "cycles pred." not in told
 
 
 class TestPage:

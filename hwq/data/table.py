@@ -1,0 +1,167 @@
+"""Which columns of a table are what: the label, the features, and what pandas left behind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LABELS = ("label", "target", "class", "y")  # the first of these names that a column has
+_UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)*|level_\d+|index|__index_level_\d+__")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """Features, labels and their names.
+
+    Attributes:
+        x: (rows, features) float64, or float32 where all columns are.
+        y: (rows,).
+        notes: what was decided, for the user.
+    """
+
+    x: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    features: tuple[str, ...]
+    label: str
+    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def table_of(frame: pd.DataFrame, name: str) -> Table:
+    """Choose the label and drop index columns.
+
+    Raises:
+        DataError: too few columns, no single label column, labels or cells that are missing, text among the features.
+    """
+    frame = _tidied(frame)
+    indices = _indices(frame)
+    frame = _named(frame.drop(columns=indices))
+    if frame.shape[1] < 2:
+        raise DataError(
+            f"{name}: {frame.shape[1]} column(s); expected features and a label",
+            hint="columns are separated by commas, semicolons, tabs or bars; the label is one named label, target, class or y, else the last",
+        )
+    label, why = _label(frame, name)
+    if frame[label].isna().any():
+        raise DataError(
+            f"{name}: {int(frame[label].isna().sum())} rows have no label in column {label!r}", hint="drop those rows first"
+        )
+    features = frame.drop(columns=[label])
+    _require_numbers(features, name)
+    shown = [f"label column {label!r}{why}"]
+    shown += [
+        f"column {title or '(without a name)'!r} left out: it numbers or names the rows" for title in (_shown(t) for t in indices)
+    ]
+    shown += [
+        f"column {title!r} counts the rows, and is a feature as it stands" for title in features.columns if _counts(features[title])
+    ]
+    narrow = all(dtype == np.float32 for dtype in features.dtypes)
+    x = features.to_numpy(np.float32 if narrow else np.float64)
+    titles = tuple(str(c) for c in features.columns)
+    return Table(x, frame[label].to_numpy(), titles, label, tuple(_shown(t) for t in indices), tuple(shown))
+
+
+def _shown(title: str) -> str:
+    return title.partition("\0")[0]
+
+
+def _tidied(frame: pd.DataFrame) -> pd.DataFrame:
+    """Titles and cells without blanks around them, each title once; text that is numbers throughout as numbers.
+
+    A title that is there again, or no title, gets a NUL and its place behind it.
+    """
+    import pandas as pd
+
+    titles: list[str] = []
+    for place, title in enumerate(frame.columns):
+        plain = str(title).strip()
+        titles.append(plain if plain and plain not in titles else f"{plain}\0{place}")
+    frame = frame.set_axis(titles, axis=1).reset_index(drop=True)
+    for title in titles:
+        column = frame[title]
+        if column.dtype.kind in "biufcmM" or isinstance(column.dtype, pd.CategoricalDtype):
+            continue
+        stripped = column.map(lambda cell: (cell.strip() or None) if isinstance(cell, str) else cell)
+        try:
+            frame[title] = pd.to_numeric(stripped)
+        except (ValueError, TypeError):
+            frame[title] = stripped
+    return frame
+
+
+def _indices(frame: pd.DataFrame) -> list[str]:
+    """Unnamed columns that number the rows, as `to_csv` writes a frame's index, and unnamed ones that are empty."""
+    found = []
+    for place, title in enumerate(frame.columns):
+        column = frame[title]
+        if _UNNAMED.fullmatch(_shown(title)) is None:
+            continue
+        empty = bool(column.isna().all()) and not _shown(title)
+        unnamed = not _shown(title) or _shown(title).startswith("Unnamed")
+        # rows that were shuffled or selected keep their numbers; the first column without a name is those, or row names
+        numbers = unnamed and place == 0 and column.is_unique and column.dtype.kind not in "fc"
+        if empty or numbers or _counts(column):
+            found.append(title)
+    return found
+
+
+def _counts(column: pd.Series) -> bool:
+    """Whether a column is 0, 1, 2 ... or 1, 2, 3 ..."""
+    if len(column) < 3 or column.dtype.kind not in "iuf" or column.isna().any():
+        return False
+    values = column.to_numpy()
+    return bool(values[0] in (0, 1) and (values == np.arange(len(values)) + values[0]).all())
+
+
+def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names for what is left without one, or with one that is there twice."""
+    titles: list[str] = []
+    for place, title in enumerate(frame.columns):
+        plain = _shown(title) or f"x{place}"
+        count, name = 0, plain
+        while name in titles or (name != title and name in frame.columns):
+            count += 1
+            name = f"{plain}.{count}"
+        titles.append(name)
+    return frame.set_axis(titles, axis=1)
+
+
+def _label(frame: pd.DataFrame, name: str) -> tuple[str, str]:
+    """The label column, and what to say of the choice: by name in the order of `LABELS`, else the last column.
+
+    Raises:
+        DataError: two columns have the name.
+    """
+    lower = [str(title).lower() for title in frame.columns]
+    present = [wanted for wanted in LABELS if wanted in lower]
+    if not present:
+        return str(frame.columns[-1]), f": the last one, since none is called {', '.join(LABELS[:-1])} or {LABELS[-1]}"
+    if lower.count(present[0]) > 1:
+        both = [str(t) for t, low in zip(frame.columns, lower, strict=True) if low == present[0]]
+        raise DataError(f"{name}: columns {' and '.join(both)} may both be the label", hint="rename one of them")
+    others = [str(frame.columns[lower.index(other)]) for other in present[1:]]
+    more = f"; {', '.join(others)} {'is a feature' if len(others) == 1 else 'are features'}" if others else ""
+    return str(frame.columns[lower.index(present[0])]), more
+
+
+def _require_numbers(features: pd.DataFrame, name: str) -> None:
+    """Raises DataError: text, or an empty cell."""
+    text = [str(c) for c in features.columns if features[c].dtype.kind not in "biuf"]
+    if text:
+        raise DataError(f"{name}: column {text[0]!r} is no number", hint="drop or encode text columns first")
+    empty = features.isna()
+    if empty.to_numpy().any():
+        column = str(empty.columns[empty.any(axis=0)][0])
+        raise DataError(
+            f"{name}: NaN or an empty cell in {int(empty.any(axis=1).sum())} rows, first in column {column!r}",
+            hint="drop or fill those rows first",
+        )
