@@ -27,7 +27,7 @@ from hwq.flow.budget import Budget
 from hwq.flow.codesign import CodesignOptions, best_of, codesign
 from hwq.flow.landing import Correction, choose_starts, land
 from hwq.flow.rounds import Round, Trial
-from hwq.flow.synth import link
+from hwq.flow.synth import Link, add_link
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.rundir import RunDir, read_json
@@ -155,7 +155,8 @@ class Tool:
         run = RunDir.open(path)
         lut = 1.08 * read_json(run.point_folder(point) / "point.json")["codesign"]["compiled"]
         (run.synth_folder(f"{point}-made")).mkdir(parents=True, exist_ok=True)
-        link(run, board, options["tool"], "yosys", "0", options["stage"], options["clock"].ns, point, f"{point}-made")
+        link = Link(board, options["tool"], "yosys", "0", options["stage"], options["clock"].ns)
+        add_link(run, link, point, f"{point}-made")
         found = SimpleNamespace(
             resources=Resources(lut=round(lut), ff=10.0, dsp=0.0), latency=Latency(3, 3, 1), timing=Timing(fmax_mhz=None)
         )
