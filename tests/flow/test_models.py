@@ -15,7 +15,7 @@ from hwq.cost.library import file_name, read, to_text
 from hwq.cost.model import ModelKey, compiler_of
 from hwq.errors import CostModelError, ReportError
 from hwq.flow.calibrate import calibrate, known_rows
-from hwq.flow.models import Source, comparable, find_models
+from hwq.flow.models import Source, comparable, find_models, selection
 from hwq.flow.prices import price_model
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
@@ -52,7 +52,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 def test_rows_of_a_compiler_stay_out_of_the_own_models(store: Store, tmp_path: Path) -> None:
-    own, compiled = comparable(store, BOARD, OWN), comparable(store, BOARD, COMPILED)
+    own, compiled = (comparable(store, selection(BOARD, source)) for source in (OWN, COMPILED))
     assert {m.key.options for m in own} == {""} and {m.key.options for m in compiled} == {AFTER}
     assert len(own) == len(compiled) + 5
     for source, found in ((OWN, own), (COMPILED, compiled)):

@@ -67,7 +67,7 @@ def test_models_beside_a_design_are_made_without_it_and_once(
     designs = ["", "d0", "elsewhere", "d0"]
     if shipped:
         library = next(library for library in libraries() if "xcup" in library.path.name)
-        found = find_models(BOARD, library.key.tool, library.key.version, "synth")
+        found = find_models(BOARD, Source(library.key.tool, library.key.version, "synth"))
         assert found is not None and found.exact
         designs[1] = designs[3] = library.rows()[5].key.design
     expected = [models_without(design, rows, found, ("lut", "ff")) for design in designs]
