@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.rundir import RunDir
+from hwq.rundir import RunDir, write_point
 from hwq.sim.reference import predict
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
@@ -51,6 +52,16 @@ def bit_exact(run: Path) -> None:
         graph = verify(parse(point.graph_path.read_text()))
         with np.load(point.keras_path) as stored:
             assert np.array_equal(stored["logits"], predict(graph, x))
+
+
+def test_a_refined_point_keeps_what_its_weights_consist_of(trained: Path, tmp_path: Path) -> None:
+    """The terms of a run of --method shift, by which its C++ is shifts and additions."""
+    run = tmp_path / "run"
+    shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth", "checkpoint"))
+    (best,) = RunDir(run).select("best")
+    write_point(best.folder, best.graph_text(), best.logits(), best.record, terms=2)
+    refine(run, out=tmp_path / "out", options=RefineOptions(max_loss=0.0, ways=((0.9, 0.0),), rows=200, patience=0.01))
+    assert [p.terms for p in RunDir(tmp_path / "out").points()] == [2]
 
 
 def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> None:
