@@ -268,3 +268,10 @@ def add_link(run: RunDir, link: Link, point: str, folder: str) -> None:
         return {**meta, "synth": {**wanted, "folders": {**(before.get("folders", {}) if same else {}), point: folder}}}
 
     run.update(change)
+
+
+def link(
+    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
+) -> None:
+    """As `add_link`, from plain values: how hwq 0.1.0 was called."""
+    add_link(run, Link(board, kind, tool, version, stage, period_ns), point, folder)
