@@ -77,12 +77,17 @@ def _ignore(_: object) -> None:
     return None
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The content of a record, without its seal. A record of hwq 0.1.0 has none.
+def read_json(path: Path, *, sealed: bool = False) -> dict[str, Any]:
+    """The content of a record, without its seal.
+
+    Args:
+        sealed: a record without a seal is refused; those of hwq 0.1.0 have none.
 
     Raises:
         RunError: the file is missing, no JSON object, or not as it was written.
     """
+    if path.exists() and not path.is_file():
+        raise RunError(f"{path} is no file", hint="remove it and run the same command again")
     try:
         text = path.read_bytes().decode()
     except OSError as error:
@@ -96,7 +101,9 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path} is damaged: expected a JSON object")
     found = _SEAL_AT.search(text)
-    if (found is None and SEALED in content) or (found and hashlib.sha256(text[: found.start()].encode()).hexdigest() != found[1]):
+    if (found is None and (sealed or SEALED in content)) or (
+        found and hashlib.sha256(text[: found.start()].encode()).hexdigest() != found[1]
+    ):
         raise RunError(
             f"{path} is not as hwq wrote it: its seal does not fit",
             hint="put the file back, or delete it and run the same command again",
@@ -104,10 +111,17 @@ def read_json(path: Path) -> dict[str, Any]:
     return {key: value for key, value in content.items() if key not in (SEALED, SEAL)}
 
 
+def is_sealed(path: Path) -> bool:
+    """Whether a record has a seal, whatever it is worth; False where there is no such file."""
+    return path.is_file() and _SEAL_AT.search(path.read_text(errors="replace")) is not None
+
+
 def sha256_of(path: Path) -> str:
-    """Of a file's content; "" where it cannot be read."""
-    with suppress(OSError), path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Of a file's content; "" where it cannot be read, or is no regular file."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
     return ""
 
 
@@ -199,6 +213,8 @@ class RunDir:
         if not (path / "run.json").is_file():
             raise RunError(f"{path} is no run directory", hint=_nearest(path))
         run = cls(path)
+        if not is_sealed(path / "run.json") and any(is_sealed(p) for p in path.glob("points/*/point.json")):
+            raise RunError(f"{path / 'run.json'} is not as hwq wrote it: its seal is gone", hint="put the file back")
         found = run.meta().get("format")
         if found != FORMAT:
             raise RunError(f"{path} has run format {found}; this hwq reads {FORMAT}", hint="train it again with this version")
@@ -254,7 +270,8 @@ class RunDir:
 
     def points(self) -> list[Point]:
         """The finished points, cheapest first."""
-        found = [_point(p) for p in sorted(self.path.glob("points/*/point.json"))]
+        sealed = "digests" in self.meta()  # since hwq 0.1.0
+        found = [_point(p, sealed) for p in sorted(self.path.glob("points/*/point.json"))]
         return sorted(found, key=lambda p: (p.ebops, p.id))
 
     def select(self, which: str) -> list[Point]:
@@ -320,8 +337,8 @@ def write_point(
     return content
 
 
-def _point(path: Path) -> Point:
-    content = read_json(path)
+def _point(path: Path, sealed: bool) -> Point:
+    content = read_json(path, sealed=sealed)
     try:
         return Point(
             id=path.parent.name,

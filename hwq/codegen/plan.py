@@ -46,7 +46,7 @@ class BuildPlan:
         """Write the files below `folder`, leaving those alone that are already there with the same text."""
         for name, content in self.files.items():
             path = folder / name
-            if not (path.is_file() and path.read_text() == content):
+            if not (path.is_file() and path.read_bytes() == content.encode()):
                 write_text(path, content)
                 if name.endswith(".sh"):
                     path.chmod(0o755)

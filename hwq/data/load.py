@@ -158,7 +158,7 @@ def resolve(spec: str) -> Callable[..., Any]:
     sys.path.insert(0, added)
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything, also while it is imported
+    except (Exception, SystemExit, GeneratorExit) as error:  # the user's own code may raise anything, also while it is imported
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise DataError(f"cannot import {module_name!r}: {told}", hint="the current folder and PYTHONPATH are searched") from error
     finally:
@@ -177,7 +177,7 @@ def _from_function(spec: str) -> Raw | Dataset:
     function = resolve(spec)
     try:
         result = function()
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything, and may ask to leave
+    except (Exception, SystemExit, GeneratorExit) as error:  # the user's own code may raise anything, and may ask to leave
         told = next(iter(str(error).splitlines()), "")
         raise DataError(f"{spec} failed: {type(error).__name__}: {told}", hint="it is called without arguments") from error
     if isinstance(result, Dataset):

@@ -43,6 +43,7 @@ Notice = Callable[[str], None]
 Io = Literal["parallel", "stream"]
 VERDICT = "sim.json"
 NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json", bambu.STAGE: bambu.VERILOG}  # evaluator -> what it evaluates
+STEPS = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}  # evaluator -> what makes it
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
 
@@ -147,7 +148,7 @@ class Design:
     def _written(self, notice: Notice | None) -> dict[str, Any] | None:
         """build.json, where it and every file that it names are as they were written; None where they must be generated again."""
         try:
-            content = read_json(self.folder / "build.json")
+            content = read_json(self.folder / "build.json", sealed=True)
             changed = changed_files(self.folder, content)
             if changed is None and content["design"] == digest(self.graph):
                 return content
@@ -227,15 +228,39 @@ class Design:
         if verdict is None:
             return self.simulation(notice)
         inputs = quantize_inputs(self.graph, self.run.vectors()[0])
-        for stage, name in NETLISTS.items():
-            if stage == bambu.STAGE and not record_path(self.folder, "bambu-csynth").is_file():
-                continue  # a step that did not end well, or whose result was found wrong
-            if verdict.of(stage) is None and (self.folder / name).is_file():
+        for stage in NETLISTS:
+            if verdict.of(stage) is None and self._own(stage, notice):
                 found = self._netlist(stage, inputs, summary, notice, fresh)
                 if found is not None:
                     verdict = verdict.adding(found, self._evaluated(stage))
                     verdict.write(self.folder / VERDICT)
         return verdict
+
+    def _own(self, stage: str, notice: Notice | None) -> bool:
+        """Whether a netlist is there as its step left it. What was changed since is of no design: its step runs again next time."""
+        if not (self.folder / NETLISTS[stage]).exists() or not record_path(self.folder, STEPS[stage]).is_file():
+            return False
+        if not self._changed(stage):
+            return True
+        record_path(self.folder, STEPS[stage]).unlink(missing_ok=True)
+        if notice:
+            notice(f"{NETLISTS[stage]} was changed after it was made, and is not looked at")
+        return False
+
+    def _changed(self, stage: str) -> bool:
+        """Whether a netlist is another one than the record of its step says."""
+        record = record_path(self.folder, STEPS[stage])
+        if not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
+            return False
+        try:
+            made = read_json(record).get("outputs", {}).get(NETLISTS[stage])
+        except RunError:
+            return True
+        return bool(made != sha256_of(self.folder / NETLISTS[stage]))
+
+    def intact(self) -> bool:
+        """Whether no netlist was changed after its step made it."""
+        return not any(self._changed(stage) for stage in NETLISTS)
 
     def _netlist(
         self, stage: str, inputs: IntArray, summary: Mapping[str, Any], notice: Notice | None, fresh: bool

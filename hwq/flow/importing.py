@@ -15,24 +15,27 @@ from typing import Any
 import numpy as np
 
 from hwq.boards import Board, load
+from hwq.codegen.build import circuit_of
 from hwq.codegen.plan import TOP
 from hwq.codegen.steps import CHAINS, Step, kinds_for, stages_for, steps_for
+from hwq.cost.features import VERSION, features
 from hwq.errors import MismatchError, RunError, ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.flow.design import changed_files
 from hwq.flow.measuring import measure, options_of
 from hwq.flow.readings import version_doubt
 from hwq.flow.routed import compare_mapped, compare_routed, random_inputs
-from hwq.ir import parse
+from hwq.ir import parse, verify
 from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.rundir import RunDir, inside, read_json, write_json
+from hwq.rundir import RunDir, inside, is_sealed, read_json, write_json
 from hwq.sim.bambu import compare_compiled
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import quantize_inputs
 from hwq.tools.faults import diagnose
 from hwq.tools.runner import Record, changed_outputs, read_record, record_path
+from hwq.units import Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,8 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     target = folder if run is None else _home(RunDir.open(run), folder, summary)
     if target != folder:
         summary = read_json(target / "build.json")  # what this run says of the plan, not what came back
+    else:
+        _require_facts(folder, board, summary)
     _prove(folder, run, summary, records)
     chains = _chains(board, summary["period_ns"])
     measurements = []
@@ -95,6 +100,36 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target, tuple(filter(None, doubts)))
 
 
+def streamed(folder: Path) -> bool:
+    """Whether a plan's design takes a pixel a clock, by its Verilog."""
+    return "x_valid" in (folder / "rtl" / f"{TOP}.v").read_text()
+
+
+def _require_facts(folder: Path, board: Board, summary: Mapping[str, Any]) -> None:
+    """What build.json says of the design must be what the plan's files say, which its digest covers.
+
+    Raises:
+        RunError: it is something else.
+    """
+    stream, hint = streamed(folder), "give the run that it was generated from: --run RUN"
+    if stream != (summary.get("interval", 1) != 1):
+        raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
+    told = summary["features"]
+    if stream or told.get("counted") != VERSION:
+        return
+    graph = verify(parse((folder / "graph.hwq").read_text()))
+    circuit = circuit_of(graph, board, Period(float(summary["period_ns"])))
+    if summary["latency_cycles"] not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
+        raise RunError(
+            f"{folder / 'build.json'} tells {summary['latency_cycles']} cycles, its graph takes {circuit.latency}", hint=hint
+        )
+    found = features(graph, circuit)
+    differing = [name for name in sorted({*found, *told}) if abs(found.get(name, 0.0) - float(told.get(name, 0.0))) > 1e-9]
+    if differing and circuit.latency == summary["latency_cycles"]:
+        name = differing[0]
+        raise RunError(f"{folder / 'build.json'} tells {told.get(name)} {name}, its graph has {found.get(name)}", hint=hint)
+
+
 def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:
     """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
     latency = int(summary["latency_cycles"])
@@ -102,7 +137,7 @@ def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: 
         "nextpnr-route": compare_routed,
         "bambu-csynth": lambda plan, _, rows: compare_compiled(plan, rows),
     }
-    if summary.get("interval", 1) == 1:  # a stream's netlist keeps a state
+    if not streamed(folder):  # a stream's netlist keeps a state
         evaluators["yosys-synth"] = compare_mapped
     if not evaluators.keys() & records.keys():
         return
@@ -155,8 +190,9 @@ def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
 def _records(folder: Path, board: Board, summary: Mapping[str, Any]) -> dict[str, tuple[Step, Record]]:
     """The finished steps, in the order of their chains, each checked as if it had run here."""
     found: dict[str, tuple[Step, Record]] = {}
+    sealed = is_sealed(folder / "build.json")  # plans of hwq 0.1.0 are not
     for step in (s for chain in _chains(board, summary["period_ns"]) for s in chain):
-        record = read_record(folder, step) if step.name not in found else None
+        record = read_record(folder, step, sealed=sealed) if step.name not in found else None
         if record is None:
             continue
         if record.plan != summary["plan"]:

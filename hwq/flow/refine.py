@@ -100,7 +100,8 @@ def refine(
 
 def refined(run: Path) -> Path:
     """Where the refined points of a run go when nothing else is asked."""
-    return run.with_name(run.name + "-refined")
+    whole = run.resolve() if run.name in ("", "..") else run
+    return whole.with_name(whole.name + "-refined")
 
 
 def _plain(options: RefineOptions) -> dict[str, object]:

@@ -12,7 +12,7 @@ from hwq.codegen.build import circuit_of
 from hwq.cost.features import features
 from hwq.cost.model import CostModel, Prediction
 from hwq.errors import CostModelError, RunError
-from hwq.flow.design import VERDICT, changed_files
+from hwq.flow.design import NETLISTS, VERDICT, changed_files
 from hwq.flow.models import Beside, Found, Source, comparable, find_models, selection
 from hwq.flow.prices import design_models
 from hwq.flow.verdict import Verdict, judged_inputs, rows_told
@@ -21,7 +21,7 @@ from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.report.model import PointRow, RunReport
-from hwq.rundir import Point, RunDir, best, inside, read_json
+from hwq.rundir import Point, RunDir, best, inside, read_json, sha256_of
 
 TARGETS = ("lut", "ff")
 
@@ -45,7 +45,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     link = meta.get("synth")
     if link is not None and board not in (None, link["board"]):
         link = None  # nothing is known to be measured there
-    guess = _Guess.of(board or BOARD, store_path) if link is None else None
+    guess = _Guess.of(link["board"] if link else board or BOARD, store_path)
     store = Store.open(store_path) if link else None
     rows: list[PointRow] = []
     warnings: list[str] = []
@@ -57,10 +57,11 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         warnings += doubts
         measurement = _measurement(store, summary, link)
         row = _row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id)
-        rows.append(guess.complete(row, p) if guess is not None else row)
+        # what was not synthesised is predicted; what was changed since is not looked at
+        rows.append(guess.complete(row, p) if summary is None and not doubts else row)
     if link is not None:
         models = tuple(str(model) for model in beside.without(""))
-    elif guess is not None:
+    else:
         models = tuple(str(guess.models[target]) for target in TARGETS if target in guess.models)
     config, data = meta["config"], meta["dataset"]
     return RunReport(
@@ -75,7 +76,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         rows=tuple(rows),
         cost_models=models,
         warnings=tuple(warnings),
-        predicted_for=str(guess) if guess is not None else "",
+        predicted_for=str(guess) if link is None else "",
     )
 
 
@@ -126,10 +127,11 @@ def _artefacts(
         return None, None, []
     try:
         folder = inside(directory.path / "synth", str(name))
-        summary = read_json(folder / "build.json") if (folder / "build.json").is_file() else None
+        sealed = "options" in (link or {})  # a link of hwq 0.1.0 has none, and neither have its records
+        summary = read_json(folder / "build.json", sealed=sealed) if (folder / "build.json").is_file() else None
         if summary is None:
             return None, None, [f"point {point.id}: {folder} is gone: hwq synth makes it again"]
-        verdict = Verdict.read(folder / VERDICT) if (folder / VERDICT).is_file() else None
+        verdict = Verdict.read(folder / VERDICT, sealed=sealed) if (folder / VERDICT).is_file() else None
         changed = changed_files(folder, summary)
     except (RunError, KeyError, TypeError, ValueError) as error:
         return None, None, [f"point {point.id}: {error}; hwq synth makes it again"]
@@ -139,7 +141,8 @@ def _artefacts(
             None,
             [f"point {point.id}: {changed} in {folder} is missing or was changed: hwq synth generates and proves it again"],
         )
-    if verdict is not None and not verdict.holds_for(judged_inputs(summary["plan"], point, directory)):
+    netlists = {name: sha256_of(folder / name) for name in NETLISTS.values() if verdict is not None and name in verdict.judged}
+    if verdict is not None and not verdict.holds_for({**judged_inputs(summary["plan"], point, directory), **netlists}):
         return summary, None, [f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"]
     return summary, verdict, []
 

@@ -12,7 +12,7 @@ from hwq.boards import Board, load
 from hwq.codegen.build import Style
 from hwq.codegen.steps import Step
 from hwq.errors import MismatchError, ReportError, ToolError
-from hwq.flow.design import Design, Io, code_digest, require_streamable
+from hwq.flow.design import STEPS, Design, Io, code_digest, require_streamable
 from hwq.flow.measuring import key_of, measure, options_before
 from hwq.flow.preflight import Preflight
 from hwq.flow.readings import require_pass, version_doubt
@@ -136,6 +136,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
     job.say(point, "generating")
     summary = design.summary(lambda text: job.say(point, text))
+    intact = design.intact()
     known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
     found = [m for m in known if m is not None]
     if len(found) < len(known) or not known:
@@ -146,7 +147,8 @@ def _one(design: Design, job: _Job) -> SynthResult:
     job.say(point, "proving")
     _require_equal(design, design.simulation(lambda text: job.say(point, text)))
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
-    if len(found) == len(known) and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
+    complete = len(found) == len(known) and intact
+    if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         verdict = design.compare_mapped(lambda text: job.say(point, text))
         _require_equal(design, verdict)
         job.say(point, "done: measured before")
@@ -186,12 +188,11 @@ def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callab
         MismatchError: one differs from the reference; the step that made it runs again next time.
         ReportError, ToolError: a netlist that cannot be read or followed; likewise.
     """
-    made = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}
     try:
         verdict = design.compare_mapped(notice)
         _require_equal(design, verdict)
     except (MismatchError, ReportError, ToolError):
-        for stage, step in made.items():
+        for stage, step in STEPS.items():
             if step in records:
                 record_path(design.folder, step).unlink(missing_ok=True)
                 if stage == bambu.STAGE:

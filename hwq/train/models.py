@@ -94,7 +94,7 @@ def _call(spec: str) -> Any:
         raise ModelError(error.message, hint=error.hint) from error
     try:
         model = function()
-    except (Exception, SystemExit) as error:  # the user's own code may raise anything, and may ask to leave
+    except (Exception, SystemExit, GeneratorExit) as error:  # the user's own code may raise anything, and may ask to leave
         first = next(iter(str(error).splitlines()), "")
         raise ModelError(f"{spec} failed: {type(error).__name__}: {first}", hint="it is called without arguments") from error
     if not isinstance(model, keras.Model):
