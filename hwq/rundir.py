@@ -330,9 +330,8 @@ def write_point(
     """
     write_text(folder / "graph.hwq", graph_text)
     write_npz(folder / "keras.npz", logits=logits)
-    content = {**facts, "digests": {name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")}}
-    if terms > 1:
-        content["terms"] = terms
+    digests = {name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")}
+    content = {**facts, "terms": terms, "digests": digests}
     write_json(folder / "point.json", content)
     return content
 

@@ -25,8 +25,9 @@ from hwq.sim.compare import compare, to_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import _fits as fits
 from hwq.sim.emulator import emulator
+from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
-from hwq.sim.rtlsim import NETLIST, mapped, rtlsim
+from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.tools.yosys import run_script
 
 WIDTHS = (0, 1, 1, 2, 2, 3, 4, 5, 7, 8, 12, 15, 16, 17, 30, 31, 32, 33, 34, 47, 61, 62, 63)
@@ -181,7 +182,9 @@ def prove(batch: Batch, folder: Path, tally: Tally, stages: Sequence[str], terms
 
     def netlist() -> IntArray:
         run_script("yosys/synth.ys", cwd=folder, log=folder / "yosys" / "synth.log", outputs=[NETLIST])
-        return mapped(made, folder, batch.rows)
+        found = evaluate_mapped(made, folder, batch.rows)
+        assert found is not None, "no simulator has the cells of this netlist"
+        return found
 
     runs: dict[str, Callable[[], IntArray]] = {
         "lowered": lambda: lower(batch.whole).evaluate(batch.rows),

@@ -59,7 +59,8 @@ def test_all_evaluators_agree(measured: tuple[Path, Path]) -> None:
     run, _ = measured
     for path in run.glob("synth/*/sim.json"):
         names = [(c["stage_a"], c["stage_b"], c["samples"], c["mismatches"]) for c in json.loads(path.read_text())["comparisons"]]
-        assert names == [("reference", other, 10_360, 0) for other in ("keras", "emulator", "csim", "rtl", "netlist")]
+        expected = [("reference", other, 10_360, 0) for other in ("keras", "emulator", "csim", "rtl")]
+        assert names == [*expected, ("reference", "netlist", 12_360, 0)]  # and 2 000 random ones
 
 
 def test_a_second_synth_starts_no_tool(measured: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,10 +60,10 @@ def two_digits(*mantissas: int) -> Graph:
 SHIFTS = """\
     // dense: dense 2 -> 1, 2 of 2 weights
     ap_uint<4> dense_in0_down1_bits = x_0.range(3, 0);
-    ap_ufixed<4,1> dense_in0_down1;
+    ap_ufixed<4,1> dense_in0_down1 = 0;
     dense_in0_down1.range(3, 0) = dense_in0_down1_bits;
     ap_uint<4> dense_in1_up1_bits = x_1.range(3, 0);
-    ap_ufixed<4,3> dense_in1_up1;
+    ap_ufixed<4,3> dense_in1_up1 = 0;
     dense_in1_up1.range(3, 0) = dense_in1_up1_bits;
     ap_fixed<7,4> dense_0 = 0;
     add_term(dense_0, dense_in0_down1);

@@ -23,7 +23,7 @@ from hwq.sim.reference import predict
 from hwq.train import freeze
 from hwq.train.finish import FLOAT32_BITS
 
-FAST, SLOW, PORTION = 12, 500, 8
+FAST, SLOW, PORTION = 8, 500, 8
 BOARD = load("xcvu9p")
 
 
@@ -75,8 +75,8 @@ def test_random_models_answer_alike(tmp_path: Path) -> None:
     # compiling the emulator takes as long as all the rest
     found = [check(seed, emulated=seed % 5 == 0) for seed in range(FAST)]
     tally = Tally({"keras": sum(graph is not None for graph in found)})
-    prove(Batch.of(smallest(found, 3), 48), tmp_path, tally, ("circuit", "csim", "adders", "rtl", "netlist"))
-    assert tally.cases["keras"] > FAST // 2 and tally.cases["netlist"] == 3, str(tally)
+    prove(Batch.of(smallest(found, 2), 48), tmp_path, tally, ("circuit", "adders", "netlist"))
+    assert tally.cases["keras"] > FAST // 2 and tally.cases["netlist"] == 2, str(tally)
 
 
 @pytest.mark.slow
