@@ -104,18 +104,18 @@ def test_sim_names_the_first_difference(measured: tuple[Path, Path], tmp_path: P
     run, store = tmp_path / "run", tmp_path / "s.sqlite"
     shutil.copytree(measured[0], run)
     shutil.copy(measured[1], store)
-    point = RunDir(run).select("best")[0]
+    point = RunDir(run).points()[0]
     logits = point.logits().copy()
     logits[17, 3] += 1.0
     write_point(point.folder, point.graph_text(), logits, point.record)
     known = len(Store.open(store).find())
-    (_, verdict), *_ = simulate(run, store_path=store)
+    ((_, verdict),) = simulate(run, point=point.id, store_path=store)
     assert [(c.stage_b, c.mismatches) for c in verdict.comparisons if c.mismatches] == [("keras", 1)]
     assert len(Store.open(store).find()) == known - 1
     first = verdict.comparisons[0].first
     assert first is not None and (first.sample, first.element) == (17, 3) and first.b - first.a >= 1
     with pytest.raises(MismatchError, match="sample 17"):
-        synth(run, "xcvu9p", store_path=tmp_path / "new.sqlite")
+        synth(run, "xcvu9p", point=point.id, store_path=tmp_path / "new.sqlite")
     assert Store.open(tmp_path / "new.sqlite").find() == []
 
 

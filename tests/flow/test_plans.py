@@ -185,7 +185,7 @@ def test_what_was_changed_on_the_way_is_refused(server: Server, folder: Path, tm
     refuses(RunError, "is of another plan", lambda c: change(c / synthesis, plan="0" * 16))
     refuses(RunError, "none of yosys-synth", lambda c: (c / synthesis).unlink())
     refuses(RunError, "damaged", lambda c: (c / routed).write_text("{"))
-    refuses(RunError, "no record", lambda c: (c / routed).write_text('{"step": 1}'))
+    refuses(RunError, "its seal does not fit", lambda c: (c / routed).write_text('{"step": 1}'))
     refuses(RunError, "build.json", lambda c: (c / "build.json").unlink())
     for name in (synthesis, routed, "build.json"):
         refuses(

@@ -168,7 +168,9 @@ def test_a_small_image_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(find("verilator") is None, reason="Verilator is not installed")
-@pytest.mark.parametrize("sizes", [(3, 2, 2), (6, 5, 4), (24, 8, 5)])
+@pytest.mark.parametrize(
+    "sizes", [(3, 2, 2), pytest.param((6, 5, 4), marks=pytest.mark.slow), pytest.param((24, 8, 5), marks=pytest.mark.slow)]
+)
 def test_verilator_and_cxxrtl_agree(sizes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports of up to 32, up to 64 and more bits, which Verilator passes in three ways."""
     graph = random_network(5, sizes, skip=True)

@@ -38,10 +38,10 @@ def test_graphs_in_compiled_evaluators(tmp_path: Path) -> None:
     tally = Tally()
     found = graphs(range(100))
     prove(Batch.of(native(found), ROWS), tmp_path, tally, ("emulator",))
-    prove(Batch.of(found[::12], ROWS), tmp_path / "a", tally, ("csim",))
-    prove(Batch.of(found[3::8], ROWS), tmp_path / "b", tally, ("adders", "rtl"))
-    prove(Batch.of(graphs(range(1000, 1008), 10, 6), ROWS), tmp_path / "c", tally, ("netlist", "csim"), terms=2)
-    assert tally.cases["emulator"] > 50 and min(tally.cases.values()) >= 8, str(tally)
+    prove(Batch.of(found[::20], ROWS), tmp_path / "a", tally, ("csim",))
+    prove(Batch.of(found[3::16], ROWS), tmp_path / "b", tally, ("adders", "rtl"))
+    prove(Batch.of(graphs(range(1000, 1005), 10, 6), ROWS), tmp_path / "c", tally, ("netlist", "csim"), terms=2)
+    assert tally.cases["emulator"] > 50 and min(tally.cases.values()) >= 5, str(tally)
 
 
 @pytest.mark.slow
