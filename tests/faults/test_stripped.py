@@ -75,7 +75,10 @@ def test_a_record_without_its_seal_is_not_believed(
     try:
         after = gather(run, store_path=place / "s.sqlite")
         assert after.float_accuracy != 0.9
-        assert all(getattr(after.rows[0], f) in (getattr(before.rows[0], f), None) for f in ("test_accuracy", "latency_cycles"))
+        assert all(
+            getattr(after.rows[0], f) in (getattr(before.rows[0], f), None)
+            for f in ("test_accuracy", "val_accuracy", "latency_cycles", "lut")
+        )
         assert after.rows[0].simulated_accuracy in (before.rows[0].simulated_accuracy, None)
     except RunError as error:
         assert "seal" in error.message
