@@ -227,6 +227,11 @@ class RunDir:
         """Write run.json whole. Of a run that other processes may work on, use `update`."""
         write_json(self.path / "run.json", {**meta, "format": FORMAT})
 
+    def adopt(self) -> None:
+        """Give the record of a run that hwq 0.1.0 began a seal, before points with seals are written beside it."""
+        if not is_sealed(self.path / "run.json"):
+            self.save_meta(self.meta())
+
     def update(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
         """Read run.json, change it and write it, while no other process does.
 

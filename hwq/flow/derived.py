@@ -55,6 +55,7 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
                     f"{out} is a run with another {key}: {there.get(key)!r} there, {wanted[key]!r} now",
                     hint="choose another --out, or delete that run",
                 )
+        run.adopt()
         return run
     left = (
         [path for path in out.iterdir() if path.name not in ("vectors.npz", *LOCKS) and path.suffix != ".part"]

@@ -118,6 +118,7 @@ def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None
         # a run of an earlier version has no settings of methods that came later
         _same({**TrainConfig().to_json(), **meta.get("config", {})}, config.to_json(), run)
         _same(meta.get("dataset", {}), dataset.facts, run)
+        directory.adopt()
         return directory
     if run.exists() and (not run.is_dir() or any(not _begun(path) for path in run.iterdir())):
         raise RunError(f"{run} is there already and is no run of hwq", hint="choose another --out")

@@ -19,7 +19,7 @@ from hwq.flow.refine import refined
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
-from hwq.rundir import read_json, write_json
+from hwq.rundir import RunDir, read_json, write_json, write_point
 
 BOARD = "zcu104"
 
@@ -94,6 +94,20 @@ def test_a_record_without_its_seal_is_not_believed(
             wanted.latency,
             wanted.features,
         )
+
+
+def test_a_run_that_an_earlier_hwq_began_goes_on(place: Path, tmp_path: Path) -> None:
+    """Its records have no seals; points with seals may be added, and a kill in between loses nothing."""
+    run = copied(place, tmp_path, "run")
+    for path in (run / "run.json", run / "points" / "0000" / "point.json"):
+        content = {k: v for k, v in json.loads(path.read_text()).items() if k not in ("sealed", "seal", "digests")}
+        path.write_text(json.dumps(content))
+    opened = RunDir.open(run)
+    opened.adopt()
+    (old,) = opened.points()
+    write_point(run / "points" / "0001", old.graph_text(), old.logits(), old.record)
+    assert [p.id for p in RunDir.open(run).points()] == ["0000", "0001"]
+    assert len(gather(run, store_path=place / "s.sqlite").rows) == 2
 
 
 @pytest.mark.parametrize(
