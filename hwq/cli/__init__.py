@@ -15,6 +15,7 @@ import click
 
 from hwq import __version__
 from hwq.cli.common import printable
+from hwq.cli.interrupts import heard
 from hwq.errors import HwqError, HwqWarning
 
 COMMANDS = {
@@ -85,7 +86,8 @@ def main() -> None:
     _require_streams()
     warnings.showwarning = _show_warning
     try:
-        cli(standalone_mode=False)
+        with heard():
+            cli(standalone_mode=False)
     except click.exceptions.Abort:
         _interrupted()
     except KeyboardInterrupt:

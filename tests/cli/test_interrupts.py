@@ -1,0 +1,54 @@
+"""Ctrl-C ends a command, even where a library catches the first one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hwq.cli.interrupts import heard
+
+SWALLOWS = """
+import os, signal, time
+from hwq.cli import interrupts
+interrupts.AGAIN_S = 0.05
+{before}
+try:
+    with interrupts.heard():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(20)
+        except:
+            print("swallowed", flush=True)
+        time.sleep(20)
+    print("went on")
+except KeyboardInterrupt:
+    print("ended")
+"""
+
+
+def _run(before: str = "") -> str:
+    # a shell that started the tests in the background made its children ignore interrupts
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n" + SWALLOWS.format(before=before)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def test_a_swallowed_interrupt_is_raised_again() -> None:
+    assert _run().split() == ["swallowed", "ended"]
+
+
+def test_who_ignores_interrupts_is_left_alone() -> None:
+    quick = "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep = lambda s: None"
+    assert _run(quick).split() == ["went", "on"]
+
+
+def test_the_handler_of_before_is_back_afterwards() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), heard():
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
