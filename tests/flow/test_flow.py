@@ -21,8 +21,9 @@ from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.rundir import RunDir, write_point
 
-TRAIN = ["train", "digits", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
+TRAIN = ["train", "wine", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
 TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]
+ROWS = 10_036  # 36 test rows and 10 000 random ones
 HWQ = [sys.executable, "-m", "hwq.cli"]
 
 
@@ -50,7 +51,7 @@ def measured(trained: Path) -> tuple[Path, Path]:
     content = json.loads(done.stdout)
     assert "yosys" in content["tool"]["name"] and "synthesising with" in done.stderr
     for result in content["results"]:
-        assert result["simulation"]["mismatches"] == 0 and result["simulation"]["samples"] == 10_360
+        assert result["simulation"]["mismatches"] == 0 and result["simulation"]["samples"] == ROWS
         assert result["measurement"]["resources"]["lut"] > 0 and not result["reused"]
     return trained, store
 
@@ -59,8 +60,8 @@ def test_all_evaluators_agree(measured: tuple[Path, Path]) -> None:
     run, _ = measured
     for path in run.glob("synth/*/sim.json"):
         names = [(c["stage_a"], c["stage_b"], c["samples"], c["mismatches"]) for c in json.loads(path.read_text())["comparisons"]]
-        expected = [("reference", other, 10_360, 0) for other in ("keras", "emulator", "csim", "rtl")]
-        assert names == [*expected, ("reference", "netlist", 12_360, 0)]  # and 2 000 random ones
+        expected = [("reference", other, ROWS, 0) for other in ("keras", "emulator", "csim", "rtl")]
+        assert names == [*expected, ("reference", "netlist", ROWS + 2000, 0)]  # and 2 000 random ones
 
 
 def test_a_second_synth_starts_no_tool(measured: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,19 +107,20 @@ def test_sim_names_the_first_difference(measured: tuple[Path, Path], tmp_path: P
     shutil.copy(measured[1], store)
     point = RunDir(run).points()[0]
     logits = point.logits().copy()
-    logits[17, 3] += 1.0
+    logits[17, 2] += 1.0
     write_point(point.folder, point.graph_text(), logits, point.record)
     known = len(Store.open(store).find())
     ((_, verdict),) = simulate(run, point=point.id, store_path=store)
     assert [(c.stage_b, c.mismatches) for c in verdict.comparisons if c.mismatches] == [("keras", 1)]
     assert len(Store.open(store).find()) == known - 1
     first = verdict.comparisons[0].first
-    assert first is not None and (first.sample, first.element) == (17, 3) and first.b - first.a >= 1
+    assert first is not None and (first.sample, first.element) == (17, 2) and first.b - first.a >= 1
     with pytest.raises(MismatchError, match="sample 17"):
         synth(run, "xcvu9p", point=point.id, store_path=tmp_path / "new.sqlite")
     assert Store.open(tmp_path / "new.sqlite").find() == []
 
 
+@pytest.mark.slow  # tests/faults/test_kills.py does it with tools that remember what the real ones answered
 def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> None:
     run, store = tmp_path / "run", tmp_path / "s.sqlite"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth"))
@@ -141,24 +143,32 @@ def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> 
     assert len(again) == 1 and f"point {first}:" in again[0]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_killed_training_goes_on(number: signal.Signals, trained: Path, tmp_path: Path) -> None:
+def test_killed_training_goes_on(trained: Path, tmp_path: Path) -> None:
+    """Interrupted once, then killed outright: the same command ends with the same points."""
     run = tmp_path / "run"
     command = [*HWQ, *TRAIN, "--out", str(run)]
-    # a shell that started the tests in the background made its children ignore interrupts
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=listen)
-    for _ in range(600):
-        if (run / "checkpoint" / "state.npz").exists() or process.poll() is not None:
-            break
-        time.sleep(0.05)
-    process.send_signal(number)
-    code = process.wait(60)
-    assert code == (130 if number is signal.SIGINT else -9)
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert _stopped(command, signal.SIGINT, run / "checkpoint" / "state.npz") == 130
+    assert _stopped(command, signal.SIGKILL, run / "checkpoint" / "state.npz") == -9
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     for path in trained.glob("points/*/graph.hwq"):
         assert (run / path.relative_to(trained)).read_text() == path.read_text()
+
+
+def _stopped(command: list[str], number: signal.Signals, checkpoint: Path) -> int:
+    """The exit code of `command`, sent `number` as soon as it has written `checkpoint`."""
+
+    def written() -> int:
+        return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+
+    before = written()
+    # a shell that started the tests in the background made its children ignore interrupts
+    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=listen)
+    while written() == before and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(number)
+    return process.wait(120)
 
 
 def test_measured_prices_need_measurements(measured: tuple[Path, Path], tmp_path: Path) -> None:
