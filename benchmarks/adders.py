@@ -24,7 +24,6 @@ from table import Row
 
 from hwq import boards
 from hwq.codegen.ports import ports_of
-from hwq.codegen.scripts import script_files
 from hwq.codegen.verilog import verilog_files
 from hwq.cost.features import circuit_features
 from hwq.fixed import Overflow, Rounding, TypeArray
@@ -38,6 +37,7 @@ from hwq.passes.pipeline import levels_for, pipeline
 from hwq.reports.types import Resources
 from hwq.reports.yosys import read_stat
 from hwq.sim.reference import evaluate
+from hwq.toolchains.scripts import script_files
 from hwq.tools.yosys import run_script
 
 BOARD = "xcvu9p"

@@ -24,7 +24,7 @@ from table import Row, conclude
 
 from hwq.data import Dataset
 from hwq.flow.allocate import AllocateOptions, Search
-from hwq.flow.float_model import FloatModel
+from hwq.posttraining.float_model import FloatModel
 
 BOARD = "xcvu9p"
 
@@ -52,10 +52,10 @@ class Bench:
 
     def lut(self, run: Path, point: str) -> float:
         """LUTs of a point."""
-        from hwq.flow.prices import price_for
+        from hwq.cost.predict import price_for
         from hwq.flow.synth import synth
         from hwq.ir import parse
-        from hwq.rundir import RunDir
+        from hwq.run.directory import RunDir
 
         if self.costs == "predicted":
             (chosen,) = RunDir.open(run).select(point)
@@ -66,7 +66,7 @@ class Bench:
 
 def milp(bench: Bench) -> list[Row]:
     """Brute force where that is possible, and time at full size."""
-    from hwq.allocate.milp import Table, solve
+    from hwq.posttraining.milp import Table, solve
 
     rng = np.random.default_rng(0)
     wrong = 0
@@ -91,10 +91,10 @@ def milp(bench: Bench) -> list[Row]:
 
 def multipoint(bench: Bench) -> list[Row]:
     """The relative output error of each channel with one more point over that before, at 2 bits."""
-    from hwq.allocate.multipoint import multipoint as quantise
-    from hwq.allocate.quantise import uniform
     from hwq.data import load
-    from hwq.flow.float_model import read_float
+    from hwq.posttraining.float_model import read_float
+    from hwq.posttraining.multipoint import multipoint as quantise
+    from hwq.posttraining.quantize import uniform
 
     rows = []
     for data in ("digits", "wine", "breast_cancer"):
@@ -131,11 +131,11 @@ def ptq(bench: Bench) -> list[Row]:
 
     The compiled graph says which design is the cheapest of those that reach a test accuracy; only these are synthesised.
     """
-    from hwq.flow.prices import price_for
+    from hwq.cost.predict import price_for
     from hwq.flow.ptq import PtqOptions
     from hwq.flow.ptq import ptq as run_ptq
     from hwq.ir import parse
-    from hwq.rundir import RunDir
+    from hwq.run.directory import RunDir
 
     price, levels = price_for(None, None), (0.5, 1.0, 2.0)
     ratios: dict[float, list[float]] = {below: [] for below in levels}
@@ -220,7 +220,7 @@ def _budgets(bench: Bench, data: str, granularity: str) -> dict[str, Any]:
 
 def _plain(search: Search) -> list[tuple[float, float]]:
     """LUTs and divergence of every uniform width, measured as the trials are."""
-    from hwq.allocate.quantise import quantised, uniform
+    from hwq.posttraining.quantize import quantised, uniform
 
     network = search.network
     graphs = [
@@ -231,7 +231,7 @@ def _plain(search: Search) -> list[tuple[float, float]]:
 
 def _float(run: Path, data: str) -> tuple[FloatModel, Dataset]:
     from hwq.data import load
-    from hwq.flow.float_model import read_float
+    from hwq.posttraining.float_model import read_float
 
     dataset = load(data, seed=0)
     return read_float(str(run), dataset), dataset

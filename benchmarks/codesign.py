@@ -18,13 +18,13 @@ from pathlib import Path
 from table import Row, conclude, write
 
 from hwq.boards import load
-from hwq.flow.budget import Budget
-from hwq.flow.codesign import CodesignOptions, CodesignSummary, codesign
-from hwq.flow.landing import Pricer
+from hwq.design.budget import Budget
+from hwq.flow.codesign.landing import Pricer
+from hwq.flow.codesign.search import CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify
-from hwq.rundir import RunDir
-from hwq.tools.synthesis import choose
+from hwq.run.directory import RunDir
+from hwq.toolchains.synthesis import choose
 from hwq.train.config import TrainConfig
 
 BOARD = "xcvu9p"

@@ -29,7 +29,7 @@ from hwq.cost.library import read
 from hwq.cost.model import CostModel, ModelKey
 from hwq.cost.terms import COMPILED, FLOOR, TRAINING, physics
 from hwq.measure.measurement import Measurement
-from hwq.resources import directory
+from hwq.places import directory
 
 LIBRARIES = {"xcup": "xcup-yosys-synth.toml", "xc7": "xc7-yosys-synth.toml", "ecp5": "ecp5-yosys-synth.toml"}
 ROUTED = "ecp5-nextpnr-ecp5-route.toml"

@@ -92,12 +92,12 @@ def room(run: Path) -> float:
     as its price rises, elasticity 1), equal prices cost half the variance of the logarithm of that ratio too much, layers weighted
     by their EBOPs. LUTs of layers are those predicted of the layer out of context.
     """
-    from hwq.allocate.sensitivity import part_of
-    from hwq.allocate.statistics import linear_nodes
     from hwq.cost.layers import layer_bits
-    from hwq.flow.prices import price_for
+    from hwq.cost.predict import price_for
     from hwq.ir import parse, verify
-    from hwq.rundir import RunDir
+    from hwq.posttraining.sensitivity import part_of
+    from hwq.posttraining.statistics import linear_nodes
+    from hwq.run.directory import RunDir
 
     price, found = price_for(BOARD, None), []
     for p in RunDir.open(run).points():

@@ -66,7 +66,7 @@ def peer_lut(folder: Path) -> float:
     from adders import synthesised
 
     from hwq import boards
-    from hwq.codegen.scripts import script_files
+    from hwq.toolchains.scripts import script_files
 
     unused = {f"{TOP}_wrapper.v", "lookup_table.v"}  # the latter wants a file, and these networks have no tables
     sources = [path for path in sorted((folder / "src").rglob("*.v")) if path.name not in unused]
@@ -80,7 +80,7 @@ def peer_lut(folder: Path) -> float:
 
 def by_hwq(case: Case, seed: int, options: argparse.Namespace) -> tuple[list[Found], list[Found], float, int]:
     """Points as trained, points as refined, CPU seconds of both stages, and the batch size."""
-    from hwq.rundir import RunDir
+    from hwq.run.directory import RunDir
 
     settings = {"seed": seed, "model": case.model, **case.settings, **(case.quick if options.quick else {})}
     run = options.out / case.name / f"hwq-{seed}"

@@ -23,9 +23,9 @@ import numpy as np
 from table import Row, conclude
 
 from hwq.data import load
-from hwq.flow.compare import Request, compare
-from hwq.report.comparison import Comparison, Entry
-from hwq.rundir import RunDir, best
+from hwq.flow.compare.table import Request, compare
+from hwq.run.directory import RunDir, best
+from hwq.views.comparison import Comparison, Entry
 
 BOARD = "xcvu9p"
 FLOOR = 0.90  # least validation accuracy at which costs are compared

@@ -93,11 +93,11 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     """The points of a run with their LUTs, inverters counted, cheapest first; or with those that the model of compiled designs predicts."""
     from adders import resources
 
-    from hwq.flow.prices import price_for
+    from hwq.cost.predict import price_for
     from hwq.ir import parse, verify
     from hwq.passes import optimise
     from hwq.passes.adders import AdderOptions
-    from hwq.rundir import RunDir
+    from hwq.run.directory import RunDir
 
     price = price_for(BOARD, None) if predicted else None
     found = []

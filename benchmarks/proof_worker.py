@@ -55,7 +55,7 @@ def place_elsewhere(seed: int, by: str) -> None:
 
 def digits_by_ebops() -> None:
     """Digits are worth the EBOPs that go with them: those between a weight's first and last one nothing."""
-    from hwq.allocate import digits
+    from hwq.posttraining import digits
 
     true_channels = digits.channels_of
 
@@ -88,7 +88,7 @@ def enclosed(value: float) -> int:
 
 def digits_elsewhere(seed: int) -> None:
     """The placebo: the bits of adder that digits free, each told of another digit of the network."""
-    from hwq.allocate.digits import Removal
+    from hwq.posttraining.digits import Removal
 
     true_begin, rng = Removal.begin, np.random.default_rng([seed, 7])
 
@@ -147,8 +147,8 @@ def train(data: str, out: str, options: str) -> dict[str, float]:
 
 
 def refine(source: str, out: str, options: str) -> dict[str, float]:
-    from hwq.allocate.refine import RefineOptions
     from hwq.flow.refine import refine as run_refine
+    from hwq.posttraining.refine import RefineOptions
 
     told = json.loads(options)
     seed, prices, data = told.pop("shuffle", 0), told.pop("prices", "measured"), told.pop("data", None)

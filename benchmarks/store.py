@@ -23,11 +23,11 @@ from pathlib import Path
 from table import Row, conclude
 
 from hwq import boards
-from hwq.flow.design import Design, code_digest
-from hwq.flow.models import libraries
+from hwq.cost.find import libraries
+from hwq.design.point import Design, code_digest
 from hwq.flow.synth import Link, add_link
 from hwq.measure.measurement import Key, Measurement
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 
 ROOT = Path(__file__).resolve().parents[1]
 BOARD, TOOL, VERSION, STAGE = "xcvu9p", "yosys", "0.99", "synth"
@@ -38,7 +38,7 @@ import sys
 from hwq import boards
 from hwq.cost.model import ModelKey
 from hwq.flow.calibrate import known_rows
-from hwq.flow.models import model_family
+from hwq.cost.find import model_family
 from hwq.measure.store import Store
 board = boards.load({BOARD!r})
 assert known_rows(Store.open(sys.argv[1]), board, ModelKey(model_family(board, {TOOL!r}), {TOOL!r}, {VERSION!r}, {STAGE!r}))
@@ -47,11 +47,11 @@ PREFLIGHT = f"""
 import json, sys
 from pathlib import Path
 from hwq import boards
-from hwq.codegen.steps import steps_for
-from hwq.flow.preflight import Preflight
+from hwq.toolchains.steps import steps_for
+from hwq.synthesis.preflight import Preflight
 from hwq.measure.store import Store
 from hwq.tools.find import Tool
-from hwq.tools.synthesis import Synthesiser
+from hwq.toolchains.synthesis import Synthesiser
 board = boards.load({BOARD!r})
 steps = steps_for({TOOL!r}, {STAGE!r}, board, "hwq_top", 5.0)
 tools = {{step.program: Tool({TOOL!r}, ("yosys",), {VERSION!r}) for step in steps}}

@@ -19,9 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import keras
+from hwq.conversion import convert, freeze
 from hwq.data import load
-from hwq.train import convert, freeze, trainer
-from hwq.train.backend import keras
+from hwq.train import trainer
 from hwq.train.config import TrainConfig
 from hwq.train.engine import Engine, batches, stack
 

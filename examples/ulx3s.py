@@ -15,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hwq.flow.serial import BoardLink, SerialPort
+from hwq.files import read_json
 from hwq.ir import parse
-from hwq.rundir import RunDir, read_json
+from hwq.run.directory import RunDir
 from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.sim.serial import BoardLink, SerialPort
 
 
 def main(run: Path, device: Path, rows: int = 100) -> int:

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from hwq.flow.compiled import Compiled as Design
-    from hwq.flow.compiled import compile_network as compile
-    from hwq.flow.run import Run
-    from hwq.train.convert import quantize
-    from hwq.train.quantize_config import QuantizeConfig
+    from hwq.conversion.config import QuantizeConfig
+    from hwq.conversion.convert import quantize
+    from hwq.design.compiled import Compiled as Design
+    from hwq.design.compiled import compile_network as compile
+    from hwq.design.trained import Run
 
 __all__ = ["Design", "QuantizeConfig", "Run", "compile", "quantize"]
 
@@ -17,23 +17,23 @@ __all__ = ["Design", "QuantizeConfig", "Run", "compile", "quantize"]
 def __getattr__(name: str) -> Any:
     """The names of `__all__`, loaded when first asked for: Keras takes seconds."""
     if name == "quantize":
-        from hwq.train.convert import quantize
+        from hwq.conversion.convert import quantize
 
         return quantize
     if name == "QuantizeConfig":
-        from hwq.train.quantize_config import QuantizeConfig
+        from hwq.conversion.config import QuantizeConfig
 
         return QuantizeConfig
     if name == "compile":
-        from hwq.flow.compiled import compile_network
+        from hwq.design.compiled import compile_network
 
         return compile_network
     if name == "Design":
-        from hwq.flow.compiled import Compiled
+        from hwq.design.compiled import Compiled
 
         return Compiled
     if name == "Run":
-        from hwq.flow.run import Run
+        from hwq.design.trained import Run
 
         return Run
     raise AttributeError(f"module 'hwq' has no attribute {name!r}")

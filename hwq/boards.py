@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hwq.errors import BoardError, UsageError
-from hwq.resources import directory
+from hwq.places import directory
 from hwq.units import Period
 
 TOOLS = ("vitis", "vivado", "yosys", "nextpnr-ecp5")

@@ -1,7 +1,4 @@
-"""Where hwq keeps what belongs to no run: the one place that knows the cache and the user's data folder, and whom they may belong to.
-
-What comes with hwq itself is in `hwq.resources`; the measurement store has its own variable (`hwq.measure.store`).
-"""
+"""The one place that knows folders: what comes with hwq, the cache, the user's data, and whom they may belong to. No run is known here."""
 
 from __future__ import annotations
 
@@ -10,6 +7,10 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+from hwq.errors import HwqError
+
+_PACKAGE = Path(__file__).resolve().parent
 
 
 def cache() -> Path:
@@ -50,3 +51,18 @@ def is_own(path: Path) -> bool:
     return (
         found.st_uid in (os.getuid(), 0) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(found.st_mode)
     )
+
+
+def directory(name: str) -> Path:
+    """The folder `name` ("boards", "hls_templates" or "cost_models").
+
+    An installed wheel carries the folders as `hwq/_resources/<name>`; a checkout and an editable install have them at
+    the top level, beside the package.
+
+    Raises:
+        HwqError: neither place has it: a broken installation.
+    """
+    for candidate in (_PACKAGE / "_resources" / name, _PACKAGE.parent / name):
+        if candidate.is_dir():
+            return candidate
+    raise HwqError(f"the folder {name!r} of hwq is missing", hint="reinstall hwq: pip install --force-reinstall hwq")

@@ -12,10 +12,11 @@ import numpy as np
 from networks import random_network
 
 from hwq import boards
-from hwq.flow.design import VERDICT, Design, code_digest
-from hwq.flow.verdict import Verdict, judged_inputs
+from hwq.design.point import VERDICT, Design, code_digest
+from hwq.design.verdict import Verdict, judged_inputs
+from hwq.files import sha256_of, write_npz
 from hwq.ir import text
-from hwq.rundir import RunDir, sha256_of, write_npz, write_point
+from hwq.run.directory import RunDir, write_point
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import predict
 

@@ -15,7 +15,7 @@ from fake_runs import make_run
 from hwq.errors import RunError
 from hwq.flow.synth import Link, add_link
 from hwq.locks import LOCKS, held, one_writer
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 
 LINK = Link("xcvu9p", "yosys", "yosys", "0.70", "synth", 5.0)
 

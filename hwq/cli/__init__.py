@@ -1,4 +1,4 @@
-"""The `hwq` command: a thin skin over `hwq.flow`. Commands are loaded when they are called, so that --help is quick."""
+"""The `hwq` command, one file each: options, texts, exit codes. What a command does is in `hwq.flow`; nothing is computed here."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import click
 
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Counted
-from hwq.codegen.steps import CHAINS, STAGES
+from hwq.toolchains.steps import CHAINS, STAGES
 
 
 @click.command()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwq.cli.common import Clock, Progress, as_json, emit, note, say, store_option
-from hwq.codegen.steps import CHAINS, STAGES
+from hwq.toolchains.steps import CHAINS, STAGES
 from hwq.train.config import TrainConfig
 from hwq.units import Period
 
 if TYPE_CHECKING:
-    from hwq.flow.rounds import Round
+    from hwq.flow.codesign.rounds import Round
 
 _DEFAULT = TrainConfig()
 
@@ -65,9 +65,9 @@ def codesign(
     design uses 98 to 100 % of the LUTs. The same command goes on where it was stopped. What is left in the run is the best design.
     """
     from hwq.cli.progress import Bar
-    from hwq.flow.budget import Budget
-    from hwq.flow.codesign import CodesignOptions
-    from hwq.flow.codesign import codesign as search
+    from hwq.design.budget import Budget
+    from hwq.flow.codesign.search import CodesignOptions
+    from hwq.flow.codesign.search import codesign as search
 
     limits = Budget.parse(budget)
     options = CodesignOptions(limits, min_accuracy, rounds, round_epochs, tool, stage, clock, start)

@@ -9,7 +9,7 @@ import click
 
 from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
 from hwq.cli.progress import Bars
-from hwq.codegen.steps import CHAINS
+from hwq.toolchains.steps import CHAINS
 from hwq.units import Period
 
 METHODS = "hgq,shift,uniform,prune"
@@ -57,9 +57,9 @@ def compare(
     One table and one plot: test accuracy, measured LUTs and CPU time of training, mean and spread over the splits. The same
     command resumes; one with more methods or seeds adds to it.
     """
-    from hwq.flow.compare import Request
-    from hwq.flow.compare import compare as run_comparison
-    from hwq.report.comparison import render
+    from hwq.flow.compare.table import Request
+    from hwq.flow.compare.table import compare as run_comparison
+    from hwq.views.comparison import render
 
     if seeds < 1:
         raise click.BadParameter(f"{seeds} splits are too few", param_hint="--seeds")

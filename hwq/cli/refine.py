@@ -36,8 +36,8 @@ def refine(
 
     Any run will do, whatever method made it. The same command goes on where it was stopped.
     """
-    from hwq.allocate.refine import RefineOptions, Step
     from hwq.flow.refine import refine as run_refinement
+    from hwq.posttraining.refine import RefineOptions, Step
 
     lines = Progress()
 

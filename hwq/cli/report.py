@@ -47,19 +47,19 @@ def report(
 
     content = gather(paths[0], store_path=store, board=board)
     if html is not None:
-        from hwq.report.html import page
-        from hwq.rundir import write_text
+        from hwq.files import write_text
+        from hwq.views.html import page
 
         write_text(html, page(content))
     if csv is not None:
-        from hwq.report.frame import to_csv
-        from hwq.rundir import write_text
+        from hwq.files import write_text
+        from hwq.views.frame import to_csv
 
         write_text(csv, to_csv(content))
     if as_json:
         emit(content)
         return
-    from hwq.report.terminal import render
+    from hwq.views.terminal import render
 
     render(content, console())
     if content.board is None:
@@ -77,7 +77,7 @@ def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
     if as_json:
         emit(objects)
     else:
-        from hwq.report.parsed import render_parsed
+        from hwq.views.parsed import render_parsed
 
         render_parsed(objects, console())
     bad = unreadable(objects)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from hwq.cli.common import Clock, Progress, as_json, emit, io_option, note, run_argument, say, store_option
-from hwq.codegen.steps import CHAINS, STAGES
+from hwq.toolchains.steps import CHAINS, STAGES
 from hwq.units import Period
 
 if TYPE_CHECKING:

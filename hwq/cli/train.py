@@ -101,7 +101,7 @@ def train(
     from hwq.flow.train import train as run_training
 
     if widths is not None:
-        from hwq.flow.widths import widths_of
+        from hwq.posttraining.widths import widths_of
 
         options["widths"] = widths_of(widths)
     config = TrainConfig(**options)

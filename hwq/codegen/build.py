@@ -10,16 +10,15 @@ from hwq.codegen.cpp import cpp_files
 from hwq.codegen.cpp_adders import adders_file
 from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
-from hwq.codegen.plan import TOP, BuildPlan
 from hwq.codegen.ports import Ports, ports_of
-from hwq.codegen.scripts import script_files
-from hwq.codegen.templates import render
 from hwq.codegen.verilog import verilog_files
 from hwq.ir import Circuit, Graph, digest, text
 from hwq.passes import optimise
-from hwq.passes.cones import tabulate
-from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline, register_inputs
+from hwq.passes.compiling import circuit_of
+from hwq.passes.pipeline import register_inputs
+from hwq.templates import render
+from hwq.toolchains.plan import TOP, BuildPlan
+from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
 Style = Literal["multiply", "adders"]
@@ -36,12 +35,6 @@ class Build:
 
     def __repr__(self) -> str:
         return f"<Build of {self.graph!r}: {self.plan!r}>"
-
-
-def circuit_of(graph: Graph, board: Board, period: Period) -> Circuit:
-    """The pipelined circuit of an optimised graph, as the board's fabric and clock want it."""
-    levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
-    return pipeline(tabulate(lower(graph), board.lut_inputs), levels)
 
 
 def build(

@@ -14,10 +14,10 @@ from hwq.codegen.cpp_shifts import in_shifts, shift_section
 from hwq.codegen.cpp_text import Section, ap_type, from_bits, literal, packed_into, summary
 from hwq.codegen.cpp_weights import STEP
 from hwq.codegen.ports import Element, Ports, ports_of
-from hwq.codegen.templates import render
 from hwq.errors import GraphError
 from hwq.fixed import FixedType
 from hwq.ir import Constant, Graph, Node
+from hwq.templates import render
 
 
 def cpp_files(graph: Graph, top: str, terms: int = 1) -> dict[str, str]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from hwq.codegen.cpp_text import Section, integer_type, packed_into, table_lookup
 from hwq.codegen.ports import Ports
-from hwq.codegen.templates import render
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
+from hwq.templates import render
 
 LITERAL_BITS = 63
 

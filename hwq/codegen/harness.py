@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from hwq.boards import Board
 from hwq.codegen.ports import Element, Ports
-from hwq.codegen.templates import render
 from hwq.errors import BoardError, DataError
+from hwq.templates import render
 
 BAUD = 1_000_000
 SMALLEST_DIVISOR = 8  # clock cycles a bit: fewer leave no middle to sample

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from hwq.codegen.templates import render
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding
 from hwq.ir import Circuit, Graph, Opcode
 from hwq.passes.pipeline import operands_of
+from hwq.templates import render
 
 LANES = 32  # samples in a vector: of 16 bits one register of AVX-512, two of AVX2
 CHUNK = 250  # wires in a function: what g++ does grows faster than linearly beyond

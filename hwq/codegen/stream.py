@@ -12,18 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from hwq.boards import Board
-from hwq.codegen.build import circuit_of
 from hwq.codegen.cpp import ap_int_limit, has_products, sections_of
 from hwq.codegen.names import require_name
-from hwq.codegen.plan import BuildPlan
 from hwq.codegen.ports import Element, Ports, ports_of
-from hwq.codegen.scripts import script_files
-from hwq.codegen.templates import render
 from hwq.codegen.verilog import verilog_text
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.ir import Circuit, Graph, digest, make_node, text
+from hwq.passes.compiling import circuit_of
 from hwq.passes.stream import Stage, Window, stages
+from hwq.templates import render
+from hwq.toolchains.plan import BuildPlan
+from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
 

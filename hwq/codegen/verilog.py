@@ -12,9 +12,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from hwq.codegen.ports import Ports
-from hwq.codegen.templates import render
 from hwq.codegen.verilog_ops import TOP, Design, Signal, Statement, signal_name, statement
 from hwq.ir import Circuit, Opcode
+from hwq.templates import render
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What a design will cost: features, fitted models, which model holds, one prediction. No tool is started and nothing is measured here."""

@@ -1,7 +1,7 @@
 """Exact EBOPs of every operation: bits(a) bits(b) over the multiplications of an unrolled design, from the constants that are there.
 
 A kernel that moves over positions counts once for each position: each has multipliers of its own. Adding, comparing and moving
-values counts nothing. A table counts the 6-input LUTs that hold it. `hwq.train.layers` prices the same in training, where the
+values counts nothing. A table counts the 6-input LUTs that hold it. `hwq.layers` prices the same in training, where the
 bits of a constant are those from its first one to its last step.
 """
 

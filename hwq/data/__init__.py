@@ -1,4 +1,4 @@
-"""Data sets: named ones, files, the user's own functions; checked, split by seed, standardised by the training rows."""
+"""Data sets: named ones, files, the user's own functions; checked, split by seed, standardised. No model is known here."""
 
 from hwq.data.dataset import Dataset
 from hwq.data.load import load

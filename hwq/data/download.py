@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from hwq.errors import DataError
+from hwq.files import atomic_write
 from hwq.places import cache
-from hwq.rundir import atomic_write
 
 Notice = Callable[[str], None]
 CHUNK = 1 << 20

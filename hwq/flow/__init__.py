@@ -1,4 +1,4 @@
-"""The stages as plain functions over a run directory: train, synth, simulate, report. `hwq.cli` is a thin skin over them.
+"""One file a command, as plain functions: open, call, report. No option is parsed and nothing is printed here.
 
 A stage whose inputs are unchanged is not run again; what a killed stage had finished is kept.
 """

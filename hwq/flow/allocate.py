@@ -12,25 +12,26 @@ from pathlib import Path
 
 import numpy as np
 
-from hwq.allocate import channels
-from hwq.allocate.channels import Group, groups_of, layer_numbers, together
-from hwq.allocate.milp import Chosen, Table, solve
-from hwq.allocate.quantise import Bits, Widths, coarse_rows, quantised
-from hwq.allocate.rounding import adaptive
-from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, divergence
-from hwq.allocate.statistics import linear_nodes
 from hwq.boards import load as load_board
+from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.flow.derived import Notice, accuracy, begin, drawn, write_point
-from hwq.flow.float_model import FloatModel, read_float
-from hwq.flow.operators import Bench, channel_costs, cost_table
-from hwq.flow.prices import price_for
+from hwq.files import read_json
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
-from hwq.rundir import RunDir, read_json
-from hwq.tools.synthesis import choose
+from hwq.posttraining import channels
+from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
+from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
+from hwq.posttraining.float_model import FloatModel, read_float
+from hwq.posttraining.milp import Chosen, Table, solve
+from hwq.posttraining.operators import Bench, channel_costs, cost_table
+from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantised
+from hwq.posttraining.rounding import adaptive
+from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
+from hwq.posttraining.statistics import linear_nodes
+from hwq.run.directory import RunDir
+from hwq.toolchains.synthesis import choose
 
 ROUNDS = 8
 CLOSE = 0.05  # of the measured LUTs: how near the prediction must come

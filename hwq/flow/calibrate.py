@@ -11,24 +11,24 @@ from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import build
-from hwq.codegen.steps import Step
 from hwq.cost.experiment import Trial, trials
 from hwq.cost.features import VERSION, features
+from hwq.cost.find import Source, comparable, find_models, model_family, own_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
-from hwq.flow.measuring import key_of, measure, options_before, require_mapped
-from hwq.flow.models import Source, comparable, find_models, model_family, own_models, selection
-from hwq.flow.routed import random_inputs
+from hwq.files import write_json, write_text
 from hwq.ir import Graph
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
-from hwq.rundir import write_json, write_text
 from hwq.sim.bambu import VERILOG, compare_compiled
-from hwq.tools.runner import record_path
-from hwq.tools.synthesis import Synthesiser, choose, synthesise
+from hwq.sim.routed import random_inputs
+from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
+from hwq.toolchains.runner import record_path
+from hwq.toolchains.steps import Step
+from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
 from hwq.units import Period
 
 Tell = Callable[[str, str], None]  # (design, what is happening to it)
@@ -74,11 +74,11 @@ def calibrate(
     """Measure designs that the store does not know yet, and write the models of every stage on the way.
 
     Args:
-        stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
+        stage: one of `hwq.toolchains.steps.STAGES`; the tool's own default when None.
         budget_minutes: no design is begun after so long; None: all `designs` are measured.
         designs: of the experiment.
         work: where files are generated; the user's cache when None. A killed calibration goes on from there.
-        out: where the models go; `hwq.flow.models.own_models` when None.
+        out: where the models go; `hwq.cost.find.own_models` when None.
         timeout_s: limit for each program on one design.
 
     Raises:

@@ -15,26 +15,27 @@ from typing import Any
 import numpy as np
 
 from hwq.boards import Board, load
-from hwq.codegen.build import circuit_of
-from hwq.codegen.plan import TOP
-from hwq.codegen.steps import CHAINS, Step, kinds_for, stages_for, steps_for
 from hwq.cost.features import VERSION, features
+from hwq.design.point import changed_files
 from hwq.errors import MismatchError, RunError, ToolError
+from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
-from hwq.flow.design import changed_files
-from hwq.flow.measuring import measure, options_of
-from hwq.flow.readings import version_doubt
-from hwq.flow.routed import compare_mapped, compare_routed, random_inputs
 from hwq.ir import parse, verify
 from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.rundir import RunDir, inside, is_sealed, read_json, write_json
+from hwq.passes.compiling import circuit_of
+from hwq.run.directory import RunDir
 from hwq.sim.bambu import compare_compiled
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import quantize_inputs
-from hwq.tools.faults import diagnose
-from hwq.tools.runner import Record, changed_outputs, read_record, record_path
+from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
+from hwq.synthesis.measuring import measure, options_of
+from hwq.synthesis.readings import version_doubt
+from hwq.toolchains.faults import diagnose
+from hwq.toolchains.plan import TOP
+from hwq.toolchains.runner import Record, changed_outputs, read_record, record_path
+from hwq.toolchains.steps import CHAINS, Step, kinds_for, stages_for, steps_for
 from hwq.units import Period
 
 

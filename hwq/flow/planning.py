@@ -9,13 +9,13 @@ from pathlib import Path
 
 from hwq.boards import load
 from hwq.codegen.build import Style
-from hwq.codegen.steps import Step
-from hwq.flow.design import Design, Io, code_digest, require_streamable
-from hwq.flow.feeding import FILES as FEEDING
+from hwq.design.feeding import FILES as FEEDING
+from hwq.design.point import Design, Io, code_digest, require_streamable
 from hwq.locks import explain
-from hwq.rundir import RunDir
-from hwq.tools.runner import lead
-from hwq.tools.synthesis import Synthesiser, choose
+from hwq.run.directory import RunDir
+from hwq.toolchains.runner import lead
+from hwq.toolchains.steps import Step
+from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.units import Period
 
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.allocate.multipoint import multipoint
-from hwq.allocate.quantise import quantised, uniform
-from hwq.allocate.refine import Portions, portions
-from hwq.allocate.rounding import adaptive
-from hwq.allocate.statistics import Floats
+from hwq.cost.predict import price_for
 from hwq.data import load
 from hwq.errors import UsageError
-from hwq.flow.derived import Notice, accuracy, begin, drawn, write_point
-from hwq.flow.float_model import FloatModel, read_float
-from hwq.flow.prices import price_for
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
-from hwq.rundir import best
+from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
+from hwq.posttraining.float_model import FloatModel, read_float
+from hwq.posttraining.multipoint import multipoint
+from hwq.posttraining.quantize import quantised, uniform
+from hwq.posttraining.refine import Portions, portions
+from hwq.posttraining.rounding import adaptive
+from hwq.posttraining.statistics import Floats
+from hwq.run.directory import best
 
 METHODS = ("uniform", "adaptive", "multipoint", "digits")
 TRUST, MOVES = 0.1, 0.001  # of Portions: a network with many digits has many changes in a portion
@@ -142,7 +142,7 @@ def _without_digits(
     say: Notice,
 ) -> Iterator[Graph]:
     """Networks with fewer and fewer digits, evenly over the logarithm of the price, while they still answer as the float model."""
-    from hwq.train.graph_model import GraphModel
+    from hwq.conversion.graph_model import GraphModel
 
     def derivatives(now: Graph, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Floats], dict[str, Floats]]:
         return GraphModel.of(now).derivatives(train[rows], network.answers[rows], network.temperature)

@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.allocate.refine import RefineOptions, Step
-from hwq.allocate.refine import refine as refine_graph
-from hwq.allocate.statistics import Floats
+from hwq.cost.predict import Price, price_for
 from hwq.data import Dataset
 from hwq.errors import RunError
-from hwq.flow.derived import begin, copied, data_of, write_point
-from hwq.flow.prices import Price, price_for
+from hwq.files import read_json
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
-from hwq.rundir import Point, RunDir, read_json
+from hwq.posttraining.derived import begin, copied, data_of, write_point
+from hwq.posttraining.refine import RefineOptions, Step
+from hwq.posttraining.refine import refine as refine_graph
+from hwq.posttraining.statistics import Floats
+from hwq.run.directory import Point, RunDir
 
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
 
@@ -122,7 +123,7 @@ def _one(
     place = target.point_folder(p.id) / "point.json"
     if not place.is_file():
         say(p.id, "loading TensorFlow")
-        from hwq.train.graph_model import GraphModel
+        from hwq.conversion.graph_model import GraphModel
 
         def derivatives(graph: Graph, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Floats], dict[str, Floats]]:
             return GraphModel.of(graph).derivatives(dataset.x_train[rows], dataset.y_train[rows])

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import Board, load
-from hwq.codegen.build import circuit_of
 from hwq.cost.features import features
+from hwq.cost.find import Beside, Found, Source, comparable, find_models, selection
 from hwq.cost.model import CostModel, Prediction
+from hwq.cost.predict import design_models
+from hwq.design.point import NETLISTS, VERDICT, changed_files
+from hwq.design.verdict import Verdict, judged_inputs, rows_told
 from hwq.errors import CostModelError, RunError
-from hwq.flow.design import NETLISTS, VERDICT, changed_files
-from hwq.flow.models import Beside, Found, Source, comparable, find_models, selection
-from hwq.flow.prices import design_models
-from hwq.flow.verdict import Verdict, judged_inputs, rows_told
+from hwq.files import inside, read_json, sha256_of
 from hwq.ir import parse, verify
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
 from hwq.passes import optimise
-from hwq.report.model import PointRow, RunReport
-from hwq.rundir import Point, RunDir, best, inside, read_json, sha256_of
+from hwq.passes.compiling import circuit_of
+from hwq.run.directory import Point, RunDir, best
+from hwq.views.model import PointRow, RunReport
 
 TARGETS = ("lut", "ff")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from hwq.boards import load
 from hwq.codegen.build import Build
+from hwq.design.point import Design, Io, code_digest
+from hwq.design.verdict import Verdict
 from hwq.errors import UsageError
-from hwq.flow.design import Design, Io, code_digest
-from hwq.flow.verdict import Verdict
 from hwq.measure.store import Store
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.sim.prove import Proof, prove
 from hwq.units import Period
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import IO
 
 from hwq.errors import StoreError
+from hwq.files import atomic_write
 from hwq.measure.store import Store
-from hwq.rundir import atomic_write
 
 
 def open_store(place: Path | str | None) -> Store:

@@ -10,19 +10,19 @@ from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import Style
-from hwq.codegen.steps import Step
+from hwq.design.point import STEPS, Design, Io, code_digest, require_streamable
+from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
-from hwq.flow.design import STEPS, Design, Io, code_digest, require_streamable
-from hwq.flow.measuring import key_of, measure, options_before
-from hwq.flow.preflight import Preflight
-from hwq.flow.readings import require_pass, version_doubt
-from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
-from hwq.rundir import Point, RunDir
+from hwq.run.directory import Point, RunDir
 from hwq.sim import bambu
-from hwq.tools.runner import Record, record_path
-from hwq.tools.synthesis import Synthesiser, choose, finished, synthesise
+from hwq.synthesis.measuring import key_of, measure, options_before
+from hwq.synthesis.preflight import Preflight
+from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.toolchains.runner import Record, record_path
+from hwq.toolchains.steps import Step
+from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
 from hwq.units import Period
 
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
@@ -72,7 +72,7 @@ def synth(
     """Take points of a run to a stage, cheapest first in the result.
 
     Args:
-        stage: one of `hwq.codegen.steps.STAGES`; the tool's own default when None.
+        stage: one of `hwq.toolchains.steps.STAGES`; the tool's own default when None.
         timeout_s: limit for each program.
         force: go on with designs that will not fit or exceed a tool's limits.
         style: of the C++ (`hwq.codegen.build.build`).

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwq.cost.predict import price_for, price_model
 from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
-from hwq.flow.prices import price_for, price_model
 from hwq.locks import one_writer
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress, TrainSummary
 

@@ -1,4 +1,4 @@
-"""The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), with their text forms."""
+"""The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), and their text. No hardware is known here."""
 
 from hwq.ir.circuit import Circuit, CircuitBuilder, Opcode
 from hwq.ir.graph import FLOAT64_BITS, Attr, Constant, Graph, Node

@@ -1,4 +1,4 @@
-"""Graph passes: pure functions Graph -> Graph that leave every output bit as it was, and the way down to a Circuit.
+"""Graph passes that leave every output bit as it was, and the way down to a Circuit. No text is generated here.
 
 `optimise` runs them in order with the verifier after each; `lower` and `pipeline` make the adder graph. The passes work for one
 graph; what it costs is not their business (`hwq.cost`).

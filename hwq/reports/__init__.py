@@ -1,4 +1,4 @@
-"""Tool reports to typed numbers, or to a named failure. `parse` reads any of them; nothing here starts a tool or knows of measurements."""
+"""Tool reports to typed numbers, or to a named failure; `parse` reads any of them. No tool is started and no measurement is known here."""
 
 from __future__ import annotations
 

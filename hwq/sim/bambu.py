@@ -15,18 +15,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.codegen.bambu import FOLDER
-from hwq.codegen.plan import TOP
 from hwq.codegen.ports import Ports, ports_of
-from hwq.codegen.templates import render
 from hwq.errors import ReportError, ToolError
+from hwq.files import sha256_of
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import parse, verify
-from hwq.rundir import sha256_of
 from hwq.sim.compare import Comparison, compare
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import FLAGS
 from hwq.sim.vectors import read_rows, write_rows
+from hwq.templates import render
+from hwq.toolchains.bambu import FOLDER
+from hwq.toolchains.plan import TOP
 from hwq.tools.gxx import compile_program
 from hwq.tools.process import run
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script

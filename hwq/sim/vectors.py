@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ToolError
+from hwq.files import atomic_write
 from hwq.fixed.arithmetic import IntArray
-from hwq.rundir import atomic_write
 
 
 def write_rows(path: Path, rows: IntArray) -> None:

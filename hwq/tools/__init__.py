@@ -1,0 +1,1 @@
+"""Programs: find one, ask its version, run it, end it as a whole. What its files mean is in `hwq.toolchains`."""

@@ -17,13 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import fresh
+from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
+from hwq.files import read_json, write_json, write_text
 from hwq.ir import Graph, text
-from hwq.rundir import read_json, write_json, write_text
-from hwq.train import checkpoint, convert, freeze, models
-from hwq.train.backend import fresh
+from hwq.train import checkpoint, models
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State, batches, stack

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import ops
 from hwq.errors import RunError
-from hwq.rundir import atomic_write, write_npz
-from hwq.train.backend import ops
+from hwq.files import atomic_write, write_npz
 from hwq.train.progress import Candidate
 
 ARRAYS = ("params", "mean", "square", "step", "average")

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwq.train.backend import keras, tf
-from hwq.train.config import FIXED_WIDTH, TrainConfig
-from hwq.train.layers import (
+from hwq.backend import keras, tf
+from hwq.layers import (
     COSTS,
     KernelLayer,
     Part,
@@ -26,6 +25,7 @@ from hwq.train.layers import (
     quantized_layers,
     total_costs,
 )
+from hwq.train.config import FIXED_WIDTH, TrainConfig
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 AVERAGED = 100.0  # steps that the running average of the parameters goes back, about
@@ -135,7 +135,7 @@ class Engine:
 
         `rate` scales the learning rates of the configuration, and `bits_rate` those of the bitwidths again; `l1` stands for its
         price of absolute weights, a multiple of beta. `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each
-        network's own layers (`hwq.train.layers.priced_by_layer`).
+        network's own layers (`hwq.layers.priced_by_layer`).
         """
         each = np.asarray(betas, np.float32)
         if layer_prices is not None:  # beta first, and the prices behind it

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from hwq.conversion import convert, freeze
 from hwq.cost.features import graph_features
 from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
-from hwq.rundir import RunDir, write_point
-from hwq.train import checkpoint, convert, freeze, pareto
+from hwq.run.directory import RunDir, write_point
+from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.engine import accuracy
 from hwq.train.progress import Candidate, Progress

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwq.backend import keras
+from hwq.conversion.flatten import flat
 from hwq.errors import ModelError
-from hwq.train.backend import keras
-from hwq.train.flatten import flat
-from hwq.train.layers.conv import per_axis, window_pads
-from hwq.train.layers.pool import greatest
+from hwq.layers.conv import per_axis, window_pads
+from hwq.layers.pool import greatest
 
 
 class SlicedMaxPooling(keras.layers.Layer):

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from hwq.rundir import write_text
+from hwq.files import write_text
 from hwq.train.config import PRICES
 from hwq.train.progress import Candidate
 

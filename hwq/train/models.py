@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hwq.backend import keras
 from hwq.data.load import resolve
 from hwq.errors import DataError, ModelError, UsageError
-from hwq.train.backend import keras
 
 
 def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> Any:

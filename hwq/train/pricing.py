@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import ops
+from hwq.conversion import freeze
 from hwq.cost.layers import layer_bits
 from hwq.cost.prices import Prices, linear_cost, prices_from, within
 from hwq.errors import TrainingError
-from hwq.train import freeze
-from hwq.train.backend import ops
+from hwq.layers import COSTS, layer_costs, quantized_layers
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State
-from hwq.train.layers import COSTS, layer_costs, quantized_layers
 
 REFRESHES = 12  # over the trunk
 

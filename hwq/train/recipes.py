@@ -11,12 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hwq.backend import ops
+from hwq.conversion.config import QuantizeConfig
+from hwq.conversion.freeze import quantizers
 from hwq.errors import UsageError
-from hwq.train.backend import ops
 from hwq.train.config import PRUNED_BY, TrainConfig
 from hwq.train.engine import Engine, State, kernel_layers
-from hwq.train.freeze import quantizers
-from hwq.train.quantize_config import QuantizeConfig
 
 RAMP = 0.6  # share of the trunk in which the price of absolute weights rises (shift)
 PRUNED_FROM = 0.1  # share of the trunk before pruning begins

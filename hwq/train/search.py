@@ -16,12 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from hwq.conversion import freeze
 from hwq.cost.features import graph_features
 from hwq.data import Dataset
 from hwq.errors import TrainingError
+from hwq.files import write_json
 from hwq.ir import Graph
-from hwq.rundir import RunDir, write_json
-from hwq.train import checkpoint, freeze, pareto
+from hwq.run.directory import RunDir
+from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State, batches, stack

@@ -11,20 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import fresh, keras
+from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import RunError, TrainingError
+from hwq.files import read_json, sha256_of, write_npz
 from hwq.ir import Graph, parse
+from hwq.layers import total_costs
+from hwq.layers.activation import function_name
 from hwq.locks import LOCKS
-from hwq.rundir import RunDir, best, read_json, sha256_of, write_npz
-from hwq.train import checkpoint, convert, freeze, models
-from hwq.train.backend import fresh, keras
+from hwq.run.directory import RunDir, best
+from hwq.train import checkpoint, models
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
 from hwq.train.finish import budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
-from hwq.train.layers import total_costs
-from hwq.train.layers.activation import function_name
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.recipes import recipe_of

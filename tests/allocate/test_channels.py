@@ -7,19 +7,19 @@ import itertools
 import numpy as np
 import pytest
 
-from hwq.allocate import sensitivity
-from hwq.allocate.channels import Group, by_divergence, by_roundoff, column, divided, groups_of, layer_numbers, together
-from hwq.allocate.milp import Table, solve
-from hwq.allocate.multipoint import multipoint
-from hwq.allocate.quantise import Bits, channels_of, coarse_rows, per_channel, quantised, rounded_bias, uniform
-from hwq.allocate.ranges import retraced
-from hwq.allocate.rebuild import exact, real
-from hwq.allocate.rounding import adaptive, with_constants
-from hwq.allocate.sensitivity import answers, divergence, part_of
-from hwq.allocate.statistics import linear_nodes
 from hwq.errors import UsageError
 from hwq.fixed import TypeArray
 from hwq.ir import Graph, Node, make_node, text, verify
+from hwq.posttraining import sensitivity
+from hwq.posttraining.channels import Group, by_divergence, by_roundoff, column, divided, groups_of, layer_numbers, together
+from hwq.posttraining.milp import Table, solve
+from hwq.posttraining.multipoint import multipoint
+from hwq.posttraining.quantize import Bits, channels_of, coarse_rows, per_channel, quantised, rounded_bias, uniform
+from hwq.posttraining.ranges import retraced
+from hwq.posttraining.rebuild import exact, real
+from hwq.posttraining.rounding import adaptive, with_constants
+from hwq.posttraining.sensitivity import answers, divergence, part_of
+from hwq.posttraining.statistics import linear_nodes
 from hwq.sim.reference import evaluate_nodes
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from networks import random_graph, random_network, random_rows
 
-from hwq.allocate.digits import Removal, digits_of
-from hwq.allocate.ranges import retraced
-from hwq.allocate.rebuild import exact, real
-from hwq.allocate.refine import Portions, portions
-from hwq.allocate.statistics import linear_nodes, seen
 from hwq.fixed import Overflow, Rounding, TypeArray, to_float
 from hwq.ir import Constant, Graph, make_node, verify
+from hwq.posttraining.digits import Removal, digits_of
+from hwq.posttraining.ranges import retraced
+from hwq.posttraining.rebuild import exact, real
+from hwq.posttraining.refine import Portions, portions
+from hwq.posttraining.statistics import linear_nodes, seen
 from hwq.sim.reference import evaluate, evaluate_nodes, quantize_inputs
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import scipy.optimize
 
-from hwq.allocate.milp import Table, solve
 from hwq.errors import BudgetError, UsageError
+from hwq.posttraining.milp import Table, solve
 
 
 def random_table(seed: int, groups: int, choices: int) -> Table:

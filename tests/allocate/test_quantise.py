@@ -7,15 +7,15 @@ import itertools
 import numpy as np
 import pytest
 
-from hwq.allocate.multipoint import multipoint, points
-from hwq.allocate.quantise import Bits, coarse_rows, coarser, per_channel, quantised, quantiser_of, uniform
-from hwq.allocate.rebuild import exact, real
-from hwq.allocate.rounding import adaptive, descend
-from hwq.allocate.sensitivity import answers, by_divergence, by_roundoff, divergence, part_of
-from hwq.allocate.statistics import linear_nodes
 from hwq.fixed import TypeArray
 from hwq.ir import Graph, make_node, verify
 from hwq.ir.ops import odd_form
+from hwq.posttraining.multipoint import multipoint, points
+from hwq.posttraining.quantize import Bits, coarse_rows, coarser, per_channel, quantised, quantiser_of, uniform
+from hwq.posttraining.rebuild import exact, real
+from hwq.posttraining.rounding import adaptive, descend
+from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence, part_of
+from hwq.posttraining.statistics import linear_nodes
 from hwq.sim.reference import evaluate, evaluate_nodes
 
 

@@ -14,13 +14,13 @@ from networks import random_network, random_rows
 
 from hwq import boards
 from hwq.codegen.build import build
-from hwq.codegen.ecp5 import ecp5_part
 from hwq.codegen.harness import pack, unpack
 from hwq.codegen.ports import ports_of
 from hwq.errors import BoardError, DataError, ToolError
-from hwq.flow.serial import BoardLink, SerialPort
 from hwq.ir import Graph, digest
 from hwq.sim.reference import evaluate
+from hwq.sim.serial import BoardLink, SerialPort
+from hwq.toolchains.ecp5 import ecp5_part
 from hwq.tools.gxx import compile_program
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 from hwq.units import Period

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner
 from fake_runs import make_run
 
-from hwq.allocate.refine import Step
 from hwq.cli import cli
 from hwq.cli.allocate import allocate
 from hwq.errors import DataError, HwqError, ModelError
 from hwq.flow.allocate import AllocateOptions, AllocateSummary, Trial
 from hwq.flow.refine import RefinedPoint, RefineSummary
+from hwq.posttraining.refine import Step
 
 
 def answer(*arguments: str) -> click.testing.Result:

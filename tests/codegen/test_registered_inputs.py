@@ -12,9 +12,9 @@ from networks import random_network, random_rows
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.cost.features import features
+from hwq.design.point import Design, code_digest
 from hwq.errors import UsageError
-from hwq.flow.design import Design, code_digest
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import rtlsim
 

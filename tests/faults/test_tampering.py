@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
+from hwq.design.point import Design
 from hwq.errors import HwqError
-from hwq.flow.design import Design
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.report.model import PointRow
+from hwq.views.model import PointRow
 
 BOARD = "zcu104"
 
@@ -216,7 +216,7 @@ def test_the_report_shows_the_measurement_that_its_link_names(measured: Measured
 def test_a_run_chooses_no_code(measured: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hwq.errors import DataError
     from hwq.flow.refine import refine
-    from hwq.rundir import RunDir
+    from hwq.run.directory import RunDir
 
     (tmp_path / "payload.py").write_text(
         "from pathlib import Path\nPath('executed').touch()\ndef f():\n    Path('executed').touch()\n"
@@ -231,7 +231,7 @@ def test_a_run_chooses_no_code(measured: Measured, tmp_path: Path, monkeypatch: 
 
 
 def test_names_cannot_command_the_terminal(measured: Measured, tmp_path: Path) -> None:
-    from hwq.rundir import RunDir
+    from hwq.run.directory import RunDir
 
     run = tmp_path / "run"
     shutil.copytree(measured.run, run)

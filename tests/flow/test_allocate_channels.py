@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwq.allocate.channels import Group, groups_of, layer_numbers
-from hwq.allocate.milp import Chosen, Table, solve
-from hwq.allocate.quantise import Bits
-from hwq.allocate.statistics import linear_nodes
+from hwq.cost.predict import Price, price_for
 from hwq.data import Dataset, load
 from hwq.errors import RunError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
-from hwq.flow.float_model import FloatModel, read_float
-from hwq.flow.operators import channel_costs, cost_table
-from hwq.flow.prices import Price, price_for
-from hwq.flow.widths import widths_of
 from hwq.ir import Graph, parse, verify
-from hwq.rundir import RunDir
+from hwq.posttraining.channels import Group, groups_of, layer_numbers
+from hwq.posttraining.float_model import FloatModel, read_float
+from hwq.posttraining.milp import Chosen, Table, solve
+from hwq.posttraining.operators import channel_costs, cost_table
+from hwq.posttraining.quantize import Bits
+from hwq.posttraining.statistics import linear_nodes
+from hwq.posttraining.widths import widths_of
+from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 from hwq.train import trainer
 from hwq.train.config import TrainConfig

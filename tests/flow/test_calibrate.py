@@ -8,9 +8,9 @@ import pytest
 from fake_runs import fake, real
 
 from hwq import boards
+from hwq.cost.find import Source, find_models, libraries, own_models
 from hwq.errors import ToolError
 from hwq.flow.calibrate import calibrate
-from hwq.flow.models import Source, find_models, libraries, own_models
 from hwq.measure.store import Store
 
 

@@ -18,23 +18,24 @@ import pytest
 from networks import random_network
 
 from hwq import boards
+from hwq.conversion.graph_model import GraphModel
 from hwq.cost.features import graph_features
 from hwq.data import load
+from hwq.design.budget import Budget
 from hwq.errors import BudgetError, RunError, ToolError, UsageError
-from hwq.flow import codesign as flow
-from hwq.flow import rounds as rounds_module
-from hwq.flow.budget import Budget
-from hwq.flow.codesign import CodesignOptions, best_of, codesign
-from hwq.flow.landing import Correction, choose_starts, land
-from hwq.flow.rounds import Round, Trial
+from hwq.files import read_json
+from hwq.flow.codesign import rounds as rounds_module
+from hwq.flow.codesign import search as flow
+from hwq.flow.codesign.landing import Correction, choose_starts, land
+from hwq.flow.codesign.rounds import Round, Trial
+from hwq.flow.codesign.search import CodesignOptions, best_of, codesign
 from hwq.flow.synth import Link, add_link
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.rundir import RunDir, read_json
+from hwq.run.directory import RunDir
 from hwq.train import approach
 from hwq.train.checkpoint import read_archive
 from hwq.train.config import TrainConfig
-from hwq.train.graph_model import GraphModel
 from hwq.units import Period
 
 CONFIG = TrainConfig(

@@ -12,17 +12,17 @@ import pytest
 from fake_runs import make_run
 from rich.console import Console
 
+from hwq.design.verdict import Verdict
 from hwq.errors import BudgetError, RunError, UsageError
-from hwq.flow import compare as flow
-from hwq.flow import methods
-from hwq.flow.compare import Request, compare
-from hwq.flow.methods import METHODS, Case, method_of
+from hwq.flow.compare import methods
+from hwq.flow.compare import table as flow
+from hwq.flow.compare.methods import METHODS, Case, method_of
+from hwq.flow.compare.table import Request, compare
 from hwq.flow.synth import SynthResult
-from hwq.flow.verdict import Verdict
 from hwq.measure.measurement import Key, Measurement
-from hwq.report.comparison import render
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
+from hwq.views.comparison import render
 
 
 class KilledError(Exception):

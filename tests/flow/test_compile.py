@@ -15,10 +15,10 @@ import hwq
 from hwq.boards import load
 from hwq.codegen.build import build
 from hwq.cost.features import features
+from hwq.cost.predict import price_for
 from hwq.errors import BoardError, DataError, ModelError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.flow.landing import Pricer
-from hwq.flow.prices import price_for
+from hwq.flow.codesign.landing import Pricer
 from hwq.ir import Constant, Graph, make_node, text, verify
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
@@ -63,7 +63,7 @@ def test_a_twin_of_keras() -> None:
 import keras, numpy as np
 import hwq
 from hwq.errors import ModelError
-from hwq.train.freeze import freeze
+from hwq.conversion.freeze import freeze
 keras.utils.set_random_seed(0)
 rows = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
 model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(6, activation="relu"), keras.layers.Dense(3)])

@@ -13,13 +13,14 @@ from networks import random_graph, random_network
 import hwq
 from hwq import boards
 from hwq.data import Dataset, load
+from hwq.design.feeding import FILES, Feeding
+from hwq.design.point import Design, code_digest
 from hwq.errors import DataError, RunError
-from hwq.flow.derived import accuracy
-from hwq.flow.design import Design, code_digest
-from hwq.flow.feeding import FILES, Feeding
+from hwq.files import read_json, sha256_of, write_npz
 from hwq.flow.planning import plan
 from hwq.ir import text
-from hwq.rundir import RunDir, read_json, sha256_of, write_npz, write_point
+from hwq.posttraining.derived import accuracy
+from hwq.run.directory import RunDir, write_point
 from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate, predict, quantize_inputs
 

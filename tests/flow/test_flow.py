@@ -19,7 +19,7 @@ from hwq.flow.report import gather
 from hwq.flow.simulate import simulate
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
-from hwq.rundir import RunDir, write_point
+from hwq.run.directory import RunDir, write_point
 
 TRAIN = ["train", "wine", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
 TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]

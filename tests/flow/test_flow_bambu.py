@@ -11,10 +11,10 @@ import compiled_verilog
 import pytest
 from fake_runs import ROWS, fake, make_run, prove
 
+from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError, UsageError
 from hwq.flow.importing import import_plan
 from hwq.flow.synth import SynthResult, synth
-from hwq.flow.verdict import Verdict
 from hwq.measure.store import Store
 
 BOARD = "pynq-z2"

@@ -12,11 +12,12 @@ import pytest
 from networks import random_constant
 
 from hwq.errors import UsageError
+from hwq.files import write_json, write_npz, write_text
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.flow.planning import plan
 from hwq.flow.synth import synth
 from hwq.ir import Graph, make_node, text, verify
-from hwq.rundir import RunDir, write_json, write_npz, write_text
+from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 
 

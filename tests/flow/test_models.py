@@ -10,13 +10,13 @@ import pytest
 from fake_runs import fake
 
 from hwq import boards
+from hwq.cost.find import Source, comparable, find_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, read, to_text
 from hwq.cost.model import ModelKey, compiler_of
+from hwq.cost.predict import price_model
 from hwq.errors import CostModelError, ReportError
 from hwq.flow.calibrate import calibrate, known_rows
-from hwq.flow.models import Source, comparable, find_models, selection
-from hwq.flow.prices import price_model
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 

@@ -12,24 +12,24 @@ import numpy as np
 import pytest
 from networks import random_network
 
-from hwq.allocate.refine import Judged, RefineOptions, Verdict
+from hwq.conversion.graph_model import GraphModel
+from hwq.cost.predict import Price
 from hwq.data import load
 from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunError, ToolError, UsageError
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
-from hwq.flow.derived import begin, data_of, drawn, prove
-from hwq.flow.prices import Price
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
 from hwq.flow.refine import refine
 from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
+from hwq.posttraining.derived import begin, data_of, drawn, prove
+from hwq.posttraining.refine import Judged, RefineOptions, Verdict
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.rundir import RunDir, write_point
+from hwq.run.directory import RunDir, write_point
 from hwq.sim.reference import predict
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
-from hwq.train.graph_model import GraphModel
 
 CONFIG = TrainConfig(model="mlp:10", epochs=10, float_epochs=25, population=1, random_rows=100, max_points=2)
 

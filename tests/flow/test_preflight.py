@@ -10,16 +10,16 @@ import pytest
 from fake_runs import fake, make_run, prove, real
 
 from hwq import boards
-from hwq.codegen.plan import TOP
+from hwq.cost import find as models
 from hwq.cost.terms import COMPILED, physics
 from hwq.errors import PreflightError
-from hwq.flow import models
 from hwq.flow import synth as flow
-from hwq.flow.preflight import Preflight, duration, hls_limits
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.tools.synthesis import choose
+from hwq.synthesis.preflight import Preflight, duration, hls_limits
+from hwq.toolchains.plan import TOP
+from hwq.toolchains.synthesis import choose
 
 BOARD = boards.load("zcu104")
 

@@ -13,11 +13,11 @@ from hwq import boards
 from hwq.cli.report import report as command
 from hwq.codegen.build import build
 from hwq.cost.features import features
+from hwq.cost.predict import design_models
 from hwq.errors import BoardError
-from hwq.flow.prices import design_models
 from hwq.flow.report import gather
 from hwq.ir import parse
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 
 
 @pytest.fixture

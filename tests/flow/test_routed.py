@@ -13,12 +13,12 @@ from networks import random_network, random_rows
 from hwq import boards
 from hwq.codegen.build import Build, build
 from hwq.errors import ReportError
-from hwq.flow.routed import RoutedNetlist, _combine, _parts, compare_routed, random_inputs
 from hwq.ir import parse
 from hwq.sim.planes import lut as lut_of
 from hwq.sim.reference import evaluate
+from hwq.sim.routed import RoutedNetlist, _combine, _parts, compare_routed, random_inputs
+from hwq.toolchains.synthesis import choose, synthesise
 from hwq.tools.programs import PROGRAMS
-from hwq.tools.synthesis import choose, synthesise
 from hwq.units import Period
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from test_preflight import BOARD, features_of
 
+from hwq.cost import find as models
+from hwq.cost.find import Beside, Found, Source, comparable, find_models, libraries, models_without, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
+from hwq.cost.predict import price_model
 from hwq.cost.terms import COMPILED
-from hwq.flow import models
-from hwq.flow.models import Beside, Found, Source, comparable, find_models, libraries, models_without, selection
-from hwq.flow.prices import price_model
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import MOST, Store, _put
 from hwq.reports.types import Latency, Resources, Timing

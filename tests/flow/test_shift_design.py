@@ -14,7 +14,7 @@ from hwq.data import load
 from hwq.fixed import Rounding, TypeArray
 from hwq.flow.synth import synth
 from hwq.ir import Constant, Graph, make_node, verify
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
 

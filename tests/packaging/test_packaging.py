@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FIND = (
-    "from hwq.resources import directory; from hwq import boards; from hwq.codegen.templates import environment; import hwq\n"
+    "from hwq.places import directory; from hwq import boards; from hwq.templates import environment; import hwq\n"
     "from hwq.cost.library import read\n"
     "environment().get_template('verilog/top.v.j2'); read(directory('cost_models') / 'xcup-yosys-synth.toml').rows()\n"
     "print(len(boards.load_all()), directory('boards'), hwq.__file__)"

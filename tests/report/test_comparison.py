@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from hwq.report.comparison import Comparison, Entry, csv_text, render, svg
+from hwq.views.comparison import Comparison, Entry, csv_text, render, svg
 
 
 def entry(method: str, seed: int, val: float, lut: float | None, test: float = 0.5, cpu: float = 10.0) -> Entry:

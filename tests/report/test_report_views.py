@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from hwq.report.frame import to_csv, to_frame
-from hwq.report.html import page, plots
-from hwq.report.model import PointRow, RunReport
-from hwq.report.plot import Dot, Plot, accuracy_plot, agreement_plot
-from hwq.report.terminal import count, predicted, render, share
+from hwq.views.frame import to_csv, to_frame
+from hwq.views.html import page, plots
+from hwq.views.model import PointRow, RunReport
+from hwq.views.plot import Dot, Plot, accuracy_plot, agreement_plot
+from hwq.views.terminal import count, predicted, render, share
 
 UNMEASURED = dict.fromkeys(
     (

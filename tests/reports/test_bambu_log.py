@@ -8,7 +8,7 @@ import pytest
 
 from hwq.flow.parse import parse_files
 from hwq.reports import Report, Status, parse
-from hwq.tools.faults import diagnose
+from hwq.toolchains.faults import diagnose
 
 HEAD = """\
                          High-Level Synthesis Tool

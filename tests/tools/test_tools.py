@@ -13,12 +13,12 @@ from networks import random_network
 from vendor_tools import install, require_tcl
 
 from hwq import boards
-from hwq.codegen import steps
 from hwq.codegen.build import build
 from hwq.errors import RunError, ToolError, ToolMissingError, ToolTimeoutError, UsageError
-from hwq.tools import doctor, find, synthesis
+from hwq.toolchains import steps, synthesis
+from hwq.toolchains.runner import lead
+from hwq.tools import doctor, find
 from hwq.tools.process import run
-from hwq.tools.runner import lead
 from hwq.tools.yosys import run_script
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
-from hwq.train.backend import keras, ops
+from hwq.backend import keras, ops
 
 L = keras.layers
 

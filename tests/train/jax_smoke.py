@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 import hwq
+from hwq.conversion import freeze
 from hwq.frontend.keras import from_keras
 from hwq.sim.reference import predict
-from hwq.train import freeze
 
 layers = keras.layers
 keras.utils.set_random_seed(0)

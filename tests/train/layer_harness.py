@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from hwq.backend import deterministic, keras, ops, tf
+from hwq.conversion import convert, freeze
+from hwq.conversion.config import QuantizeConfig
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
+from hwq.layers import bit_variables, total_costs
 from hwq.sim.reference import predict
-from hwq.train import convert, finish, freeze
-from hwq.train.backend import deterministic, keras, ops, tf
-from hwq.train.layers import bit_variables, total_costs
-from hwq.train.quantize_config import QuantizeConfig
+from hwq.train import finish
 
 ROWS = 120
 

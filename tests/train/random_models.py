@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from hwq.train.backend import deterministic, keras, ops
-from hwq.train.quantize_config import QuantizeConfig
+from hwq.backend import deterministic, keras, ops
+from hwq.conversion.config import QuantizeConfig
 
 L = keras.layers
 UNARY = ("tanh", "sigmoid", "hard_sigmoid", "elu", "softsign", "relu6", "gelu", "softplus", "exponential", "silu")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 import hwq
+from hwq.backend import deterministic, keras, ops, tf
+from hwq.conversion import freeze
+from hwq.conversion.graph_model import GraphModel
+from hwq.design import networks
 from hwq.errors import HwqWarning, MismatchError
-from hwq.flow import networks
+from hwq.layers import QActivation, QAdd, QDense, Quantize
 from hwq.sim.reference import predict
-from hwq.train import freeze
-from hwq.train.backend import deterministic, keras, ops, tf
-from hwq.train.graph_model import GraphModel
-from hwq.train.layers import QActivation, QAdd, QDense, Quantize
 
 L = keras.layers
 

@@ -11,10 +11,10 @@ import pytest
 from layer_harness import frozen, mismatches, wide_rows
 
 import hwq
+from hwq.backend import deterministic, keras, ops, tf
+from hwq.conversion import freeze
 from hwq.errors import ModelError, TrainingError, UnsupportedLayerError
 from hwq.sim.reference import predict
-from hwq.train import freeze
-from hwq.train.backend import deterministic, keras, ops, tf
 
 L = keras.layers
 CONFIG = hwq.QuantizeConfig(bits=10)

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwq.backend import deterministic, keras, ops, tf
+from hwq.conversion import convert, freeze
 from hwq.data import load
 from hwq.errors import TrainingError, UsageError
-from hwq.train import convert, freeze, trainer
-from hwq.train.backend import deterministic, keras, ops, tf
+from hwq.layers import bit_variables, penalised_variables, priced, total_costs
+from hwq.train import trainer
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import AVERAGED, Engine, batches, stack
-from hwq.train.layers import bit_variables, penalised_variables, priced, total_costs
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(96, 6)).astype(np.float32)

@@ -11,14 +11,15 @@ from every_layer import EVERY
 from layer_harness import frozen, mismatches, wide_rows
 
 import hwq
+from hwq.backend import deterministic, keras
+from hwq.conversion import converters, freeze
 from hwq.data import Dataset, load
 from hwq.errors import ModelError
 from hwq.flow.ptq import METHODS, PtqOptions, ptq
 from hwq.ir import parse
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
-from hwq.train import converters, freeze, trainer
-from hwq.train.backend import deterministic, keras
+from hwq.train import trainer
 from hwq.train.config import TrainConfig
 from hwq.train.float_training import compilable
 

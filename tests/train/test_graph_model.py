@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from networks import random_graph, random_network
 
+from hwq.backend import ops
+from hwq.conversion.graph_model import GraphModel
 from hwq.errors import ModelError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node
 from hwq.sim.reference import predict
-from hwq.train.backend import ops
-from hwq.train.graph_model import GraphModel
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from layer_harness import Case, check_close, check_layer
 
-from hwq.train.backend import keras
+from hwq.backend import keras
 
 L = keras.layers
 

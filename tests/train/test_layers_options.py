@@ -10,28 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layer_harness import frozen, mismatches, wide_rows
 
+from hwq.backend import deterministic, keras, ops, tf
+from hwq.conversion import freeze
 from hwq.cost.features import graph_features
 from hwq.cost.multiplications import ebops, multiplications
 from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.frontend.keras import constant, from_keras, quantizer_types
 from hwq.ir import Node, make_node
+from hwq.layers import QActivation, QConv2D, QDense, QDepthwiseConv2D, QEinsumDense, QMultiply, QSoftmax, Quantize, total_costs
+from hwq.layers.factor import Factor
+from hwq.quantizers.rounding import fake_round, mantissas
 from hwq.sim.reference import predict
-from hwq.train import freeze
-from hwq.train.backend import deterministic, keras, ops, tf
-from hwq.train.layers import (
-    QActivation,
-    QConv2D,
-    QDense,
-    QDepthwiseConv2D,
-    QEinsumDense,
-    QMultiply,
-    QSoftmax,
-    Quantize,
-    total_costs,
-)
-from hwq.train.layers.factor import Factor
-from hwq.train.layers.rounding import fake_round, mantissas
 
 L = keras.layers
 

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
+from hwq.backend import ops, tf
 from hwq.errors import UsageError
+from hwq.layers import QDense
 from hwq.passes.wires import csd
-from hwq.train import powers
-from hwq.train.backend import ops, tf
-from hwq.train.layers import QDense
+from hwq.quantizers import powers
 
 RNG = np.random.default_rng(11)
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from test_engine import CONFIG, X, Y, twin
 
+from hwq.backend import keras
 from hwq.data import load
-from hwq.rundir import RunDir
+from hwq.layers import COSTS, QActivation, QAdd, QDense, QMaximum, QMultiply, layer_costs, total_costs
+from hwq.run.directory import RunDir
 from hwq.train import trainer
-from hwq.train.backend import keras
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, batches, stack
-from hwq.train.layers import COSTS, QActivation, QAdd, QDense, QMaximum, QMultiply, layer_costs, total_costs
 from hwq.train.pricing import Pricing
 
 MODEL = {"net_adder_bits": 0.9, "net_relu_bits": 0.2}

@@ -12,10 +12,10 @@ import pytest
 from layer_harness import frozen, mismatches, wide_rows
 
 import hwq
+from hwq.backend import deterministic, keras
+from hwq.conversion import freeze
 from hwq.errors import DataError, ModelError, TrainingError, UnsupportedLayerError, UsageError
-from hwq.train import freeze
-from hwq.train.backend import deterministic, keras
-from hwq.train.layers import total_costs
+from hwq.layers import total_costs
 
 L = keras.layers
 ROOT = Path(__file__).resolve().parents[2]

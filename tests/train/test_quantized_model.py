@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hwq.train import convert, freeze
-from hwq.train.backend import keras, ops
-from hwq.train.layers import total_costs
-from hwq.train.model import BetaSchedule
+from hwq.backend import keras, ops
+from hwq.conversion import convert, freeze
+from hwq.conversion.model import BetaSchedule
+from hwq.layers import total_costs
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(256, 6)).astype(np.float32)

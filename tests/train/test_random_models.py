@@ -13,14 +13,14 @@ from random_models import random_model
 
 import hwq
 from hwq.boards import load
-from hwq.codegen.build import circuit_of
+from hwq.conversion import freeze
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph
 from hwq.passes import optimise
+from hwq.passes.compiling import circuit_of
 from hwq.passes.lower import lower
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import predict
-from hwq.train import freeze
 from hwq.train.finish import FLOAT32_BITS
 
 FAST, SLOW, PORTION = 8, 500, 8

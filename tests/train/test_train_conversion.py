@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwq.backend import deterministic, keras
+from hwq.conversion import convert, freeze
 from hwq.data import load
 from hwq.errors import ModelError, RunError, TrainingError, UnsupportedLayerError
 from hwq.fixed import FixedType
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
-from hwq.train import checkpoint, convert, finish, freeze, models, trainer
-from hwq.train.backend import deterministic, keras
+from hwq.train import checkpoint, finish, models, trainer
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate
 

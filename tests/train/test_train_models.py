@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwq.backend import deterministic, keras
+from hwq.conversion import convert, freeze
 from hwq.errors import ModelError, TrainingError, UnsupportedLayerError
 from hwq.frontend.keras import from_keras
 from hwq.sim.reference import predict
-from hwq.train import convert, freeze, models
-from hwq.train.backend import deterministic, keras
+from hwq.train import models
 
 layers = keras.layers
 

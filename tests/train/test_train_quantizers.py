@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwq.backend import tf
 from hwq.fixed import Overflow, Rounding, TypeArray, quantize_float, to_float
-from hwq.train.backend import tf
-from hwq.train.quantizers import divided_power, exact_quantize, fake_quantize, power_of_two, rounded_matmul, weight_bits
+from hwq.quantizers.hgq import divided_power, exact_quantize, fake_quantize, power_of_two, rounded_matmul, weight_bits
 
 LN2 = np.log(2.0)
 

@@ -14,7 +14,7 @@ from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
 from hwq.errors import RunError, TrainingError, UsageError
 from hwq.ir import Graph, parse, verify
-from hwq.rundir import RunDir
+from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 from hwq.train import pareto, trainer
 from hwq.train.config import TrainConfig

@@ -1,4 +1,4 @@
-"""A frozen quantised Keras model (`hwq.train.freeze`) to a Graph: every weight, table and bitwidth read as integers, nothing skipped silently.
+"""A frozen quantised Keras model (`hwq.conversion.freeze`) as a Graph: every weight, table and bitwidth is an integer, nothing is skipped.
 
 Layers are known by their class names, and read by their attributes: no Keras is loaded here.
 """

@@ -46,7 +46,7 @@ def constant(values: Any, f: Any) -> Constant:
     scaled = np.ldexp(floats, frac)
     mantissas = np.rint(scaled).astype(np.int64)
     if (mantissas != scaled).any():
-        raise ModelError("a weight is no multiple of its step", hint="freeze the model first (hwq.train.freeze)")
+        raise ModelError("a weight is no multiple of its step", hint="freeze the model first (hwq.conversion.freeze)")
     return Constant(mantissas, TypeArray.enclosing(np.minimum(mantissas, 0), np.maximum(mantissas, 0), frac))
 
 

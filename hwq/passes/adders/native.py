@@ -20,8 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.passes.adders.problem import Problem, Solution, Weights
-from hwq.places import is_own, libraries
-from hwq.resources import directory
+from hwq.places import directory, is_own, libraries
 
 _FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC")
 _COMPILE_LIMIT_S = 300

@@ -1,0 +1,182 @@
+"""From a trained twin to the model of the design: batch normalisation folded, weights rounded for good, ranges traced, exact arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from hwq.backend import keras, ops, tf
+from hwq.errors import ModelError, TrainingError
+from hwq.frontend.keras import from_keras
+from hwq.ir import Graph
+from hwq.layers import Part, QSoftmax, quantized_layers
+
+CHUNK_VALUES = 1 << 24  # of the largest tensor at once
+CHUNK_ROWS = 4096
+WORTH_COMPILING = 3  # pieces
+ROWS = 2048  # that ranges are read from while training goes on
+
+
+def graph_now(model: Any, x: np.ndarray, margin: float) -> Graph:
+    """The graph of a network in training, with ranges from the first ROWS rows of `x`."""
+    return from_keras(freeze(model, np.asarray(x[:ROWS]), margin, "float32"))[0]
+
+
+def quantizers(model: Any) -> list[Any]:
+    """Every activation quantiser, those inside layers included, in the order of the layers."""
+    return [q for layer in quantized_layers(model) for q in layer.quantizers()]
+
+
+def initialise(model: Any, x: np.ndarray) -> None:
+    """Choose every bitwidth: those of weights from their values, those of activations from the ranges of the rows `x`.
+
+    Raises:
+        TrainingError: a layer that is all zeros at the start.
+    """
+    for layer in quantized_layers(model):
+        _check_finite(layer)
+        layer.initialise_weights()
+    _look(model, x, "observe")
+    _settle(model, lambda quantizer: quantizer.settle_initial())
+    for layer in quantized_layers(model):
+        if layer.is_dead():
+            raise _dead(layer)
+
+
+def _check_finite(layer: Any) -> None:
+    for variable in layer.trainable_variables:
+        if not np.isfinite(ops.convert_to_numpy(variable)).all():
+            raise TrainingError(
+                f"layer {layer.name!r} has NaN or infinity in its {variable.name}",
+                hint="the float model's training diverged: a lower learning rate",
+            )
+
+
+def _dead(layer: Any) -> TrainingError:
+    gammas = [one.gamma for one in (layer, *layer.parts()) if getattr(one, "batch_norm", False) and hasattr(one, "gamma")]
+    if any(not np.any(ops.convert_to_numpy(gamma)) for gamma in gammas):
+        return TrainingError(
+            f"every gamma of the batch normalisation in layer {layer.name!r} is zero: nothing passes it",
+            hint="train the float model first, or begin with gammas of one",
+        )
+    return TrainingError(
+        f"every weight of layer {layer.name!r} is zero before training starts",
+        hint="more initial bits, or a float model that has trained",
+    )
+
+
+def _settle(model: Any, action: Callable[[Any], None]) -> None:
+    """Do something to every quantiser; an error names the layer that it belongs to."""
+    for layer in quantized_layers(model):
+        for quantizer in layer.quantizers():
+            try:
+                action(quantizer)
+            except (TrainingError, ModelError) as error:
+                if quantizer is layer:
+                    raise
+                raise type(error)(f"layer {layer.name!r}: {error.message}", hint=error.hint) from error
+
+
+def outputs(model: Any, x: np.ndarray) -> np.ndarray:
+    """The model's outputs for all rows, at inference, in pieces that fit the memory."""
+    step = _chunk(model)
+    return np.concatenate([ops.convert_to_numpy(model(x[i : i + step], training=False)) for i in range(0, len(x), step)])
+
+
+def _chunk(model: Any) -> int:
+    tensors = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
+    largest = max((math.prod(n for n in tensor.shape[1:] if n) for tensor in tensors), default=1)
+    return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(largest, 1)))
+
+
+def _look(model: Any, x: np.ndarray, mode: str) -> None:
+    """Pass all rows through the model while its quantisers record what they see."""
+    for quantizer in quantizers(model):
+        quantizer.begin(mode)
+    step = _chunk(model)
+
+    def look(rows: Any) -> None:
+        model(rows, training=False)
+
+    if tf is not None and len(x) > WORTH_COMPILING * step:
+        look = tf.function(look)
+    try:
+        for i in range(0, len(x), step):
+            # one size for all pieces, so that it is compiled once: the last one begins earlier, seeing some rows twice changes no range
+            look(ops.convert_to_tensor(x[max(min(i, len(x) - step), 0) :][:step]))
+    finally:
+        for quantizer in quantizers(model):
+            quantizer.end()
+
+
+def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:
+    """A model that computes what the design computes.
+
+    Args:
+        x: rows that the integer bits are traced on.
+        margin: factor on the observed ranges.
+        dtype: float32, or float64 where float32 cannot hold the accumulators.
+    """
+    model = without_softmax(model)
+    exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
+    for layer in quantized_layers(model):
+        layer.freeze_into(exact.get_layer(layer.name))
+    calibrate(exact, x, margin)
+    return _with_tables(exact, dtype)
+
+
+def without_softmax(model: Any) -> Any:
+    """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
+    last = model.outputs[0]._keras_history[0]
+    return keras.Model(model.inputs[0], last.input, name=model.name) if type(last) is keras.layers.Softmax else model
+
+
+def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
+    """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
+    _look(exact, x, "calibrate")
+    _settle(exact, lambda quantizer: quantizer.settle_range(margin))
+
+
+def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:
+    def clone(layer: Any) -> Any:
+        config = config_of(layer) if isinstance(layer, Part) else layer.get_config()
+        return layer.__class__.from_config({**config, "dtype": dtype})
+
+    # a design has no loss: Keras would copy that of a compiled model too, by names that it may not know
+    bare = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    return keras.models.clone_model(bare, clone_function=clone)
+
+
+def _with_tables(exact: Any, dtype: str) -> Any:
+    """`exact` itself where it needs no tables, else a copy that has them: their sizes are known only now."""
+    tables = {layer.name: [part.tabulate() for part in layer.tables()] for layer in quantized_layers(exact) if layer.tables()}
+    if not tables:
+        return exact
+
+    def config_of(layer: Any) -> dict[str, Any]:
+        shapes = [values.shape for values, _ in tables.get(layer.name, [])]
+        if not shapes:
+            return dict(layer.live_config())
+        key, value = ("table_shapes", shapes) if isinstance(layer, QSoftmax) else ("table_shape", shapes[0])
+        return {**layer.live_config(), key: value}
+
+    final = _clone(exact, config_of, dtype)
+    for layer in exact.layers:
+        twin = final.get_layer(layer.name)
+        known = {v.path: v for v in layer.variables}
+        for variable in twin.variables:
+            if variable.path in known:
+                variable.assign(known[variable.path])
+        if layer.name in tables:
+            for part, (values, index) in zip(twin.tables(), tables[layer.name], strict=True):
+                part.table.assign(values)
+                part.index.assign(index)
+    return final
+
+
+def logits(model: Any, x: np.ndarray) -> np.ndarray:
+    """The exact model's outputs as float64, (rows, outputs)."""
+    return outputs(model, x).astype(np.float64)

@@ -1,0 +1,116 @@
+"""QuantizedModel: a functional Keras model that pays for its bits, for the ordinary `compile` and `fit`, callbacks and all.
+
+`hwq train` does without it: its own loop is faster. Both train the same layers on the same loss.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwq.backend import keras, ops, tf
+from hwq.layers import penalised_variables, priced, total_costs
+
+
+class _Latest(keras.metrics.Metric):
+    """The value after the last batch: costs belong to the network, not to rows."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        super().__init__(name=name, **{"dtype": "float32", **kwargs})  # float16 ends at 65 504
+        self.latest = self.add_variable((), "zeros", name="latest")
+
+    def update_state(self, value: Any) -> None:
+        self.latest.assign(ops.cast(value, self.latest.dtype))
+
+    def result(self) -> Any:
+        return ops.convert_to_tensor(self.latest)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QuantizedModel(keras.Model):
+    """What `hwq.quantize` returns: loss + beta (EBOPs + gamma bits + l1 |kernels|).
+
+    `ebops` (bits that the rounded weights enclose, times the bits of what they meet) and `ebops_declared` (bits at the trained
+    fractions) are metrics like any other: in the progress bar, History, CSVLogger and TensorBoard. Set the price with `price`, or
+    epoch by epoch with `BetaSchedule`; it is saved with the model.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.dtype_policy = "float32"  # whatever policy is set where the model is made or loaded
+        self.resource_price = self.add_weight(
+            name="resource_price", shape=(3,), dtype="float32", initializer="zeros", trainable=False
+        )
+
+    def price(self, beta: float, gamma: float = 1.0, l1: float = 0.0) -> None:
+        """What resources cost in the loss.
+
+        Args:
+            beta: of one effective bit operation.
+            gamma: of one bit of any weight or activation, as a multiple of beta.
+            l1: of the absolute weights of the kernels, as a multiple of beta.
+        """
+        self.resource_price.assign([beta, gamma, l1])
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As in Keras."""
+        self._cost_metrics = [_Latest("ebops"), _Latest("ebops_declared")]
+        self._declared: dict[str, Any] | None = None
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As in Keras, which leaves it to a model that has a `compile` of its own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer is not None and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The task's loss, and what the bits cost while training."""
+        loss = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+        self._declared = total_costs(self)
+        if tf is None:  # other backends show a model's variables to its loss, not to its metrics
+            self._record(self._declared)
+        return loss + self._resource_loss(self._declared) if training else loss
+
+    def _resource_loss(self, costs: dict[str, Any]) -> Any:
+        beta, gamma, l1 = (self.resource_price[i] for i in range(3))
+        absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros((), "float32"))
+        return beta * (priced(costs, None, gamma) + l1 * absolute)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """As in Keras, with the EBOPs after this batch; before it on other backends than TensorFlow."""
+        declared, self._declared = self._declared, None  # of the loss of this very step
+        if tf is not None:
+            self._record(declared or total_costs(self))
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def _record(self, declared: dict[str, Any]) -> None:
+        for metric, costs in zip(self._cost_metrics, (total_costs(self, exact=True), declared), strict=True):
+            metric.update_state(costs["ebops"])
+
+
+class BetaSchedule(keras.callbacks.Callback):
+    """beta_start during the warm-up, then rising geometrically to beta_end in the last epoch; `beta` appears in the logs.
+
+    Args:
+        beta_start, beta_end: price of an EBOP, first and last.
+        warmup: share of the epochs that stay at beta_start.
+    """
+
+    def __init__(self, beta_start: float, beta_end: float, warmup: float = 0.1) -> None:
+        super().__init__()
+        self.beta_start, self.beta_end, self.warmup = beta_start, beta_end, warmup
+        self.beta = beta_start
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        last = (self.params.get("epochs") or 1) - 1
+        first = int(self.warmup * (last + 1))
+        share = 0.0 if epoch < first or last <= first else (epoch - first) / (last - first)
+        self.beta = self.beta_start * (self.beta_end / self.beta_start) ** share
+        _, gamma, l1 = (float(v) for v in ops.convert_to_numpy(self.model.resource_price))
+        self.model.price(self.beta, gamma, l1)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is not None:
+            logs["beta"] = self.beta

@@ -1,0 +1,136 @@
+"""The operators and functions of Keras' functional API between layers, as layers: `x + y`, `2 * x`, `-x`, `keras.ops.tanh(x)`.
+
+Each is given the conversion so far, the operation, the call of it (a Keras node), and whether its result is the model's output.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from hwq import layers as q
+from hwq.backend import keras, ops
+from hwq.conversion.converters import leaky_relu, merge, softmax_of, table
+from hwq.errors import UnsupportedLayerError
+
+JOINS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
+SAME = ("Cast", "Copy", "Identity")
+RESHAPES = ("Reshape", "ExpandDims", "Squeeze")
+QUIET = (*SAME, *RESHAPES, "Concatenate", "LeakyRelu", "Relu", "Transpose")  # they quantise nothing
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class OperatorFunction:
+    """An operation of Keras with its constants, as a function of one tensor.
+
+    Args:
+        operation: the operation, or its serialised form.
+        args: its positional arguments, None in the place of the tensor.
+    """
+
+    def __init__(self, operation: Any, args: Any = (None,)) -> None:
+        self.operation = keras.saving.deserialize_keras_object(operation) if isinstance(operation, dict) else operation
+        self.args = tuple(args)
+        self.__name__ = type(self.operation).__name__.lower()
+
+    def __call__(self, x: Any) -> Any:
+        return self.operation.call(*(x if arg is None else ops.cast(arg, x.dtype) for arg in self.args))
+
+    def get_config(self) -> dict[str, Any]:
+        """What the function is made from again."""
+        return {"operation": keras.saving.serialize_keras_object(self.operation), "args": list(self.args)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> OperatorFunction:
+        """The function that `get_config` tells of."""
+        return cls(**config)
+
+
+def operator_quantises(operation: Any) -> bool:
+    """Whether the twin of an operation quantises what it reads."""
+    return type(operation).__name__ not in QUIET
+
+
+def convert_operator(c: Any, operation: Any, node: Any, final: bool) -> Any:
+    """The twin's tensor for a call of an operation.
+
+    Raises:
+        UnsupportedLayerError: one that hwq does not have, by name.
+    """
+    kind, tensors = type(operation).__name__, list(node.input_tensors)
+    if kind in JOINS and len(tensors) == 2 and len(_operands(node)) == 2:
+        return merge(c, operation, tensors, final)
+    if kind == "Concatenate":
+        twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))
+        return twin([c.tensor(t) for t in tensors])
+    if len(tensors) == 1:
+        y = _of_one(c, operation, node, tensors[0], final)
+        if y is not None:
+            return y
+    raise UnsupportedLayerError(
+        f"layer {operation.name!r} is the operation {kind}, which hwq does not convert",
+        hint=f"operators: {', '.join(JOINS)}, division by a constant, functions of one number; "
+        "for sums and means take the layers of pooling, for products with weights Dense or EinsumDense",
+    )
+
+
+def _operands(node: Any) -> list[Any]:
+    return [*node.arguments.args, *node.arguments.kwargs.values()]
+
+
+def _of_one(c: Any, operation: Any, node: Any, source: Any, final: bool) -> Any:
+    """The twin of an operation of one tensor and perhaps constants; None where there is none."""
+    kind, result = type(operation).__name__, node.output_tensors[0]
+    if kind in SAME:
+        return c.tensor(source)
+    if kind == "Relu":
+        return c.make(operation, "", lambda: keras.layers.ReLU(name=c.own_name(operation)))(c.tensor(source))
+    if kind == "LeakyRelu" and math.frexp(operation.negative_slope)[0] == 0.5 and operation.negative_slope <= 1:
+        return leaky_relu(c, operation, [source], final)
+    if kind == "Softmax" and operation.axis in (-1, len(source.shape) - 1):
+        return softmax_of(c, operation, c.tensor(source), source, final, c.own_name(operation))
+    if kind in RESHAPES:
+        return c.make(operation, "", lambda: keras.layers.Reshape(result.shape[1:], name=c.own_name(operation)))(c.tensor(source))
+    if kind == "Transpose" and operation.axes and operation.axes[0] == 0:
+        return c.make(operation, "", lambda: keras.layers.Permute(operation.axes[1:], name=c.own_name(operation)))(c.tensor(source))
+    line = _line(kind, _operands(node), source)
+    if line is not None:
+        return _affine(c, operation, source, *line)
+    constants = [v for v in _operands(node) if v is not source]
+    if tuple(result.shape) != tuple(source.shape) or any(np.ndim(_plain(v)) for v in constants) or node.arguments.kwargs:
+        return None
+    args = [None if v is source else float(_plain(v)) for v in node.arguments.args]
+    return table(c, operation, c.tensor(source), source, OperatorFunction(operation, args), c.own_name(operation))
+
+
+def _line(kind: str, operands: list[Any], source: Any) -> tuple[Any, Any] | None:
+    """(factor, offset) of an operation that is a straight line in its tensor."""
+    if kind in ("Negative", "Multiply", "Add", "Subtract", "Divide", "TrueDivide") and len(operands) <= 2:
+        if kind == "Negative":
+            return -1.0, None
+        first = operands[0] is source
+        if any(v is None for v in operands) or len(operands) != 2:
+            return None
+        constant = _plain(operands[1] if first else operands[0])
+        if kind == "Multiply":
+            return constant, None
+        if kind == "Add":
+            return 1.0, constant
+        if kind == "Subtract":
+            return (1.0, -constant) if first else (-1.0, constant)
+        if first and np.all(constant != 0):
+            return 1.0 / constant, None
+    return None
+
+
+def _plain(value: Any) -> Any:
+    return np.asarray(ops.convert_to_numpy(value) if hasattr(value, "shape") else value, np.float64)
+
+
+def _affine(c: Any, operation: Any, source: Any, factor: Any, offset: Any) -> Any:
+    x = c.tensor(source)
+    options = {k: v for k, v in c.options(operation, source, weights=True).items() if k not in ("weight_terms", "weight_levels")}
+    twin = c.make(operation, "", lambda: q.QAffine(factor, offset, name=c.own_name(operation), **c.overrides(operation, options)))
+    return twin(x)

@@ -1,0 +1,104 @@
+"""What LUTs cost before synthesis: the models of the tool with most measurements, for training and for compiled graphs."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwq.boards import Board
+from hwq.boards import load as load_board
+from hwq.cost.features import circuit_features, features
+from hwq.cost.find import Source, comparable, find_models, libraries, selection
+from hwq.cost.fit import fit
+from hwq.cost.model import CostModel, compiler_of
+from hwq.cost.terms import COMPILED, LINEAR
+from hwq.errors import BoardError, CostModelError
+from hwq.ir import Graph
+from hwq.measure.store import Store
+from hwq.passes import optimise
+from hwq.passes.compiling import circuit_of
+from hwq.passes.lower import lower
+from hwq.units import Period
+
+
+def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
+    """The model of LUTs that prices come from: of the tool with most measurements on the board's family, else one that comes with hwq.
+
+    Raises:
+        CostModelError: there is none for the family, and too few measurements.
+    """
+    known = load_board(board)
+    store = Store.open(store_path)
+    sources = [Source(*found) for found in store.sources()]
+    counts = {source: store.count(selection(known, source)) for source in sources}
+    # hwq's own Verilog first: what another compiler makes of a design has other prices
+    for source, count in sorted(counts.items(), key=lambda item: (compiler_of(item[0].options) != "", -item[1])):
+        found = find_models(known, source)
+        model = found.model("lut", moment) if found is not None and found.exact else None
+        if count and model is not None:
+            return model
+        with suppress(CostModelError):
+            return fit(comparable(store, selection(known, source)), "lut", moment)
+    for library in libraries():
+        own = library.key.family in (known.family, known.yosys_family) and not library.key.compiler
+        if own and ("lut", moment) in library.models:
+            return library.models["lut", moment]
+    raise CostModelError(
+        f"nothing has been measured on {known.family} yet", hint=f"hwq calibrate --board {board}, or hwq synth RUN --point all"
+    )
+
+
+def design_models(board: Board, store_path: Path | str | None = None) -> dict[str, CostModel]:
+    """The models of a compiled design's costs, by target, all of the tool whose model of LUTs `price_model` takes; empty: there are none."""
+    try:
+        lut = price_model(board.name, store_path, COMPILED)
+        found = find_models(board, Source(lut.key.tool, lut.key.version, lut.key.stage, lut.key.options))
+    except (CostModelError, BoardError):
+        return {}
+    others = {} if found is None else {target: found.model(target, COMPILED) for target in ("ff", "period_ns")}
+    return {"lut": lut, **{target: model for target, model in others.items() if model is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledCost:
+    """What a compiled graph says of its design: LUTs, and the clock cycles of its pipeline."""
+
+    lut: float
+    latency_cycles: int
+
+
+def compiled_cost(graph: Graph, model: CostModel | None, board: Board, period: Period) -> CompiledCost:
+    """Compile a graph as the build does, and predict its LUTs; adder and comparator bits where there is no model."""
+    optimised = optimise(graph)
+    circuit = circuit_of(optimised, board, period)
+    if model is not None:
+        return CompiledCost(model.value(features(optimised, circuit)), circuit.latency)
+    counted = circuit_features(circuit)
+    return CompiledCost(counted["adder_bits"] + counted["clamp_bits"], circuit.latency)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
+
+    model: CostModel | None
+    board: Board | None = None
+
+    def __call__(self, graph: Graph) -> float:
+        if self.model is None or self.board is None:
+            found = circuit_features(lower(optimise(graph)))
+            return found["adder_bits"] + found["clamp_bits"]
+        return compiled_cost(graph, self.model, self.board, self.board.default_clock).lut
+
+    def __str__(self) -> str:
+        return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
+
+
+def price_for(board: str | None, store_path: Path | str | None) -> Price:
+    """The model of compiled designs' LUTs on the board's family, where there is one (`price_model`)."""
+    if board is None:
+        return Price(None)
+    with suppress(CostModelError):
+        return Price(price_model(board, store_path, COMPILED), load_board(board))
+    return Price(None)

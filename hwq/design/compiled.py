@@ -1,0 +1,194 @@
+"""`hwq.compile`: a network as a design, in one Python object: predict with it, simulate its C++, write its files."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.boards import Board, load
+from hwq.codegen.build import Build, Style, build
+from hwq.cost.features import features as features_of
+from hwq.cost.predict import design_models
+from hwq.data.preprocess import Preprocess
+from hwq.design.feeding import Feeding, named_classes, ready_rows, write_feeding
+from hwq.design.networks import read_network
+from hwq.errors import DataError, HwqWarning, MismatchError
+from hwq.fixed import to_float
+from hwq.ir import Graph
+from hwq.sim.compare import Comparison, output_types
+from hwq.sim.csim import csim
+from hwq.sim.emulator import Emulator, emulator
+from hwq.sim.reference import quantize_inputs
+from hwq.units import Period
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network compiled for a board and clock.
+
+    Attributes:
+        graph: the network in integers.
+        board: what it is for.
+        period: the clock target.
+        build: its generated files, with the circuit that they hold.
+        comparison: Keras' answers with those of the integer graph, on the rows that it was compiled with; None for a Graph.
+        notes: what to know of the design.
+        preprocess: what was done to the rows before training, where that is known: of a design of `hwq.Run`.
+    """
+
+    graph: Graph
+    board: Board
+    period: Period
+    build: Build
+    comparison: Comparison | None = None
+    notes: tuple[str, ...] = ()
+    preprocess: Preprocess | None = None
+
+    def __repr__(self) -> str:
+        ports = self.build.ports
+        told = f"; {self.comparison}" if self.comparison is not None else ""
+        return (
+            f"<hwq design {self.build.plan.top}: {len(ports.inputs)} inputs, {len(ports.outputs)} outputs, "
+            f"latency {self.build.plan.latency_cycles} cycles, for {self.board.name} at {self.period}{told}>"
+        )
+
+    @cached_property
+    def emulator(self) -> Emulator:
+        """The native emulator, compiled at first use and kept in the cache."""
+        return emulator(self.build.graph, self.build.circuit)
+
+    def predict(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """What the hardware answers, bit by bit: floats (rows, *input shape) in, floats (rows, *output shape) out.
+
+        Logits, where the twin ends in a softmax: that is not in the design (`notes` says so). Rows of float64 are quantised as they
+        are, while Keras brings them to float32 first.
+
+        Raises:
+            DataError: a shape that does not fit, NaN or infinity.
+            ToolError: no g++, or it fails.
+        """
+        return self._shaped(self.emulator.predict(x))
+
+    def predict_raw(self, rows: Any, *, scores: bool = False) -> npt.NDArray[Any]:
+        """The class of each row, by name, of rows as they are in the user's file: scaled as for training, then as `predict`.
+
+        Args:
+            rows: features (rows, *features) in the order of the file, without label; or a pandas frame with columns of those names.
+            scores: give the floats (rows, *output shape) of `predict` in place of names.
+
+        Raises:
+            DataError: rows that do not fit, NaN or infinity; or a design that does not know how its rows are scaled.
+            ToolError: as `predict`.
+        """
+        answers = self.predict(ready_rows(self.preprocess, rows))
+        return answers if scores or self.preprocess is None else named_classes(self.preprocess, answers)
+
+    def csim(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """As `predict`, computed by the generated ap_fixed C++ itself, compiled with g++: slow, for checking.
+
+        Raises:
+            DataError: as `predict`.
+            ToolMissingError: no g++, or no ap_fixed headers.
+            ToolError: it does not compile.
+        """
+        inputs = quantize_inputs(self.graph, x)
+        if not len(inputs):
+            raise DataError("the C-simulation needs at least one row")
+        with tempfile.TemporaryDirectory(prefix="hwq-csim-") as folder:
+            self.build.plan.write(Path(folder))
+            mantissas = csim(self.build, Path(folder), inputs)
+        return self._shaped(to_float(mantissas, output_types(self.build.graph).frac))
+
+    def write(self, path: str | Path) -> Path:
+        """Write every generated file (C++, Verilog, test bench, scripts of the board's tools) below `path`, and return it.
+
+        README.md and preprocess.json among them say how the design is fed.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        folder = Path(path)
+        self.build.plan.write(folder)
+        write_feeding(folder, Feeding.of(self.build, self.graph, self.preprocess))
+        return folder
+
+    def summary(self) -> str:
+        """A few lines: ports, latency, predicted LUTs and FFs with their errors, what was compared, files."""
+        plan, ports = self.build.plan, self.build.ports
+        ns = plan.latency_cycles * self.period.ns
+        lines = [
+            f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
+            f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
+            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
+            self._predicted(),
+            *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
+            *self.notes,
+            f"{len(plan.files)} files, digest {plan.digest}",
+        ]
+        return "\n".join(lines)
+
+    def _predicted(self) -> str:
+        models = design_models(self.board)
+        if not models:
+            return "no prediction of LUTs: nothing has been measured on this family (hwq calibrate)"
+        counted = features_of(self.build.graph, self.build.circuit)
+        told, beyond = [], False
+        for target, unit in (("lut", "LUT"), ("ff", "FF")):
+            if target in models:
+                found = models[target].predict(counted)
+                beyond |= found.out_of_range
+                told.append(f"{found.value:.0f} {unit} +-{found.relative_error:.1%}")
+        far = "; beyond the designs that the models know" if beyond else ""
+        return f"predicted, not measured: {', '.join(told)} ({models['lut'].key}){far}"
+
+    def _shaped(self, flat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        if len(self.graph.outputs) != 1:
+            return flat
+        return flat.reshape(len(flat), *self.graph[self.graph.outputs[0]].shape)
+
+
+def compile_network(
+    network: Any,
+    board: str | Board = "xcvu9p",
+    clock: str | float | Period | None = None,
+    *,
+    data: npt.ArrayLike | None = None,
+    style: Style = "multiply",
+    strict: bool = False,
+) -> Compiled:
+    """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
+
+    The outputs of the design are logits where the twin ends in a softmax; a warning says so.
+
+    Args:
+        network: a twin from `hwq.quantize`, trained; a Graph; or the path of a graph.hwq that a run has written.
+        board: a name of `hwq boards`, or a Board.
+        clock: "200MHz", "5ns", a number of hertz (200e6) or a Period; None: the board's default.
+        data: rows (rows, *input shape) from which a twin's integer bits are chosen: the training data. A Graph has its own.
+        style: of the C++ (`hwq.codegen.build.build`).
+        strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
+            keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
+
+    Raises:
+        MismatchError: Keras differs from the design, and `strict`; or it differs in float64, which holds every number of the design.
+        ModelError: not a network, or a twin without `data`.
+        UnsupportedLayerError, GraphError: it has no integer form, or no hardware form.
+        BoardError, UsageError: no such board or clock.
+    """
+    period = None if clock is None else Period.of(clock)
+    chosen = load(board) if isinstance(board, str) else board
+    read = read_network(network, data)
+    differs = read.comparison is not None and read.comparison.mismatches > 0
+    if differs and strict:
+        raise MismatchError(read.notes[-1], hint="strict=False takes the design as it is; fewer bits fit Keras' floats")
+    for note in read.notes:
+        warnings.warn(note, HwqWarning, stacklevel=2)
+    period = period or chosen.default_clock
+    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, style=style), read.comparison, read.notes)

@@ -1,0 +1,355 @@
+"""A point of a run as a design for a board and clock: generated once, simulated once, found again by the digest of its inputs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+import hwq
+from hwq.boards import Board
+from hwq.codegen.build import Build, Style, build
+from hwq.codegen.stream import StreamBuild, build_stream
+from hwq.cost.features import VERSION, features
+from hwq.design.feeding import Feeding, is_fed, preprocess_of, write_feeding
+from hwq.design.verdict import Verdict, judged_inputs
+from hwq.errors import RunError, UsageError
+from hwq.files import inside, read_json, sha256_of, write_json
+from hwq.fixed.arithmetic import IntArray
+from hwq.ir import Graph, digest, parse, verify
+from hwq.places import directory
+from hwq.run.directory import Point, RunDir
+from hwq.sim import bambu
+from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
+from hwq.sim.csim import csim
+from hwq.sim.emulator import emulator
+from hwq.sim.netlist import evaluate_mapped
+from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.sim.routed import compare_routed, random_inputs
+from hwq.sim.rtlsim import NETLIST, rtlsim
+from hwq.sim.vectors import write_rows
+from hwq.toolchains.plan import digest_of
+from hwq.toolchains.runner import record_path
+from hwq.toolchains.synthesis import Synthesiser
+from hwq.units import Period
+
+Notice = Callable[[str], None]
+Io = Literal["parallel", "stream"]
+VERDICT = "sim.json"
+NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json", bambu.STAGE: bambu.VERILOG}  # evaluator -> what it evaluates
+STEPS = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}  # evaluator -> what makes it
+# the code that decides what a plan holds; tests/test_architecture.py compares it with what the generator imports
+GENERATING = ("codegen", "toolchains", "passes", "ir", "fixed", "design/feeding.py", "templates.py", "boards.py", "units.py")
+STREAMED_CLOCKS = 1 << 16  # simulated of a stream
+
+
+def code_digest() -> str:
+    """Over everything that decides what is generated: the templates and the generating code."""
+    whole = hashlib.sha256(hwq.__version__.encode())
+    root = Path(hwq.__file__).parent
+    for place in (directory("hls_templates"), *(root / name for name in GENERATING)):
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            if path.suffix in (".py", ".j2", ".cpp"):
+                whole.update(path.name.encode() + path.read_bytes())
+    return whole.hexdigest()
+
+
+@dataclass
+class Design:
+    """One point for one board and clock, in its own folder below the run."""
+
+    run: RunDir
+    point: Point
+    board: Board
+    period: Period
+    code: str
+    style: Style = "multiply"
+    io: Io = "parallel"
+    registered_inputs: bool = False
+
+    @cached_property
+    def graph_text(self) -> str:
+        """Raises RunError: the point's graph is not the one that it was written with."""
+        return self.point.graph_text()
+
+    @cached_property
+    def folder(self) -> Path:
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style, self.io))
+        inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
+        inputs += "\0registered inputs" if self.registered_inputs else ""
+        digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
+        return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
+
+    @cached_property
+    def terms(self) -> int:
+        """Signed powers of two that the weights of this point were trained to consist of; 1 where nothing is said."""
+        return self.point.terms
+
+    @cached_property
+    def graph(self) -> Graph:
+        return verify(parse(self.graph_text))
+
+    @cached_property
+    def build(self) -> Build | StreamBuild:
+        """All inputs at once and a result a clock, or a pixel a clock.
+
+        Raises:
+            GraphError: it cannot be generated, or not be streamed.
+            UsageError: a stream in the style "adders", or with registered inputs.
+        """
+        if self.io == "stream":
+            if self.style != "multiply":
+                raise UsageError(f"a stream has no C++ in the style {self.style}", hint="leave --style out")
+            if self.registered_inputs:
+                raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
+            return build_stream(self.graph, self.board, self.period)
+        options: dict[str, Any] = {"style": self.style, "terms": self.terms, "registered_inputs": self.registered_inputs}
+        return build(self.graph, self.board, self.period, **options)
+
+    def summary(self, notice: Notice | None = None) -> dict[str, Any]:
+        """What was generated (digests, features, latency).
+
+        The files are written when they are not there yet, and again when one is missing or was changed: each is hashed before it is believed.
+        """
+        path = self.folder / "build.json"
+        content = self._written(notice) if path.is_file() else None
+        if content is None:
+            made = self.build
+            made.plan.write(self.folder)
+            content = {
+                "design": made.plan.design,
+                "plan": made.plan.digest,
+                "files": sorted(made.plan.files),
+                "point": self.point.id,
+                "board": self.board.name,
+                "top": made.plan.top,
+                "latency_cycles": made.plan.latency_cycles,
+                "period_ns": made.plan.period_ns,
+                "interval": made.interval if isinstance(made, StreamBuild) else 1,
+                "features": features_of(made),
+                "group": self.group,
+            }
+            write_json(path, content)
+        elif content["features"].get("counted") != VERSION:
+            content |= {"group": self.group, "features": features_of(self.build)}
+            write_json(path, content)
+        known = preprocess_of(self.run)
+        if not is_fed(self.folder, content, known):
+            told = Feeding.of(self.build, self.graph, known)
+            content["feeding"] = write_feeding(self.folder, told, str(self.run.path), self.point.id)
+            write_json(path, content)
+        return content
+
+    def _written(self, notice: Notice | None) -> dict[str, Any] | None:
+        """build.json, where it and every file that it names are as they were written; None where they must be generated again."""
+        try:
+            content = read_json(self.folder / "build.json", sealed=True)
+            changed = changed_files(self.folder, content)
+            if changed is None and content["design"] == digest(self.graph):
+                return content
+            what = changed or "build.json, which is of another design,"
+        except (RunError, KeyError, TypeError) as error:
+            what = f"build.json ({error})"
+        if notice:
+            notice(f"{what} is missing or was changed: generating again")
+        return None
+
+    @property
+    def group(self) -> str:
+        """What the points of all runs on the same data have in common: cost models are tested on groups that they have not seen."""
+        return str(self.run.meta().get("dataset", {}).get("name", ""))
+
+    def write_test_data(self, rows: int = 200) -> None:
+        """`tb_data/`: rows of the run with the reference's answers, for the test bench, whatever stage is run first."""
+        data = self.folder / "tb_data"
+        inputs = quantize_inputs(self.graph, self.run.vectors()[0][:rows])
+        write_rows(data / "inputs.dat", inputs)
+        # in the steps of the design itself, which may drop fractional bits that are always zero
+        write_rows(data / "expected.dat", to_types(evaluate(self.graph, inputs), self.graph, self.build.graph))
+
+    def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+        """The comparisons of all evaluators and the simulated accuracy: from disk where they are of the files as they are, or made now."""
+        summary = self.summary(notice)
+        known = None if fresh else self._judged(summary, notice)
+        if known is not None:
+            return known
+        verdict = self._simulate(summary, notice)
+        verdict.write(self.folder / VERDICT)
+        return self.compare_mapped(notice, fresh=fresh)
+
+    def _judged(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict | None:
+        """The stored verdict, without what it says of netlists that are others by now; None where it is of other files."""
+        if not (self.folder / VERDICT).is_file():
+            return None
+        try:
+            verdict = Verdict.read(self.folder / VERDICT)
+        except RunError as error:
+            if notice:
+                notice(f"{error.message}: proving again")
+            return None
+        if not verdict.holds_for(self._inputs(summary)):
+            if notice:
+                notice("files have changed since they were proven: proving again")
+            return None
+        for stage in NETLISTS:
+            if verdict.of(stage) is not None and not verdict.judged.items() >= self._evaluated(stage).items():
+                verdict = verdict.without(stage)
+        return verdict
+
+    def _evaluated(self, stage: str) -> dict[str, str]:
+        """The files behind a netlist's evaluation -> SHA-256; the name alone where they are missing."""
+        name = NETLISTS[stage]
+        return (bambu.sources(self.folder) if stage == bambu.STAGE else {}) or {name: sha256_of(self.folder / name) or ""}
+
+    def forget(self, stage: str) -> None:
+        """Take what an evaluator said out of the stored verdict."""
+        Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
+
+    def _inputs(self, summary: Mapping[str, Any]) -> dict[str, str]:
+        return judged_inputs(str(summary["plan"]), self.point, self.run)
+
+    def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+        """Add what the mapped and the routed netlist and another compiler's Verilog compute, where there are any that were not compared yet.
+
+        Args:
+            fresh: the mapped netlist goes through Yosys' own models of its cells as well, which takes longer (`hwq.sim.rtlsim`).
+
+        Raises:
+            ReportError: a netlist that cannot be followed.
+            ToolError: it does not compile, or its report counts other cells.
+        """
+        summary = self.summary()
+        verdict = self._judged(summary, notice)
+        if verdict is None:
+            return self.simulation(notice)
+        inputs = quantize_inputs(self.graph, self.run.vectors()[0])
+        for stage in NETLISTS:
+            if verdict.of(stage) is None and self._own(stage, notice):
+                found = self._netlist(stage, inputs, summary, notice, fresh)
+                if found is not None:
+                    verdict = verdict.adding(found, self._evaluated(stage))
+                    verdict.write(self.folder / VERDICT)
+        return verdict
+
+    def _own(self, stage: str, notice: Notice | None) -> bool:
+        """Whether a netlist is there as its step left it. What was changed since is of no design: its step runs again next time."""
+        if not (self.folder / NETLISTS[stage]).exists() or not record_path(self.folder, STEPS[stage]).is_file():
+            return False
+        if not self._changed(stage):
+            return True
+        record_path(self.folder, STEPS[stage]).unlink(missing_ok=True)
+        if notice:
+            notice(f"{NETLISTS[stage]} was changed after it was made, and is not looked at")
+        return False
+
+    def _changed(self, stage: str) -> bool:
+        """Whether a netlist is another one than the record of its step says."""
+        record = record_path(self.folder, STEPS[stage])
+        if not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
+            return False
+        try:
+            made = read_json(record).get("outputs", {}).get(NETLISTS[stage])
+        except RunError:
+            return True
+        return bool(made != sha256_of(self.folder / NETLISTS[stage]))
+
+    def intact(self) -> bool:
+        """Whether no netlist was changed after its step made it."""
+        return not any(self._changed(stage) for stage in NETLISTS)
+
+    def _netlist(
+        self, stage: str, inputs: IntArray, summary: Mapping[str, Any], notice: Notice | None, fresh: bool
+    ) -> Comparison | None:
+        """What one netlist computes; None where nothing here can say it."""
+        made = self.build
+        if isinstance(made, Build):
+            # a changed cell may matter in none of the run's rows: all of the inputs' range is looked at as well
+            inputs = np.concatenate([inputs, random_inputs(self.graph)])
+        if stage == "routed":
+            return compare_routed(self.folder, summary["latency_cycles"], inputs)
+        if stage == bambu.STAGE:
+            return bambu.compare_compiled(self.folder, inputs, notice)
+        rows = self._simulated_rows(len(inputs))
+        expected = evaluate(self.graph, inputs)[rows]
+        found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
+        return None if found is None else compare(self.graph, "reference", expected, stage, to_types(found, made.graph, self.graph))
+
+    def _simulate(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict:
+        judged = self._inputs(summary)
+        x, labels = self.run.vectors()
+        inputs = quantize_inputs(self.graph, x)
+        reference = evaluate(self.graph, inputs)
+        # the design may drop fractional bits that are always zero: bring every result to the steps of the network as trained
+        rows = self._simulated_rows(len(inputs))
+        code = to_types(csim(self.build, self.folder, inputs[rows]), self.build.graph, self.graph)
+        rtl = to_types(rtlsim(self.build, self.folder, inputs[rows], notice=notice), self.build.graph, self.graph)
+        comparisons = [compare(self.graph, "reference", reference, "keras", mantissas_of(self.point.logits(), self.graph))]
+        if isinstance(self.build, Build):
+            native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
+            comparisons.append(compare(self.graph, "reference", reference, "emulator", native))
+        comparisons += [
+            compare(self.graph, "reference", reference[rows], "csim", code),
+            compare(self.graph, "reference", reference[rows], "rtl", rtl),
+        ]
+        # what the hardware's bits say, where they have been simulated, with steps that may differ between outputs
+        answers = reference.copy()
+        answers[rows] = rtl
+        scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
+        return Verdict(tuple(comparisons), len(x), float((scores.argmax(axis=1) == labels).mean()), judged)
+
+    def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
+        """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""
+        most = count if isinstance(self.build, Build) else max(64, STREAMED_CLOCKS // self.build.interval)
+        return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+    def _output_frac(self) -> np.ndarray:
+        return np.concatenate([self.graph[name].type.frac.ravel() for name in self.graph.outputs]).astype(np.int64)
+
+
+def features_of(made: Build | StreamBuild) -> dict[str, float]:
+    """What the design consists of (`hwq.cost.features`); a stream is the sum of its stages, without the line buffers."""
+    if isinstance(made, Build):
+        return features(made.graph, made.circuit)
+    parts = [features(s.stage.graph, s.circuit) for s in made.stages]
+    total: Counter[str] = Counter()
+    for part in parts:
+        total.update(part)
+    # the longest way is that of the slowest stage
+    longest = {name: max(part[name] for part in parts) for name in total if name.startswith("clocked_") or name == "fan_out"}
+    return {**total, **longest, "latency_cycles": float(made.plan.latency_cycles), "counted": VERSION}
+
+
+def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
+    """Raises UsageError: a stream is asked of a step that knows designs with all inputs at once only."""
+    closed = {
+        "nextpnr-ecp5": ("placement by nextpnr", "stop at --stage synth, or use --io parallel"),
+        "bambu": ("Bambu, at any stage", "use --io parallel, or --tool yosys, vivado or vitis"),
+    }
+    found = [closed[s.program] for s in synthesiser.steps if s.program in closed]
+    if io == "stream" and found:
+        raise UsageError(f"a streamed design does not go through {found[0][0]}", hint=found[0][1])
+
+
+def changed_files(folder: Path, summary: Mapping[str, Any]) -> str | None:
+    """The first of a plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
+
+    Args:
+        summary: the plan's build.json.
+
+    Raises:
+        RunError: a name that leaves the folder.
+    """
+    contents: dict[str, bytes] = {}
+    for name in summary["files"]:
+        path = inside(folder, str(name))
+        if not path.is_file():
+            return str(name)
+        contents[str(name)] = path.read_bytes()
+    return None if digest_of(contents) == summary["plan"] else "a file"

@@ -1,0 +1,81 @@
+"""`hwq.Run`: a run directory in one Python object, whose points are designs to predict with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwq.boards import Board, load
+from hwq.codegen.build import Style, build
+from hwq.data.preprocess import Preprocess
+from hwq.design.compiled import Compiled
+from hwq.design.feeding import preprocess_of
+from hwq.errors import RunError
+from hwq.ir import parse, verify
+from hwq.run.directory import Point, RunDir
+from hwq.units import Period
+
+BOARD = "xcvu9p"  # where neither the caller nor a synthesis names one
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that a command of hwq has made.
+
+    Args:
+        path: its folder.
+
+    Raises:
+        RunError: there is no run, or one of another format.
+    """
+
+    path: str | Path
+
+    def __post_init__(self) -> None:
+        self.directory.meta()
+
+    @property
+    def directory(self) -> RunDir:
+        return RunDir.open(Path(self.path))
+
+    @property
+    def points(self) -> list[Point]:
+        """The finished points, cheapest first."""
+        return self.directory.points()
+
+    @property
+    def preprocess(self) -> Preprocess | None:
+        """What was done to its rows before training; None for a run of hwq 0.1.0, which does not say."""
+        return preprocess_of(self.directory)
+
+    def design(
+        self,
+        point: str = "best",
+        board: str | Board | None = None,
+        clock: str | float | Period | None = None,
+        *,
+        style: Style = "multiply",
+    ) -> Compiled:
+        """A point as a design: `predict` takes rows as they were trained with, `predict_raw` rows of the user's own file.
+
+        Args:
+            point: best, or a point's number.
+            board: a name of `hwq boards`, or a Board; None: the one that the run was last synthesised for, else xcvu9p.
+            clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
+            style: of the C++ (`hwq.codegen.build.build`).
+
+        Raises:
+            RunError: no such point, or files that were changed.
+            BoardError, UsageError: no such board or clock.
+            GraphError: it has no hardware form.
+        """
+        found = self.directory.select(point)
+        if len(found) != 1:
+            raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
+        link = self.directory.meta().get("synth") or {}
+        named = board if board is not None else str(link.get("board", BOARD))
+        chosen = load(named) if isinstance(named, str) else named
+        period = chosen.default_clock if clock is None else Period.of(clock)
+        graph = verify(parse(found[0].graph_text()))
+        made = build(graph, chosen, period, style=style, terms=found[0].terms)
+        return Compiled(graph, chosen, period, made, preprocess=self.preprocess)

@@ -1,0 +1,300 @@
+"""`hwq codesign`: rounds of training, synthesis and correction until a design meets a budget as measured.
+
+RUN/run.json             what was asked; `codesign`: the result, once there is one
+RUN/codesign.json        the rounds that are finished
+RUN/rounds/N/            what round N trained: a whole run in the first, a continued population after it; landed/ its networks within the budget
+RUN/trials/              a run whose points are all designs that were measured
+RUN/points/, RUN/synth/  the best design that meets the budget
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import Board, load
+from hwq.data import Dataset
+from hwq.data import load as load_data
+from hwq.design.budget import Budget, values_of
+from hwq.errors import BudgetError, RunError
+from hwq.files import read_json, write_json
+from hwq.flow.codesign.landing import Pricer
+from hwq.flow.codesign.rounds import CLOSE, Round, Session, Tell, Trial
+from hwq.flow.synth import Link, add_link, synth
+from hwq.flow.train import train
+from hwq.locks import explain, one_writer
+from hwq.posttraining.derived import begin, data_of, drawn
+from hwq.run.directory import RunDir
+from hwq.toolchains.synthesis import Synthesiser, choose
+from hwq.train.config import TrainConfig
+from hwq.train.progress import Progress
+from hwq.units import Period
+
+ROUNDS = 4
+CONTINUED = 0.3  # epochs of a later round, as a part of those of the first
+RECORD = "codesign.json"
+
+
+@dataclass(frozen=True, slots=True)
+class CodesignOptions:
+    """What is asked for.
+
+    Attributes:
+        min_accuracy: on the validation rows; None: as accurate as it comes.
+        rounds: at most.
+        epochs: of each round after the first; None: a part of those of the first.
+        tool, stage, clock: as of `hwq.flow.synth.synth`.
+        start: a trained run that stands for the first round's; None: it is trained.
+    """
+
+    budget: Budget
+    min_accuracy: float | None = None
+    rounds: int = ROUNDS
+    epochs: int | None = None
+    tool: str = "auto"
+    stage: str | None = None
+    clock: Period | None = None
+    start: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodesignSummary:
+    """What came of a search.
+
+    Attributes:
+        best: the most accurate design on the validation rows that meets the budget as measured; None where none does.
+        test_accuracy: its accuracy on the test rows, looked at last.
+        problem: why the search failed, with `hint`; None where it did not.
+    """
+
+    run: Path
+    tool: str
+    priced_by: str
+    rounds: tuple[Round, ...]
+    best: Trial | None
+    used: float | None
+    test_accuracy: float | None
+    problem: str | None = None
+    hint: str | None = None
+
+    def check(self) -> None:
+        """Raises BudgetError: nothing fits, or the accuracy was not reached."""
+        if self.problem is not None:
+            raise BudgetError(self.problem, hint=self.hint)
+
+
+@one_writer(lambda out: out)
+def codesign(
+    data: str,
+    config: TrainConfig,
+    out: Path,
+    board_name: str,
+    options: CodesignOptions,
+    *,
+    store_path: Path | str | None = None,
+    tell: Tell | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    lines: Callable[[str, str], None] | None = None,
+    round_done: Callable[[Round], None] | None = None,
+) -> CodesignSummary:
+    """Search a design of highest validation accuracy within a budget that is measured; a killed search goes on where it was.
+
+    Args:
+        config: of the first round; with `options.start`, that run's own takes its place.
+        tell: told what happens; progress: of training; lines: what a program prints, by point; round_done: told of every round.
+
+    Raises:
+        UsageError: a budget that the board cannot have or the tool not measure.
+        RunError: the directory holds something else.
+        DataError, ModelError, TrainingError, CostModelError, ToolError, PreflightError, MismatchError: of the steps.
+    """
+    say, board = tell or (lambda _: None), load(board_name)
+    synthesiser, period = _tool(board, options)
+    options.budget.require(board, synthesiser)
+    dataset, config, first = _data(data, config, out, options, say)
+    run = _begin(out, dataset, config, board, synthesiser, period, options)
+    pricer = Pricer.of(board, period, synthesiser, store_path)
+    say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
+    if options.start is None:
+        say("round 1: training the front")
+        train(data, config, first, board=board.name, store_path=store_path, notice=say, progress=progress)
+    trained = RunDir.open(first)
+    trials = begin(out / "trials", {**_kept(trained, dataset), "derived": run.meta()["derived"]}, drawn(dataset, config.seed))
+
+    def measure(point: str) -> dict[str, float | None]:
+        _, (result,) = synth(
+            trials.path,
+            board.name,
+            point=point,
+            tool=synthesiser.kind,
+            stage=synthesiser.stage,
+            clock=period,
+            store_path=store_path,
+            jobs=1,
+            tell=lambda p, what: say(f"point {p}: {what}"),
+            progress=lines,
+        )
+        if result.measurement is None:
+            raise RunError(f"the stage {synthesiser.stage} measures no design", hint="choose another --stage")
+        return values_of(result.measurement)
+
+    settings = _config(trained)
+    epochs = options.epochs or max(1, round(CONTINUED * (settings.resolved(len(dataset.x_train)).epochs or 1)))
+    session = Session(
+        dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, progress or (lambda _: None)
+    )
+    rounds = _rounds(session, options, round_done or (lambda _: None))
+    return _result(run, session, rounds, options, str(synthesiser.tool), board)
+
+
+def _tool(board: Board, options: CodesignOptions) -> tuple[Synthesiser, Period]:
+    """The tool and clock: those asked for, else with a budget on fmax a tool that routes, and that clock."""
+    wanted, stage, fmax = options.tool, options.stage, options.budget.limits.get("fmax")
+    if fmax is not None and wanted == "auto" and stage is None:
+        stage = "route"
+    period = options.clock or (Period(1e3 / fmax) if fmax else board.default_clock)
+    return choose(wanted, board, stage=stage, period_ns=period.ns), period
+
+
+def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, say: Tell) -> tuple[Dataset, TrainConfig, Path]:
+    """The data, the first round's configuration, and its run."""
+    if options.start is None:
+        dataset = load_data(data, seed=config.seed, notice=say)
+        return dataset, config.resolved(len(dataset.x_train)), out / "rounds" / "1"
+    run = RunDir.open(options.start)
+    meta = run.meta()
+    if meta.get("state") != "trained" or not (run.checkpoint / "state.npz").is_file():
+        raise RunError(f"{run.path} is no finished training", hint="finish it: the same hwq train command again")
+    return data_of(run, data, say), _config(run), run.path
+
+
+def _config(run: RunDir) -> TrainConfig:
+    """The configuration that a run was trained with."""
+    names = {f.name for f in fields(TrainConfig)}
+    config = TrainConfig(**{key: value for key, value in run.meta()["config"].items() if key in names})
+    if config.method != "hgq":
+        raise RunError(f"{run.path} was trained by {config.method}", hint="co-design goes on from runs of --method hgq")
+    return config
+
+
+def _begin(
+    out: Path,
+    dataset: Dataset,
+    config: TrainConfig,
+    board: Board,
+    synthesiser: Synthesiser,
+    period: Period,
+    options: CodesignOptions,
+) -> RunDir:
+    """The directory of the search; what is asked must be what was asked before."""
+    asked = {
+        "method": "codesign",
+        "board": board.name,
+        "tool": synthesiser.tool.name,
+        "version": synthesiser.tool.version,
+        "stage": synthesiser.stage,
+        "period_ns": period.ns,
+        "budget": dict(options.budget.limits),
+        "epochs": options.epochs,
+        "start": None if options.start is None else str(options.start),
+        "config": config.to_json(),
+    }
+    meta = {"config": config.to_json(), "dataset": dataset.told, "derived": asked}
+    return begin(out, meta, drawn(dataset, config.seed))
+
+
+def _kept(run: RunDir, dataset: Dataset) -> dict[str, Any]:
+    meta = run.meta()
+    found: dict[str, Any] = {key: meta[key] for key in ("config", "float", "uniform8", "conversion") if key in meta}
+    return {**found, "dataset": dataset.told}
+
+
+def _rounds(session: Session, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
+    """All rounds, those that are recorded as they were."""
+    path = session.out / RECORD
+    recorded = [_read(one) for one in read_json(path)["rounds"]] if path.is_file() else []
+    rounds: list[Round] = []
+    while not _enough(rounds, options):
+        number = len(rounds) + 1
+        networks = session.trained(number)
+        if number <= len(recorded):
+            rounds.append(recorded[number - 1])
+            session.done += rounds[-1].trials
+        else:
+            rounds.append(session.measured(number, networks))
+            write_json(path, {"rounds": [asdict(one) for one in rounds]})
+        round_done(rounds[-1])
+    return rounds
+
+
+def _read(content: Mapping[str, Any]) -> Round:
+    try:
+        trials = (Trial(**{**one, "missed": tuple(one["missed"])}) for one in content["trials"])
+        return Round(int(content["number"]), tuple(trials))
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{RECORD} is damaged: {error}", hint="delete it: what was measured is known to the store") from error
+
+
+def best_of(trials: Sequence[Trial]) -> Trial | None:
+    """The most accurate design on the validation rows that meets the budget; of equals that of least cross-entropy."""
+    return max((t for t in trials if not t.missed), key=lambda t: (t.val_accuracy, -t.cross_entropy), default=None)
+
+
+def _enough(rounds: Sequence[Round], options: CodesignOptions) -> bool:
+    """Whether no further round is due: the last allowed one, the budget used and the accuracy reached, or two that brought nothing."""
+    if len(rounds) < 2 or len(rounds) >= options.rounds:
+        return len(rounds) >= options.rounds
+    best = best_of([t for r in rounds for t in r.trials])
+    if best is not None and best.lut >= CLOSE * options.budget.lut and best.val_accuracy >= (options.min_accuracy or 0.0):
+        return True
+    before = best_of([t for r in rounds[:-2] for t in r.trials])
+    return len(rounds) > 2 and best is not None and best == before
+
+
+def _result(
+    run: RunDir, session: Session, rounds: Sequence[Round], options: CodesignOptions, tool: str, board: Board
+) -> CodesignSummary:
+    """Take the best design over into the run, and say what came of the search."""
+    trials = [t for r in rounds for t in r.trials]
+    best = best_of(trials)
+    summary = CodesignSummary(run.path, tool, str(session.pricer), tuple(rounds), best, None, None)
+    if best is None:
+        nearest = min(trials, key=lambda t: (len(t.missed), t.lut))
+        hint = "a larger budget, a smaller --model, more --rounds or --epochs"
+        return replace(summary, problem=f"nothing keeps the budget: {'; '.join(nearest.missed)} at best", hint=hint)
+    _take(session.trials, run, best.point)
+    content = read_json(run.point_folder(best.point) / "point.json")
+    summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=content["test_accuracy"])
+    found = {**_kept(session.first, session.dataset), "codesign": {"best": best.point, "lut": best.lut, "rounds": len(rounds)}}
+    run.update(lambda meta: {**meta, **found})
+    if best.val_accuracy < (options.min_accuracy or 0.0):
+        wanted = f"{best.val_accuracy:.4f} on the validation rows within the budget, {options.min_accuracy:.4f} was asked"
+        return replace(summary, problem=wanted, hint="a larger budget, a larger --model, or more --epochs or --rounds")
+    return summary
+
+
+def _take(trials: RunDir, run: RunDir, point: str) -> None:
+    """Copy a point with its generated files from the trials; one that was taken before goes."""
+    source = trials.meta()["synth"]
+    folder = source["folders"][point]
+    _copied(trials.point_folder(point), run.point_folder(point))
+    _copied(trials.synth_folder(folder), run.synth_folder(folder))
+    for other in run.points():
+        if other.id != point:
+            shutil.rmtree(other.folder)
+    add_link(run, Link(**{f.name: source[f.name] for f in fields(Link) if f.name in source}), point, folder)
+
+
+def _copied(origin: Path, target: Path) -> None:
+    if not target.is_dir():
+        partial = target.parents[1] / "taking.part"  # not beside the points, among which a kill would leave it
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(origin, partial)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.replace(target)
+        except OSError as error:
+            raise explain(error, target) from error

@@ -1,0 +1,258 @@
+"""`hwq compare`: several methods on the same splits and seeds, each trained, proven and synthesised, in one table and one plot.
+
+    OUT/compare.json                        what is compared
+    OUT/seed-0/float.keras                  the float network from which every method starts
+    OUT/seed-0/hgq/run/                     run directories, a folder for each method and seed
+    OUT/seed-0/hgq/training.json            CPU seconds so far, and the finished runs
+    OUT/comparison.json, .csv, .svg         the result
+
+Every part is kept as soon as it is finished: the same command goes on after a kill, and one with more methods or seeds adds to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import load as load_board
+from hwq.errors import RunError, UsageError
+from hwq.files import read_json, write_json, write_text
+from hwq.flow.compare.methods import Case, base_of, method_of, train_float
+from hwq.flow.synth import SynthResult, synth
+from hwq.flow.train import load_framework
+from hwq.locks import LOCKS, one_writer
+from hwq.train.progress import Progress
+from hwq.views.comparison import Comparison, Entry, csv_text, svg
+
+Tell = Callable[[str], None]
+NOTED_S = 5.0  # between two notes of the CPU time; a kill forgets no more than that
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to compare.
+
+    Attributes:
+        methods: names of `hwq.flow.compare.methods.METHODS`, some with a variant behind a colon.
+        seeds: of the splits: each is a split of its own.
+        settings: fields of `TrainConfig` that all methods share.
+        synthesis: further arguments of `hwq.flow.synth.synth`, such as tool, clock and jobs.
+    """
+
+    data: str
+    methods: tuple[str, ...]
+    board: str
+    seeds: tuple[int, ...]
+    out: Path
+    model: str = "mlp:64,32"
+    store_path: Path | str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    synthesis: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.methods or not self.seeds:
+            raise UsageError("nothing to compare: give at least one method and one seed")
+        for name in self.methods:
+            method_of(name)
+            base_of(name)
+        doubled = [name for name in self.methods if self.methods.count(name) > 1]
+        if doubled:
+            raise UsageError(f"the method {doubled[0]!r} is given twice")
+
+    def fixed(self) -> dict[str, Any]:
+        """What must be the same whenever this comparison goes on."""
+        settings = {key: dict(v) if isinstance(v, Mapping) else v for key, v in self.settings.items()}
+        synthesis = {key: str(self.synthesis[key]) for key in ("tool", "stage", "clock") if self.synthesis.get(key) is not None}
+        return {"data": self.data, "model": self.model, "board": self.board, "settings": settings, "synthesis": synthesis}
+
+
+@dataclass(slots=True)
+class _Clock:
+    """CPU seconds of one training, over all the calls that it took: `path` is written every few seconds."""
+
+    path: Path
+    before: float = 0.0
+    started: float = 0.0
+    noted: float = 0.0
+
+    def __post_init__(self) -> None:
+        content = read_json(self.path) if self.path.is_file() else {}
+        self.before = float(content.get("cpu_s", 0.0))
+        self.started = self.noted = time.process_time()
+
+    @property
+    def spent(self) -> float:
+        return self.before + time.process_time() - self.started
+
+    def tick(self) -> None:
+        if time.process_time() - self.noted > NOTED_S:
+            self.noted = time.process_time()
+            self.save()
+
+    def save(self, **more: Any) -> None:
+        write_json(self.path, {"cpu_s": self.spent, **more})
+
+
+@one_writer(lambda request: request.out, "compare.json")
+def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None) -> Comparison:
+    """Train, prove and measure everything that is not there yet, and write the table and the plot.
+
+    Args:
+        tell: told what happens, a line each.
+        progress: told of each training: its name, and how far it is.
+
+    Raises:
+        UsageError: a method that does not exist.
+        RunError: the folder holds another comparison, or something else.
+        What `hwq.flow.train.train` and `hwq.flow.synth.synth` raise.
+    """
+    load_board(request.board)  # before hours have passed
+    load_framework()  # before any clock runs
+    _begin(request)
+    say = tell or (lambda _: None)
+    entries: list[Entry] = []
+    for seed in request.seeds:
+        for name in request.methods:
+            case = _case(request, name, seed)
+            label = f"seed {seed}, {name}"
+            with _watched(case, label, say, progress) as watched:
+                float_s = _float(watched)
+                runs, cpu_s = _train(request, watched, name, label, say)
+            entries += _measure(request, name, seed, runs, float_s + cpu_s, label, say)
+            _write(request, entries)  # so that a long comparison can be looked at while it goes on
+    return _write(request, entries)
+
+
+def _begin(request: Request) -> None:
+    path, fixed = request.out / "compare.json", request.fixed()
+    if path.is_file():
+        found = read_json(path)
+        differing = [key for key in fixed if found.get(key) != fixed[key]]
+        if differing:
+            key = differing[0]
+            raise RunError(
+                f"{request.out} compares with another {key}: {found.get(key)!r} there, {fixed[key]!r} now",
+                hint="choose another --out",
+            )
+        return
+    if request.out.is_file() or (request.out.is_dir() and any(p.name not in LOCKS for p in request.out.iterdir())):
+        raise RunError(f"{request.out} is there already and is no comparison of hwq", hint="choose another --out")
+    write_json(path, {**fixed, "format": FORMAT})
+
+
+def _case(request: Request, name: str, seed: int) -> Case:
+    shared = request.out / f"seed-{seed}"
+    folder = shared / name.replace(":", "-")
+    variant = name.partition(":")[2]
+    return Case(
+        request.data,
+        request.model,
+        request.board,
+        seed,
+        variant,
+        folder,
+        shared,
+        store_path=request.store_path,
+        settings=request.settings,
+    )
+
+
+@contextmanager
+def _watched(case: Case, label: str, say: Tell, progress: Callable[[str, Progress], None] | None) -> Iterator[Case]:
+    """The case with its reports led to the caller."""
+    shown = (lambda p: progress(label, p)) if progress else None
+    yield replace(case, notice=lambda text: say(f"{label}: {text}"), progress=shown)
+
+
+def _ticking(case: Case, clock: _Clock) -> Case:
+    """The case, noting CPU time with each report of progress."""
+    inner, told = case.progress, case.notice
+
+    def report(p: Progress) -> None:
+        clock.tick()
+        if inner:
+            inner(p)
+
+    def notice(text: str) -> None:
+        clock.tick()
+        if told:
+            told(text)
+
+    return replace(case, progress=report, notice=notice)
+
+
+def _float(case: Case) -> float:
+    """CPU seconds of the float network that all methods of a seed start from, trained here where it is not there yet."""
+    path = case.shared / "float.json"
+    if not case.float_path.is_file():
+        clock = _Clock(path)
+        train_float(_ticking(case, clock))
+        clock.save()
+    return float(read_json(path)["cpu_s"]) if path.is_file() else 0.0
+
+
+def _train(request: Request, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
+    """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
+    base, before = base_of(name), 0.0
+    if base is not None:
+        other = replace(_case(request, base, case.seed), progress=case.progress, notice=case.notice)
+        sources, before = _train(request, other, base, f"{label} ({base})", say)
+        case = replace(case, sources=tuple(sources))
+    path = case.folder / "training.json"
+    done = read_json(path) if path.is_file() else {}
+    if "runs" in done:
+        return [case.folder / name for name in done["runs"]], before + float(done["cpu_s"])
+    say(f"{label}: training")
+    clock = _Clock(path)
+    runs = method_of(name)(_ticking(case, clock))
+    clock.save(runs=[str(run.relative_to(case.folder)) for run in runs])
+    return runs, before + float(read_json(path)["cpu_s"])
+
+
+def _measure(request: Request, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell) -> list[Entry]:
+    """Every point of the runs, synthesised: those that the store knows already cost nothing."""
+    entries = []
+    for run in runs:
+
+        def told(point: str, what: str, run: Path = run) -> None:
+            say(f"{label}: {run.name}, point {point}: {what}")
+
+        _, results = synth(run, request.board, point="all", store_path=request.store_path, tell=told, **request.synthesis)
+        entries += [_entry(name, seed, run, result, cpu_s) for result in results]
+    return entries
+
+
+def _entry(name: str, seed: int, run: Path, result: SynthResult, cpu_s: float) -> Entry:
+    measured = result.measurement
+    if measured is None:
+        raise UsageError("this stage measures nothing", hint="compare at --stage synth")
+    test = result.point.test_accuracy
+    return Entry(
+        method=name,
+        seed=seed,
+        run=run.name,
+        point=result.point.id,
+        val_accuracy=result.point.val_accuracy,
+        test_accuracy=float("nan") if test is None else test,
+        ebops=result.point.ebops,
+        lut=measured.resources.lut,
+        ff=measured.resources.ff,
+        dsp=measured.resources.dsp,
+        latency_cycles=measured.latency.max_cycles,
+        mismatches=result.simulation.mismatches,
+        training_cpu_s=cpu_s,
+        tool=f"{measured.key.tool} {measured.key.version}".strip(),
+    )
+
+
+def _write(request: Request, entries: Sequence[Entry]) -> Comparison:
+    found = Comparison(request.data, request.model, request.board, request.methods, request.seeds, tuple(entries))
+    write_json(request.out / "comparison.json", found.to_json())
+    write_text(request.out / "comparison.csv", csv_text(found))
+    write_text(request.out / "comparison.svg", svg(found))
+    return found

@@ -1,0 +1,249 @@
+"""Unary functions as exact tables, and a softmax made of them.
+
+A table has one value for each code of its quantised input, so that a frozen layer looks its result up, as the design does:
+the vector and the scalar code of a library's tanh differ in the last bit, a table does not.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwq.backend import keras, ops
+from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.part import Part, known_shape
+from hwq.quantizers.hgq import power_of_two
+from hwq.quantizers.rounding import widest_float
+
+TABLE_BITS = 14  # widest input of a table: 16 384 values
+LUT_INPUTS = 6
+PROBE = np.array([0.75, -1.5, 2.0, -0.25, 0.0])
+# Results are rounded up from a little below the half, so that Keras, compiled or not, and the table decide alike: a computed value that
+# is half a step but for the error of the arithmetic lies on one side of that for certain. In steps; above the error of 16-bit results.
+SLACK = {"float64": 0.7391e-7, "float32": 0.7391e-2}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QActivation(QuantizedLayer):
+    """A function of one number, applied to every element: y = output_quantizer(function(input_quantizer(x))).
+
+    Args:
+        function: a name that Keras knows ("tanh", "sigmoid", "exponential", "hard_sigmoid", "hard_tanh", "gelu", ...) or a function
+            on tensors, registered with Keras if the model is to be saved.
+        output_bits: initial bits of the widest result; None: those of the input.
+        table_shape: of a frozen layer: (tables, codes); filled in by `hwq.conversion.freeze`.
+        kwargs: those of `Quantize`, for the input; one bitwidth for the whole tensor unless `granularity` says otherwise.
+
+    Raises:
+        UnsupportedLayerError: a function that looks at more than one element (softmax).
+    """
+
+    priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
+
+    def __init__(
+        self,
+        function: Any,
+        *,
+        output_bits: int | None = None,
+        table_shape: Any = None,
+        most_integer: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"granularity": "tensor", **kwargs})
+        self.function = keras.activations.get(function)
+        self.output_bits, self.most_integer = output_bits, most_integer
+        self.table_shape = tuple(table_shape) if table_shape else None
+        self.precision = elementwise_precision(self.name, self.function)
+        self.quantizer = self.make_quantizer(most_integer=most_integer)
+        # saturating is free here: it is in the table
+        own = {"bits": output_bits or self.bits, "overflow": "SAT", "granularity": "tensor", "rounding": "RND", "signed": None}
+        self.output_quantizer = self.make_quantizer("output_quantizer", **own)
+
+    def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
+        self.quantizer.build(input_shape)
+        self.output_quantizer.build(input_shape)
+        if self.table_shape:
+            self.table = self.add_weight(name="table", shape=self.table_shape, initializer="zeros", trainable=False)
+            shape = self.quantizer.row_shape
+            self.index = self.add_weight(name="index", shape=shape, dtype="int32", initializer="zeros", trainable=False)
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.quantizer(x, training=training)
+        if training:
+            return self.output_quantizer(ops.cast(self.function(x), self.compute_dtype), training=True)
+        if not self.table_shape:
+            y = ops.cast(self.function(ops.cast(x, self.precision)), self.precision)
+            passed = ops.cast(y, self.compute_dtype)
+            if self.exact or self.output_quantizer.mode:
+                return self.output_quantizer(passed)
+            f = ops.round(ops.convert_to_tensor(self.output_quantizer.f))
+            whole = ops.floor(y * power_of_two(f, self.precision) + (0.5 + SLACK[self.precision]))
+            return _held(ops.cast(whole * power_of_two(-f, self.precision), self.compute_dtype), passed)
+        f = ops.round(ops.convert_to_tensor(self.quantizer.f))
+        codes = ops.cast(x * power_of_two(f, self.compute_dtype) - self.quantizer.low, "int32")
+        table = ops.reshape(ops.convert_to_tensor(self.table), (-1,))
+        return ops.take(table, ops.convert_to_tensor(self.index) * self.table_shape[1] + codes)
+
+    def tabulate(self) -> tuple[np.ndarray, np.ndarray]:
+        """The tables of the present ranges: values (tables, codes), float64, zero beyond the last code; index of each element's table.
+
+        Raises:
+            ModelError: an input too wide for a table.
+        """
+        shape = self.quantizer.row_shape
+        keys = np.stack([np.broadcast_to(np.asarray(v, np.float64), shape).ravel() for v in self._kinds()], axis=1)
+        kinds, index = np.unique(keys, axis=0, return_inverse=True)
+        codes = int((kinds[:, 1] - kinds[:, 0]).max()) + 1
+        if codes > 1 << TABLE_BITS:
+            raise ModelError(
+                f"the input of {self.name!r} has {codes} codes, a table at most {1 << TABLE_BITS}", hint="fewer initial bits for it"
+            )
+        values = np.zeros((len(kinds), codes))
+        for row, (low, high, f, output_f, output_low, output_high) in zip(values, kinds, strict=True):
+            x = np.ldexp(np.arange(low, high + 1), -int(f)).astype(self.precision)
+            y = np.ldexp(np.asarray(ops.convert_to_numpy(self.function(ops.convert_to_tensor(x))), np.float64), int(output_f))
+            m = np.clip(np.floor(y + (0.5 + SLACK[self.precision])), output_low, output_high)
+            row[: len(m)] = np.ldexp(m, -int(output_f))
+        return values, index.reshape(shape).astype(np.int32)
+
+    def _kinds(self) -> tuple[Any, ...]:
+        x, y = self.quantizer, self.output_quantizer
+        f, output_f = (np.round(ops.convert_to_numpy(q.f)) for q in (x, y))
+        low, high, output_low, output_high = (ops.convert_to_numpy(v) for v in (x.low, x.high, y.low, y.high))
+        return low, high, f, output_f, output_low, output_high
+
+    def tables(self) -> list[QActivation]:
+        return [self]
+
+    def parts(self) -> list[Part]:
+        return [self.quantizer, self.output_quantizer]
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        """ebops: 6-input LUTs of the tables: a function of b bits takes max(1, 2^(b - 6)) for each bit of its result."""
+        b, result = self.quantizer.widths(), self.output_quantizer.widths()
+        luts = ops.where(b > 0, result * ops.power(2.0, ops.maximum(b - LUT_INPUTS, 0.0)), 0.0)
+        return {**super().costs(exact), "ebops": ops.sum(luts)}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)
+
+    def live_config(self) -> dict[str, Any]:
+        own = {"function": self.function, "table_shape": self.table_shape}
+        return {**super().get_config(), **own, "output_bits": self.output_bits, "most_integer": self.most_integer}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**self.live_config(), "function": keras.activations.serialize(self.function)}
+
+
+@ops.custom_gradient
+def _held(value: Any, passed: Any) -> Any:
+    """`value`, with the gradient of `passed`."""
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        g = upstream if upstream is not None else args[0]
+        return ops.zeros_like(g), g
+
+    return value, gradient
+
+
+def elementwise_precision(layer: str, function: Any) -> str:
+    """The widest float type in which the function can be computed, found by trying it on a few numbers, together and one by one.
+
+    Raises:
+        UnsupportedLayerError: it fails in every type, or the results differ, so that it is no function of one number.
+    """
+    failed: Exception | None = None
+    for dtype in dict.fromkeys((widest_float(), "float32")):
+        try:
+            together, single = _tried(function, dtype)
+        except Exception as error:  # the user's own code may raise anything
+            failed = failed or error
+            continue
+        if together.shape != PROBE.shape or not np.allclose(together, single, rtol=1e-4, atol=1e-5, equal_nan=True):
+            raise UnsupportedLayerError(
+                f"layer {layer!r}: {function_name(function)} is no function of one number, which a table needs",
+                hint="for a softmax take QSoftmax",
+            )
+        return dtype
+    reason = next(iter(str(failed).splitlines()), "")
+    raise UnsupportedLayerError(
+        f"layer {layer!r}: its function {function_name(function)} fails on numbers: {type(failed).__name__}: {reason}",
+        hint="give a function of one tensor that returns one of the same shape",
+    ) from failed
+
+
+def _tried(function: Any, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    probe = PROBE.astype(dtype)
+    together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
+    single = [ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(len(probe))]
+    return np.asarray(together, np.float64), np.concatenate(single).astype(np.float64)
+
+
+def function_name(function: Any) -> str:
+    """What to call a function in a message or a layer's name."""
+    name = getattr(function, "__name__", type(function).__name__)
+    return "function" if name == "<lambda>" else str(name)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+def reciprocal(x: Any) -> Any:
+    """1 / x, with 2^16 for everything below 2^-16: the codes of an unused range have a value too."""
+    return 1.0 / ops.maximum(x, 2.0**-16)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QSoftmax(QuantizedLayer):
+    """Softmax over the last axis, made of tables: e = exp(x - max x), y = e * (1 / sum e).
+
+    The order of the results is that of the inputs, except where two of them differ by less than a step of the table's input.
+
+    Args:
+        table_bits: bits of the inputs and results of both tables. Differences beyond 16 saturate: e^-16 is below any step.
+        kwargs: those of `Quantize`, for the input.
+    """
+
+    priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
+
+    def __init__(self, axis: int = -1, *, table_bits: int = 11, table_shapes: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if axis != -1:
+            raise UnsupportedLayerError(f"layer {self.name!r} is a softmax over axis {axis}", hint="take the last axis")
+        self.table_bits, self.table_shapes = table_bits, table_shapes
+        self.quantizer = self.make_quantizer()
+        shapes = table_shapes or (None, None)
+        common = {"bits": table_bits, "overflow": "SAT", "exact": self.exact, "dtype": self.dtype_policy}
+        self.exponential = QActivation("exponential", most_integer=4, table_shape=shapes[0], name="exponential", **common)
+        self.inverse = QActivation(reciprocal, table_shape=shapes[1], name="inverse", **common)
+
+    def build(self, input_shape: Any) -> None:
+        known_shape(self, input_shape)
+        for part in (self.quantizer, self.exponential):
+            part.build(input_shape)
+        self.inverse.build((*input_shape[:-1], 1))
+        self.built = True
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.quantizer(x, training=training)
+        e = self.exponential(x - ops.max(x, axis=-1, keepdims=True), training=training)
+        return e * self.inverse(ops.sum(e, axis=-1, keepdims=True), training=training)
+
+    def tables(self) -> list[QActivation]:
+        return [self.exponential, self.inverse]
+
+    def parts(self) -> list[Part]:
+        return [self.quantizer, self.exponential, self.inverse]
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        parts = super().costs(exact)
+        products = ops.sum(self.exponential.output_quantizer.widths() * self.inverse.output_quantizer.widths())
+        return {**parts, "ebops": parts["ebops"] + products}
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": -1, "table_bits": self.table_bits, "table_shapes": self.table_shapes}

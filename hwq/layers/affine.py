@@ -1,0 +1,76 @@
+"""QAffine: a constant factor and a constant offset, as `x * c + d` of the functional API has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hwq.backend import keras
+from hwq.errors import UnsupportedLayerError
+from hwq.layers.kernel import KernelLayer
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QAffine(KernelLayer):
+    """y = x factor + offset, both constants, quantised, with bitwidths that are learned. Factors that are powers of two are exact.
+
+    Args:
+        factor, offset: numbers, or arrays that broadcast to a row; offset None: nothing is added.
+        kwargs: those of `KernelLayer` and `Quantize`.
+
+    Raises:
+        UnsupportedLayerError: at the call, an array of another shape.
+    """
+
+    def __init__(self, factor: Any = 1.0, offset: Any = None, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "use_bias": offset is not None, "train_weights": False})
+        self.factor = np.asarray(factor, np.float64)
+        self.offset = None if offset is None else np.asarray(offset, np.float64)
+        magnitude = np.abs(self.factor[self.factor != 0])
+        self.shifts = bool(np.all(np.frexp(magnitude)[0] == 0.5))
+
+    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        row = tuple(int(n) for n in input_shape[1:])
+        return tuple(tuple(self._within(value, row).shape) for value in (self.factor, self.offset))  # type: ignore[return-value]
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        super().build(input_shape)
+        row = tuple(int(n) for n in input_shape[1:])
+        if not self.exact:
+            self.kernel.assign(self._within(self.factor, row))
+            if self.offset is not None:
+                self.bias.assign(self._within(self.offset, row))
+
+    def _within(self, value: np.ndarray | None, row: tuple[int, ...]) -> np.ndarray:
+        """The constant with as many axes as a row."""
+        value = np.zeros(()) if value is None else value
+        if value.ndim == len(row) + 1 and value.shape[0] == 1:
+            value = value[0]
+        value = value.reshape((1,) * (len(row) - value.ndim) + value.shape)
+        if value.ndim != len(row) or any(n not in (1, m) for n, m in zip(value.shape, row, strict=True)):
+            raise UnsupportedLayerError(
+                f"layer {self.name!r} joins rows of shape {row} with a constant of shape {value.shape}",
+                hint="give a number, or a constant of the shape of a row",
+            )
+        return value
+
+    def linear(self, x: Any, kernel: Any) -> Any:
+        return x * kernel
+
+    def initialise_weights(self) -> None:
+        super().initialise_weights()
+        if self.shifts and np.any(self.factor):
+            exponents = np.frexp(np.abs(self.factor[self.factor != 0]))[1] - 1
+            self.kernel_f.assign(np.full(self.kernel_f.shape, -float(exponents.min())))
+
+    def bits_weights(self) -> list[Any]:
+        # there is nothing to learn in a shift
+        return [v for v in super().bits_weights() if not (self.shifts and v is self.kernel_f)]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return tuple(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        offset = None if self.offset is None else self.offset.tolist()
+        return {**super().get_config(), "factor": self.factor.tolist(), "offset": offset}

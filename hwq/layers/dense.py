@@ -1,0 +1,116 @@
+"""QDense and QEinsumDense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwq.backend import keras, ops
+from hwq.errors import UnsupportedLayerError
+from hwq.layers.kernel import KernelLayer
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QDense(KernelLayer):
+    """Dense over the last axis with a bitwidth for every weight.
+
+    Args:
+        units: outputs.
+        kwargs: those of `KernelLayer` and `Quantize`.
+    """
+
+    def __init__(self, units: int, activation: Any = None, use_bias: bool = True, **kwargs: Any) -> None:
+        super().__init__(activation=activation, use_bias=use_bias, **kwargs)
+        self.units = units
+
+    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return (int(input_shape[-1]), self.units), (self.units,)
+
+    is_matmul = True
+
+    def linear(self, x: Any, kernel: Any) -> Any:
+        return ops.matmul(x, kernel)
+
+    def multiplications(self, x_bits: Any, kernel_bits: Any) -> Any:
+        rows = ops.sum(ops.reshape(x_bits, (-1, x_bits.shape[-1])), axis=0)  # one vector, instead of every position
+        return ops.sum(ops.matmul(ops.expand_dims(rows, 0), kernel_bits))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QEinsumDense(KernelLayer):
+    """EinsumDense with a bitwidth for every weight.
+
+    Args:
+        equation: as in Keras, batch axis first: "abc,cd->abd" or "...x,xy->...y".
+        output_shape: as in Keras, without the batch axis.
+        bias_axes: as in Keras; None: no bias.
+        kwargs: those of `KernelLayer` and `Quantize`.
+
+    Raises:
+        UnsupportedLayerError: at the call, for an equation whose batch axis is not the first of both sides.
+    """
+
+    def __init__(
+        self, equation: str, output_shape: Any, activation: Any = None, bias_axes: str | None = None, **kwargs: Any
+    ) -> None:
+        use_bias = kwargs.pop("use_bias", bias_axes is not None)
+        super().__init__(activation=activation, use_bias=use_bias, **kwargs)
+        self.equation, self.bias_axes = equation.replace(" ", ""), bias_axes
+        self.output_dims = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
+
+    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        self.row_equation = row_equation(self.name, self.equation, len(input_shape))
+        twin = keras.layers.EinsumDense(self.equation, self.output_dims, bias_axes=self.bias_axes)
+        twin.build(input_shape)  # Keras itself finds the shapes
+        source, kernel, result = _sides(self.row_equation)
+        # batch normalisation scales the last axis; a kernel without it cannot take the scale in
+        self.channel_axes = (kernel.index(result[-1]),) if result[-1:] in kernel and result else ()
+        if self.batch_norm and (not self.channel_axes or result[-1] in source):
+            raise UnsupportedLayerError(
+                f"layer {self.name!r} ({self.equation}) has no output axis of its kernel alone at the end",
+                hint="put a QBatchNormalization behind it instead of batch_norm=True",
+            )
+        norm = (int(twin.kernel.shape[self.channel_axes[0]]),) if self.batch_norm else ()  # a folded normalisation needs a bias
+        return tuple(twin.kernel.shape), tuple(twin.bias.shape) if twin.bias is not None else norm
+
+    def linear(self, x: Any, kernel: Any) -> Any:
+        return ops.einsum(self.equation, x, kernel)
+
+    def multiplications(self, x_bits: Any, kernel_bits: Any) -> Any:
+        return ops.sum(ops.einsum(self.row_equation, x_bits, kernel_bits))
+
+    def frozen_config(self) -> dict[str, Any]:
+        config = super().frozen_config()
+        if self.has_bias and self.bias_axes is None:  # the bias of a folded normalisation is that of the last axis
+            config["bias_axes"] = _sides(self.equation)[2][-1]
+        return config
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"equation": self.equation, "output_shape": self.output_dims, "bias_axes": self.bias_axes}
+        return {**super().get_config(), **own}
+
+
+def _sides(equation: str) -> tuple[str, str, str]:
+    operands, result = equation.split("->")
+    source, kernel = operands.split(",")
+    return source, kernel, result
+
+
+def row_equation(layer: str, equation: str, rank: int) -> str:
+    """The equation of one row, without its batch letter and dots, for inputs of `rank` axes (with the batch axis).
+
+    Raises:
+        UnsupportedLayerError: the batch axis is not the first of input and output, or the kernel has it.
+    """
+    source, kernel, result = _sides(equation)
+    if "..." in source:
+        free = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" if c not in equation]
+        dots = "".join(free[: rank - len(source.replace("...", ""))])
+        source, result = source.replace("...", dots), result.replace("...", dots)
+    if source[:1] != result[:1] or source[0] in kernel or source.count(source[0]) > 1:
+        raise UnsupportedLayerError(
+            f"layer {layer!r} ({equation}) does not keep the batch axis first", hint='write it as "abc,cd->abd", a the batch'
+        )
+    return f"{source[1:]},{kernel}->{result[1:]}"

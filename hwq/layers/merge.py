@@ -1,0 +1,158 @@
+"""Quantised layers of several inputs: sum, difference, product, maximum, minimum, mean. Each input has a quantiser of its own."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwq.backend import keras, ops
+from hwq.errors import UnsupportedLayerError
+from hwq.layers.factor import Factor
+from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.part import Part, known_shape
+from hwq.quantizers.rounding import spread
+
+
+class _Merge(QuantizedLayer):
+    """Base: quantise each input, then join them element by element; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: other shapes, or a number of inputs that the layer does not take.
+    """
+
+    least, most = 2, 1000
+
+    def build(self, input_shape: Any) -> None:
+        shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
+        if not self.least <= len(shapes) <= self.most:
+            raise UnsupportedLayerError(f"layer {self.name!r} is given {len(shapes)} inputs, which it cannot join")
+        self.row_shape = joined_shape(self.name, [known_shape(self, shape) for shape in shapes])
+        self.input_quantizers = [self.make_quantizer(f"input_quantizer_{i}") for i in range(len(shapes))]
+        for quantizer, shape in zip(self.input_quantizers, shapes, strict=True):
+            quantizer.build(shape)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        pairs = zip(self.input_quantizers, inputs, strict=True)
+        return self.join([quantizer(x, training=training) for quantizer, x in pairs])
+
+    def join(self, values: list[Any]) -> Any:
+        """The quantised inputs joined."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in input_shape]))
+
+    def parts(self) -> list[Part]:
+        return list(self.input_quantizers)
+
+
+def joined_shape(layer: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of the result for rows of `shapes`: an axis of length 1 is repeated.
+
+    Raises:
+        UnsupportedLayerError: other shapes, or unlike numbers of axes.
+    """
+    fits = len({len(shape) for shape in shapes}) == 1 and all(len(set(axis) - {1}) <= 1 for axis in zip(*shapes, strict=True))
+    if not fits:
+        raise UnsupportedLayerError(
+            f"layer {layer!r} is given rows of shapes {', '.join(map(str, shapes))}",
+            hint="give inputs of one shape, or with axes of length 1 in the place of others",
+        )
+    return tuple(max(axis) for axis in zip(*shapes, strict=True))
+
+
+# one adder, or one comparison, for each two that are joined
+_SUM = {"activation_bits": ("net_sum_bits", 0.5)}
+_CHOICE = {"activation_bits": ("net_choice_bits", 0.5)}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QAdd(_Merge):
+    """Sum of two or more tensors; the arguments are those of `Quantize`."""
+
+    priced_as: ClassVar = _SUM
+
+    def join(self, values: list[Any]) -> Any:
+        # not ops.add: (n, 1) beside (n, n) is the bias of the last axis for it, where the batch has as many rows as that
+        return functools.reduce(operator.add, values)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QSubtract(_Merge):
+    """First minus second."""
+
+    most = 2
+    priced_as: ClassVar = _SUM
+
+    def join(self, values: list[Any]) -> Any:
+        return ops.subtract(*values)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QMultiply(_Merge):
+    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
+
+    priced_as: ClassVar = {"ebops": ("net_products", 1.0)}
+
+    def join(self, values: list[Any]) -> Any:
+        return functools.reduce(ops.multiply, values)
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        widths = [spread(quantizer.widths(), self.row_shape) for quantizer in self.input_quantizers]
+        product, total = widths[0], ops.zeros((), self.compute_dtype)
+        for width in widths[1:]:
+            total = total + ops.sum(product * width)
+            product = product + width  # a product has the bits of both
+        return {**super().costs(exact), "ebops": total}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QMaximum(_Merge):
+    """The greatest of two or more tensors, element by element."""
+
+    priced_as: ClassVar = _CHOICE
+
+    def join(self, values: list[Any]) -> Any:
+        return functools.reduce(ops.maximum, values)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QMinimum(_Merge):
+    """The least of two or more tensors, element by element."""
+
+    priced_as: ClassVar = _CHOICE
+
+    def join(self, values: list[Any]) -> Any:
+        return functools.reduce(ops.minimum, values)
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QAverage(_Merge):
+    """Mean of two or more tensors: their sum times 1/n, quantised to `factor_bits` significant bits.
+
+    Exact for n a power of two.
+    """
+
+    priced_as: ClassVar = _SUM
+
+    def __init__(self, *, factor_bits: int = 8, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.factor_bits = factor_bits
+
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        self.factor = Factor.reciprocal(np.full(self.row_shape, len(self.input_quantizers)), self.factor_bits)
+
+    def join(self, values: list[Any]) -> Any:
+        return self.factor.times(functools.reduce(operator.add, values))
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        widths = functools.reduce(ops.maximum, [quantizer.widths() for quantizer in self.input_quantizers])
+        return {**super().costs(exact), "ebops": self.factor.ebops(widths, len(self.input_quantizers))}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor_bits": self.factor_bits}

@@ -1,0 +1,103 @@
+"""What every quantised layer can be asked, whatever it computes: its quantisers, bits, costs, initial bits, and its frozen form.
+
+Training, initialisation and freezing go through these methods alone, so that a new layer needs no change outside its own file
+(docs/adding-a-layer.md). A part may hold parts: QSeparableConv2D is two convolutions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from hwq.backend import keras, ops
+from hwq.errors import UnsupportedLayerError
+
+COSTS = ("ebops", "weight_bits", "activation_bits")
+
+
+class Part(keras.layers.Layer):
+    """Base of every quantised layer, and of the quantiser itself.
+
+    Attributes:
+        priced_as: of a layer without a matrix: for a cost, the feature of the cost model of the moment "training" that it stands for
+            (`hwq.cost.terms`), and units of that feature for each unit of the cost.
+    """
+
+    priced_as: ClassVar[Mapping[str, tuple[str, float]]] = {}
+
+    def parts(self) -> list[Part]:
+        """The quantised layers inside this one, in the order in which data passes them."""
+        return []
+
+    def quantizers(self) -> list[Any]:
+        """Every activation quantiser of this layer, in the order in which data passes them."""
+        return [q for part in self.parts() for q in part.quantizers()]
+
+    def bits_weights(self) -> list[Any]:
+        """The variables that hold trained bitwidths."""
+        return [v for part in self.parts() for v in part.bits_weights()]
+
+    def tables(self) -> list[Any]:
+        """The parts that a frozen layer evaluates by table."""
+        return [table for part in self.parts() for table in part.tables()]
+
+    def kernels(self) -> list[Any]:
+        """The variables that an L1 price is put on."""
+        return [v for part in self.parts() for v in part.kernels()]
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        """Costs of one call on one row: `COSTS`, each a scalar tensor.
+
+        Differentiable, from the bits that a constant has at its fraction; or `exact`, from those that its rounded value encloses.
+        """
+        own = [part.costs(exact) for part in self.parts()]
+        return {name: sum((cost[name] for cost in own), start=ops.zeros((), self.compute_dtype)) for name in COSTS}
+
+    def initialise_weights(self) -> None:
+        """Choose the bitwidths of constants from their values. Those of activations need data: `hwq.conversion.freeze.initialise`."""
+        for part in self.parts():
+            part.initialise_weights()
+
+    def is_dead(self) -> bool:
+        """Whether every weight has become zero, so that nothing passes."""
+        return any(part.is_dead() for part in self.parts())
+
+    def live_config(self) -> dict[str, Any]:
+        """`get_config` with the user's functions and objects as they are: for a copy in this process, which needs no names of them."""
+        return self.get_config()
+
+    def frozen_config(self) -> dict[str, Any]:
+        """The configuration of the layer that computes what the design computes."""
+        return {**self.live_config(), "exact": True}
+
+    def freeze_into(self, twin: Any) -> None:
+        """Give `twin`, built from `frozen_config`, the rounded weights and bitwidths of this layer."""
+        for mine, its in zip(self.parts(), twin.parts(), strict=True):
+            mine.freeze_into(its)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """A design has no masks: each row has the same operations.
+
+        Raises:
+            UnsupportedLayerError: there is a mask.
+        """
+        masks = previous_mask if isinstance(previous_mask, (list, tuple)) else [previous_mask]
+        if any(mask is not None for mask in masks):
+            raise UnsupportedLayerError(
+                f"layer {self.name!r} is given a mask, which hwq does not support",
+                hint="leave out Masking and mask_zero; pad the rows with zeros instead",
+            )
+
+
+def known_shape(layer: Any, shape: Any) -> tuple[int, ...]:
+    """`shape` without its batch axis.
+
+    Raises:
+        UnsupportedLayerError: an axis whose length is not known: a design has a fixed size.
+    """
+    inner = tuple(shape[1:])
+    if any(n is None for n in inner):
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} reads rows of shape {inner}, one axis of unknown length", hint="give keras.Input a whole shape"
+        )
+    return tuple(int(n) for n in inner)

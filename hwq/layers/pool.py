@@ -1,0 +1,200 @@
+"""Quantised pooling in one and two dimensions, windowed and global. The input is quantised first: comparators and adders stay narrow."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hwq.backend import keras, ops
+from hwq.errors import UnsupportedLayerError
+from hwq.layers.conv import check_format, per_axis, window_pads
+from hwq.layers.factor import Factor
+from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.part import Part, known_shape
+
+
+class _Pool(QuantizedLayer):
+    """Base: quantise, pool a window.
+
+    Args:
+        pool_size, strides, padding: as in Keras; pool_size None: the whole input (global pooling, the spatial axes removed unless `keepdims`).
+        kwargs: those of `Quantize`.
+    """
+
+    rank = 2
+
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: str = "valid",
+        *,
+        keepdims: bool = False,
+        granularity: str = "channel",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(granularity=granularity, **kwargs)
+        check_format(self.name, data_format)
+        self.pool_size, self.strides, self.padding, self.keepdims = pool_size, strides, padding.lower(), keepdims
+        self.quantizer = self.make_quantizer()
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        known_shape(self, input_shape)
+        self.quantizer.build(input_shape)
+        lengths = self.quantizer.row_shape[:-1]
+        if len(lengths) != self.rank:
+            raise UnsupportedLayerError(f"layer {self.name!r} reads rows of shape {self.quantizer.row_shape}")
+        self.size = lengths if self.pool_size is None else per_axis(self.pool_size, self.rank)
+        self.steps = self.size if self.strides is None else per_axis(self.strides, self.rank)
+        self.pads = window_pads(lengths, self.size, self.steps, (1,) * self.rank, self.padding)
+        self.built = True
+
+    @property
+    def squeezed(self) -> bool:
+        """Whether the spatial axes, all of length 1, are left out of the result."""
+        return self.pool_size is None and not self.keepdims
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        y = self.pool(self.quantizer(x, training=training))
+        return ops.reshape(y, (-1, y.shape[-1])) if self.squeezed else y
+
+    def pool(self, x: Any) -> Any:
+        """The windows of x, (batch, *spatial, channels), brought to one value each."""
+        raise NotImplementedError
+
+    def parts(self) -> list[Part]:
+        return [self.quantizer]
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("pool_size", "strides", "padding", "keepdims")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+class _MaxPool(_Pool):
+    """The greatest value of each window; what lies outside the input does not count."""
+
+    priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
+
+    def pool(self, x: Any) -> Any:
+        if self.pool_size is None:
+            return ops.max(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
+        return greatest(x, self.size, self.steps, self.pads)
+
+
+def greatest(x: Any, size: tuple[int, ...], steps: tuple[int, ...], pads: Any) -> Any:
+    """The greatest value of each window of x, (batch, *spatial, channels).
+
+    By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training, not on CPUs either.
+    """
+    if any(n for pair in pads for n in pair):
+        x = ops.pad(x, [(0, 0), *pads, (0, 0)], constant_values=-np.inf)
+    counts = [(n - k) // s + 1 for n, k, s in zip(x.shape[1:-1], size, steps, strict=True)]
+    slices = []
+    for start in np.ndindex(*size):
+        window = (slice(i, i + (n - 1) * s + 1, s) for i, n, s in zip(start, counts, steps, strict=True))
+        slices.append(x[(slice(None), *window)])
+    return functools.reduce(ops.maximum, slices)
+
+
+class _AveragePool(_Pool):
+    """The mean of each window: its exact sum times 1/n, quantised to `factor_bits` significant bits.
+
+    n counts what lies inside the input. Exact for n a power of two.
+    """
+
+    priced_as: ClassVar = {"activation_bits": ("net_sum_bits", 1.0)}
+
+    def __init__(self, *args: Any, factor_bits: int = 8, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.factor_bits = factor_bits
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        super().build(input_shape)
+        counts = np.ones(())
+        for n, k, s, (before, after) in zip(self.quantizer.row_shape[:-1], self.size, self.steps, self.pads, strict=True):
+            inside = np.pad(np.ones(n), (before, after))
+            starts = range(0, n + before + after - k + 1, s)
+            counts = counts[..., None] * np.array([inside[i : i + k].sum() for i in starts])
+        channels = self.quantizer.row_shape[-1]
+        self.factor = Factor.reciprocal(np.repeat(counts[..., None], channels, axis=-1), self.factor_bits)
+
+    def sums(self, x: Any) -> Any:
+        """The sum of each window, by a convolution with ones, which is exact where floats are."""
+        if self.pool_size is None:
+            return ops.sum(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
+        channels = x.shape[-1]
+        if len(set(self.steps)) == 1:
+            ones = ops.ones((*self.size, channels, 1), x.dtype)
+            return ops.depthwise_conv(x, ones, strides=self.steps[0], padding=self.padding, data_format="channels_last")
+        # TensorFlow's depthwise convolution takes one stride: add each channel to every other with weight 0 instead
+        eye = ops.broadcast_to(ops.eye(channels, dtype=x.dtype), (*self.size, channels, channels))
+        return ops.conv(x, eye, strides=self.steps, padding=self.padding, data_format="channels_last")
+
+    def pool(self, x: Any) -> Any:
+        return self.factor.times(self.sums(x))
+
+    def costs(self, exact: bool = False) -> dict[str, Any]:
+        """ebops of the multiplications by 1/n, with the mean width of each window."""
+        widths = self.sums(ops.expand_dims(self.quantizer.widths(), 0))[0] * self.factor.values
+        return {**super().costs(exact), "ebops": self.factor.ebops(widths, int(np.prod(self.size)))}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor_bits": self.factor_bits}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QMaxPooling1D(_MaxPool):
+    """MaxPooling1D with a quantised input."""
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QMaxPooling2D(_MaxPool):
+    """MaxPooling2D with a quantised input."""
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QAveragePooling1D(_AveragePool):
+    """AveragePooling1D with a quantised input."""
+
+    rank = 1
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QAveragePooling2D(_AveragePool):
+    """AveragePooling2D with a quantised input."""
+
+
+class _Global:
+    """Global pooling: the window is the whole input."""
+
+    def __init__(self, *, keepdims: bool = False, **kwargs: Any) -> None:
+        super().__init__(None, keepdims=keepdims, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()  # type: ignore[misc]
+        return {name: value for name, value in config.items() if name not in ("pool_size", "strides", "padding")}
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QGlobalMaxPooling1D(_Global, QMaxPooling1D):
+    """GlobalMaxPooling1D with a quantised input."""
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QGlobalMaxPooling2D(_Global, QMaxPooling2D):
+    """GlobalMaxPooling2D with a quantised input."""
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QGlobalAveragePooling1D(_Global, QAveragePooling1D):
+    """GlobalAveragePooling1D with a quantised input."""
+
+
+@keras.saving.register_keras_serializable(package="hwq")
+class QGlobalAveragePooling2D(_Global, QAveragePooling2D):
+    """GlobalAveragePooling2D with a quantised input."""

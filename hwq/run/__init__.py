@@ -1,0 +1,1 @@
+"""The run directory and its records, read and written here alone. Nothing is trained or synthesised here."""

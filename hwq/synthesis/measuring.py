@@ -1,0 +1,91 @@
+"""From a finished step to a Measurement with its provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import Board
+from hwq.codegen.build import Build
+from hwq.errors import MismatchError
+from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.sim.compare import compare
+from hwq.sim.netlist import evaluate_mapped
+from hwq.sim.reference import evaluate
+from hwq.sim.routed import random_inputs
+from hwq.sim.rtlsim import NETLIST
+from hwq.synthesis.readings import read_power, read_step
+from hwq.toolchains.plan import TOP
+from hwq.toolchains.runner import Record, record_path
+from hwq.toolchains.steps import Step
+from hwq.toolchains.synthesis import Synthesiser
+
+REPORTS = (".json", ".rpt", ".xml", ".log")
+LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder
+
+
+def options_of(step: Step, before: Mapping[Step, str]) -> str:
+    """What a measurement of `step` depends on besides its own program: the programs before it, with their versions.
+
+    Args:
+        before: the steps ahead of it -> their program and version.
+    """
+    return "; ".join(dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program))
+
+
+def options_before(synthesiser: Synthesiser, step: Step) -> str:
+    """`options_of` for a step of a synthesiser, by the programs that are here."""
+    before = synthesiser.steps[: synthesiser.steps.index(step)]
+    return options_of(step, {s: str(synthesiser.tools[s.program]) for s in before if s.program in synthesiser.tools})
+
+
+def key_of(board: Board, step: Step, tool: str, version: str, options: str, summary: Mapping[str, Any]) -> Key:
+    """What identifies the measurement of a step; `summary` is the plan's build.json."""
+    return Key(summary["design"], summary["plan"], WHOLE, board.name, tool, version, step.stage, options)
+
+
+def require_mapped(made: Build, folder: Path) -> None:
+    """The netlist that Yosys mapped, if it did, must compute what the graph says, on random rows over the whole range of the inputs.
+
+    Raises:
+        MismatchError: it does not; the step runs again next time, and nothing of it may be stored.
+        ReportError, ToolError: it cannot be read or simulated.
+    """
+    if not (folder / NETLIST).is_file():
+        return
+    inputs = random_inputs(made.graph)
+    found = evaluate_mapped(made, folder, inputs)
+    if found is None:
+        return
+    comparison = compare(made.graph, "reference", evaluate(made.graph, inputs), "netlist", found)
+    if comparison.mismatches:
+        record_path(folder, "yosys-synth").unlink(missing_ok=True)
+        raise MismatchError(f"{folder}: {comparison}", hint=f"please report it with {folder / 'graph.hwq'}")
+
+
+def measure(
+    step: Step, record: Record, folder: Path, board: Board, summary: Mapping[str, Any], options: str
+) -> tuple[Measurement, dict[str, bytes]]:
+    """The measurement of a finished step, and the reports and log to archive with it.
+
+    Raises:
+        ReportError: a report that cannot be read or believed.
+    """
+    measurement = Measurement(
+        key_of(board, step, record.tool, record.version, options, summary),
+        board.family,
+        *read_step(step, record, folder, board, TOP, summary),
+        features=summary["features"],
+        seconds=record.seconds,
+        peak_mb=record.peak_mb or 0.0,
+        when=datetime.fromtimestamp(record.began, UTC).isoformat(timespec="seconds"),
+        log=str(folder / record.log),
+        host=record.host,
+        power_w=read_power(record, folder),
+        group=summary.get("group", ""),
+    )
+    names = [n for n in record.outputs if Path(n).suffix in REPORTS and Path(n).name != "netlist.json"]
+    paths = {name: folder / name for name in (*names, record.log)}
+    return measurement, {n: p.read_bytes() for n, p in paths.items() if p.is_file() and p.stat().st_size <= LARGEST}
