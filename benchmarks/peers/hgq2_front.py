@@ -1,4 +1,4 @@
-"""HGQ2's and da4ml's side of benchmarks/frontier.py; runs in an environment of its own (HGQ2 0.2.0, da4ml 0.6.0).
+"""HGQ2's and da4ml's side of the frontier benchmark; runs in an environment of its own (HGQ2 0.2.0, da4ml 0.6.0).
 
 hgq2_front.py DATA.npz FOLDER OPTIONS.json
 
