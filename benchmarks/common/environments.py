@@ -47,8 +47,9 @@ class Library:
         python, complete = folder / "bin" / "python", folder / "complete"
         if not complete.is_file():
             print(f"making an environment with {', '.join(self.requirements)}", file=sys.stderr, flush=True)
-            venv.create(folder, with_pip=True, clear=True)
-            argv = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *self.requirements]
+            venv.create(folder, clear=True)
+            pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+            argv = [*pip, "install", "--quiet", *self.requirements]
             done = subprocess.run(argv, capture_output=True, text=True, check=False)
             if done.returncode:
                 shutil.rmtree(folder, ignore_errors=True)
