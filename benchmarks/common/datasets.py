@@ -31,7 +31,7 @@ def spec(name: str) -> str:
     try:
         load(name)
     except HwqError as error:
-        place = f"put {FILES[name]} into the folder that HWQ_DATA names (docs/data.md says how it is made)"
+        place = f"put {FILES[name]} into the folder that HWQ_DATA names"
         raise BenchmarkError(f"the data set {name} is not here: {place}; it could not be downloaded: {error}") from error
     return name
 

@@ -188,12 +188,13 @@ def own_store(path: Path) -> Iterator[None]:
 
 def concluded(results: Results, *, check: bool) -> int:
     """Show the table, name what falls short and what could not be run; the exit code."""
-    print(text_table(results.rows))
+    if results.rows:
+        print(text_table(results.rows))
     print(f"results: {results.path}", file=sys.stderr)
     short = failures(results.rows)
     if short:
         print("short of the bar:", *short, sep="\n  ", file=sys.stderr)
     if results.errors:
-        print("not complete:", *results.errors, sep="\n  ", file=sys.stderr)
+        print("not complete:", *(line.splitlines()[0] for line in results.errors), sep="\n  ", file=sys.stderr)
         return CANNOT
     return SHORT if short and check else 0

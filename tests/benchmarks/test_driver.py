@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -79,6 +80,16 @@ def test_the_list_names_every_experiment_and_part() -> None:
             assert re.search(rf"^  {name}:{part.name} +{re.escape(part.help)}", done.stdout, re.M)
         assert experiment.chosen((), quick=True), f"{name} has nothing for --quick"
     assert "--set peer_ebops=0.0" in done.stdout
+
+
+def test_files_and_functions_are_small() -> None:
+    """As those of hwq, which tests/test_architecture.py watches."""
+    for path in (ROOT / "benchmarks").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree) and path.read_text().count("\n") <= 400, path
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                assert len(node.args.args) + len(node.args.kwonlyargs) <= 6, f"{path.name}: {node.name}"
 
 
 def test_the_example_of_the_page_runs(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
