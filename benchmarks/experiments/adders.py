@@ -28,7 +28,7 @@ from hwq.passes.adders.problem import Problem, Solution
 
 EXPERIMENT = Experiment(
     "Adders, LUTs and solving time of constant matrices and networks beside da4ml",
-    cpu=("40 min", "2 min"),
+    cpu=("40 min", "5 min"),
     settings=NoSettings(),
     tools=("yosys",),
 )

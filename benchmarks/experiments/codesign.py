@@ -25,7 +25,7 @@ from hwq.train.config import TrainConfig
 
 EXPERIMENT = Experiment(
     "Searches to budgets of LUT: the part that is used as measured, rounds, and accuracy",
-    cpu=("1 h", "5 min"),
+    cpu=("1 h", "10 min"),
     settings=NoSettings(),
     tools=("yosys",),
 )

@@ -53,7 +53,7 @@ class Settings:
 
 EXPERIMENT = Experiment(
     "Measured prices of bits and digits against EBOPs and against a placebo",
-    cpu=("days", "20 min"),
+    cpu=("days", "30 min"),
     settings=Settings(),
     quick=Settings(data=("digits",), seeds=3, predicted=True),
     tools=("yosys",),
