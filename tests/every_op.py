@@ -1,4 +1,4 @@
-"""Graphs that hold every op in a given mode, with all codes of their inputs: for tests and for `benchmarks/compile.py`."""
+"""Graphs that hold every op in a given mode, with all codes of their inputs: for tests and for the conformance benchmark."""
 
 from __future__ import annotations
 

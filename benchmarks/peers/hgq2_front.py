@@ -1,4 +1,4 @@
-"""HGQ2's and da4ml's side of benchmarks/frontier.py; runs in an environment of its own (HGQ2 0.2.0, da4ml 0.6.0).
+"""HGQ2's and da4ml's side of the frontier benchmark; runs in an environment of its own (HGQ2 0.2.0, da4ml 0.6.0).
 
 hgq2_front.py DATA.npz FOLDER OPTIONS.json
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import hgq2_train as peer  # sets Keras' backend: before Keras itself
@@ -23,6 +24,15 @@ from hgq.utils import trace_minmax
 from hgq.utils.sugar import BetaScheduler, FreeEBOPs, PieceWiseSchedule
 
 TIMED_EPOCHS = 5  # of the run's first beta, from which the number of epochs is told
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """At most so many networks, up to the first whose test accuracy is enough, none of more EBOPs than the most."""
+
+    points: int
+    enough: float
+    most_ebops: float | None
 
 
 class Cosine(keras.callbacks.Callback):
@@ -60,22 +70,20 @@ def main(path: str, folder: str, options: str) -> dict[str, object]:
     kept = peer.Front()
     fit(epochs, [BetaScheduler(schedule), FreeEBOPs(), kept, Cosine(chosen["rate"], epochs, chosen["settle"])])
     trained = peer.cpu() - begin
-    found = finished(model, kept, parts, Path(folder), chosen["points"], chosen["enough"], chosen["most_ebops"])
+    found = finished(model, kept, parts, Path(folder), Wanted(chosen["points"], chosen["enough"], chosen["most_ebops"]))
     return {"points": found, "cpu_s": trained, "epochs": epochs}
 
 
-def finished(
-    model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, count: int, enough: float, most: float | None
-) -> list[dict]:
-    """The networks of the front through da4ml, cheapest first, up to the first whose test accuracy is `enough`, or of more EBOPs than `most`."""
+def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, wanted: Wanted) -> list[dict]:
+    """The networks of the front through da4ml, cheapest first, as far as they are wanted."""
     seen, points = np.concatenate([parts["x_train"], parts["x_val"]]), []
-    for number, (_, _, weights) in enumerate(peer.thinned(kept.kept, count)):
+    for number, (_, _, weights) in enumerate(peer.thinned(kept.kept, wanted.points)):
         for variable, value in zip(model.variables, weights, strict=True):
             variable.assign(value)
         # its integer bits must cover what it will see, as its authors do before they export
         trace_minmax(model, seen, batch_size=4096, verbose=0)
         ebops = peer.exact_ebops(model)
-        if most and ebops > most:
+        if wanted.most_ebops and ebops > wanted.most_ebops:
             break
         solved = comb_trace(*trace_model(model, HWConfig(1, -1, -1), inputs=(rounded_inputs(model),)))
         place = folder / f"{number:04d}"
@@ -91,7 +99,7 @@ def finished(
             {"folder": str(place), "ebops": ebops, "cost": float(solved.cost), "keras_accuracy": keras_accuracy}
             | {f"{part}_accuracy": value for part, value in accuracy.items()}
         )
-        if accuracy["test"] >= enough:
+        if accuracy["test"] >= wanted.enough:
             break
     return points
 

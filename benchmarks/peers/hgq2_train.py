@@ -1,4 +1,4 @@
-"""HGQ2's side of benchmarks/train.py; runs in an environment of its own (HGQ2 0.2.0, TensorFlow) and prints one JSON object.
+"""HGQ2's side of the train benchmark; runs in an environment of its own (HGQ2 0.2.0, TensorFlow) and prints one JSON object.
 
 hgq2_train.py speed DATA.npz BATCH STEPS XLA     CPU ms a step and of the first epoch, peak memory
 hgq2_train.py calibrate DATA.npz ROWS            CPU seconds of trace_minmax

@@ -197,6 +197,7 @@ def test_the_source_archive_builds_the_same_wheel(tmp_path: Path) -> None:
         "LICENSE",
         ".ci/run",
         "tests",
+        "benchmarks/run.py",  # which tests/benchmarks imports
     ):
         assert (unpacked / name).exists(), name
     with zipfile.ZipFile(build(unpacked, "--wheel")) as wheel:

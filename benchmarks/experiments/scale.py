@@ -1,25 +1,18 @@
-"""How far the compiler goes: large dense layers, in processes of their own, and an image network of 32x32x3 as a stream.
-
-python benchmarks/scale.py N        one dense layer of N x N, 6-bit weights, half of them zero: CPU seconds and memory
-"""
+"""How far the compiler goes: large dense layers, in processes of their own, and an image network of 32x32x3 as a stream."""
 
 from __future__ import annotations
 
-import json
 import math
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from table import Row
 
+from benchmarks.common.experiment import Context, Experiment, NoSettings
+from benchmarks.common.processes import WORKERS, Program
+from benchmarks.common.row import Row, at_most
 from hwq import boards
-from hwq.codegen.build import build
 from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, Node, make_node, verify
@@ -28,18 +21,16 @@ from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import rtlsim
 
+EXPERIMENT = Experiment(
+    "Compiling dense layers of up to 1024x1024, and an image network of 32x32x3 as a stream",
+    cpu=("6 min", "2 min"),
+    settings=NoSettings(),
+    tools=("g++", "verilator", "yosys"),
+)
 BOARD = "xcvu9p"
 SIZES = (100, 320, 1024)
 CPU_S, PEAK_MB, GROWTH = 120.0, 4096.0, 1.2  # the last: CPU time ~ weights to this power at most
 FRAMES = 10
-
-
-def layer(n: int) -> Graph:
-    rng = np.random.default_rng(0)
-    kernel = np.where(rng.random((n, n)) < 0.5, 0, rng.integers(-32, 32, (n, n)))
-    x = make_node("x", "input", type=TypeArray.of(1, np.full(n, 6), 3))
-    attrs = {"kernel": _constant(kernel, 6, 5), "bias": _constant(rng.integers(-16, 16, n), 6, 4)}
-    return verify(Graph((x, make_node("y", "dense", [x], attrs=attrs)), ("x",), ("y",)))
 
 
 def image_network() -> Graph:
@@ -74,28 +65,29 @@ def image_network() -> Graph:
     return verify(Graph(tuple(nodes), ("image",), (nodes[-1].name,)))
 
 
-def _constant(mantissas: np.ndarray, width: int, frac: object) -> Constant:
+def _constant(mantissas: np.ndarray, width: int, frac: int | np.ndarray) -> Constant:
     return Constant(mantissas, TypeArray.of(1, np.where(mantissas == 0, 0, width), np.where(mantissas == 0, 0, frac)))
 
 
-def dense_rows(*, quick: bool) -> Iterator[Row]:
+@EXPERIMENT.part
+def dense(context: Context[NoSettings]) -> Iterator[Row]:
     """Graph to C++ and Verilog, and how the time grows."""
     found: dict[int, float] = {}
-    for n in SIZES[: 2 if quick else 3]:
-        done = subprocess.run([sys.executable, __file__, str(n)], capture_output=True, text=True, check=True)
-        answer = json.loads(done.stdout)
+    for n in SIZES[: 2 if context.quick else 3]:
+        answer = Program(WORKERS / "scale_worker.py").ask(n)
         found[n] = answer["cpu_s"]
-        last = n == SIZES[-1]
-        yield Row("scale", f"dense {n}x{n}", "graph to C++ and Verilog", answer["cpu_s"], "CPU s", None, CPU_S if last else None)
-        yield Row("scale", f"dense {n}x{n}", "peak memory", answer["peak_mb"], "MB", None, PEAK_MB if last else None)
+        seconds, memory = (CPU_S, PEAK_MB) if n == SIZES[-1] else (None, None)
+        yield Row("scale", f"dense {n}x{n}", "graph to C++ and Verilog", answer["cpu_s"], "CPU s", bar=at_most(seconds))
+        yield Row("scale", f"dense {n}x{n}", "peak memory", answer["peak_mb"], "MB", bar=at_most(memory))
     first, last = min(found), max(found)
     power = math.log(found[last] / found[first]) / math.log((last / first) ** 2)
-    yield Row("scale", f"{first**2} to {last**2} weights", "time ~ weights to the power", power, "", None, GROWTH)
+    yield Row("scale", f"{first**2} to {last**2} weights", "time ~ weights to the power", power, "", bar=at_most(GROWTH))
 
 
-def stream_rows(*, quick: bool) -> Iterator[Row]:
+@EXPERIMENT.part
+def stream(context: Context[NoSettings]) -> Iterator[Row]:
     """The image network: differences in C-simulation and RTL, and clocks for a frame."""
-    graph, frames = image_network(), 2 if quick else FRAMES
+    graph, frames = image_network(), 2 if context.quick else FRAMES
     x = np.random.default_rng(1).integers(0, 64, (frames, 32 * 32 * 3))
     want = evaluate(graph, x)
     made = build_stream(graph, boards.load(BOARD))
@@ -104,33 +96,14 @@ def stream_rows(*, quick: bool) -> Iterator[Row]:
         made.plan.write(folder)
         for name, run in (("csim", csim), ("RTL", rtlsim)):
             wrong = int((to_types(run(made, folder, x), made.graph, graph) != want).sum())
-            yield Row("stream", "CNN 32x32x3", f"differences, {name}, {frames} frames", wrong, "", None, 0)
+            yield Row("stream", "CNN 32x32x3", f"differences, {name}, {frames} frames", wrong, "", bar=at_most(0))
         clocks = [_clocks(made, folder, x[:n]) for n in (frames // 2, frames)]
     # two runs apart: what filling and draining the pipeline take is in both
     each = (clocks[1] - clocks[0]) / (frames - frames // 2) / (32 * 32)
-    yield Row("stream", "CNN 32x32x3", "clocks of a further frame / pixels, RTL", each, "", None, 1.0)
+    yield Row("stream", "CNN 32x32x3", "clocks of a further frame / pixels, RTL", each, "", bar=at_most(1.0))
 
 
 def _clocks(made: StreamBuild, folder: Path, x: np.ndarray) -> int:
     """Clocks that the RTL takes for these frames."""
     rtlsim(made, folder, x)
     return int((folder / "sim" / "rtl.log").read_text().split()[0])
-
-
-def main(n: int) -> None:
-    """One measurement, as JSON."""
-    graph = layer(n)
-    began = time.process_time() + _children()
-    made = build(graph, boards.load(BOARD))
-    used = time.process_time() + _children() - began
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
-    sys.stdout.write(json.dumps({"cpu_s": used, "peak_mb": peak, "files_mb": sum(map(len, made.plan.files.values())) / 1e6}))
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""hwq's side of benchmarks/feedback.py and benchmarks/frontier.py: one stage a process, one JSON object on standard output.
+"""hwq's side of the benchmarks feedback and frontier: one stage a process, one JSON object on standard output.
 
 proof_worker.py train DATA OUT OPTIONS.json     one run of hwq train; CPU seconds, over all calls that it took
 proof_worker.py refine RUN OUT OPTIONS.json     hwq refine of all its points, digits worth what "prices" says; CPU seconds, likewise
@@ -38,7 +38,7 @@ def place_elsewhere(seed: int, by: str) -> None:
     """
     from hwq.train import pricing
 
-    true_prices = pricing.prices_from
+    true_prices = getattr(pricing, "prices_from")  # noqa: B009
 
     def permuted(*arguments: Any) -> dict[str, dict[str, float]]:
         found, rng = true_prices(*arguments), np.random.default_rng([seed, 7])
@@ -50,7 +50,7 @@ def place_elsewhere(seed: int, by: str) -> None:
         moved = shuffled(relative, rng)
         return {name: {kind: layer[kind] * means[kind] for kind in kinds} for name, layer in moved.items()}
 
-    pricing.prices_from = permuted
+    setattr(pricing, "prices_from", permuted)  # noqa: B010
 
 
 def digits_by_ebops() -> None:
@@ -101,7 +101,7 @@ def digits_elsewhere(seed: int) -> None:
                 channel.bits = bits
         return removal
 
-    Removal.begin = permuted
+    setattr(Removal, "begin", permuted)  # noqa: B010
 
 
 class Clock:
@@ -143,7 +143,11 @@ def train(data: str, out: str, options: str) -> dict[str, float]:
     config = TrainConfig(**{"random_rows": 16, **chosen})
     if placebo:
         place_elsewhere(config.seed, placebo)
-    return run(Path(out), lambda clock: run_train(data, config, Path(out), progress=clock.tick) and None)
+
+    def work(clock: Clock) -> None:
+        run_train(data, config, Path(out), progress=clock.tick)
+
+    return run(Path(out), work)
 
 
 def refine(source: str, out: str, options: str) -> dict[str, float]:
@@ -168,4 +172,5 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    sys.stdout.write(json.dumps({"train": train, "refine": refine}[command](*arguments)) + "\n")
+    stages: dict[str, Callable[..., dict[str, float]]] = {"train": train, "refine": refine}
+    sys.stdout.write(json.dumps(stages[command](*arguments)) + "\n")

@@ -1,28 +1,23 @@
 """Cost models against measurements: how far off they are on networks, and on kinds of designs, that they were not fitted to.
 
-    python benchmarks/cost.py [--check] [--quick] [--json FILE]
-
 Models are fitted to the designs of `hwq calibrate` alone (random matrices and networks, single operations), from the data that comes
-with hwq, and tried on trained networks: those in the same data, and, without --quick, others that are trained and synthesised now
-(jets from $HWQ_DATA/jets_regen.npz, else downloaded). Bars are of networks of 100 LUT and more, as the models' own errors are: of smaller
-ones the table says how many LUT the model is off.
+with hwq, and tried on trained networks: those in the same data, and others that are trained and synthesised now. Bars are of networks
+of 100 LUT and more, as the models' own errors are: of smaller ones the table says how many LUT the model is off.
 The peers are one scale on EBOPs and one scale on the sum of adder widths, each fitted to the networks themselves, the one that is
 predicted left out. Intervals are tried on every kind of design, and every network, left out in turn as a whole.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
-import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from proof import CASES
-from table import Row, conclude
 
+from benchmarks.common.datasets import spec
+from benchmarks.common.experiment import Context, Experiment, NoSettings
+from benchmarks.common.row import Peer, Row, at_most
 from hwq.cost.experiment import GROUPS
 from hwq.cost.fit import Sample, fit_samples, target_of, usable
 from hwq.cost.library import read
@@ -31,7 +26,14 @@ from hwq.cost.terms import COMPILED, FLOOR, TRAINING, physics
 from hwq.measure.measurement import Measurement
 from hwq.places import directory
 
+EXPERIMENT = Experiment(
+    "Cost models on networks, and on kinds of designs, that they were not fitted to",
+    cpu=("1 h", "10 s"),
+    settings=NoSettings(),
+    tools=("yosys",),
+)
 LIBRARIES = {"xcup": "xcup-yosys-synth.toml", "xc7": "xc7-yosys-synth.toml", "ecp5": "ecp5-yosys-synth.toml"}
+BINDING = "xcup"  # the family whose bars hold
 ROUTED = "ecp5-nextpnr-ecp5-route.toml"
 NETWORKS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("digits", "mlp:32,32", 11, {"epochs": 150}),
@@ -60,11 +62,17 @@ def one_scale(rows: Sequence[Measurement], feature: str, target: str = "lut") ->
     found = samples(rows, target)
     ratio = np.array([s.value / max(s.features[feature], 1.0) for s in found])
     scales = [float(np.median(np.delete(ratio, i))) for i in range(len(found))]
-    return np.abs(np.array(scales) / ratio - 1)
+    found_errors: np.ndarray = np.abs(np.array(scales) / ratio - 1)
+    return found_errors
 
 
-def percent(group: str, case: str, figure: str, value: float, limit: float | None, peer: float | None = None) -> Row:
-    return Row(group, case, figure, 100 * value, "%", None if peer is None else 100 * peer, limit)
+def percent(group: str, case: str, figure: str, value: float, limit: float | None) -> Row:
+    return Row(group, case, figure, 100 * value, "%", bar=at_most(limit))
+
+
+def beside(row: Row, peer: float, name: str) -> Row:
+    """A row in percent beside one scale on a feature."""
+    return replace(row, peer=Peer(100 * peer, f"one scale on {name}"))
 
 
 def accuracy(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding: bool) -> list[Row]:
@@ -84,10 +92,10 @@ def accuracy(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding
     lut = errors(fitted(experiment, "lut", COMPILED, key), networks)
     early = errors(fitted(experiment, "lut", TRAINING, key), networks)
     out = [
-        percent(family, case, "LUT before synthesis, mean error", lut.mean(), limit(3), widths.mean()),
-        percent(family, case, "LUT before synthesis, worst error", lut.max(), limit(8), widths.max()),
-        percent(family, case, "LUT while training, mean error", early.mean(), limit(8), ebops.mean()),
-        percent(family, case, "LUT while training, worst error", early.max(), None, ebops.max()),
+        beside(percent(family, case, "LUT before synthesis, mean error", lut.mean(), limit(3)), widths.mean(), "adder widths"),
+        beside(percent(family, case, "LUT before synthesis, worst error", lut.max(), limit(8)), widths.max(), "adder widths"),
+        beside(percent(family, case, "LUT while training, mean error", early.mean(), limit(8)), ebops.mean(), "EBOPs"),
+        beside(percent(family, case, "LUT while training, worst error", early.max(), None), ebops.max(), "EBOPs"),
     ]
     for target in ("ff", "carry", "latency_cycles"):
         found = errors(fitted(experiment, target, COMPILED, key), networks)
@@ -112,8 +120,11 @@ def coverage(family: str, rows: Sequence[Measurement], key: ModelKey, *, binding
             found = model.predict(s.features)
             inside.append(found.low <= s.value <= found.high)
     share = float(np.mean(inside))
-    figure = f"90 % intervals of LUT cover {100 * share:.1f} %, off by"
-    return [percent(family, f"{len(inside)} designs of kinds left out", figure, abs(share - 0.9), 5.0 if binding else None)]
+    case = f"{len(inside)} designs of kinds left out"
+    return [
+        percent(family, case, "in their 90 % interval of LUT", share, None),
+        percent(family, case, "that share, off 90 % by", abs(share - 0.9), 5.0 if binding else None),
+    ]
 
 
 def clock(rows: Sequence[Measurement], key: ModelKey) -> list[Row]:
@@ -131,47 +142,49 @@ def clock(rows: Sequence[Measurement], key: ModelKey) -> list[Row]:
     return found
 
 
-def fresh(board: str, folder: Path) -> list[Measurement]:
-    """Networks trained and synthesised now."""
+def library(family: str) -> tuple[list[Measurement], ModelKey]:
+    """The shipped data of a family, and what its models are of."""
+    found = read(directory("cost_models") / LIBRARIES[family])
+    return found.rows(), found.key
+
+
+@EXPERIMENT.part
+def shipped(context: Context[NoSettings]) -> Iterator[Row]:
+    """Networks and left-out kinds in the data that comes with hwq: no training, no tool."""
+    for family in LIBRARIES:
+        data, key = library(family)
+        binding = family == BINDING
+        yield from accuracy(family, data, key, binding=binding)
+        yield from coverage(family, data, key, binding=binding)
+
+
+@EXPERIMENT.part
+def routed_clock(context: Context[NoSettings]) -> Iterator[Row]:
+    """Fmax after routing on ECP5."""
+    found = read(directory("cost_models") / ROUTED)
+    yield from clock(found.rows(), found.key)
+
+
+@EXPERIMENT.full_part
+def fresh(context: Context[NoSettings]) -> Iterator[Row]:
+    """Networks that are trained and synthesised now; jets among them."""
+    specs = [spec(data) for data, _, _, _ in NETWORKS]  # before anything is trained
+    data, key = library(BINDING)
+    networks = [row for settings, name in zip(NETWORKS, specs, strict=True) for row in _trained(context, name, *settings)]
+    experiment = [m for m in data if m.group in GROUPS]
+    yield from accuracy(f"{BINDING}, networks of now", [*experiment, *networks], key, binding=True)
+
+
+def _trained(
+    context: Context[NoSettings], loaded: str, data: str, model: str, seed: int, settings: dict[str, Any]
+) -> list[Measurement]:
+    """Measurements of one run's points."""
     from hwq.flow.synth import synth
     from hwq.flow.train import train
     from hwq.train.config import TrainConfig
 
-    found = []
-    for data, model, seed, settings in NETWORKS:
-        run = folder / f"{data}-{seed}"
-        print(f"training and synthesising {data}", file=sys.stderr)
-        spec = CASES[data].spec if data in CASES else data
-        train(spec, TrainConfig(model=model, seed=seed, max_points=6, **settings), run)
-        _, results = synth(run, board, point="all", tool="yosys", store_path=folder / "store.sqlite")
-        found += [r.measurement for r in results if r.measurement is not None]
-    return found
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="exit with 1 where a figure falls short of its bar")
-    parser.add_argument("--quick", action="store_true", help="only the data that comes with hwq: no training, no tool")
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    options = parser.parse_args()
-    rows: list[Row] = []
-    models = directory("cost_models")
-    for family, name in LIBRARIES.items():
-        if not (models / name).is_file():
-            continue
-        library = read(models / name)
-        data, key = library.rows(), library.key
-        binding = family == "xcup"
-        rows += accuracy(family, data, key, binding=binding) + coverage(family, data, key, binding=binding)
-        if binding and not options.quick:
-            experiment = [m for m in data if m.group in GROUPS]
-            with tempfile.TemporaryDirectory(prefix="hwq-cost-") as folder:
-                rows += accuracy("xcup, networks of now", [*experiment, *fresh("xcvu9p", Path(folder))], key, binding=True)
-    if (models / ROUTED).is_file():
-        library = read(models / ROUTED)
-        rows += clock(library.rows(), library.key)
-    return conclude(rows, check=options.check, path=options.json)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    run = context.work / f"{data}-{seed}"
+    context.say(f"training and synthesising {data}")
+    train(loaded, TrainConfig(model=model, seed=seed, max_points=6, **settings), run)
+    _, results = synth(run, "xcvu9p", point="all", tool="yosys", store_path=context.work / "store.sqlite")
+    return [r.measurement for r in results if r.measurement is not None]

@@ -1,4 +1,4 @@
-"""hwq's side, and plain Keras', of benchmarks/train.py: one measurement a process, one JSON object on standard output.
+"""hwq's side, and plain Keras', of the train benchmark: one measurement a process, one JSON object on standard output.
 
 train_worker.py speed PATH BATCH STEPS          PATH: plain, fast or fit; CPU ms a step, CPU s of the first epoch, peak memory
 train_worker.py calibrate ROWS                  CPU seconds of tracing the ranges of a trained network
@@ -14,6 +14,7 @@ import json
 import resource
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def population(batch: str, epochs: str) -> dict[str, float]:
             state, _ = engine.epoch(state, batches(len(x), size, 0, epoch), [1e-5])
         if settle:
             state = stack([state] * config.population)
-            betas = np.geomspace(1e-5, 1e-3, config.population)
+            betas = np.geomspace(1e-5, 1e-3, config.population).tolist()
             for epoch in range(settle):
                 state, _ = engine.epoch(state, batches(len(x), size, 0, trunk + epoch), betas, 0.5)
         times.append(cpu() - begin)
@@ -142,7 +143,7 @@ def margins(data: str, seed: str, epochs: str) -> dict[str, object]:
         state, _ = engine.epoch(state, batches(len(x), 64, int(seed), epoch), [3e-6])
     engine.assign(state)
     roomy = freeze.logits(freeze.freeze(model, x, 64.0), held_out)
-    found = {}
+    found: dict[str, object] = {}
     for margin in MARGINS:
         exact = freeze.freeze(model, x, margin)
         scores = freeze.logits(exact, held_out)
@@ -171,5 +172,12 @@ def wide() -> dict[str, float]:
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    commands = {"speed": speed, "calibrate": calibrate, "population": population, "front": front, "margins": margins, "wide": wide}
+    commands: dict[str, Callable[..., dict[str, Any]]] = {
+        "speed": speed,
+        "calibrate": calibrate,
+        "population": population,
+        "front": front,
+        "margins": margins,
+        "wide": wide,
+    }
     sys.stdout.write(json.dumps(commands[command](*arguments)) + "\n")

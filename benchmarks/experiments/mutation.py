@@ -1,7 +1,5 @@
 """How many small defects the fast tests notice: mutants of the core, one at a time, against the tests of their package.
 
-    python benchmarks/mutation.py [--mutants 120] [--seed 0] [--only fixed,ir] [--minutes 30]
-
 A mutant is one change of one expression: a comparison made strict or not, an integer constant one off, a sum made a difference, a shift
 turned round, a minimum made a maximum, `and` made `or`, a `not` or a minus left out. Texts of errors and annotations are left alone. Each
 mutant runs in a copy of the package, with pytest's -x; a test that fails, or that takes ten times as long, has killed it.
@@ -9,7 +7,6 @@ mutant runs in a copy of the package, with pytest's -x; a test that fails, or th
 
 from __future__ import annotations
 
-import argparse
 import ast
 import os
 import random
@@ -18,11 +15,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.common.experiment import BenchmarkError, Context, Experiment
+from benchmarks.common.processes import ROOT
+from benchmarks.common.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How many mutants of each package, which, and after how many minutes a package is left."""
+
+    mutants: int = 24
+    seed: int = 0
+    minutes: float = 30.0
+
+
+EXPERIMENT = Experiment(
+    "Small defects that the fast tests notice: mutants of the core, one at a time",
+    cpu=("2 h", "10 min"),
+    settings=Settings(),
+    quick=Settings(mutants=2),
+)
+KILLED = "mutants killed"
 TIMEOUT_S = 600
 IR = ["tests/ir/test_intervals.py", "tests/ir/test_fixed_arithmetic.py", "tests/ir/test_ops.py", "tests/ir/test_graph_text.py"]
 PASSES = ["tests/ir/test_passes.py", "tests/ir/test_cones.py", "tests/ir/test_pipeline.py", "tests/ir/test_adders.py"]
@@ -85,7 +102,7 @@ def change(node: ast.AST, kind: str) -> str:
     before = ast.unparse(node)
     if isinstance(node, ast.Compare):
         node.ops[0] = SWAPS[type(node.ops[0])]()
-    elif isinstance(node, ast.Constant):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
         node.value += 1 if kind == "up" else -1
     elif isinstance(node, (ast.BinOp, ast.BoolOp)):
         node.op = SWAPS[type(node.op)]()
@@ -128,37 +145,73 @@ def survives(copy: Path, tests: list[str]) -> bool:
         return False
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mutants", type=int, default=120)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default=",".join(TESTS))
-    parser.add_argument("--minutes", type=float, default=120)
-    options = parser.parse_args()
-    rng, end = random.Random(options.seed), time.monotonic() + 60 * options.minutes
-    packages = options.only.split(",")
-    chosen = [(name, place) for name in packages for place in rng.sample(places(name), options.mutants // len(packages))]
-    rng.shuffle(chosen)
-    killed: dict[str, list[int]] = {name: [0, 0] for name in packages}
+def measured(context: Context[Settings], package: str) -> Iterator[Row]:
+    """Mutants of one package, in a copy of the source tree, in the order that the seed gives.
+
+    Raises:
+        BenchmarkError: the package's tests fail, or are not there, without any change: then they tell nothing of mutants.
+    """
+    settings = context.settings
+    every, end = places(package), time.monotonic() + 60 * settings.minutes
+    chosen = random.Random(f"{settings.seed} {package}").sample(every, min(settings.mutants, len(every)))
+    killed = tried = 0
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = Path(folder)
         skip = shutil.ignore_patterns(".venv", ".git", "build", "__pycache__")
         shutil.copytree(ROOT, copy, dirs_exist_ok=True, ignore=skip)
-        for name, place in chosen:
+        if not survives(copy, TESTS[package]):
+            raise BenchmarkError(f"the tests of {package} do not pass as it is: {' '.join(TESTS[package])}")
+        for place in chosen:
             if time.monotonic() > end:
                 break
             source, what = mutated(place)
             (copy / place.path).write_text(source)
-            alive = survives(copy, TESTS[name])
-            killed[name][0] += not alive
-            killed[name][1] += 1
-            print(f"{'SURVIVED' if alive else 'killed  '} {what}", flush=True)
+            alive = survives(copy, TESTS[package])
+            killed, tried = killed + (not alive), tried + 1
+            context.say(f"{'SURVIVED' if alive else 'killed  '} {what}")
             shutil.copyfile(ROOT / place.path, copy / place.path)
-    for name, (dead, all_) in killed.items():
-        print(f"{name}: {dead} of {all_} killed")
-    dead, all_ = (sum(counts[k] for counts in killed.values()) for k in (0, 1))
-    print(f"together: {dead} of {all_} killed, {dead / max(all_, 1):.0%}")
+    yield from counted(package, killed, tried)
 
 
-if __name__ == "__main__":
-    main()
+def counted(case: str, killed: int, tried: int) -> Iterator[Row]:
+    yield Row("mutation", case, KILLED, killed, f"of {tried}")
+    if tried:
+        yield Row("mutation", case, "share killed", 100 * killed / tried, "%")
+
+
+@EXPERIMENT.part
+def fixed(context: Context[Settings]) -> Iterator[Row]:
+    """Types and rounding."""
+    yield from measured(context, "fixed")
+
+
+@EXPERIMENT.part
+def ir(context: Context[Settings]) -> Iterator[Row]:
+    """Graphs, circuits and their text."""
+    yield from measured(context, "ir")
+
+
+@EXPERIMENT.part
+def passes(context: Context[Settings]) -> Iterator[Row]:
+    """Passes over graphs, adders, tables, pipelines."""
+    yield from measured(context, "passes")
+
+
+@EXPERIMENT.part
+def reports(context: Context[Settings]) -> Iterator[Row]:
+    """Parsers of tools' reports."""
+    yield from measured(context, "reports")
+
+
+@EXPERIMENT.part
+def measure(context: Context[Settings]) -> Iterator[Row]:
+    """Measurements and their store."""
+    yield from measured(context, "measure")
+
+
+@EXPERIMENT.summary
+def together(rows: Sequence[Row]) -> Iterator[Row]:
+    """All packages."""
+    found = [row for row in rows if row.figure == KILLED]
+    killed, tried = sum(int(row.value) for row in found), sum(int(row.unit.split()[-1]) for row in found)
+    yield from counted("together", killed, tried)

@@ -1,22 +1,19 @@
-"""What benchmarks/feedback.py and benchmarks/frontier.py share: data sets, runs in a cache folder, LUTs of points, areas and ratios of fronts.
-
-Everything is kept under the folder: a run goes on from its last checkpoint, a finished one and a synthesised design cost nothing.
-"""
+"""Fronts of networks: the data sets that they are compared on, LUTs of their points, areas and ratios."""
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-HERE = Path(__file__).resolve().parent
-BOARD = "xcvu9p"
+import numpy as np
+
+from benchmarks.common.datasets import spec
+from benchmarks.common.synthesis import BOARD, resources
+
+Cost = Literal["lut", "ebops"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +35,13 @@ class Case:
 
     @property
     def spec(self) -> str:
-        """What hwq loads: jets come from $HWQ_DATA/jets_regen.npz where that is."""
-        file = Path(os.environ.get("HWQ_DATA", ".")) / f"{self.name}_regen.npz"
-        return str(file) if file.is_file() else self.name
+        """What hwq loads."""
+        return spec(self.name)
+
+    @property
+    def hidden(self) -> list[int]:
+        """Units of the hidden layers."""
+        return [int(units) for units in self.model.partition(":")[2].split(",")]
 
 
 # in larger portions than by default, MNIST one way only: where there are many rows, refining a whole front would take hours
@@ -65,34 +66,8 @@ class Found:
     ebops: float = 0.0
 
 
-def ask(script: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
-    """The JSON that a worker's process prints last; it runs on one thread."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-    env = {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [python, str(HERE / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
-
-
-def once(path: Path, script: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
-    """As `ask`, kept in a file."""
-    if not path.is_file():
-        answer = ask(script, *arguments, python=python)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(answer))
-        part.replace(path)
-    kept: dict[str, Any] = json.loads(path.read_text())
-    return kept
-
-
 def points(run: Path, *, predicted: bool) -> list[Found]:
     """The points of a run with their LUTs, inverters counted, cheapest first; or with those that the model of compiled designs predicts."""
-    from adders import resources
-
     from hwq.cost.predict import price_for
     from hwq.ir import parse, verify
     from hwq.passes import optimise
@@ -103,7 +78,7 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     found = []
     for p in RunDir.open(run).points():
         graph = verify(parse(p.graph_path.read_text()))
-        lut = price(graph) if price else resources(f"{run.name}, point {p.id}", optimise(graph), AdderOptions())["lut"]
+        lut = price(graph) if price else resources(f"{run.name}, point {p.id}", optimise(graph), AdderOptions()).lut
         found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0, p.ebops))
     return sorted(found, key=lambda f: f.lut)
 
@@ -129,7 +104,7 @@ def hypervolume(found: Iterable[Found], case: Case) -> float:
     )
 
 
-def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64, cost: str = "lut") -> tuple[float, float, float]:
+def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64, cost: Cost = "lut") -> tuple[float, float, float]:
     """(geometric mean of LUT of mine / theirs at equal test accuracy, the lowest and the highest accuracy of the range).
 
     log LUT is interpolated over test accuracy between the points of each front, over all accuracies that both fronts have. `cost` may
@@ -144,7 +119,7 @@ def lut_ratio(mine: Sequence[Found], theirs: Sequence[Found], steps: int = 64, c
     return math.exp(sum(logs) / steps), low, high
 
 
-def rising(found: Iterable[Found], cost: str = "lut") -> list[tuple[float, float]]:
+def rising(found: Iterable[Found], cost: Cost = "lut") -> list[tuple[float, float]]:
     """(test accuracy, log cost) of the points that none cheaper reaches in test accuracy, rising in both."""
     kept: list[tuple[float, float]] = []
     for one in sorted(found, key=lambda f: (getattr(f, cost), -f.test_accuracy)):
@@ -154,6 +129,4 @@ def rising(found: Iterable[Found], cost: str = "lut") -> list[tuple[float, float
 
 
 def _at(curve: Sequence[tuple[float, float]], level: float) -> float:
-    import numpy as np
-
     return float(np.interp(level, [x for x, _ in curve], [y for _, y in curve]))

@@ -1,7 +1,5 @@
 """A store of many measurements: CPU seconds and peak memory of each command that looks into it, in processes of their own.
 
-    python benchmarks/store.py [--rows 200000] [--check] [--json FILE] [--keep FOLDER]
-
 The rows are those of the shipped calibration of Yosys on UltraScale+, scaled at random, with all their features: fifty numbers each.
 They come in by `hwq store import`. A run of two points is synthesised (on paper) with the tool whose rows they are, so that
 `hwq report` and the preflight of `hwq synth` fit their models to the store. Start-up and imports are counted.
@@ -9,19 +7,17 @@ They come in by `hwq store import`. A run of two points is synthesised (on paper
 
 from __future__ import annotations
 
-import argparse
 import csv
-import os
 import random
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
-from table import Row, conclude
-
+from benchmarks.common.experiment import Context, Experiment
+from benchmarks.common.processes import ROOT, WORKERS, Usage
+from benchmarks.common.row import Row, at_most
 from hwq import boards
 from hwq.cost.find import libraries
 from hwq.design.point import Design, code_digest
@@ -29,36 +25,23 @@ from hwq.flow.synth import Link, add_link
 from hwq.measure.measurement import Key, Measurement
 from hwq.run.directory import RunDir
 
-ROOT = Path(__file__).resolve().parents[1]
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How many measurements the store has."""
+
+    rows: int = 200_000
+
+
+EXPERIMENT = Experiment(
+    "Commands that look into a store of 200 000 measurements: CPU time and peak memory",
+    cpu=("2 min", "20 s"),
+    settings=Settings(),
+    quick=Settings(rows=5_000),
+)
 BOARD, TOOL, VERSION, STAGE = "xcvu9p", "yosys", "0.99", "synth"
 SECONDS, PEAK_MB = 3.0, 300.0
-# what `hwq calibrate` fits to, and what `hwq synth` knows before a tool starts, without the tools themselves
-SELECTION = f"""
-import sys
-from hwq import boards
-from hwq.cost.model import ModelKey
-from hwq.flow.calibrate import known_rows
-from hwq.cost.find import model_family
-from hwq.measure.store import Store
-board = boards.load({BOARD!r})
-assert known_rows(Store.open(sys.argv[1]), board, ModelKey(model_family(board, {TOOL!r}), {TOOL!r}, {VERSION!r}, {STAGE!r}))
-"""
-PREFLIGHT = f"""
-import json, sys
-from pathlib import Path
-from hwq import boards
-from hwq.toolchains.steps import steps_for
-from hwq.synthesis.preflight import Preflight
-from hwq.measure.store import Store
-from hwq.tools.find import Tool
-from hwq.toolchains.synthesis import Synthesiser
-board = boards.load({BOARD!r})
-steps = steps_for({TOOL!r}, {STAGE!r}, board, "hwq_top", 5.0)
-tools = {{step.program: Tool({TOOL!r}, ("yosys",), {VERSION!r}) for step in steps}}
-preflight = Preflight(board, Synthesiser({TOOL!r}, {STAGE!r}, steps, tools), Store.open(sys.argv[1]))
-summary = json.loads(Path(sys.argv[2]).read_text())
-assert preflight.models and preflight.forecast(Path("."), summary).seconds
-"""
+WORKER = WORKERS / "store_worker.py"
 
 
 def synthetic(count: int) -> Iterator[Measurement]:
@@ -100,13 +83,11 @@ def make_run(path: Path) -> Path:
     return summary
 
 
-def used(*command: str | Path) -> tuple[float, float]:
-    """CPU seconds and peak MB of a process that must succeed."""
-    process = subprocess.Popen([sys.executable, *map(str, command)], stdout=subprocess.DEVNULL, cwd=ROOT)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(map(str, command))} failed")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+@EXPERIMENT.part
+def commands(context: Context[Settings]) -> Iterator[Row]:
+    """Import, info, report, the selection of calibrate, the preflight of synth, export."""
+    with tempfile.TemporaryDirectory(dir=context.work) as place:  # a store that was filled before would be another case
+        yield from measured(Path(place), context.settings.rows)
 
 
 def measured(folder: Path, count: int) -> Iterator[Row]:
@@ -118,30 +99,12 @@ def measured(folder: Path, count: int) -> Iterator[Row]:
         ("store import", (*hwq, "store", "import", table, "--store", store), None),
         ("store info", (*hwq, "store", "info", "--store", store), SECONDS),
         ("report", (*hwq, "report", run, "--store", store), SECONDS),
-        ("calibrate, selection", ("-c", SELECTION, store), SECONDS),
-        ("synth, preflight", ("-c", PREFLIGHT, store, summary), SECONDS),
+        ("calibrate, selection", (WORKER, "selection", store), SECONDS),
+        ("synth, preflight", (WORKER, "preflight", store, summary), SECONDS),
         ("store export", (*hwq, "store", "export", folder / "out.csv", "--store", store), None),
     ]
     for name, command, limit in cases:
-        seconds, peak = used(*command)
+        used = Usage.of((sys.executable, *command), ROOT)
         case = f"{count} rows, {name}"
-        yield Row("store", case, "CPU", seconds, "s", None, limit)
-        yield Row("store", case, "peak", peak, "MB", None, PEAK_MB)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--keep", type=Path, help="work in this folder and leave it")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hwq-store-") as place:
-        folder = options.keep or Path(place)
-        folder.mkdir(parents=True, exist_ok=True)
-        rows = list(measured(folder, options.rows))
-    return conclude(rows, check=options.check, path=options.json)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        yield Row("store", case, "CPU", used.cpu_s, "s", bar=at_most(limit))
+        yield Row("store", case, "peak", used.peak_mb, "MB", bar=at_most(PEAK_MB))

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from table import Row
 
+from benchmarks.common.experiment import Context, Experiment, NoSettings
+from benchmarks.common.processes import ROOT
+from benchmarks.common.row import Row, at_most
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.fixed import Overflow, Rounding
@@ -25,10 +27,16 @@ from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import rtlsim
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.append(str(ROOT / "tests"))
 from every_op import MODES, ops_of_one_input, ops_of_two_inputs, quantisers
 from networks import random_network, random_rows
 
+EXPERIMENT = Experiment(
+    "Every op in every evaluator, rounding and overflow: integers that differ from the reference",
+    cpu=("30 min", "5 min"),
+    settings=NoSettings(),
+    tools=("g++", "yosys", "verilator"),
+)
 BOARD = "xcvu9p"
 QUICK = (MODES[0], (Rounding.RND_CONV, Overflow.SAT))
 EVIL = (
@@ -44,21 +52,28 @@ EVIL = (
 )
 
 
-def rows(*, quick: bool) -> Iterator[Row]:
-    """One row an evaluator, over all graphs and modes; and one for the names."""
+@EXPERIMENT.part
+def evaluators(context: Context[NoSettings]) -> Iterator[Row]:
+    """One row an evaluator, over all graphs and modes."""
+    modes = QUICK if context.quick else MODES
     different: Counter[str] = Counter()
     compared, ops = 0, set[str]()
-    for graph, x in _graphs(QUICK if quick else MODES):
-        found = mismatches(graph, x)
-        different.update(found)
+    for graph, x in _graphs(modes):
+        different.update(mismatches(graph, x))
         compared += len(x) * sum(graph[name].type.size for name in graph.outputs)
         ops |= {node.op for node in graph.nodes}
-        print(f"conformance: {compared} integers, {sum(different.values())} mismatches", file=sys.stderr, flush=True)
-    case = f"{len(ops)} of {len(OPS)} ops, {len(QUICK if quick else MODES)} modes"
+        context.say(f"conformance: {compared} integers, {sum(different.values())} mismatches")
+    case = f"{len(ops)} of {len(OPS)} ops, {len(modes)} modes"
     for name in ("graph passes", "emulator", "csim multiply", "csim adders", "rtl"):
-        yield Row("conformance", case, f"mismatches, {name}", different[name], f"of {compared}", None, 0)
-    yield Row("conformance", case, "ops without a case", len(set(OPS) - ops), "ops", None, 0)
-    yield Row("conformance", f"{len(EVIL)} layer names", "names that change the code", sum(map(escapes, EVIL)), "names", None, 0)
+        yield Row("conformance", case, f"mismatches, {name}", different[name], f"of {compared}", bar=at_most(0))
+    yield Row("conformance", case, "ops without a case", len(set(OPS) - ops), "ops", bar=at_most(0))
+
+
+@EXPERIMENT.part
+def names(context: Context[NoSettings]) -> Iterator[Row]:
+    """Layer names that leave the comments of the generated code."""
+    escaped = sum(map(escapes, EVIL))
+    yield Row("conformance", f"{len(EVIL)} layer names", "names that change the code", escaped, "names", bar=at_most(0))
 
 
 def _graphs(modes: tuple[tuple[Rounding, Overflow], ...] | list[tuple[Rounding, Overflow]]) -> Iterator[tuple[Graph, np.ndarray]]:

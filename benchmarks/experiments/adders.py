@@ -7,41 +7,32 @@ bounds on every wire, which da4ml by itself does not have; so the LUT ratios are
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from types import SimpleNamespace
 
-import environments
 import numpy as np
-from table import Row
 
-from hwq import boards
-from hwq.codegen.ports import ports_of
-from hwq.codegen.verilog import verilog_files
-from hwq.cost.features import circuit_features
+from benchmarks.common.environments import DA4ML
+from benchmarks.common.experiment import Context, Experiment, NoSettings
+from benchmarks.common.processes import WORKERS, Program
+from benchmarks.common.row import Peer, Row, at_most
+from benchmarks.common.synthesis import resources
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.ir import Circuit, Constant, Graph, Node, Opcode, make_node, verify
+from hwq.ir import Constant, Graph, Node, make_node, verify
 from hwq.passes import optimise
 from hwq.passes.adders import AdderOptions, da4ml
 from hwq.passes.adders.problem import Problem, Solution
-from hwq.passes.cones import tabulate
-from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
-from hwq.reports.types import Resources
-from hwq.reports.yosys import read_stat
-from hwq.sim.reference import evaluate
-from hwq.toolchains.scripts import script_files
-from hwq.tools.yosys import run_script
 
-BOARD = "xcvu9p"
-TOP = "hwq_top"
+EXPERIMENT = Experiment(
+    "Adders, LUTs and solving time of constant matrices and networks beside da4ml",
+    cpu=("40 min", "5 min"),
+    settings=NoSettings(),
+    tools=("yosys",),
+)
+RATIO = "LUT + inverters / da4ml"
 ADDERS_BAR, LUT_MEAN_BAR, LUT_WORST_BAR = 1.02, 0.97, 1.03
 
 
@@ -114,60 +105,102 @@ def of_matrix(case: Matrix) -> Graph:
     return verify(Graph((x, make_node("y", "dense", [x], attrs={"kernel": weights, "bias": none})), ("x",), ("y",)))
 
 
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """What da4ml answers: its stages, CPU seconds and peak memory on one thread."""
+
+    stages: list[SimpleNamespace]
+    cpu_s: float
+    peak_mb: float
+
+    @classmethod
+    def of(cls, kernel: np.ndarray, low: Sequence[int], high: Sequence[int]) -> Solved:
+        """x @ kernel, by default options."""
+        given = {"kernel": kernel.tolist(), "low": list(low), "high": list(high)}
+        answer = DA4ML.answer("da4ml_solve.py", given, one_thread=True)
+        return cls([SimpleNamespace(**stage) for stage in answer["stages"]], answer["cpu_s"], answer["peak_mb"])
+
+
 def by_da4ml(problem: Problem) -> Solution:
     """A problem solved in da4ml's own environment."""
     kernel, rows = da4ml.matrix_of(problem)
     if not kernel.any():
         return da4ml.converted(problem, [])
-    solved = environments.da4ml(kernel.astype(int), [problem.low[i] for i in rows], [problem.high[i] for i in rows])
+    solved = Solved.of(kernel.astype(int), [problem.low[i] for i in rows], [problem.high[i] for i in rows])
     return da4ml.converted(problem, solved.stages)
 
 
-def solved_alone(case: Matrix) -> dict[str, float]:
-    """hwq's solver in a fresh process: adders, cost, CPU seconds, peak memory."""
-    given = json.dumps({"kernel": case.make().tolist(), "low": case.low, "high": case.high})
-    argv = [sys.executable, str(Path(__file__).with_name("hwq_solve.py"))]
-    done = subprocess.run(argv, input=given, capture_output=True, text=True, check=True)
-    answer: dict[str, float] = json.loads(done.stdout)
-    return answer
+def theirs(value: float) -> Peer:
+    return Peer(value, DA4ML.name, DA4ML.version)
 
 
-def rows(*, quick: bool) -> Iterator[Row]:
-    """All rows, each as soon as it is measured."""
+@EXPERIMENT.part
+def matrices(context: Context[NoSettings]) -> Iterator[Row]:
+    """Adders of random matrices, and the CPU time and memory to find them."""
     for case in MATRICES:
-        if case.quick or not quick:
+        if case.quick or not context.quick:
             yield from _matrix_rows(case)
-    graphs = [(case.name, of_matrix(case)) for case in SYNTHESISED if case.quick or not quick]
-    graphs += [(f"network {'-'.join(map(str, sizes))}", network(sizes, seed)) for sizes, seed, q in NETWORKS if q or not quick]
-    ratios = []
+
+
+def _matrix_rows(case: Matrix) -> Iterator[Row]:
+    kernel = case.make()
+    given = {"kernel": kernel.tolist(), "low": case.low, "high": case.high}
+    mine = Program(WORKERS / "hwq_solve.py").ask(given=given)
+    peer = Solved.of(kernel, [case.low] * len(kernel), [case.high] * len(kernel))
+    count = sum(op[2] in (0, 1) for stage in peer.stages for op in stage.ops)
+    yield Row("adders", case.name, "adders / da4ml", mine["adders"] / count, "x", theirs(1.0), at_most(ADDERS_BAR))
+    yield Row("adders", case.name, "adders", mine["adders"], "", theirs(count))
+    yield Row("adders", case.name, "solve, CPU", mine["cpu_s"], "s", theirs(peer.cpu_s), at_most(case.cpu_s))
+    yield Row("adders", case.name, "solve, peak memory", mine["peak_mb"], "MB", theirs(peer.peak_mb), at_most(case.peak_mb))
+
+
+@EXPERIMENT.part
+def networks(context: Context[NoSettings]) -> Iterator[Row]:
+    """LUTs of matrices and networks whose adders each solver found, same Yosys script."""
+    graphs = [(case.name, of_matrix(case)) for case in SYNTHESISED if case.quick or not context.quick]
+    graphs += [
+        (f"network {'-'.join(map(str, sizes))}", network(sizes, seed)) for sizes, seed, q in NETWORKS if q or not context.quick
+    ]
     for name, graph in graphs:
         mine = resources(name, graph, AdderOptions(), tables=True)
-        theirs, trees = (resources(name, graph, options) for options in (AdderOptions(by_da4ml), AdderOptions("naive")))
-        ratios.append(mine["lut"] / theirs["lut"])
-        yield Row("adders", name, "LUT + inverters / da4ml", ratios[-1], "x", 1.0, LUT_WORST_BAR)
-        yield Row("adders", name, "LUT without inverters / da4ml", mine["plain"] / theirs["plain"], "x", 1.0)
-        yield Row("adders", name, "flip-flops / da4ml", mine["ff"] / theirs["ff"], "x", 1.0)
-        yield Row("adders", name, "LUT + inverters", mine["lut"], "LUT", theirs["lut"])
-        yield Row("adders", name, "LUT + inverters of unshared trees", trees["lut"], "LUT", theirs["lut"])
-        yield Row("adders", name, "latency", mine["latency"], "cycles", theirs["latency"])
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    yield Row("adders", "all", "LUT + inverters / da4ml, geometric mean", mean, "x", 1.0, LUT_MEAN_BAR)
+        peer, trees = (resources(name, graph, options) for options in (AdderOptions(by_da4ml), AdderOptions("naive")))
+        yield Row("adders", name, RATIO, mine.lut / peer.lut, "x", theirs(1.0), at_most(LUT_WORST_BAR))
+        yield Row("adders", name, "LUT without inverters / da4ml", mine.plain / peer.plain, "x", theirs(1.0))
+        yield Row("adders", name, "flip-flops / da4ml", mine.ff / peer.ff, "x", theirs(1.0))
+        yield Row("adders", name, "LUT + inverters", mine.lut, "LUT", theirs(peer.lut))
+        yield Row("adders", name, "LUT + inverters of unshared trees", trees.lut, "LUT", theirs(peer.lut))
+        yield Row("adders", name, "latency", mine.latency, "cycles", theirs(peer.latency))
+
+
+@EXPERIMENT.summary
+def over_all(rows: Sequence[Row]) -> Iterator[Row]:
+    """The geometric mean of the ratios."""
+    ratios = [row.value for row in rows if row.figure == RATIO]
+    if ratios:
+        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+        yield Row("adders", "all", f"{RATIO}, geometric mean", mean, "x", theirs(1.0), at_most(LUT_MEAN_BAR))
 
 
 # bits of an input and of an activation, magnitude bits of a weight, share of zeros
 LOW_BIT = (((16, 16, 5), 1, 2, 0.6), ((16, 16, 5), 2, 2, 0.7), ((16, 24, 5), 2, 2, 0.85), ((16, 24, 5), 3, 3, 0.85))
 
 
-def table_rows(*, quick: bool) -> Iterator[Row]:
+@EXPERIMENT.part
+def tables(context: Context[NoSettings]) -> Iterator[Row]:
     """Networks of so few bits that their functions fit tables, with and without."""
-    for seed, (sizes, bits, weight_bits, zeros) in enumerate(LOW_BIT[:2] if quick else LOW_BIT):
+    for seed, (sizes, bits, weight_bits, zeros) in enumerate(LOW_BIT[:2] if context.quick else LOW_BIT):
         name = f"network {'-'.join(map(str, sizes))}, {bits} bits, {zeros:.0%} zeros"
         graph = low_bit_network(sizes, bits, weight_bits, zeros, seed)
         plain, found = (resources(name, graph, AdderOptions(), tables=tables) for tables in (False, True))
-        yield Row("tables", name, "LUT + inverters with tables / without", found["lut"] / plain["lut"], "x", 1.0, LUT_WORST_BAR)
-        yield Row("tables", name, "LUT + inverters", found["lut"], "LUT", plain["lut"])
-        yield Row("tables", name, "flip-flops", found["ff"], "FF", plain["ff"])
-        yield Row("tables", name, "latency", found["latency"], "cycles", plain["latency"])
+
+        def without(value: float) -> Peer:
+            return Peer(value, "without tables")
+
+        figure = "LUT + inverters with tables / without"
+        yield Row("tables", name, figure, found.lut / plain.lut, "x", without(1.0), at_most(LUT_WORST_BAR))
+        yield Row("tables", name, "LUT + inverters", found.lut, "LUT", without(plain.lut))
+        yield Row("tables", name, "flip-flops", found.ff, "FF", without(plain.ff))
+        yield Row("tables", name, "latency", found.latency, "cycles", without(plain.latency))
 
 
 def low_bit_network(sizes: tuple[int, ...], bits: int, weight_bits: int, zeros: float, seed: int) -> Graph:
@@ -185,65 +218,3 @@ def low_bit_network(sizes: tuple[int, ...], bits: int, weight_bits: int, zeros: 
             kind = TypeArray.of(0, np.full(m, bits), 1, Rounding.RND, Overflow.SAT)
             nodes.append(make_node(f"quantize_{k}", "quantize", nodes[-1:], type=kind))
     return optimise(verify(Graph(tuple(nodes), ("x",), (nodes[-1].name,))))
-
-
-def _matrix_rows(case: Matrix) -> Iterator[Row]:
-    kernel = case.make()
-    mine = solved_alone(case)
-    theirs = environments.da4ml(kernel, [case.low] * len(kernel), [case.high] * len(kernel))
-    count = sum(op[2] in (0, 1) for stage in theirs.stages for op in stage.ops)
-    yield Row("adders", case.name, "adders / da4ml", mine["adders"] / count, "x", 1.0, ADDERS_BAR)
-    yield Row("adders", case.name, "adders", mine["adders"], "", count)
-    yield Row("adders", case.name, "solve, CPU", mine["cpu_s"], "s", theirs.cpu_s, case.cpu_s)
-    yield Row("adders", case.name, "solve, peak memory", mine["peak_mb"], "MB", theirs.peak_mb, case.peak_mb)
-
-
-def synthesised(files: Mapping[str, str]) -> Resources:
-    """What Yosys makes of files by path, with yosys/synth.ys among them; known files are not run again."""
-    digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:20]
-    stat = environments.cache_folder() / f"yosys-{digest}.json"
-    if not stat.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            for path, content in files.items():
-                target = Path(folder) / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(content)
-            run_script("yosys/synth.ys", cwd=Path(folder), log=Path(folder) / "log", outputs=["yosys/stat.json"])
-            stat.write_text((Path(folder) / "yosys" / "stat.json").read_text())
-    return read_stat(stat)
-
-
-def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = False) -> dict[str, float]:
-    """A graph lowered, checked against the reference, pipelined for the default clock, and synthesised; results are kept.
-
-    Args:
-        tables: functions of a few bits become tables, as in every design that hwq builds.
-    """
-    board = boards.load(BOARD)
-    circuit = lower(graph, options)
-    if tables:
-        circuit = tabulate(circuit, board.lut_inputs)
-    _check(name, graph, circuit)
-    period = board.default_clock
-    staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
-    files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, period)}
-    found = synthesised(files)
-    features = circuit_features(staged)
-    lut, inverters = float(found.lut or 0), float(found.inverters or 0)
-    return {
-        "lut": lut + inverters,
-        "plain": lut,
-        "ff": float(found.ff or 0),
-        "latency": features["latency_cycles"],
-        "adders": float(circuit.count(Opcode.ADD, Opcode.SUB, Opcode.NEG)),
-    }
-
-
-def _check(name: str, graph: Graph, circuit: Circuit) -> None:
-    rng = np.random.default_rng(0)
-    low, high = (
-        np.concatenate([getattr(graph[n].type, end).ravel() for n in graph.inputs]).astype(int) for end in ("lowest", "highest")
-    )
-    x = rng.integers(low, high + 1, (500, len(low)))
-    if not (circuit.evaluate(x) == evaluate(graph, x)).all():
-        sys.exit(f"{name}: the circuit differs from the reference")

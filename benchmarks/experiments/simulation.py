@@ -7,23 +7,21 @@ has one type a tensor, the narrowest that holds them all. Times are CPU seconds 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
-import json
 import os
-import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import environments
 import numpy as np
-from table import Row
 
+from benchmarks.common.environments import HLS4ML
+from benchmarks.common.experiment import BenchmarkError, Context, Experiment, NoSettings
+from benchmarks.common.processes import Usage, children_cpu
+from benchmarks.common.row import Peer, Row, at_most
 from hwq import boards
 from hwq.codegen.build import Build, build
 from hwq.codegen.cpp_text import ap_type
@@ -32,9 +30,15 @@ from hwq.ir import Constant, Graph, Node, make_node, verify
 from hwq.sim.csim import compiler_input, csim
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, predict, quantize_inputs
+from hwq.sim.vectors import write_rows
 
+EXPERIMENT = Experiment(
+    "Building and running hwq's emulator and C-simulation of one network beside hls4ml's C++ of it",
+    cpu=("5 min", "20 s"),
+    settings=NoSettings(),
+    tools=("g++",),
+)
 SIZES = (16, 64, 32, 32, 5)
-REQUIREMENT = "hls4ml==1.3.0"
 EMULATOR_US, EMULATOR_BUILD_S = 0.2, 1.0  # 5 M inferences/s
 CSIM_BUILD_S, CSIM_BUILD_MB = 6.0, 400.0
 
@@ -60,34 +64,50 @@ def _constant(mantissas: np.ndarray, width: int, frac: int) -> Constant:
     return Constant(mantissas, TypeArray.of(1, np.where(mantissas == 0, 0, width), frac))
 
 
-def rows(*, quick: bool) -> Iterator[Row]:
-    """All figures; `quick` leaves the peer and the sparse network out."""
-    for case, zeros in (("dense, 4 256 weights", 0.0), ("70 % zeros", 0.7))[: 1 if quick else 2]:
+def _cases(context: Context[NoSettings]) -> Iterator[tuple[str, Build, dict[str, float] | None, bool]]:
+    """(name, build, what hls4ml takes, whether the bars hold); --quick leaves the peer and the sparse network out."""
+    for case, zeros in (("dense, 4 256 weights", 0.0), ("70 % zeros", 0.7))[: 1 if context.quick else 2]:
         graph = network(zeros)
         made = build(graph, boards.load("xcvu9p"))
-        peer = None if quick else hls4ml(graph)
+        yield case, made, None if context.quick else hls4ml(graph), zeros == 0.0
+
+
+def theirs(value: float) -> Peer:
+    return Peer(value, HLS4ML.name, HLS4ML.version)
+
+
+@EXPERIMENT.part
+def emulated(context: Context[NoSettings]) -> Iterator[Row]:
+    """The emulator: CPU time to build it, and of an inference."""
+    for case, made, peer, _ in _cases(context):
         yield from emulator_rows(case, made, peer)
-        yield from csim_rows(case, made, peer, bar=zeros == 0.0)
+
+
+@EXPERIMENT.part
+def csimulated(context: Context[NoSettings]) -> Iterator[Row]:
+    """The C-simulation of the ap_fixed C++: CPU time and memory to build it, and CPU time of an inference."""
+    for case, made, peer, bars in _cases(context):
+        yield from csim_rows(case, made, peer, bar=bars)
 
 
 def emulator_rows(case: str, made: Build, peer: dict[str, float] | None) -> Iterator[Row]:
     """Building and running the emulator, in an empty cache."""
     with tempfile.TemporaryDirectory() as cache, _variable("HWQ_CACHE", cache):
         emulator(*_tiny())  # finds g++ and asks its version, which is kept
-        before = _children()
+        before = children_cpu()
         native = emulator(made.graph, made.circuit)
-        build_s = _children() - before
+        build_s = children_cpu() - before
     x = np.random.default_rng(0).normal(size=(200_000, SIZES[0])).astype(np.float32)
     if not (native.predict(x[:2000]) == predict(made.graph, x[:2000])).all():
-        sys.exit(f"{case}: the emulator is not bit-exact")
+        raise BenchmarkError(f"{case}: the emulator is not bit-exact")
     times = []
     for _ in range(7):
         began = time.process_time()
         native.predict(x)
         times.append(time.process_time() - began)
-    per_s = peer["predict_per_s"] if peer else None
-    yield Row("emulator", case, "build", build_s, "CPU s", peer["build_cpu_s"] if peer else None, EMULATOR_BUILD_S)
-    yield Row("emulator", case, "an inference", min(times) / len(x) * 1e6, "CPU us", 1e6 / per_s if per_s else None, EMULATOR_US)
+    built, each = (theirs(peer["build_cpu_s"]), theirs(1e6 / peer["predict_per_s"])) if peer else (None, None)
+    yield Row("emulator", case, "build", build_s, "CPU s", built, at_most(EMULATOR_BUILD_S))
+    yield Row("emulator", case, "an inference", min(times) / len(x) * 1e6, "CPU us", each, at_most(EMULATOR_US))
 
 
 def csim_rows(case: str, made: Build, peer: dict[str, float] | None, *, bar: bool) -> Iterator[Row]:
@@ -97,21 +117,16 @@ def csim_rows(case: str, made: Build, peer: dict[str, float] | None, *, bar: boo
         folder = Path(place)
         made.plan.write(folder)
         sources, flags = compiler_input(made.plan.top)
-        program = (
-            "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True);"
-            "r = resource.getrusage(resource.RUSAGE_CHILDREN); print(r.ru_utime + r.ru_stime, r.ru_maxrss / 1024)"
-        )
-        argv = [sys.executable, "-c", program, "g++", *flags, *sources, "-o", "program"]
-        cpu, memory = map(float, subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.split())
+        used = Usage.of(("g++", *flags, *sources, "-o", "program"), folder)
         if not (csim(made, folder, x) == evaluate(made.graph, x)).all():
-            sys.exit(f"{case}: the C-simulation is not bit-exact")
-        before = _children()
-        argv = [str(folder / "sim" / "csim"), "rows.dat", "out.dat", "/dev/null"]
-        np.savetxt(folder / "rows.dat", x, fmt="%d")
-        subprocess.run(argv, cwd=folder, check=True, capture_output=True)
-        run_s = _children() - before
-    yield Row("csim", case, "build", cpu, "CPU s", peer["build_cpu_s"] if peer else None, CSIM_BUILD_S if bar else None)
-    yield Row("csim", case, "build", memory, "MB", peer["build_mb"] if peer else None, CSIM_BUILD_MB if bar else None)
+            raise BenchmarkError(f"{case}: the C-simulation is not bit-exact")
+        before = children_cpu()
+        write_rows(folder / "rows.dat", x)
+        subprocess.run([str(folder / "sim" / "csim"), "rows.dat", "out.dat"], cwd=folder, check=True, capture_output=True)
+        run_s = children_cpu() - before
+    built, filled = (theirs(peer["build_cpu_s"]), theirs(peer["build_mb"])) if peer else (None, None)
+    yield Row("csim", case, "build", used.cpu_s, "CPU s", built, at_most(CSIM_BUILD_S if bar else None))
+    yield Row("csim", case, "build", used.peak_mb, "MB", filled, at_most(CSIM_BUILD_MB if bar else None))
     yield Row("csim", case, "an inference", run_s / len(x) * 1e6, "CPU us")
 
 
@@ -133,16 +148,7 @@ def hls4ml(graph: Graph) -> dict[str, float]:
                     "relu": activation,
                 }
             )
-    digest = hashlib.sha256((REQUIREMENT + json.dumps(given)).encode()).hexdigest()[:20]
-    path = environments.cache_folder() / f"hls4ml-{digest}.json"
-    if not path.is_file():
-        with tempfile.TemporaryDirectory() as folder:
-            argv = [str(environments.environment(REQUIREMENT)), str(environments.HERE / "peers" / "hls4ml_simulate.py")]
-            done = subprocess.run(argv, input=json.dumps({**given, "folder": folder}), capture_output=True, text=True, check=False)
-        if done.returncode:
-            sys.exit(f"hls4ml failed:\n{done.stderr[-3000:]}")
-        path.write_text(done.stdout)
-    answer: dict[str, float] = json.loads(path.read_text())
+    answer: dict[str, float] = HLS4ML.answer("hls4ml_simulate.py", given)
     return answer
 
 
@@ -158,11 +164,6 @@ def _tiny() -> tuple[Any, Any]:
     x = make_node("x", "input", type=TypeArray.of(1, [3], 0))
     made = build(verify(Graph((x, make_node("y", "relu", [x])), ("x",), ("y",))), boards.load("xcvu9p"))
     return made.graph, made.circuit
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager

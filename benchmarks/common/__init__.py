@@ -1,0 +1,1 @@
+"""What experiments share: rows, the driver, results, environments of peers, processes, data, fronts."""

@@ -1,0 +1,1 @@
+"""One module an experiment, each with an `EXPERIMENT` whose parts make rows; the file is its name on the command line."""

@@ -1,0 +1,1 @@
+"""Programs that measure hwq in processes of their own."""
