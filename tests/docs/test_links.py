@@ -103,13 +103,6 @@ def test_scripts_that_python_starts_exist(page: Path) -> None:
     assert faults == []
 
 
-@pytest.mark.parametrize("page", CURRENT)
-def test_python_blocks_are_python(page: Path) -> None:
-    for block in blocks(page):
-        if block.language == "python":
-            ast.parse(block.text)
-
-
 def absent(span: str) -> Iterator[str]:
     """Paths and dotted names in a span of code that the repository does not have."""
     for path in _PATH.findall(span):
@@ -125,6 +118,19 @@ def absent(span: str) -> Iterator[str]:
             yield name
 
 
+def imported(source: str) -> Iterator[str]:
+    """Dotted names that `source` imports with `from`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("page", CURRENT)
+def test_python_blocks_are_python_and_use_what_is_there(page: Path) -> None:
+    sources = [block.text for block in blocks(page) if block.language == "python"]
+    assert [fault for text in sources for span in (text, *imported(text)) for fault in absent(span)] == []
+
+
 @pytest.mark.parametrize("page", CURRENT)
 def test_paths_and_names_exist(page: Path) -> None:
     assert [fault for span in inline(page) for fault in absent(span)] == []
@@ -133,6 +139,10 @@ def test_paths_and_names_exist(page: Path) -> None:
 @pytest.mark.parametrize("span", ["hwq/attic/gone.py", "hwq.flow.gone", "hwq.Runn", "tests/nowhere/test_x.py"])
 def test_a_path_or_name_that_is_gone_is_found(span: str) -> None:
     assert list(absent(span))
+
+
+def test_an_import_that_is_gone_is_found() -> None:
+    assert [fault for name in imported("from hwq.train.model import Gone") for fault in absent(name)] == ["hwq.train.model.Gone"]
 
 
 def test_the_reference_lists_every_command_and_exit_code() -> None:
