@@ -96,7 +96,7 @@ def read(path: Path) -> Board:
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError: no TOML, or no UTF-8
-        raise BoardError(f"{path.name}: {error}", hint="docs/adding-a-board.md shows a whole file") from error
+        raise BoardError(f"{path.name}: {error}", hint="docs/how-to/add-a-board.md shows a whole file") from error
     top = _Table(path, content, "")
     capacity, timing = top.table("capacity"), top.table("timing")
     period = top.clock("default_clock")
@@ -139,7 +139,7 @@ class _Table:
         found = repr(self.content[key]) if key in self.content else "missing"
         return BoardError(
             f"{self.path.name}: {self.prefix}{key} is {found}, expected {expected}",
-            hint="docs/adding-a-board.md shows a whole file",
+            hint="docs/how-to/add-a-board.md shows a whole file",
         )
 
     def _get(self, key: str) -> Any:
@@ -187,5 +187,5 @@ class _Table:
         extra = sorted(set(self.content) - self.seen)
         if extra:
             near = difflib.get_close_matches(extra[0], self.seen, n=1)
-            hint = f"did you mean {near[0]}?" if near else "docs/adding-a-board.md shows a whole file"
+            hint = f"did you mean {near[0]}?" if near else "docs/how-to/add-a-board.md shows a whole file"
             raise BoardError(f"{self.path.name}: unknown key {self.prefix}{extra[0]}", hint=hint)

@@ -21,7 +21,8 @@ class QuantizeConfig:
             (element; for convolutions and pooling channel; for tables tensor).
         weight_granularity: likewise of weights; "channel" is an output channel.
         weight_rounding: RND, TRN or RND_CONV, of weights.
-        weight_terms: 0: fixed-point kernels. 1, 2, 3: every weight a sum of so many signed powers of two at most (docs/shift.md).
+        weight_terms: 0: fixed-point kernels. 1, 2, 3: every weight a sum of at most so many signed powers of two
+            (docs/explanation/powers-of-two.md).
         weight_levels: how many powers of two a weight may be made of.
         activations: "fixed", or "pow2": behind every hidden ReLU the nearest power of two, by a table.
         table_bits: initial bits of the input of every table; None: `bits` + 2.

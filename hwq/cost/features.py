@@ -1,6 +1,6 @@
 """What a design consists of, at three moments: while it trains (bits, no values), after export (constants known), after compilation.
 
-docs/cost-model.md describes every feature with its unit. A model of a moment uses the features of that moment alone.
+docs/reference/cost-models.md describes every feature with its unit. A model of a moment uses the features of that moment alone.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.int64]
 # mean count of canonical signed digits of the odd numbers of 1, 2, ... bits; each bit above adds a third
 _DIGITS = (0.0, 1.0, 2.0, 2.0, 2.5)
 # what shared terms leave of a tree: scale * (1 + meetings)^-shared * inputs^-rest; fitted to 230 random layers that hwq's solver
-# solved (docs/cost-model.md), with the digits that are expected and with those that are there
+# solved (docs/reference/cost-models.md), with the digits that are expected and with those that are there
 _LEFT = {False: (1.125, 0.135, 0.043), True: (0.928, 0.140, 0.017)}
 _MATRICES = ("dense", "conv2d", "einsum")
 

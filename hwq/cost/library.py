@@ -55,7 +55,7 @@ def file_name(key: ModelKey) -> str:
 def to_text(key: ModelKey, models: Sequence[CostModel], note: str = "") -> str:
     """The file of `models`, all of one key."""
     lines = [
-        "# Cost models, written by hwq calibrate; docs/cost-model.md says what the terms mean.",
+        "# Cost models, written by hwq calibrate; docs/reference/cost-models.md says what the terms mean.",
         *([f"# {note}"] if note else []),
         f"format = {FORMAT}",
         *(f"{name} = {json.dumps(getattr(key, name))}" for name in ("family", "tool", "version", "stage")),

@@ -4,7 +4,7 @@ Around a network, a layer's cost changes as e x (EBOPs + weight bits) + a x acti
 product that it adds, and an input pays for its own relu and quantiser besides. e is what the model says the layer's adders cost,
 shared terms taken off, for each of these bits; a is the model's price of a relu bit. This is the secant from an empty layer, not the
 tangent: a weight's last bit takes its adder with it, which a tangent does not see, and networks trained on tangents were worse
-(docs/proof.md). The prices hold near that network only: `within` bounds how fast they may move.
+(docs/results/2026-11-22-measured-prices.md). The prices hold near that network only: `within` bounds how fast they may move.
 """
 
 from __future__ import annotations

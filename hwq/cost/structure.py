@@ -2,7 +2,7 @@
 
 Each counts what a tool makes one cell of. Where fabrics differ, each has its own: lookup tables of 6 inputs and carry cells of 4 bits
 (AMD), lookup tables of 4 inputs and carry cells of 2 bits (ECP5); adders shorter than a carry chain's least length become gates.
-docs/cost-model.md says what they mean, one by one.
+docs/reference/cost-models.md says what they mean, one by one.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which features each target depends on, at each moment, and what one unit of each should cost: the physics before any measurement.
 
-What Yosys makes of each operation was looked up one by one (docs/cost-model.md); measurements then say what is different.
+What Yosys makes of each operation was looked up one by one (docs/reference/cost-models.md); measurements then say what is different.
 """
 
 from __future__ import annotations

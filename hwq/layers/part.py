@@ -1,7 +1,7 @@
 """What every quantised layer can be asked, whatever it computes: its quantisers, bits, costs, initial bits, and its frozen form.
 
 Training, initialisation and freezing go through these methods alone, so that a new layer needs no change outside its own file
-(docs/adding-a-layer.md). A part may hold parts: QSeparableConv2D is two convolutions.
+(docs/how-to/add-a-layer.md). A part may hold parts: QSeparableConv2D is two convolutions.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def steps_for(kind: str, stage: str, board: Board, top: str, period_ns: float) -
         other = f"; {stage} is for {', '.join(able)}" if able else ""
         raise UsageError(f"{kind} has no stage {stage}", hint=f"its stages: {', '.join(CHAINS[kind])}{other}")
     if stage == "bitstream" and board.harness is None:
-        raise UsageError(f"{board.name} has no test harness", hint="add a [harness] table to its file: docs/adding-a-board.md")
+        raise UsageError(f"{board.name} has no test harness", hint="add a [harness] table to its file: docs/how-to/add-a-board.md")
     table = {step.name: step for step in _all(kind, board, top, period_ns)}
     return tuple(table[name] for name in CHAINS[kind][stage])
 

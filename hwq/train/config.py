@@ -43,7 +43,7 @@ class TrainConfig:
         overflow: WRAP or SAT, of hidden activations; the input saturates, since the host pays for that.
         max_points: points of the Pareto front to finish.
         random_rows: random rows at 4x the input range, beside the test rows, for the proofs.
-        method: hgq, shift, uniform or prune: what is learned (docs/shift.md, docs/comparing.md).
+        method: hgq, shift, uniform or prune: what is learned (docs/explanation/powers-of-two.md, docs/reference/methods.md).
         terms: shift: signed powers of two a weight at most.
         levels: shift: powers of two to choose from.
         slope_start, slope_end: shift: of the differentiable quantiser, first and last; then it is hard.

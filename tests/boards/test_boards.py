@@ -187,7 +187,7 @@ def test_a_file_that_is_not_text_or_not_there(tmp_path: Path) -> None:
 
 
 def test_the_guide_shows_a_whole_file_that_is_read(tmp_path: Path) -> None:
-    guide = Path(__file__).resolve().parents[2] / "docs" / "adding-a-board.md"
+    guide = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-board.md"
     example = re.search(r"```toml\n(.*?)```", guide.read_text(), re.DOTALL)
     assert example is not None
     assert read(tmp_path, example[1]).lut > 0

@@ -24,11 +24,11 @@ from hwq.data import load
 from hwq.design.budget import Budget
 from hwq.errors import BudgetError, RunError, ToolError, UsageError
 from hwq.files import read_json
+from hwq.flow.codesign import rounds as rounds_module
+from hwq.flow.codesign import search as flow
 from hwq.flow.codesign.landing import Correction, choose_starts, land
 from hwq.flow.codesign.rounds import Round, Trial
 from hwq.flow.codesign.search import CodesignOptions, best_of, codesign
-from hwq.flow.codesign.search import rounds as rounds_module
-from hwq.flow.codesign.search import search as flow
 from hwq.flow.synth import Link, add_link
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing

@@ -14,9 +14,10 @@ from rich.console import Console
 
 from hwq.design.verdict import Verdict
 from hwq.errors import BudgetError, RunError, UsageError
+from hwq.flow.compare import methods
+from hwq.flow.compare import table as flow
 from hwq.flow.compare.methods import METHODS, Case, method_of
-from hwq.flow.compare.table import Request, compare, methods
-from hwq.flow.compare.table import table as flow
+from hwq.flow.compare.table import Request, compare
 from hwq.flow.synth import SynthResult
 from hwq.measure.measurement import Key, Measurement
 from hwq.reports.types import Latency, Resources, Timing

@@ -238,8 +238,8 @@ def test_an_inferred_type_beyond_the_limits_names_its_node() -> None:
 
 
 def test_the_text_in_the_documentation() -> None:
-    """The example of docs/ir.md is canonical and obeys the rules; every op stands in its table."""
-    page = (Path(__file__).parents[2] / "docs" / "ir.md").read_text()
+    """The example of docs/reference/ir.md is canonical and obeys the rules; every op stands in its table."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "ir.md").read_text()
     example = page.split("```")[1].lstrip("\n")
     assert text(verify(parse(example))) == example
     graph = parse(example)

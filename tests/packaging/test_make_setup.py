@@ -195,6 +195,10 @@ def test_the_source_archive_builds_the_same_wheel(tmp_path: Path) -> None:
         "Makefile",
         "requirements.lock",
         "LICENSE",
+        "CONTRIBUTING.md",
+        "noxfile.py",
+        ".pre-commit-config.yaml",
+        "docs/README.md",
         ".ci/run",
         "tests",
         "benchmarks/run.py",  # which tests/benchmarks imports
