@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -40,7 +41,7 @@ def current() -> list[Path]:
 
 
 def blocks(page: Path) -> list[Block]:
-    return [Block(found[1], found[2]) for found in _FENCE.finditer(read(page))]
+    return [Block(found[1], textwrap.dedent(found[2])) for found in _FENCE.finditer(read(page))]
 
 
 def prose(text: str) -> str:
