@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flow": {"*"},
     "__init__": {"design", "conversion.convert", "conversion.config"},
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
-    | {"design.budget", "tools.doctor", "toolchains.steps", "train.config"},
+    | {"design.budget", "design.target", "tools.doctor", "toolchains.steps", "train.config"},
 }
 
 # Third-party libraries: at import time, and only inside functions.

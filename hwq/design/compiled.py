@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.boards import Board, load
-from hwq.codegen.build import Build, Style, build
+from hwq.codegen.build import Build, Form, Style, build
 from hwq.cost.features import features as features_of
 from hwq.cost.predict import design_models
 from hwq.data.preprocess import Preprocess
@@ -191,4 +191,4 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, style=style), read.comparison, read.notes)
+    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)

@@ -15,6 +15,7 @@ import numpy as np
 from hwq.boards import load as load_board
 from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
+from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
 from hwq.files import read_json
 from hwq.ir import Graph, verify
@@ -339,7 +340,7 @@ def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: fl
     """
     from hwq.flow.synth import synth
 
-    _, (result,) = synth(run.path, board, store_path=store_path, tell=lambda p, what: say(f"  {what}"))
+    _, (result,) = synth(run.path, board, store_path=store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
     lut = result.measurement.resources.lut if result.measurement else None
     if lut != measured:
         raise ToolError(
