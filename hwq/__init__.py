@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from hwq.registration import register_with_keras
+
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from hwq.design.trained import Run
 
 __all__ = ["Design", "QuantizeConfig", "Run", "compile", "quantize"]
+
+register_with_keras()
 
 
 def __getattr__(name: str) -> Any:

@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cost": _PLACED | {"passes", "measure", "reports", "places"},
     "run": {"files", "locks", "errors"},
     "quantizers": {"backend", "errors"},
-    "layers": {"quantizers", "backend", "errors"},
+    "layers": {"quantizers", "backend", "registration", "errors"},
     "conversion": _GRAPHS | {"layers", "quantizers", "backend", "frontend"},
     "train": _GRAPHS | {"conversion", "layers", "cost", "data", "run", "files", "locks", "frontend", "backend"},
     "design": _PLACED
@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "posttraining": _DESIGNED | {"synthesis", "train", "conversion", "data", "frontend"},
     "views": {"templates"},
     "flow": {"*"},
-    "__init__": {"design", "conversion.convert", "conversion.config"},
+    "registration": set(),  # names modules and loads them by name, when Keras is there
+    "__init__": {"registration", "design", "conversion.convert", "conversion.config"},
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
     | {"design.budget", "design.target", "tools.doctor", "toolchains.steps", "train.config"},
 }
