@@ -26,7 +26,7 @@ from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
 from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import Chosen, Table, solve
-from hwq.posttraining.operators import Bench, channel_costs, cost_table
+from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantised
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
@@ -301,7 +301,7 @@ def prepare(
     if options.costs == "measured":
         chosen = load_board(board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
-        lut = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), folder, jobs).lut
+        lut = OperatorBench.of(chosen, synthesiser, Store.open(store_path), folder).lut
     every = _Every(say)
     costs = cost_table(network.fine, layers, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]

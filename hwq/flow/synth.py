@@ -118,7 +118,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
         forecast = job.preflight.forecast(design.folder, summary, job.work.timeout_s)
         job.say(point, str(forecast))
         if not job.work.force:
-            job.preflight.check(point, forecast)
+            job.preflight.check(f"point {point}", forecast)
     job.say(point, "proving")
     _require_equal(design, design.simulation(lambda text: job.say(point, text)))
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
