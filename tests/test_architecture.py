@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "toolchains": {"tools", "reports", "boards", "templates", "files", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
-    "cost": _PLACED | {"passes", "measure", "reports", "places"},
+    "cost": _PLACED | {"passes", "measure", "reports", "places", "toolchains.registry"},
     "run": {"files", "locks", "errors"},
     "quantizers": {"backend", "errors"},
     "layers": {"quantizers", "backend", "errors"},
@@ -54,7 +54,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "flow": {"*"},
     "__init__": {"design", "conversion.convert", "conversion.config"},
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
-    | {"design.budget", "tools.doctor", "toolchains.steps", "train.config"},
+    | {"design.budget", "tools.doctor", "toolchains.registry", "toolchains.steps", "train.config"},
 }
 
 # Third-party libraries: at import time, and only inside functions.

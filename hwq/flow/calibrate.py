@@ -23,7 +23,7 @@ from hwq.ir import Graph
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
-from hwq.sim.bambu import VERILOG, compare_compiled
+from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import random_inputs
 from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
 from hwq.toolchains.runner import record_path
@@ -218,8 +218,9 @@ def _measured(trial: Trial, job: _Job) -> bool:
     steps = choose(synthesiser.kind, board, stage=synthesiser.stage, period_ns=period.ns)
     records = synthesise(steps, folder, made.plan.digest, timeout_s=job.timeout_s)
     require_mapped(made, folder)
-    if any(s.program == "bambu" for s in steps.steps):
-        _require_simulated(folder, made.graph)
+    for step in steps.steps:
+        if step.proves in COMPILED:
+            _require_simulated(step, folder, made.graph)
     for step in (s for s in steps.steps if s.measures):
         try:
             found, artefacts = measure(step, records[step.name], folder, board, summary, options_before(steps, step))
@@ -231,14 +232,15 @@ def _measured(trial: Trial, job: _Job) -> bool:
     return True
 
 
-def _require_simulated(folder: Path, graph: Graph) -> None:
-    """Raises ReportError: what Bambu made of a design computes something else; its step runs again next time."""
+def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
+    """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
+    compiled = COMPILED[step.proves]
     try:
-        comparison = compare_compiled(folder, random_inputs(graph))
+        comparison = compiled.compare(folder, random_inputs(graph), None)
         if comparison.mismatches:
-            raise ReportError(folder / VERILOG, str(comparison), hint="please report it with graph.hwq")
+            raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
     except (ReportError, ToolError):
-        record_path(folder, "bambu-csynth").unlink(missing_ok=True)
+        record_path(folder, step.name).unlink(missing_ok=True)
         raise
 
 
