@@ -13,6 +13,7 @@ from networks import random_network
 
 from hwq import boards
 from hwq.design.point import VERDICT, Design, code_digest
+from hwq.design.target import Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.files import sha256_of, write_npz
 from hwq.ir import text
@@ -43,7 +44,7 @@ def prove(run: Path, board: str) -> list[Design]:
     made = boards.load(board)
     designs = []
     for point in RunDir.open(run).points():
-        design = Design(RunDir.open(run), point, made, made.default_clock, code_digest())
+        design = Design(RunDir.open(run), point, Target.of(made), code_digest())
         summary = design.summary()
         comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
         judged = judged_inputs(summary["plan"], point, design.run)

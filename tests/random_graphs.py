@@ -15,7 +15,7 @@ from every_op import MODES
 from networks import GROWN, Grower
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Constant, Graph, Node, verify
@@ -170,13 +170,13 @@ def prove(batch: Batch, folder: Path, tally: Tally, stages: Sequence[str], terms
         stages: of "circuit", "emulator", "csim", "adders", "rtl", "netlist".
     """
     board = boards.load("xcvu9p")
-    made = build(batch.whole, board, terms=terms)
+    made = build(batch.whole, board, form=Form(terms=terms))
     if "netlist" in stages or "rtl" in stages or "csim" in stages:
         made.plan.write(folder)
     batch.check("optimised", evaluate(made.graph, batch.rows), made.graph, tally)
 
     def adders() -> IntArray:
-        other = build(batch.whole, board, style="adders")
+        other = build(batch.whole, board, form=Form(style="adders"))
         other.plan.write(folder / "adders")
         return csim(other, folder / "adders", batch.rows)
 

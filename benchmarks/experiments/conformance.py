@@ -18,7 +18,7 @@ from benchmarks.common.experiment import Context, Experiment, NoSettings
 from benchmarks.common.processes import ROOT
 from benchmarks.common.row import Row, at_most
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.fixed import Overflow, Rounding
 from hwq.ir import OPS, Graph
 from hwq.sim.compare import compare, to_types
@@ -90,7 +90,7 @@ def mismatches(graph: Graph, x: np.ndarray) -> dict[str, int]:
     """Integers that differ from the reference, by evaluator; each is brought to the steps of the graph as given."""
     want = evaluate(graph, x)
     with tempfile.TemporaryDirectory() as place:
-        made, adders = (build(graph, boards.load(BOARD), style=style) for style in ("multiply", "adders"))
+        made, adders = (build(graph, boards.load(BOARD), form=Form(style=style)) for style in ("multiply", "adders"))
         made.plan.write(Path(place, "multiply"))
         adders.plan.write(Path(place, "adders"))
         found = {

@@ -23,6 +23,7 @@ from hwq.cost.fit import Sample, fit_samples, target_of, usable
 from hwq.cost.library import read
 from hwq.cost.model import CostModel, ModelKey
 from hwq.cost.terms import COMPILED, FLOOR, TRAINING, physics
+from hwq.design.target import Target
 from hwq.measure.measurement import Measurement
 from hwq.places import directory
 
@@ -186,5 +187,5 @@ def _trained(
     run = context.work / f"{data}-{seed}"
     context.say(f"training and synthesising {data}")
     train(loaded, TrainConfig(model=model, seed=seed, max_points=6, **settings), run)
-    _, results = synth(run, "xcvu9p", point="all", tool="yosys", store_path=context.work / "store.sqlite")
+    _, results = synth(run, Target.of("xcvu9p", tool="yosys"), point="all", store_path=context.work / "store.sqlite")
     return [r.measurement for r in results if r.measurement is not None]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,23 @@ io_option = click.option(
     show_default=True,
     help="All inputs at once, or, for an image network, a pixel a clock.",
 )
+
+
+def gathers(kind: type, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Hand a command the options that are fields of the dataclass `kind` as one argument `name`."""
+    fields = {f.name for f in dataclasses.fields(kind)}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def gathered(**options: Any) -> None:
+            mine = {key: options.pop(key) for key in fields & options.keys()}
+            command(**options, **{name: kind(**mine)})
+
+        return gathered
+
+    return decorate
+
+
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 

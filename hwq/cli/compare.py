@@ -74,7 +74,9 @@ def compare(
         model,
         store,
         given,
-        {"tool": tool, "clock": clock, "jobs": jobs},
+        tool,
+        clock,
+        jobs,
     )
     bars = Bars()
 

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hwq.cli.common import Clock, as_json, emit, io_option, note, run_argument, say, store_option
+from hwq.cli.common import Clock, as_json, emit, gathers, io_option, note, run_argument, say, store_option
 from hwq.units import Period
+
+if TYPE_CHECKING:
+    from hwq.design.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which design of a point is simulated."""
+
+    board: str | None
+    clock: Period | None
+    io: Literal["parallel", "stream"]
+
+    def target(self, run: Path) -> Target:
+        from hwq.design.target import Target
+        from hwq.flow.simulate import last_board
+        from hwq.run.directory import RunDir
+
+        return Target.of(self.board or last_board(RunDir.open(run)), self.clock, io=self.io)
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """Whether the netlist is proven too, and for how long at most."""
+
+    prove: bool
+    timeout: float
 
 
 @click.command()
@@ -21,17 +49,9 @@ from hwq.units import Period
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")
 @as_json
-def sim(
-    run: Path,
-    board: str | None,
-    point: str,
-    clock: Period | None,
-    io: Literal["parallel", "stream"],
-    store: Path | str | None,
-    prove: bool,
-    timeout: float,
-    as_json: bool,
-) -> None:
+@gathers(_Asked, "asked")
+@gathers(_Proof, "proof")
+def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, proof: _Proof, as_json: bool) -> None:
     """Compare all evaluators of points of RUN by integer equality.
 
     Keras, the integer reference, the native emulator, the ap_fixed C-simulation, the RTL simulation and,
@@ -43,10 +63,11 @@ def sim(
     def tell(point: str, what: str) -> None:
         note(f"  point {point}: {what}")
 
-    results = simulate(run, board=board, point=point, clock=clock, io=io, store_path=store, tell=tell)
+    target = asked.target(run)
+    results = simulate(run, target, point=point, store_path=store, tell=tell)
     comparisons = {name: verdict.comparisons for name, verdict in results}
     bad = [(name, c) for name, found in comparisons.items() for c in found if c.mismatches]
-    if as_json and (bad or not prove):
+    if as_json and (bad or not proof.prove):
         emit(comparisons)
     elif not as_json:
         for name, found in comparisons.items():
@@ -54,10 +75,10 @@ def sim(
                 say(f"point {name}: {comparison}")
     if bad:
         raise MismatchError(f"point {bad[0][0]}: {bad[0][1]}", hint="please report it with the point's graph.hwq")
-    if prove:
-        proofs = prove_points(run, timeout, board=board, point=point, clock=clock, io=io, tell=tell)
+    if proof.prove:
+        proofs = prove_points(run, proof.timeout, target, point=point, tell=tell)
         if as_json:
             emit({"comparisons": comparisons, "proofs": dict(proofs)})
         else:
-            for name, proof in proofs:
-                say(f"point {name}: {proof}")
+            for name, found_proof in proofs:
+                say(f"point {name}: {found_proof}")

@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, io_option, note, run_argument, say, store_option
+from hwq.cli.common import Clock, Progress, as_json, emit, gathers, io_option, note, run_argument, say, store_option
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.units import Period
 
 if TYPE_CHECKING:
+    from hwq.design.target import Target
     from hwq.flow.synth import SynthResult
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the designs are for, as it was typed."""
+
+    board: str
+    tool: str
+    stage: str | None
+    clock: Period | None
+    style: Literal["multiply", "adders"]
+    io: Literal["parallel", "stream"]
+    register_inputs: bool
+
+    def target(self) -> Target:
+        from hwq.design.target import Target
+
+        return Target.of(
+            self.board,
+            self.clock,
+            tool=self.tool,
+            stage=self.stage,
+            style=self.style,
+            io=self.io,
+            registered_inputs=self.register_inputs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How much is done at once, and where measurements are kept."""
+
+    jobs: int
+    force: bool
+    timeout: float | None
+    store: Path | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Dry:
+    """Whether plans are only written, and where to."""
+
+    dry_run: bool
+    out: Path | None
 
 
 @click.command()
@@ -44,50 +89,21 @@ if TYPE_CHECKING:
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
-def synth(
-    run: Path,
-    board: str,
-    point: str,
-    tool: str,
-    stage: str | None,
-    clock: Period | None,
-    jobs: int,
-    force: bool,
-    dry_run: bool,
-    out: Path | None,
-    style: Literal["multiply", "adders"],
-    io: Literal["parallel", "stream"],
-    register_inputs: bool,
-    timeout: float | None,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_Asked, "asked")
+@gathers(_Limits, "limits")
+@gathers(_Dry, "dry")
+def synth(run: Path, point: str, asked: _Asked, limits: _Limits, dry: _Dry, as_json: bool) -> None:
     """Generate C++ and Verilog for points of RUN, prove them bit-exact, take them to a stage, and store what was measured."""
-    if out is not None and not dry_run:
+    if dry.out is not None and not dry.dry_run:
         raise click.UsageError("--out goes with --dry-run")
-    if dry_run:
-        made: dict[str, Any] = {"style": style, "io": io, "registered_inputs": register_inputs}
-        _plan(run, board, as_json, point=point, tool=tool, stage=stage, clock=clock, out=out, **made)
+    if dry.dry_run:
+        _plan(run, point, asked, dry, as_json)
         return
+    from hwq.design.target import Work
     from hwq.flow.synth import synth as run_synthesis
 
-    synthesiser, results = run_synthesis(
-        run,
-        board,
-        point=point,
-        tool=tool,
-        stage=stage,
-        clock=clock,
-        jobs=jobs,
-        timeout_s=timeout,
-        force=force,
-        style=style,
-        io=io,
-        registered_inputs=register_inputs,
-        store_path=store,
-        tell=lambda p, what: note(f"  point {p}: {what}"),
-        progress=Progress(),
-    )
+    told = Work(limits.jobs, limits.timeout, limits.force, lambda p, what: note(f"  point {p}: {what}"), Progress())
+    synthesiser, results = run_synthesis(run, asked.target(), point=point, store_path=limits.store, work=told)
     if as_json:
         # `measurement` is that of the stage itself, `measurements` those on the way to it
         facts = [{f.name: getattr(r, f.name) for f in fields(r)} for r in results]
@@ -96,8 +112,8 @@ def synth(
         ]
         emit({"tool": synthesiser.tool, "kind": synthesiser.kind, "stage": synthesiser.stage, "results": shown})
         return
-    how = "chosen automatically" if tool == "auto" else "as asked"
-    say(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {board}")
+    how = "chosen automatically" if asked.tool == "auto" else "as asked"
+    say(f"tool: {synthesiser.tool} ({how}), stage {synthesiser.stage}, board {asked.board}")
     for r in results:
         again = ", measured before" if r.reused else ""
         say(f"point {r.point.id}: {_summary(r)}; {r.simulation.told()}{again}")
@@ -106,10 +122,10 @@ def synth(
     say(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
-def _plan(run: Path, board: str, as_json: bool, **options: Any) -> None:
+def _plan(run: Path, point: str, asked: _Asked, dry: _Dry, as_json: bool) -> None:
     from hwq.flow.planning import plan
 
-    planned = plan(run, board, **options)
+    planned = plan(run, asked.target(), point=point, out=dry.out)
     if as_json:
         emit(planned)
         return

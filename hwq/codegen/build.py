@@ -37,25 +37,35 @@ class Build:
         return f"<Build of {self.graph!r}: {self.plan!r}>"
 
 
-def build(
-    graph: Graph,
-    board: Board,
-    period: Period | None = None,
-    *,
-    top: str = TOP,
-    style: Style = "multiply",
-    terms: int = 1,
-    registered_inputs: bool = False,
-) -> Build:
-    """Generate every file of `graph` for `board`.
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the files of one graph are written.
 
-    Args:
-        period: the clock target; the board's default when None.
+    Attributes:
         style: of the C++: "multiply", each weight a constant times its input, or "adders", the shared adder graph. The Verilog
             is the adder graph in both.
         terms: in the style "multiply", layers all of whose weights are sums of at most so many signed powers of two are written
             as shifts and additions.
         registered_inputs: of the Verilog: a register behind each input, so that all logic lies between registers; a clock more.
+    """
+
+    style: Style = "multiply"
+    terms: int = 1
+    registered_inputs: bool = False
+
+
+def build(
+    graph: Graph,
+    board: Board,
+    period: Period | None = None,
+    form: Form = Form(),
+    *,
+    top: str = TOP,
+) -> Build:
+    """Generate every file of `graph` for `board`.
+
+    Args:
+        period: the clock target; the board's default when None.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
@@ -66,12 +76,12 @@ def build(
     optimised = optimise(graph)
     ports = ports_of(optimised)
     circuit = circuit_of(optimised, board, period)
-    if registered_inputs:
+    if form.registered_inputs:
         circuit = register_inputs(circuit)
     files = {
         "graph.hwq": text(optimised),
-        **cpp_files(optimised, top, terms),
-        **(adders_file(circuit, ports, top) if style == "adders" else {}),
+        **cpp_files(optimised, top, form.terms),
+        **(adders_file(circuit, ports, top) if form.style == "adders" else {}),
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period, circuit.latency),
         **harness_files(ports, board, top, circuit.latency, digest(graph)),

@@ -14,11 +14,11 @@ from hwq.conversion import freeze
 from hwq.conversion.config import QuantizeConfig
 from hwq.conversion.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, copy_weights, quantises
 from hwq.conversion.flatten import flat
-from hwq.conversion.model import QuantizedModel
 from hwq.conversion.operators import convert_operator, operator_quantises
 from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers import Quantize
+from hwq.layers.model import QuantizedModel
 from hwq.layers.tracing import IDENTITIES, UNCHANGED, Trace
 
 SUPPORTED = ", ".join(["InputLayer", *sorted(KINDS)])

@@ -14,7 +14,7 @@ from hwq.cost.fit import fit
 from hwq.cost.model import CostModel, compiler_of
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import BoardError, CostModelError
-from hwq.ir import Graph
+from hwq.ir import Circuit, Graph
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
@@ -58,6 +58,69 @@ def design_models(board: Board, store_path: Path | str | None = None) -> dict[st
         return {}
     others = {} if found is None else {target: found.model(target, COMPILED) for target in ("ff", "period_ns")}
     return {"lut": lut, **{target: model for target, model in others.items() if model is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a design will cost, before any tool runs.
+
+    Attributes:
+        lut, ff: counts of the family's cells, with their relative errors; None where nothing was measured on the family.
+        latency_cycles: exact, by the pipeline.
+        model: which tool's reports are predicted; "" where there is none.
+        beyond: the design lies outside what the models were fitted to.
+    """
+
+    lut: float | None
+    ff: float | None
+    latency_cycles: int
+    lut_error: float | None = None
+    ff_error: float | None = None
+    model: str = ""
+    beyond: bool = False
+
+    def __str__(self) -> str:
+        if self.lut is None:
+            return "no prediction of LUTs: nothing has been measured on this family (hwq calibrate)"
+        told = [f"{self.lut:.0f} LUT +-{self.lut_error:.1%}"] + (
+            [] if self.ff is None else [f"{self.ff:.0f} FF +-{self.ff_error:.1%}"]
+        )
+        far = "; beyond the designs that the models know" if self.beyond else ""
+        return f"predicted, not measured: {', '.join(told)} ({self.model}){far}"
+
+
+def estimate(graph: Graph, circuit: Circuit, board: Board, store_path: Path | str | None = None) -> Estimate:
+    """Predict the cost of a compiled design: an optimised graph and its pipelined circuit."""
+    models = design_models(board, store_path)
+    latency = circuit.latency
+    if not models:
+        return Estimate(None, None, latency)
+    counted = features(graph, circuit)
+    lut = models["lut"].predict(counted)
+    ff = models["ff"].predict(counted) if "ff" in models else None
+    beyond = lut.out_of_range or (ff is not None and ff.out_of_range)
+    known = (None, None) if ff is None else (ff.value, ff.relative_error)
+    return Estimate(lut.value, known[0], latency, lut.relative_error, known[1], str(models["lut"].key), beyond)
+
+
+def predict_cost(
+    graph: Graph, board: str | Board = "xcvu9p", clock: str | float | Period | None = None, *, store_path: Path | str | None = None
+) -> Estimate:
+    """What a network in integers will cost on a board, before any tool runs.
+
+    Args:
+        board: a name of `hwq boards`, or a Board.
+        clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
+        store_path: the measurement store; None: the user's.
+
+    Raises:
+        BoardError, UsageError: no such board or clock.
+        GraphError: it has no hardware form.
+    """
+    chosen = load_board(board) if isinstance(board, str) else board
+    optimised = optimise(graph)
+    circuit = circuit_of(optimised, chosen, chosen.default_clock if clock is None else Period.of(clock))
+    return estimate(optimised, circuit, chosen, store_path)
 
 
 @dataclass(frozen=True, slots=True)

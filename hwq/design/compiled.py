@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -13,19 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.boards import Board, load
-from hwq.codegen.build import Build, Style, build
-from hwq.cost.features import features as features_of
-from hwq.cost.predict import design_models
+from hwq.codegen.build import Build, Form, Style, build
+from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, named_classes, ready_rows, write_feeding
 from hwq.design.networks import read_network
-from hwq.errors import DataError, HwqWarning, MismatchError
+from hwq.errors import DataError, HwqWarning, MismatchError, UsageError
 from hwq.fixed import to_float
 from hwq.ir import Graph
-from hwq.sim.compare import Comparison, output_types
+from hwq.measure.measurement import Measurement
+from hwq.measure.store import Store
+from hwq.places import cache
+from hwq.sim.compare import Comparison, compare, output_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import Emulator, emulator
-from hwq.sim.reference import quantize_inputs
+from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.sim.routed import random_inputs
+from hwq.sim.rtlsim import rtlsim
+from hwq.synthesis.preflight import Preflight
+from hwq.synthesis.single import Bench, measured, summary_of
+from hwq.toolchains.synthesis import choose
 from hwq.units import Period
 
 
@@ -127,26 +135,70 @@ class Compiled:
             f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
             f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
             f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
-            self._predicted(),
+            str(self.estimate()),
             *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
             *self.notes,
             f"{len(plan.files)} files, digest {plan.digest}",
         ]
         return "\n".join(lines)
 
-    def _predicted(self) -> str:
-        models = design_models(self.board)
-        if not models:
-            return "no prediction of LUTs: nothing has been measured on this family (hwq calibrate)"
-        counted = features_of(self.build.graph, self.build.circuit)
-        told, beyond = [], False
-        for target, unit in (("lut", "LUT"), ("ff", "FF")):
-            if target in models:
-                found = models[target].predict(counted)
-                beyond |= found.out_of_range
-                told.append(f"{found.value:.0f} {unit} +-{found.relative_error:.1%}")
-        far = "; beyond the designs that the models know" if beyond else ""
-        return f"predicted, not measured: {', '.join(told)} ({models['lut'].key}){far}"
+    def _repr_html_(self) -> str:
+        """The summary as a notebook shows it."""
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+    def estimate(self, store_path: Path | str | None = None) -> Estimate:
+        """What it will cost, by the cost models of its board's family: no tool is started."""
+        return estimate(self.build.graph, self.build.circuit, self.board, store_path)
+
+    def synth(
+        self,
+        tool: str = "auto",
+        stage: str | None = None,
+        *,
+        store_path: Path | str | None = None,
+        folder: Path | str | None = None,
+        timeout_s: float | None = None,
+    ) -> Measurement:
+        """Prove the design, synthesise it, and store what was measured: the measurement of the stage.
+
+        The emulator and the RTL simulation are compared with the integer reference on random rows over the whole range of the inputs
+        before a tool starts, and the mapped netlist before anything is stored. What the store knows is not measured again.
+
+        Args:
+            tool, stage: as of `hwq.design.target.Target`.
+            folder: where the files go; None: hwq's cache.
+            timeout_s: limit for each program.
+
+        Raises:
+            MismatchError: an evaluator disagrees; nothing is stored.
+            ToolError, ReportError, UsageError, StoreError: of the tool and the store.
+            PreflightError: the design will not fit the board, or a tool will refuse it.
+        """
+        synthesiser = choose(tool, self.board, stage=stage, period_ns=self.period.ns)
+        store, place = Store.open(store_path), Path(folder) if folder is not None else cache() / "designs"
+        bench = Bench(self.board, synthesiser, store, place / self.board.name, timeout_s=timeout_s)
+
+        def prove(where: Path) -> None:
+            forecast = Preflight(self.board, synthesiser, store)
+            forecast.check("the design", forecast.forecast(where, summary_of(self.build), timeout_s))
+            self._prove(where)
+
+        found = measured(self.build, bench, "design-", begun=prove)
+        if not found.measurements:
+            raise UsageError(f"the stage {synthesiser.stage} measures no design", hint="choose another stage")
+        return found.measurements[-1]
+
+    def report(self, store_path: Path | str | None = None) -> list[Measurement]:
+        """Everything that the store knows of these very files, on any tool and stage."""
+        return [m for m in Store.open(store_path).find(design=self.build.plan.design) if m.key.plan == self.build.plan.digest]
+
+    def _prove(self, folder: Path) -> None:
+        inputs = random_inputs(self.build.graph)
+        expected = evaluate(self.build.graph, inputs)
+        for stage, answers in (("emulator", self.emulator.evaluate(inputs)), ("rtl", rtlsim(self.build, folder, inputs))):
+            comparison = compare(self.build.graph, "reference", expected, stage, answers)
+            if comparison.mismatches:
+                raise MismatchError(str(comparison), hint=f"please report it with {folder / 'graph.hwq'}")
 
     def _shaped(self, flat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         if len(self.graph.outputs) != 1:
@@ -191,4 +243,4 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, style=style), read.comparison, read.notes)
+    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)

@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import hwq
 from hwq.boards import Board
-from hwq.codegen.build import Build, Style, build
+from hwq.codegen.build import Build, Form, build
 from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import VERSION, features
 from hwq.design.feeding import Feeding, is_fed, preprocess_of, write_feeding
+from hwq.design.target import Io, Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.errors import RunError, UsageError
 from hwq.files import inside, read_json, sha256_of, write_json
@@ -44,7 +45,6 @@ from hwq.toolchains.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
-Io = Literal["parallel", "stream"]
 VERDICT = "sim.json"
 # evaluator -> what it evaluates
 NETLISTS = {MAPPED: NETLIST, ROUTED: ROUTED_NETLIST, **{name: compiled.verilog for name, compiled in COMPILED.items()}}
@@ -70,12 +70,16 @@ class Design:
 
     run: RunDir
     point: Point
-    board: Board
-    period: Period
+    target: Target
     code: str
-    style: Style = "multiply"
-    io: Io = "parallel"
-    registered_inputs: bool = False
+
+    @property
+    def board(self) -> Board:
+        return self.target.board
+
+    @property
+    def period(self) -> Period:
+        return self.target.clock
 
     @cached_property
     def graph_text(self) -> str:
@@ -84,9 +88,9 @@ class Design:
 
     @cached_property
     def folder(self) -> Path:
-        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.style, self.io))
+        inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.target.style, self.target.io))
         inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
-        inputs += "\0registered inputs" if self.registered_inputs else ""
+        inputs += "\0registered inputs" if self.target.registered_inputs else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -107,14 +111,14 @@ class Design:
             GraphError: it cannot be generated, or not be streamed.
             UsageError: a stream in the style "adders", or with registered inputs.
         """
-        if self.io == "stream":
-            if self.style != "multiply":
-                raise UsageError(f"a stream has no C++ in the style {self.style}", hint="leave --style out")
-            if self.registered_inputs:
+        asked = self.target
+        if asked.io == "stream":
+            if asked.style != "multiply":
+                raise UsageError(f"a stream has no C++ in the style {asked.style}", hint="leave --style out")
+            if asked.registered_inputs:
                 raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
             return build_stream(self.graph, self.board, self.period)
-        options: dict[str, Any] = {"style": self.style, "terms": self.terms, "registered_inputs": self.registered_inputs}
-        return build(self.graph, self.board, self.period, **options)
+        return build(self.graph, self.board, self.period, Form(asked.style, self.terms, asked.registered_inputs))
 
     def summary(self, notice: Notice | None = None) -> dict[str, Any]:
         """What was generated (digests, features, latency).

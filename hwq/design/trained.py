@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.boards import Board, load
-from hwq.codegen.build import Style, build
+from hwq.codegen.build import Form, Style, build
 from hwq.data.preprocess import Preprocess
 from hwq.design.compiled import Compiled
 from hwq.design.feeding import preprocess_of
@@ -77,5 +77,5 @@ class Run:
         chosen = load(named) if isinstance(named, str) else named
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))
-        made = build(graph, chosen, period, style=style, terms=found[0].terms)
+        made = build(graph, chosen, period, Form(style=style, terms=found[0].terms))
         return Compiled(graph, chosen, period, made, preprocess=self.preprocess)

@@ -15,6 +15,7 @@ import numpy as np
 from hwq.boards import load as load_board
 from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
+from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
 from hwq.files import read_json
 from hwq.ir import Graph, verify
@@ -25,7 +26,7 @@ from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
 from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import Chosen, Table, solve
-from hwq.posttraining.operators import Bench, channel_costs, cost_table
+from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantised
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
@@ -300,7 +301,7 @@ def prepare(
     if options.costs == "measured":
         chosen = load_board(board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
-        lut = Bench(chosen, chosen.default_clock, synthesiser, Store.open(store_path), folder, jobs).lut
+        lut = OperatorBench.of(chosen, synthesiser, Store.open(store_path), folder).lut
     every = _Every(say)
     costs = cost_table(network.fine, layers, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]
@@ -339,7 +340,7 @@ def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: fl
     """
     from hwq.flow.synth import synth
 
-    _, (result,) = synth(run.path, board, store_path=store_path, tell=lambda p, what: say(f"  {what}"))
+    _, (result,) = synth(run.path, board, store_path=store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
     lut = result.measurement.resources.lut if result.measurement else None
     if lut != measured:
         raise ToolError(

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import build
 from hwq.cost.experiment import Trial, trials
-from hwq.cost.features import VERSION, features
+from hwq.cost.features import VERSION
 from hwq.cost.find import Source, comparable, find_models, model_family, own_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
-from hwq.files import write_json, write_text
-from hwq.ir import Graph
+from hwq.files import write_text
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
-from hwq.sim.compiled import COMPILED
-from hwq.sim.routed import random_inputs
-from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
-from hwq.toolchains.runner import record_path
-from hwq.toolchains.steps import Step
-from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
+from hwq.synthesis.measuring import options_before
+from hwq.synthesis.single import Bench, measured
+from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.units import Period
 
 Tell = Callable[[str, str], None]  # (design, what is happening to it)
@@ -88,15 +83,14 @@ def calibrate(
     """
     board = load(board_name)
     synthesiser = choose(tool, board, stage=stage, period_ns=board.default_clock.ns)
-    job = _Job(board, synthesiser, Store.open(store_path), work or _cache(), timeout_s, tell or _quiet)
+    bench = Bench(board, synthesiser, Store.open(store_path), (work or _cache()) / board.name, timeout_s=timeout_s)
+    job = _Job(bench, tell or _quiet)
     deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
-    measured, known, failed = _run(job, trials(designs), jobs, deadline)
-    files, models, refused = fit_stages(job.store, board, synthesiser, out or own_models())
+    new, known, failed = _run(job, trials(designs), jobs, deadline)
+    files, models, refused = fit_stages(bench.store, board, synthesiser, out or own_models())
     if not models:
         raise CostModelError(f"no model can be fitted: {'; '.join(refused)}", hint="more --designs or --budget-minutes")
-    return Calibration(
-        board.name, str(synthesiser.tool), measured, known, tuple(failed), tuple(files), tuple(models), tuple(refused)
-    )
+    return Calibration(board.name, str(synthesiser.tool), new, known, tuple(failed), tuple(files), tuple(models), tuple(refused))
 
 
 def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) -> tuple[list[Path], list[CostModel], list[str]]:
@@ -153,11 +147,7 @@ def _quiet(_design: str, _what: str) -> None:
 class _Job:
     """What all designs of one call share."""
 
-    board: Board
-    synthesiser: Synthesiser
-    store: Store
-    work: Path
-    timeout_s: float | None
+    bench: Bench
     tell: Tell
 
 
@@ -194,56 +184,8 @@ def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -
 
 def _measured(trial: Trial, job: _Job) -> bool:
     """Measure one design on the way to the stage; False where the store knew it."""
-    board, synthesiser = job.board, job.synthesiser
-    period = Period(board.default_clock.ns / trial.speed)
-    made = build(trial.graph, board, period)
-    summary: dict[str, Any] = {
-        "design": made.plan.design,
-        "plan": made.plan.digest,
-        "latency_cycles": made.plan.latency_cycles,
-        "interval": 1,
-        "group": trial.group,
-        "features": features(made.graph, made.circuit),
-    }
-    keys = {step: _key(job, step, summary) for step in synthesiser.steps if step.measures}
-    stored = [job.store.get(key) for key in keys.values()]
-    if all(m is not None and m.features.get("counted") == VERSION for m in stored):
-        job.tell(trial.name, "measured before")
-        return False
-    job.tell(trial.name, "synthesising")
-    folder = job.work / board.name / f"{trial.name}-{made.plan.digest[:12]}"
-    made.plan.write(folder)
-    write_json(folder / "build.json", summary)
-    # the clock belongs to the design: nextpnr is told it
-    steps = choose(synthesiser.kind, board, stage=synthesiser.stage, period_ns=period.ns)
-    records = synthesise(steps, folder, made.plan.digest, timeout_s=job.timeout_s)
-    require_mapped(made, folder)
-    for step in steps.steps:
-        if step.proves in COMPILED:
-            _require_simulated(step, folder, made.graph)
-    for step in (s for s in steps.steps if s.measures):
-        try:
-            found, artefacts = measure(step, records[step.name], folder, board, summary, options_before(steps, step))
-        except ReportError:
-            record_path(folder, step.name).unlink(missing_ok=True)
-            raise
-        job.store.put(found, artefacts)
-    job.tell(trial.name, "done")
-    return True
-
-
-def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
-    """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
-    compiled = COMPILED[step.proves]
-    try:
-        comparison = compiled.compare(folder, random_inputs(graph), None)
-        if comparison.mismatches:
-            raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
-    except (ReportError, ToolError):
-        record_path(folder, step.name).unlink(missing_ok=True)
-        raise
-
-
-def _key(job: _Job, step: Step, summary: Mapping[str, Any]) -> Any:
-    tool = job.synthesiser.tool_of(step)
-    return key_of(job.board, step, tool.name, tool.version, options_before(job.synthesiser, step), summary)
+    board = job.bench.board
+    made = build(trial.graph, board, Period(board.default_clock.ns / trial.speed))
+    found = measured(made, job.bench, f"{trial.name}-", group=trial.group, begun=lambda _: job.tell(trial.name, "synthesising"))
+    job.tell(trial.name, "measured before" if found.reused else "done")
+    return not found.reused

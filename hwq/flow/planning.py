@@ -7,16 +7,14 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import load
-from hwq.codegen.build import Style
 from hwq.design.feeding import FILES as FEEDING
-from hwq.design.point import Design, Io, code_digest, require_streamable
+from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.target import Target
 from hwq.locks import explain
 from hwq.run.directory import RunDir
 from hwq.toolchains.registry import program
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose
-from hwq.units import Period
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +37,26 @@ class Planned:
 
 def plan(
     run: Path,
-    board_name: str,
+    target: Target | str,
     *,
     point: str = "best",
-    tool: str = "auto",
-    stage: str | None = None,
-    clock: Period | None = None,
-    style: Style = "multiply",
-    io: Io = "parallel",
-    registered_inputs: bool = False,
     out: Path | None = None,
 ) -> list[Planned]:
     """Generate the plans of points of a run.
 
     Args:
-        style: of the C++ (`hwq.codegen.build.build`); registered_inputs: of the Verilog.
-        io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
+        target: what they are for; a board's name stands for that board at its own clock.
         out: also copy each plan to `out/<point>`, to be taken to another machine.
 
     Raises:
         RunError, BoardError, UsageError; ToolMissingError: nothing takes the board to the stage.
     """
-    board = load(board_name)
-    directory = RunDir.open(run)
-    period, code = clock or board.default_clock, code_digest()
-    synthesiser = choose(tool, board, stage=stage, period_ns=period.ns, planned=True)
-    require_streamable(io, synthesiser)
+    target, directory, code = Target.of(target), RunDir.open(run), code_digest()
+    synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns, planned=True)
+    require_streamable(target.io, synthesiser)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, board, period, code, style, io, registered_inputs)
+        design = Design(directory, p, target, code)
         summary = design.summary()
         design.write_test_data()
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hwq.cost.predict import Price, price_for
 from hwq.data import Dataset
+from hwq.design.target import Work
 from hwq.errors import RunError
 from hwq.files import read_json
 from hwq.ir import Graph, parse, verify
@@ -166,14 +167,12 @@ def _measured(
     luts: list[dict[str, float | None]] = []
     for run, when in ((source, "before"), (target, "after")):
         measured: dict[str, float | None] = {}
+
+        def told(point: str, what: str, when: str = when) -> None:
+            say(point, f"{when}: {what}")
+
         for one in found:
-            _, (result,) = synth(
-                run.path,
-                board,
-                point=one.point,
-                store_path=store_path,
-                tell=lambda p, what, when=when: say(p, f"{when}: {what}"),  # type: ignore[misc]
-            )
+            _, (result,) = synth(run.path, board, point=one.point, store_path=store_path, work=Work(tell=told))
             measured[one.point] = result.measurement.resources.lut if result.measurement else None
         luts.append(measured)
     return [replace(one, lut_before=luts[0][one.point], lut=luts[1][one.point]) for one in found]

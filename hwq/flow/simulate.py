@@ -5,38 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hwq.boards import load
 from hwq.codegen.build import Build
-from hwq.design.point import Design, Io, code_digest
+from hwq.design.point import Design, code_digest
+from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import UsageError
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir
 from hwq.sim.prove import Proof, prove
-from hwq.units import Period
 
 
 def simulate(
     run: Path,
+    target: Target | str | None = None,
     *,
-    board: str | None = None,
     point: str = "best",
-    clock: Period | None = None,
-    io: Io = "parallel",
     store_path: Path | str | None = None,
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, Verdict]]:
     """[(point, verdict)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the netlists.
 
-    The mapped netlist is there once Yosys has synthesised the point. What was measured of a design whose evaluators disagree is taken out
-    of the store.
+    Without a target it is the board that the run was last synthesised for. The mapped netlist is there once Yosys has synthesised the
+    point. What was measured of a design whose evaluators disagree is taken out of the store.
 
     Raises:
         RunError, BoardError, ToolError, StoreError.
     """
     out = []
     say = tell or (lambda point, what: None)
-    for design in _designs(run, board, point, clock, io):
+    for design in _designs(run, target, point):
         say(design.point.id, "simulating")
         verdict = design.simulation(lambda text, p=design.point.id: say(p, text), fresh=True)  # type: ignore[misc]
         out.append((design.point.id, verdict))
@@ -50,11 +47,9 @@ def simulate(
 def prove_points(
     run: Path,
     timeout_s: float,
+    target: Target | str | None = None,
     *,
-    board: str | None = None,
     point: str = "best",
-    clock: Period | None = None,
-    io: Io = "parallel",
     tell: Callable[[str, str], None] | None = None,
 ) -> list[tuple[str, Proof]]:
     """[(point, proof)] that the mapped netlist equals the RTL; a point takes at most `timeout_s` seconds.
@@ -65,7 +60,7 @@ def prove_points(
         MismatchError: with a counterexample.
     """
     out = []
-    for design in _designs(run, board, point, clock, io):
+    for design in _designs(run, target, point):
         if tell:
             tell(design.point.id, "proving that the netlist equals the RTL")
         design.summary()
@@ -78,9 +73,12 @@ def prove_points(
     return out
 
 
-def _designs(run: Path, board: str | None, point: str, clock: Period | None, io: Io) -> list[Design]:
+def last_board(run: RunDir) -> str:
+    """The board that a run was last synthesised for, else xcvu9p."""
+    return str((run.meta().get("synth") or {}).get("board") or "xcvu9p")
+
+
+def _designs(run: Path, target: Target | str | None, point: str) -> list[Design]:
     directory = RunDir.open(run)
-    link = directory.meta().get("synth") or {}
-    chosen = load(board or link.get("board") or "xcvu9p")
-    period = clock or chosen.default_clock
-    return [Design(directory, p, chosen, period, code_digest(), io=io) for p in directory.select(point)]
+    chosen = Target.of(target or last_board(directory))
+    return [Design(directory, p, chosen, code_digest()) for p in directory.select(point)]

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hwq.boards import Board, load
-from hwq.codegen.build import Style
-from hwq.design.point import Design, Io, code_digest, require_streamable
+from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.measure.measurement import Key, Measurement
@@ -24,9 +23,6 @@ from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
-from hwq.units import Period
-
-Tell = Callable[[str, str], None]  # (point, what is happening to it)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,32 +50,17 @@ class SynthResult:
 
 def synth(
     run: Path,
-    board_name: str,
+    target: Target | str,
     *,
     point: str = "best",
-    tool: str = "auto",
-    stage: str | None = None,
-    clock: Period | None = None,
     store_path: Path | str | None = None,
-    jobs: int = 2,
-    timeout_s: float | None = None,
-    force: bool = False,
-    style: Style = "multiply",
-    io: Io = "parallel",
-    registered_inputs: bool = False,
-    tell: Tell | None = None,
-    progress: Tell | None = None,
+    work: Work = Work(),  # noqa: B008  (frozen)
 ) -> tuple[Synthesiser, list[SynthResult]]:
     """Take points of a run to a stage, cheapest first in the result.
 
     Args:
-        stage: one of `hwq.toolchains.steps.STAGES`; the tool's own default when None.
-        timeout_s: limit for each program.
-        force: go on with designs that will not fit or exceed a tool's limits.
-        style: of the C++ (`hwq.codegen.build.build`).
-        io: "parallel", or "stream" for an image network that takes a pixel a clock (`hwq.codegen.stream`).
-        registered_inputs: of the Verilog (`hwq.codegen.build.build`).
-        tell: told what happens to each point; progress: every line that a program prints.
+        target: what they are for; a board's name stands for that board at its own clock.
+        point: best, all, or a point's number.
 
     Raises:
         RunError, BoardError, ToolError, ReportError, StoreError.
@@ -87,25 +68,23 @@ def synth(
         PreflightError: a design will not fit, or a tool will refuse it; no tool has been started for it.
         MismatchError: an evaluator disagrees; nothing of that point is measured.
     """
-    board = load(board_name)
+    target = Target.of(target)
     directory = RunDir.open(run)
-    points = directory.select(point)
-    period, code = clock or board.default_clock, code_digest()
-    synthesiser = choose(tool, board, stage=stage, period_ns=period.ns)
-    require_streamable(io, synthesiser)
+    points, code = directory.select(point), code_digest()
+    synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns)
+    require_streamable(target.io, synthesiser)
     store = Store.open(store_path)
-    designs = [Design(directory, p, board, period, code, style, io, registered_inputs) for p in points]
-    preflight = Preflight(board, synthesiser, store)
-    job = _Job(synthesiser, store, preflight, timeout_s, force, tell or _quiet, progress or _quiet)
+    designs = [Design(directory, p, target, code) for p in points]
+    job = _Job(synthesiser, store, Preflight(target.board, synthesiser, store), work)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it
     order = sorted(designs, key=lambda design: -design.point.ebops)
-    pool = ThreadPoolExecutor(max(1, jobs))
+    pool = ThreadPoolExecutor(max(1, work.jobs))
     try:
         waiting = {pool.submit(_one, design, job): design for design in order}
         for future in as_completed(waiting):
             results[waiting[future].point.id] = future.result()
-            write_link(directory, board, synthesiser, period, waiting[future])
+            write_link(directory, synthesiser, waiting[future])
     except KeyboardInterrupt:
         pool.shutdown(wait=False, cancel_futures=True)  # the caller leaves, and the tools end with it
         raise
@@ -116,10 +95,6 @@ def synth(
     return synthesiser, [results[p.id] for p in points]
 
 
-def _quiet(_point: str, _what: str) -> None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Job:
     """What all points of one call share."""
@@ -127,10 +102,10 @@ class _Job:
     synthesiser: Synthesiser
     store: Store
     preflight: Preflight
-    timeout_s: float | None
-    force: bool
-    say: Tell
-    progress: Tell
+    work: Work
+
+    def say(self, point: str, what: str) -> None:
+        self.work.tell(point, what)
 
 
 def _one(design: Design, job: _Job) -> SynthResult:
@@ -141,10 +116,10 @@ def _one(design: Design, job: _Job) -> SynthResult:
     known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
     found = [m for m in known if m is not None]
     if len(found) < len(known) or not known:
-        forecast = job.preflight.forecast(design.folder, summary, job.timeout_s)
+        forecast = job.preflight.forecast(design.folder, summary, job.work.timeout_s)
         job.say(point, str(forecast))
-        if not job.force:
-            job.preflight.check(point, forecast)
+        if not job.work.force:
+            job.preflight.check(f"point {point}", forecast)
     job.say(point, "proving")
     _require_equal(design, design.simulation(lambda text: job.say(point, text)))
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
@@ -160,9 +135,9 @@ def _one(design: Design, job: _Job) -> SynthResult:
         synthesiser,
         design.folder,
         summary["plan"],
-        timeout_s=job.timeout_s,
+        timeout_s=job.work.timeout_s,
         notice=lambda text: job.say(point, text),
-        progress=lambda line: job.progress(point, line),
+        progress=lambda line: job.work.lines(point, line),
     )
     job.say(point, "proving the netlist")
     verdict = prove_netlists(design, records, lambda text: job.say(point, text))
@@ -236,12 +211,20 @@ def _store_all(
     return tuple(measurements)
 
 
-def write_link(directory: RunDir, board: Board, synthesiser: Synthesiser, period: Period, design: Design) -> None:
+def write_link(directory: RunDir, synthesiser: Synthesiser, design: Design) -> None:
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     measuring = [s for s in synthesiser.steps if s.measures]
     if measuring:
         tool, step = synthesiser.tool, measuring[-1]
-        link = Link(board.name, synthesiser.kind, tool.name, tool.version, step.stage, period.ns, options_before(synthesiser, step))
+        link = Link(
+            design.board.name,
+            synthesiser.kind,
+            tool.name,
+            tool.version,
+            step.stage,
+            design.period.ns,
+            options_before(synthesiser, step),
+        )
         add_link(directory, link, design.point.id, design.folder.name)
 
 

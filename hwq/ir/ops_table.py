@@ -47,7 +47,10 @@ def _verify(node: Node, types: Types) -> None:
 
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    """The extremes over the codes that the input's bounds leave possible."""
+    """The extremes over the codes that the input's bounds leave possible; nearest codes where the bounds lie outside the type.
+
+    They do for an element that nothing reads: `hwq.passes.prune` takes constants of it away, and its type is that of its former values.
+    """
     mantissas, one = rows_of(node)
     index = integers(node, "index")
     x, t = inputs[0], types[0]
@@ -58,7 +61,9 @@ def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
         up = kind.frac - int(x.frac.flat[e])
         bottom, top = int(x.low.flat[e]), int(x.high.flat[e])
         bottom, top = (bottom << up, top << up) if up >= 0 else (-(-bottom >> -up), top >> -up)
-        key = (row, max(bottom, kind.lowest) - kind.lowest, min(top, kind.highest) - kind.lowest)
+        first = min(max(bottom, kind.lowest), kind.highest)
+        last = max(min(top, kind.highest), first)
+        key = (row, first - kind.lowest, last - kind.lowest)
         if key not in known:
             part = mantissas[row, key[1] : key[2] + 1].tolist()
             known[key] = min(part), max(part)

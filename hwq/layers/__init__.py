@@ -12,6 +12,7 @@ from hwq.layers.conv import QConv1D, QConv2D, QDepthwiseConv1D, QDepthwiseConv2D
 from hwq.layers.dense import QDense, QEinsumDense
 from hwq.layers.kernel import KernelLayer, QuantizedLayer
 from hwq.layers.merge import QAdd, QAverage, QMaximum, QMinimum, QMultiply, QSubtract
+from hwq.layers.model import BetaSchedule, QuantizedModel
 from hwq.layers.norm import QBatchNormalization
 from hwq.layers.part import COSTS, Part
 from hwq.layers.pool import (
@@ -37,6 +38,7 @@ from hwq.layers.totals import (
 
 __all__ = [
     "COSTS",
+    "BetaSchedule",
     "KernelLayer",
     "Part",
     "QActivation",
@@ -67,6 +69,7 @@ __all__ = [
     "QSubtract",
     "Quantize",
     "QuantizedLayer",
+    "QuantizedModel",
     "bit_variables",
     "layer_costs",
     "penalised_variables",

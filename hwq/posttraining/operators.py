@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from hwq.boards import Board
 from hwq.codegen.build import build
-from hwq.design.point import features_of
 from hwq.errors import ReportError, ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, verify
@@ -22,28 +21,24 @@ from hwq.posttraining.channels import Group, column, divided, layer_numbers
 from hwq.posttraining.quantize import Bits, quantised
 from hwq.posttraining.sensitivity import part_of
 from hwq.posttraining.statistics import linear_nodes
-from hwq.synthesis.measuring import key_of, measure, options_of, require_mapped
-from hwq.toolchains.synthesis import Synthesiser, synthesise
+from hwq.synthesis.single import Bench, measured
+from hwq.toolchains.synthesis import Synthesiser
 from hwq.units import Period
 
 OPERATOR = "operator"  # the scope of such a measurement: no cost model of whole designs is fitted to it
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """Where operators are measured.
+class OperatorBench:
+    """Where operators are measured, out of context, at a clock."""
 
-    Attributes:
-        folder: one folder a plan below it.
-        jobs: tools at a time.
-    """
-
-    board: Board
+    bench: Bench
     period: Period
-    synthesiser: Synthesiser
-    store: Store
-    folder: Path
-    jobs: int = 2
+
+    @classmethod
+    def of(cls, board: Board, synthesiser: Synthesiser, store: Store, folder: Path) -> OperatorBench:
+        """At the board's own clock; `folder` has one folder a plan."""
+        return cls(Bench(board, synthesiser, store, folder, OPERATOR), board.default_clock)
 
     def lut(self, part: Graph) -> float:
         """LUTs of one operator: from the store, or by running the tool now.
@@ -53,28 +48,11 @@ class Bench:
         """
         if not optimise(part)[part.outputs[0]].type.width.any():
             return 0.0  # all its weights are zero: nothing to synthesise
-        made = build(part, self.board, self.period)
-        plan = made.plan
-        summary = {"design": plan.design, "plan": plan.digest, "features": features_of(made), "latency_cycles": plan.latency_cycles}
-        summary |= {"top": plan.top, "board": self.board.name, "period_ns": plan.period_ns, "interval": 1}
-        steps = self.synthesiser.steps
-        step = [s for s in steps if s.measures][-1]
-        tool = self.synthesiser.tool_of(step)
-        options = options_of(step, {s: str(self.synthesiser.tool_of(s)) for s in steps[: steps.index(step)]})
-        key = replace(key_of(self.board, step, tool.name, tool.version, options, summary), scope=OPERATOR)
-        known = self.store.get(key)
-        if known is None:
-            place = self.folder / plan.digest[:16]
-            plan.write(place)
-            records = synthesise(self.synthesiser, place, plan.digest)
-            require_mapped(made, place)
-            try:
-                found, artefacts = measure(step, records[step.name], place, self.board, summary, options)
-            except ReportError as error:
-                raise ToolError(f"the operator in {place} has no measurement: {error.message}", hint=error.hint) from error
-            known = replace(found, key=key)
-            self.store.put(known, artefacts)
-        return float(known.resources.lut or 0.0)
+        try:
+            found = measured(build(part, self.bench.board, self.period), self.bench, "")
+        except ReportError as error:
+            raise ToolError(f"an operator in {self.bench.folder} has no measurement: {error.message}", hint=error.hint) from error
+        return float(found.measurements[-1].resources.lut or 0.0)
 
 
 def cost_table(

@@ -122,11 +122,11 @@ class Preflight:
         seconds, clock = sum(known) if known else None, self._clock(features)
         return Forecast(tuple(resources), int(summary["latency_cycles"]), seconds, tuple(limits), clock)
 
-    def check(self, point: str, forecast: Forecast) -> None:
+    def check(self, who: str, forecast: Forecast) -> None:
         """Raises PreflightError: something stands against the design."""
         if forecast.limits:
             raise PreflightError(
-                f"point {point}: {'; '.join(forecast.limits)}", hint="take a smaller point or a larger board, or go on with --force"
+                f"{who}: {'; '.join(forecast.limits)}", hint="take a smaller point or a larger board, or go on with --force"
             )
 
     def surprises(self, summary: Mapping[str, Any], measured: Sequence[Measurement]) -> list[str]:

@@ -117,6 +117,7 @@ TOOLCHAIN = Toolchain(
     default_stage="synth",
     steps=steps,
     scripts=scripts,
+    contents={f"{FOLDER}/": "synthesis of the C++ with Bambu"},
     takes=lambda board: board.yosys_family in DEVICES,
     compiles=True,
 )

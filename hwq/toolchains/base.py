@@ -64,6 +64,7 @@ class Toolchain:
         default_stage: where `hwq synth` stops when no --stage is given.
         steps: all its steps.
         scripts: the files that its steps work from.
+        contents: what people are told of its folders in a plan: path -> what is there.
         takes: whether it takes a board that lists it.
         auto: when `--tool auto` takes it.
         compiles: whether it compiles the C++, so that its Verilog is not hwq's own and the limits of HLS compilers hold.
@@ -77,6 +78,7 @@ class Toolchain:
     default_stage: str
     steps: Callable[[Request], tuple[Step, ...]]
     scripts: Callable[[Request], tuple[Script, ...]] = _nothing
+    contents: Mapping[str, str] = field(default_factory=dict)
     takes: Callable[[Board], bool] = _any
     auto: Auto = Auto.NEVER
     compiles: bool = False

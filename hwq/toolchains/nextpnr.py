@@ -129,5 +129,6 @@ TOOLCHAIN = Toolchain(
     default_stage="route",
     steps=steps,
     scripts=scripts,
+    contents={"nextpnr/": "place and route with nextpnr"},
     auto=Auto.STAGED,
 )

@@ -39,6 +39,11 @@ def programs() -> tuple[Program, ...]:
     return tuple({p.name: p for t in TOOLCHAINS for p in t.programs}.values())
 
 
+def contents() -> dict[str, str]:
+    """What stands in the folders of a plan that belong to tools: path -> what is there."""
+    return {path: what for t in TOOLCHAINS for path, what in t.contents.items()}
+
+
 def program(name: str) -> Program:
     """The program that a step names."""
     return {p.name: p for p in programs()}[name]

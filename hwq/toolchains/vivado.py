@@ -151,5 +151,6 @@ TOOLCHAIN = Toolchain(
     default_stage="synth",
     steps=steps,
     scripts=scripts,
+    contents={"vivado/": "synthesis and place and route with Vivado"},
     auto=Auto.VENDOR,
 )

@@ -81,5 +81,6 @@ TOOLCHAIN = Toolchain(
     default_stage="synth",
     steps=lambda request: (synth_step(request),),
     scripts=synth_scripts,
+    contents={"yosys/": "synthesis with Yosys"},
     auto=Auto.OPEN,
 )

@@ -14,7 +14,7 @@ import pytest
 from networks import random_constant, random_graph, random_network
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.codegen.stream import build_stream
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Graph, make_node, verify
@@ -75,12 +75,14 @@ def image_network() -> Graph:
 BOARD = "xcvu9p"
 CASES: dict[str, Callable[[str], dict[str, str]]] = {
     "multiply": lambda top: build(image_network(), boards.load(BOARD), top=top).plan.files,
-    "adders": lambda top: build(image_network(), boards.load(BOARD), top=top, style="adders").plan.files,
+    "adders": lambda top: build(image_network(), boards.load(BOARD), form=Form(style="adders"), top=top).plan.files,
     "stream": lambda top: build_stream(image_network(), boards.load(BOARD), top=top).plan.files,
     "skip": lambda top: build(random_network(3, (6, 5, 4), skip=True), boards.load(BOARD), top=top).plan.files,
-    "shifts": lambda top: build(random_network(5, (6, 5, 4)), boards.load(BOARD), top=top, terms=8).plan.files,
+    "shifts": lambda top: build(random_network(5, (6, 5, 4)), boards.load(BOARD), form=Form(terms=8), top=top).plan.files,
     "every_op": lambda top: build(random_graph(8, Rounding.RND_CONV, Overflow.SAT, 12), boards.load(BOARD), top=top).plan.files,
-    "every_op_adders": lambda top: build(random_graph(8, ops=12), boards.load(BOARD), top=top, style="adders").plan.files,
+    "every_op_adders": lambda top: (
+        build(random_graph(8, ops=12), boards.load(BOARD), form=Form(style="adders"), top=top).plan.files
+    ),
 }
 
 

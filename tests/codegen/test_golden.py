@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.codegen.cpp import EMITTERS, ap_type, literal
 from hwq.codegen.cpp_text import table_lookup
 from hwq.errors import GraphError
@@ -53,7 +53,7 @@ ADDERS = """\
 
 
 def test_cpp_as_adders() -> None:
-    made = build(small(), boards.load("xcvu9p"), style="adders")
+    made = build(small(), boards.load("xcvu9p"), form=Form(style="adders"))
     assert ADDERS in made.plan.files["hls/hwq_top.cpp"]
     assert made.plan.digest != build(small(), boards.load("xcvu9p")).plan.digest
 
@@ -130,7 +130,7 @@ def test_signed_and_unsigned_are_compared_in_one_type() -> None:
         node = make_node("m", op, [x, y])
         line = f"if (ap_fixed<33,9>(x_0) {sign} ap_fixed<33,9>(y_0)) m_0 = x_0;"
         assert line in EMITTERS[op](node, [x, y]).lines
-        made = build(verify(Graph((x, y, node), ("x", "y"), ("m",))), boards.load("xcvu9p"), style="adders")
+        made = build(verify(Graph((x, y, node), ("x", "y"), ("m",))), boards.load("xcvu9p"), form=Form(style="adders"))
         assert re.search(
             rf"if \(w\d+ {sign} ap_int<33>\(w\d+\)\)|if \(ap_int<33>\(w\d+\) {sign} \S+\)", made.plan.files["hls/hwq_top.cpp"]
         )

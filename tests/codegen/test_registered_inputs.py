@@ -10,9 +10,10 @@ from fake_runs import make_run
 from networks import random_network, random_rows
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.cost.features import features
 from hwq.design.point import Design, code_digest
+from hwq.design.target import Target
 from hwq.errors import UsageError
 from hwq.run.directory import RunDir
 from hwq.sim.reference import evaluate
@@ -21,7 +22,7 @@ from hwq.sim.rtlsim import rtlsim
 
 def test_all_logic_lies_between_registers(tmp_path: Path) -> None:
     graph, board = random_network(2, (4, 5, 3)), boards.load("ulx3s-85f")
-    bare, made = build(graph, board), build(graph, board, registered_inputs=True)
+    bare, made = build(graph, board), build(graph, board, form=Form(registered_inputs=True))
     assert made.plan.latency_cycles == bare.plan.latency_cycles + 1 and made.plan.digest != bare.plan.digest
     text = made.plan.files["rtl/hwq_top.v"]
     inputs = re.findall(r"wire (?:signed )?\[\d+:0\] (w\d+) = x\[", text)
@@ -41,10 +42,8 @@ def _stored(name: str, text: str) -> set[str]:
 def test_the_option_belongs_to_the_design(tmp_path: Path) -> None:
     run = RunDir.open(make_run(tmp_path / "run"))
     board = boards.load("xcvu9p")
-    one, other = (
-        Design(run, run.points()[0], board, board.default_clock, code_digest(), registered_inputs=flag) for flag in (False, True)
-    )
+    one, other = (Design(run, run.points()[0], Target.of(board, registered_inputs=flag), code_digest()) for flag in (False, True))
     assert one.folder != other.folder and other.summary()["latency_cycles"] == one.summary()["latency_cycles"] + 1
-    stream = Design(run, run.points()[0], board, board.default_clock, code_digest(), io="stream", registered_inputs=True)
+    stream = Design(run, run.points()[0], Target.of(board, io="stream", registered_inputs=True), code_digest())
     with pytest.raises(UsageError, match="window"):
         _ = stream.build

@@ -142,9 +142,7 @@ def test_a_path_or_name_that_is_gone_is_found(span: str) -> None:
 
 
 def test_an_import_that_is_gone_is_found() -> None:
-    assert [fault for name in imported("from hwq.conversion.model import Gone") for fault in absent(name)] == [
-        "hwq.conversion.model.Gone"
-    ]
+    assert [fault for name in imported("from hwq.layers.model import Gone") for fault in absent(name)] == ["hwq.layers.model.Gone"]
 
 
 def test_the_reference_lists_every_command_and_exit_code() -> None:

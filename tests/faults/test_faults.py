@@ -10,6 +10,7 @@ import pytest
 import report_samples as samples
 from fake_runs import fake, make_run, prove, put, real, stat_json
 
+from hwq.design.target import Target, Work
 from hwq.errors import HwqError, ReportError, RunError, ToolError, ToolMissingError, ToolTimeoutError
 from hwq.flow.synth import SynthResult, synth
 from hwq.measure.store import Store
@@ -276,9 +277,12 @@ class Bench:
 
     def synth(self, kind: str, stage: str | None = None) -> SynthResult:
         prove(self.run, BOARDS[kind])
-        return synth(self.run, BOARDS[kind], tool=kind, stage=stage, store_path=self.store, timeout_s=1 if self.hanging else 300)[
-            1
-        ][0]
+        return synth(
+            self.run,
+            Target.of(BOARDS[kind], tool=kind, stage=stage),
+            store_path=self.store,
+            work=Work(timeout_s=1 if self.hanging else 300),
+        )[1][0]
 
     hanging = False
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fake_runs import fake, make_run, prove, real
 
+from hwq.design.target import Target, Work
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 
@@ -39,7 +40,7 @@ def start(run: Path, store: Path) -> multiprocessing.process.BaseProcess:
 
     def work() -> None:
         os.setsid()
-        synth(run, BOARD, point="all", tool="yosys", store_path=store, jobs=2)
+        synth(run, Target.of(BOARD, tool="yosys"), point="all", store_path=store, work=Work(jobs=2))
 
     process = multiprocessing.get_context("fork").Process(target=work)
     process.start()
@@ -73,7 +74,7 @@ def check(run: Path, store: Path, expected: Expected) -> set[str]:
 def undisturbed(run: Path, store: Path) -> Expected:
     """LUTs and FFs of every design, from a synth that nobody kills; nothing of it is left in the run."""
     prove(run, BOARD)
-    synth(run, BOARD, point="all", tool="yosys", store_path=store)
+    synth(run, Target.of(BOARD, tool="yosys"), point="all", store_path=store)
     for path in run.glob("synth/*/steps/*.json"):
         path.unlink()
     return {m.key.design: (m.resources.lut, m.resources.ff) for m in Store.open(store).find()}
@@ -104,11 +105,11 @@ def kill_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> N
                 path.unlink()
     store = tmp_path / f"s{stores}.sqlite"
     done, begun = len(check(run, store, expected)), len(starts.read_text().splitlines())
-    _, results = synth(run, BOARD, point="all", tool="yosys", store_path=store)
+    _, results = synth(run, Target.of(BOARD, tool="yosys"), point="all", store_path=store)
     assert len(results) == POINTS and set(check(run, store, expected)) == set(expected)
     again = len(starts.read_text().splitlines())
     assert again - begun <= POINTS - done, "a finished point was synthesised again"
-    assert all(r.reused for r in synth(run, BOARD, point="all", tool="yosys", store_path=store)[1])
+    assert all(r.reused for r in synth(run, Target.of(BOARD, tool="yosys"), point="all", store_path=store)[1])
     assert len(starts.read_text().splitlines()) == again, "a second identical synth started a tool"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
+from hwq.design.target import Target
 from hwq.errors import HwqError, RunError
 from hwq.files import read_json, write_json
 from hwq.flow.importing import import_plan
@@ -33,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("HWQ_YOSYS", str(fake(place, "yosys", real("yosys"))))
         run = make_run(place / "run")
         prove(run, BOARD)
-        synth(run, BOARD, tool="yosys", store_path=place / "s.sqlite")
+        synth(run, Target.of(BOARD, tool="yosys"), store_path=place / "s.sqlite")
         (planned,) = plan(run, BOARD, out=place / "away")
         (made,) = run.glob("synth/*")
         for name in ("steps", "yosys"):
@@ -84,7 +85,7 @@ def test_a_record_without_its_seal_is_not_believed(
     except RunError as error:
         assert "seal" in error.message
     try:
-        synth(run, BOARD, tool="yosys", store_path=tmp_path / "new.sqlite")
+        synth(run, Target.of(BOARD, tool="yosys"), store_path=tmp_path / "new.sqlite")
     except HwqError:
         assert Store.open(tmp_path / "new.sqlite").find() == []
     else:
@@ -160,7 +161,7 @@ def test_a_netlist_changed_after_the_run_is_made_again(
     netlist.write_text(good[:2000] if damage == "cut" else re.sub(r"INIT\(4'h6\)", "INIT(4'h9)", good))
     doubted = gather(run, store_path=store)
     assert doubted.rows[0].mismatches is None and doubted.warnings
-    (result,) = synth(run, BOARD, tool="yosys", store_path=store)[1]
+    (result,) = synth(run, Target.of(BOARD, tool="yosys"), store_path=store)[1]
     assert netlist.read_text() == good and result.simulation.mismatches == 0 and not result.reused
     assert gather(run, store_path=store).rows[0].mismatches == 0 and len(Store.open(store).find()) == 1
 
@@ -170,7 +171,7 @@ def test_a_generated_file_of_other_bytes_is_made_again(place: Path, tmp_path: Pa
     (script,) = run.glob("synth/*/yosys/synth.ys")
     good = script.read_bytes()
     script.write_bytes(good + b"\xef\x41")
-    plan(run, BOARD, tool="yosys")
+    plan(run, Target.of(BOARD, tool="yosys"))
     assert script.read_bytes() == good
 
 

@@ -16,6 +16,7 @@ import pytest
 from fake_runs import fake, make_run, prove, real
 
 from hwq.design.point import Design
+from hwq.design.target import Target, Work
 from hwq.errors import HwqError
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
@@ -47,7 +48,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
         patch.setenv("HWQ_YOSYS", str(fake(place, "yosys", real("yosys"))))
         run, store = make_run(place / "run"), place / "s.sqlite"
         prove(run, BOARD)
-        (result,) = synth(run, BOARD, tool="yosys", store_path=store)[1]
+        (result,) = synth(run, Target.of(BOARD, tool="yosys"), store_path=store)[1]
         assert result.measurement is not None
         row = gather(run, store_path=store).rows[0]
         assert row.lut and row.mismatches == 0
@@ -96,7 +97,7 @@ def check(measured: Measured, name: str, content: bytes, tmp_path: Path) -> None
     except HwqError:
         pass
     try:
-        (result,) = synth(run, BOARD, tool="yosys", store_path=store)[1]
+        (result,) = synth(run, Target.of(BOARD, tool="yosys"), store_path=store)[1]
     except (HwqError, ProvedAgainError):
         assert Store.open(store).find() == []
         return
@@ -134,7 +135,7 @@ def test_a_missing_file_is_made_again_or_named(measured: Measured, tmp_path: Pat
         shutil.copytree(measured.run, run)
         (run / name).unlink()
         try:
-            (result,) = synth(run, BOARD, tool="yosys", store_path=tmp_path / f"{name.replace('/', '-')}.sqlite")[1]
+            (result,) = synth(run, Target.of(BOARD, tool="yosys"), store_path=tmp_path / f"{name.replace('/', '-')}.sqlite")[1]
         except (HwqError, ProvedAgainError):
             assert "/synth/" not in f"/{name}" or name.endswith("sim.json"), name
             continue
@@ -153,7 +154,9 @@ def test_a_changed_design_is_measured_as_it_should_be(measured: Measured, tmp_pa
     for name in ("stat.json", "netlist.v"):
         (folder / "yosys" / name).unlink()
     told: list[str] = []
-    (result,) = synth(run, BOARD, tool="yosys", store_path=tmp_path / "new.sqlite", tell=lambda _, what: told.append(what))[1]
+    (result,) = synth(
+        run, Target.of(BOARD, tool="yosys"), store_path=tmp_path / "new.sqlite", work=Work(tell=lambda _, what: told.append(what))
+    )[1]
     assert result.measurement is not None and result.measurement.resources == measured.measurement.resources
     assert rtl.read_text() == text and any("generating again" in line for line in told)
 
@@ -178,7 +181,7 @@ def test_a_tool_that_lies_is_not_believed(lie: str, measured: Measured, tmp_path
     shutil.rmtree(next(run.glob("synth/*/steps")))
     for _ in range(2):  # and not at the second try either
         with pytest.raises(HwqError, match=words):
-            synth(run, BOARD, tool="yosys", store_path=tmp_path / "s.sqlite")
+            synth(run, Target.of(BOARD, tool="yosys"), store_path=tmp_path / "s.sqlite")
     assert Store.open(tmp_path / "s.sqlite").find() == []
 
 
@@ -194,7 +197,9 @@ def test_another_version_behind_the_same_launcher_measures_anew(
     for version in ("0.70", "0.99", "0.70+12", ""):
         monkeypatch.setenv("LAUNCHED", version)
         told: list[str] = []
-        (result,) = synth(run, BOARD, tool="yosys", store_path=store, tell=lambda _, what, told=told: told.append(what))[1]  # type: ignore[misc]
+        (result,) = synth(
+            run, Target.of(BOARD, tool="yosys"), store_path=store, work=Work(tell=lambda _, what, told=told: told.append(what))
+        )[1]  # type: ignore[misc]
         assert result.measurement is not None
         versions.append((result.measurement.key.version, result.reused))
         if version == "0.99":

@@ -115,13 +115,15 @@ def test_measured_costs_of_channels_take_no_more_runs_of_the_tool(
     network, counted, price = read_float(str(trained), load("wine", seed=0)), list[Graph](), Price(None)
 
     class Tool:
-        def __init__(self, *_: object) -> None: ...
+        @classmethod
+        def of(cls, *_: object) -> Tool:
+            return cls()
 
         def lut(self, graph: Graph) -> float:
             counted.append(graph)
             return float(price(graph))
 
-    monkeypatch.setattr(flow, "Bench", Tool)
+    monkeypatch.setattr(flow, "OperatorBench", Tool)
     options = replace(CHANNELS, costs="measured", objective="roundoff")
     search = prepare(network, load("wine", seed=0), tmp_path, "xcvu9p", options)
     assert len(counted) == 2 * len(options.choices) and len(search.groups) == 6 + 3

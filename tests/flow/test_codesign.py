@@ -22,6 +22,7 @@ from hwq.conversion.graph_model import GraphModel
 from hwq.cost.features import graph_features
 from hwq.data import load
 from hwq.design.budget import Budget
+from hwq.design.target import Target
 from hwq.errors import BudgetError, RunError, ToolError, UsageError
 from hwq.files import read_json
 from hwq.flow.codesign import rounds as rounds_module
@@ -149,14 +150,14 @@ class Tool:
         self.asked: list[str] = []
         self.fail_at = fail_at
 
-    def __call__(self, path: Path, board: str, *, point: str, **options: Any) -> tuple[None, tuple[Any]]:
+    def __call__(self, path: Path, target: Target, *, point: str, **_: Any) -> tuple[None, tuple[Any]]:
         if len(self.asked) == self.fail_at:
             raise ToolError("out of licences")
         self.asked.append(point)
         run = RunDir.open(path)
         lut = 1.08 * read_json(run.point_folder(point) / "point.json")["codesign"]["compiled"]
         (run.synth_folder(f"{point}-made")).mkdir(parents=True, exist_ok=True)
-        link = Link(board, options["tool"], "yosys", "0", options["stage"], options["clock"].ns)
+        link = Link(target.board.name, target.tool, "yosys", "0", str(target.stage), target.clock.ns)
         add_link(run, link, point, f"{point}-made")
         found = SimpleNamespace(
             resources=Resources(lut=round(lut), ff=10.0, dsp=0.0), latency=Latency(3, 3, 1), timing=Timing(fmax_mhz=None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_runs import fake, real
 from networks import random_network
 
 import hwq
@@ -16,10 +18,11 @@ from hwq.boards import load
 from hwq.codegen.build import build
 from hwq.cost.features import features
 from hwq.cost.predict import price_for
-from hwq.errors import BoardError, DataError, ModelError, UsageError
+from hwq.errors import BoardError, DataError, MismatchError, ModelError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.flow.codesign.landing import Pricer
 from hwq.ir import Constant, Graph, make_node, text, verify
+from hwq.measure.store import Store
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for, pipeline
 from hwq.sim.reference import predict
@@ -155,3 +158,44 @@ def test_one_predictor_for_training_and_landing() -> None:
         plain = pipeline(lower(made.graph), levels)
         tables_matter += price.model.value(features(made.graph, plain)) != found.lut
     assert tables_matter
+
+
+def test_a_design_is_estimated_measured_and_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a graph to a stored measurement without a run; the second time no tool starts."""
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", real("yosys"))))
+    design = hwq.compile(random_network(3, (6, 5, 4)), "pynq-z2", "200MHz")
+    store = tmp_path / "s.sqlite"
+    assert design.report(store) == []
+    found = design.synth(store_path=store, folder=tmp_path / "designs")
+    guess = design.estimate(store)
+    assert guess.lut is not None and guess.lut == pytest.approx(
+        found.resources.lut, abs=12
+    )  # a tiny design: its models are for larger ones
+    assert guess.latency_cycles == found.latency.max_cycles == design.build.plan.latency_cycles
+    assert (
+        str(guess).startswith("predicted, not measured")
+        and hwq.predict_cost(design.graph, "pynq-z2", "200MHz") == design.estimate()
+    )
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "broken", "exit 1")))
+    assert design.synth(store_path=store) == found and design.report(store) == [found]
+    assert f"latency {guess.latency_cycles} cycles" in design._repr_html_()
+
+
+def test_a_design_that_computes_something_else_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", real("yosys"))))
+    design = hwq.compile(random_network(3, (6, 5, 4)), "pynq-z2")
+    name = "rtl/hwq_top.v"
+    wrong = design.build.plan.files[name].replace(" + ", " - ")
+    assert wrong != design.build.plan.files[name]
+    plan = replace(design.build.plan, files={**design.build.plan.files, name: wrong})
+    with pytest.raises(MismatchError, match="rtl"):
+        replace(design, build=replace(design.build, plan=plan)).synth(store_path=tmp_path / "s.sqlite", folder=tmp_path / "designs")
+    assert Store.open(tmp_path / "s.sqlite").find() == []
+
+
+def test_public_names_are_there_and_found() -> None:
+    assert set(hwq.__all__) <= set(dir(hwq))
+    for name in hwq.__all__:
+        assert getattr(hwq, name).__doc__, name
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        hwq.nothing  # noqa: B018

@@ -15,6 +15,7 @@ from hwq import boards
 from hwq.data import Dataset, load
 from hwq.design.feeding import FILES, Feeding
 from hwq.design.point import Design, code_digest
+from hwq.design.target import Target
 from hwq.errors import DataError, RunError
 from hwq.files import read_json, sha256_of, write_npz
 from hwq.flow.planning import plan
@@ -138,7 +139,7 @@ def packed(recipe: dict, row: np.ndarray, part: str) -> int:
 
 def test_the_folder_alone_says_how_to_feed_the_design(run: Path, table: Path, data: Dataset) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], board, board.default_clock, code_digest())
+    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     recipe = json.loads((design.folder / "preprocess.json").read_text())
     rows, _ = raw_test_rows(table)
@@ -173,7 +174,7 @@ def test_the_recipe_holds_for_any_types(seed: int) -> None:
 
 
 def test_readme_names_what_a_person_needs(run: Path, tmp_path: Path) -> None:
-    (planned,) = plan(run, "xcvu9p", tool="yosys", out=tmp_path / "away")
+    (planned,) = plan(run, Target.of("xcvu9p", tool="yosys"), out=tmp_path / "away")
     told = (planned.folder / "README.md").read_text()
     for wanted in (
         "6 features in, 4 classes out",
@@ -194,7 +195,7 @@ def test_readme_names_what_a_person_needs(run: Path, tmp_path: Path) -> None:
 
 def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
     """Two runs with one network and other names have one plan."""
-    (first,) = plan(run, "xcvu9p", tool="yosys")
+    (first,) = plan(run, Target.of("xcvu9p", tool="yosys"))
     directory = RunDir.open(run)
     meta = directory.meta()
     meta["dataset"]["preprocess"]["classes"] = ["a", "b", "c", "d"]
@@ -202,7 +203,7 @@ def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
     other = tmp_path / "other" / "run"
     run.rename(other)
     RunDir(other).save_meta(meta)
-    (second,) = plan(other, "xcvu9p", tool="yosys", out=tmp_path / "away")
+    (second,) = plan(other, Target.of("xcvu9p", tool="yosys"), out=tmp_path / "away")
     assert first.digest == second.digest
     told = json.loads((second.folder / "preprocess.json").read_text())
     assert [c["name"] for c in told["classes"]] == ["a", "b", "c", "d"]
@@ -212,7 +213,7 @@ def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["lost", "changed"])
 def test_what_is_lost_or_changed_is_written_again(run: Path, name: str, harm: str) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], board, board.default_clock, code_digest())
+    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     path = design.folder / name
     before = path.read_bytes()
@@ -230,7 +231,7 @@ def test_a_run_of_0_1_0_still_opens(tmp_path: Path) -> None:
     np.testing.assert_array_equal(design.predict(x), predict(design.graph, x))
     with pytest.raises(DataError, match="not known here"):
         design.predict_raw(x)
-    (planned,) = plan(run, "xcvu9p", tool="yosys")
+    (planned,) = plan(run, Target.of("xcvu9p", tool="yosys"))
     assert "not known here" in (planned.folder / "README.md").read_text()
     assert json.loads((planned.folder / "preprocess.json").read_text())["standardised"] is None
 

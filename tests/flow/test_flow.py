@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from hwq.design.target import Target
 from hwq.errors import MismatchError
 from hwq.flow.report import gather
 from hwq.flow.simulate import simulate
@@ -80,7 +81,7 @@ def test_another_clock_is_another_design(measured: tuple[Path, Path]) -> None:
 
     run, store = measured
     before = len(Store.open(store).find())
-    _, results = synth(run, "xcvu9p", point=RunDir(run).points()[0].id, clock=Period(2.0), store_path=store)
+    _, results = synth(run, Target.of("xcvu9p", clock=Period(2.0)), point=RunDir(run).points()[0].id, store_path=store)
     assert not results[0].reused and len(Store.open(store).find()) == before + 1
     slow = synth(run, "xcvu9p", point="all", store_path=store)[1][0]
     assert results[0].measurement.latency.max_cycles > slow.measurement.latency.max_cycles

@@ -11,6 +11,7 @@ import compiled_verilog
 import pytest
 from fake_runs import ROWS, fake, make_run, prove
 
+from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError, UsageError
 from hwq.flow.importing import import_plan
@@ -33,7 +34,7 @@ class Bench:
 
     def synth(self, body: str, stage: str = "csynth") -> SynthResult:
         self.patch.setenv("HWQ_BAMBU", str(fake(self.path / "tools", "bambu", body, "PandA 2024.10")))
-        return synth(self.run, BOARD, tool="bambu", stage=stage, store_path=self.store)[1][0]
+        return synth(self.run, Target.of(BOARD, tool="bambu", stage=stage), store_path=self.store)[1][0]
 
     @property
     def stored(self) -> list[str]:
@@ -97,7 +98,7 @@ def test_a_stream_does_not_go_through_bambu(stage: str, bench: Bench) -> None:
     """The hint names no stage: at each the same would be said."""
     bench.patch.setenv("HWQ_BAMBU", str(fake(bench.path / "tools", "bambu", "exit 1", "PandA 2024.10")))
     with pytest.raises(UsageError, match="does not go through Bambu") as caught:
-        synth(bench.run, BOARD, tool="bambu", stage=stage, io="stream", store_path=bench.store)
+        synth(bench.run, Target.of(BOARD, tool="bambu", stage=stage, io="stream"), store_path=bench.store)
     assert "--stage" not in str(caught.value.hint) and "--io parallel" in str(caught.value.hint)
 
 

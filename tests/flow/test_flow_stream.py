@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from networks import random_constant
 
+from hwq.design.target import Target
 from hwq.errors import UsageError
 from hwq.files import write_json, write_npz, write_text
 from hwq.fixed import Overflow, Rounding, TypeArray
@@ -54,7 +55,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_stream_is_proven_and_measured(run: Path, tmp_path: Path) -> None:
-    _, results = synth(run, "xcvu9p", tool="yosys", io="stream", store_path=tmp_path / "store.sqlite")
+    _, results = synth(run, Target.of("xcvu9p", tool="yosys", io="stream"), store_path=tmp_path / "store.sqlite")
     simulation, measurement = results[0].simulation, results[0].measurement
     assert simulation.mismatches == 0 and simulation.accuracy == 1.0
     assert [c.stage_b for c in simulation.comparisons] == ["keras", "csim", "rtl", "netlist"]
@@ -77,4 +78,4 @@ def test_the_command_writes_the_plan_of_a_stream(run: Path, tmp_path: Path) -> N
 )
 def test_what_a_stream_cannot_do_is_said(run: Path, board: str, options: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        plan(run, board, io="stream", **options)
+        plan(run, Target.of(board, io="stream", **options))

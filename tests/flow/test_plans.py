@@ -16,6 +16,7 @@ import pytest
 from fake_runs import BANNERS, fake, make_run, prove, real, stat_json
 
 from hwq.cli import COMMANDS
+from hwq.design.target import Target
 from hwq.errors import MismatchError, ReportError, RunError, ToolError, UsageError
 from hwq.files import read_json, write_json
 from hwq.flow.importing import import_plan
@@ -68,21 +69,23 @@ def server(tmp_path: Path) -> Server:
 @pytest.fixture
 def folder(run: Path, tmp_path: Path) -> Path:
     """The plan of the last point, on the server."""
-    (planned,) = plan(run, "ulx3s-85f", point="1", stage="route", out=tmp_path / "away")
+    (planned,) = plan(run, Target.of("ulx3s-85f", stage="route"), point="1", out=tmp_path / "away")
     assert planned.folder == tmp_path / "away" / "0001" and planned.script == "./run.sh nextpnr-ecp5 route"
     assert len(planned.commands) == 2 and "synth.ys" in planned.commands[0] and "--report" in planned.commands[1]
     return planned.folder
 
 
 def test_a_plan_starts_no_tool_and_names_itself(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = plan(run, "zcu104", point="all", tool="vivado", stage="route")
+    first = plan(run, Target.of("zcu104", tool="vivado", stage="route"), point="all")
     assert [p.point for p in first] == ["0000", "0001"] and all(c.startswith("vivado -mode batch") for c in first[0].commands)
-    assert [p.digest for p in first] == [p.digest for p in plan(run, "zcu104", point="all", tool="vivado", stage="route")]
+    assert [p.digest for p in first] == [
+        p.digest for p in plan(run, Target.of("zcu104", tool="vivado", stage="route"), point="all")
+    ]
     assert len({p.digest for p in first}) == 2
-    csim = plan(run, "zcu104", tool="vitis", stage="csim")[0]
+    csim = plan(run, Target.of("zcu104", tool="vitis", stage="csim"))[0]
     assert len((csim.folder / "tb_data" / "inputs.dat").read_text().splitlines()) == 40
     with pytest.raises(UsageError, match="no stage"):
-        plan(run, "zcu104", tool="vivado", stage="csim")
+        plan(run, Target.of("zcu104", tool="vivado", stage="csim"))
 
 
 def test_there_and_back(run: Path, server: Server, folder: Path, tmp_path: Path) -> None:
@@ -119,7 +122,7 @@ def test_what_came_back_is_not_run_again_here(
     prove(run, "ulx3s-85f")
     before = (server.tools / "starts").read_text()
     for store in (tmp_path / "s.sqlite", tmp_path / "new.sqlite"):
-        (result,) = synth(run, "ulx3s-85f", point="1", stage="route", store_path=store)[1]
+        (result,) = synth(run, Target.of("ulx3s-85f", stage="route"), point="1", store_path=store)[1]
         assert result.measurement is not None and result.measurement.resources == routed.resources
     assert (server.tools / "starts").read_text() == before
 

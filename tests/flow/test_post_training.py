@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,7 +195,7 @@ class Tool:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counted, self.later, self.price = 0, 0.0, Price(None)
-        monkeypatch.setattr(flow, "Bench", lambda *_: self)
+        monkeypatch.setattr(flow, "OperatorBench", SimpleNamespace(of=lambda *_: self))
         monkeypatch.setattr("hwq.flow.synth.synth", self.synth)
 
     def lut(self, graph: Graph) -> float:

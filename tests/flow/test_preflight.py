@@ -12,6 +12,7 @@ from fake_runs import fake, make_run, prove, real
 from hwq import boards
 from hwq.cost import find as models
 from hwq.cost.terms import COMPILED, physics
+from hwq.design.target import Target, Work
 from hwq.errors import PreflightError
 from hwq.flow import synth as flow
 from hwq.measure.measurement import Key, Measurement
@@ -133,16 +134,15 @@ def test_no_tool_starts_until_forced(tools: Path, tmp_path: Path, monkeypatch: p
     run, store = make_run(tmp_path / "run"), tmp_path / "s.sqlite"
     (design,) = prove(run, BOARD.name)
     small = replace(BOARD, lut=3)
-    monkeypatch.setattr(flow, "load", lambda _: small)
     monkeypatch.setattr(flow, "Design", lambda *_: design)
     started: list[str] = []
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(str(a)) or real(*a, **k))
     with pytest.raises(PreflightError):
-        flow.synth(run, BOARD.name, tool="yosys", store_path=store)
+        flow.synth(run, Target.of(small, tool="yosys"), store_path=store)
     assert not tools.exists() and not [s for s in started if "synth.ys" in s]
     said: list[str] = []
-    flow.synth(run, BOARD.name, tool="yosys", store_path=store, force=True, tell=lambda _, what: said.append(what))
+    flow.synth(run, Target.of(small, tool="yosys"), store_path=store, work=Work(force=True, tell=lambda _, what: said.append(what)))
     assert tools.exists() and any(s.startswith("expecting") for s in said)
 
 

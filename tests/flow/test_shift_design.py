@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.data import load
 from hwq.fixed import Rounding, TypeArray
 from hwq.flow.synth import synth
@@ -78,5 +78,5 @@ def test_shifts_move_the_binary_point() -> None:
 def test_as_many_terms_as_are_allowed() -> None:
     board = boards.load("xcvu9p")
     for terms, free in ((1, False), (2, True)):
-        cpp = build(two_digits(3, -4), board, terms=terms).plan.files["hls/hwq_top.cpp"]
+        cpp = build(two_digits(3, -4), board, form=Form(terms=terms)).plan.files["hls/hwq_top.cpp"]
         assert ("add_product" not in cpp) is free and (not products(cpp)) is free

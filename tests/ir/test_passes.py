@@ -13,13 +13,13 @@ from strategies import graphs
 
 from hwq.codegen.cpp import EMITTERS, EMITTERS_SPECIAL
 from hwq.fixed import Rounding, to_float
-from hwq.ir import OPS, Graph, Opcode
+from hwq.ir import OPS, Graph, Opcode, parse, verify
 from hwq.passes import merge_rounding, narrow, optimise, prune
 from hwq.passes.lower import LOWER, lower
 from hwq.passes.narrow import intervals
 from hwq.passes.pipeline import operands_of, pipeline, side_by_side
 from hwq.passes.wires import csd
-from hwq.sim.compare import output_types
+from hwq.sim.compare import output_types, to_types
 from hwq.sim.reference import evaluate, evaluate_nodes
 
 
@@ -93,3 +93,33 @@ def test_every_op_has_every_form() -> None:
     """An op without its C++ or its circuit cannot be added unnoticed."""
     assert set(OPS) == set(EMITTERS) | set(EMITTERS_SPECIAL)
     assert set(OPS) == set(LOWER) | {"input"}
+
+
+UNREAD = """hwq-graph 1
+inputs x
+outputs d q
+node x input() source "a"
+  type [2] TRN WRAP u1.0*2
+node d dense(x) source "b"
+  bias const [2] TRN WRAP u1.-1*2 = 1*2
+  kernel const [2,2] TRN WRAP u1.0 u0.0*2 u1.0 = 1 0*2 1
+  type [2] TRN WRAP u2.0*2
+node b bias(d) source "c"
+  bias const [2] TRN WRAP s3.0*2 = -2*2
+  type [2] TRN WRAP s2.0*2
+node t table(b) source "d"
+  index json [0, 0]
+  values const [1,4] TRN WRAP u2.0*4 = 3 1 2 3
+  type [2] TRN WRAP u2.0*2
+node q quantize(t) source "e"
+  type [2] TRN WRAP u2.0 u0.0
+"""
+
+
+@pytest.mark.parametrize("text_", [UNREAD, UNREAD.replace("u2.0 u0.0", "u0.0*2")])
+def test_an_unread_element_may_leave_the_codes_of_its_table(text_: str) -> None:
+    """Its constants are pruned away, and what is left of it is no code that the table knows."""
+    graph = verify(parse(text_))
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    found = optimise(graph)
+    assert np.array_equal(evaluate(graph, x), to_types(evaluate(found, x), found, graph))

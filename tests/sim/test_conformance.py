@@ -14,7 +14,7 @@ from networks import random_constant, random_graph, random_network, random_rows
 from strategies import graphs
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Attr, Graph, Node, make_node, verify
 from hwq.sim.compare import Mismatch, compare, mantissas_of, to_types
@@ -34,7 +34,7 @@ def prove(graph: Graph, x: np.ndarray, folder: Path) -> None:
     for name, got in (("emulator", native), ("csim", csim(made, folder, x)), ("rtl", rtlsim(made, folder, x))):
         result = compare(graph, "reference", want, name, to_types(got, made.graph, graph))
         assert result.mismatches == 0, str(result)
-    adders = build(graph, boards.load("xcvu9p"), style="adders")
+    adders = build(graph, boards.load("xcvu9p"), form=Form(style="adders"))
     adders.plan.write(folder / "adders")
     result = compare(graph, "reference", want, "adders", to_types(csim(adders, folder / "adders", x), made.graph, graph))
     assert result.mismatches == 0, str(result)

@@ -18,6 +18,7 @@ from vendor_tools import install, launcher, require_tcl
 
 from hwq import boards
 from hwq.codegen.stream import build_stream
+from hwq.design.target import Target
 from hwq.errors import ReportError, ToolError
 from hwq.files import read_json
 from hwq.fixed import TypeArray
@@ -61,7 +62,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_tcl()
     run = make_run(tmp_path_factory.mktemp("vendor") / "run", sizes=(4, 3))
     prove(run, BOARD)
-    plan(run, BOARD, tool="vivado", stage="route")
+    plan(run, Target.of(BOARD, tool="vivado", stage="route"))
     return run
 
 
@@ -92,7 +93,7 @@ def as_it_is(folder: Path, kind: str, stage: str) -> None:
 
 def measure(run: Path, kind: str, stage: str, tmp_path: Path) -> list[tuple[str, float | None, float | None]]:
     """Stage, LUT and slack of every measurement on the way."""
-    _, (result,) = synth(run, BOARD, tool=kind, stage=stage, store_path=tmp_path / "s.sqlite")
+    _, (result,) = synth(run, Target.of(BOARD, tool=kind, stage=stage), store_path=tmp_path / "s.sqlite")
     return [(m.key.stage, m.resources.lut, m.timing.slack_ns) for m in result.measurements]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from hwq.backend import keras, ops
 from hwq.conversion import convert, freeze
-from hwq.conversion.model import BetaSchedule
 from hwq.layers import total_costs
+from hwq.layers.model import BetaSchedule
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(256, 6)).astype(np.float32)

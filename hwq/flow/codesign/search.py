@@ -19,6 +19,7 @@ from hwq.boards import Board, load
 from hwq.data import Dataset
 from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
+from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
 from hwq.files import read_json, write_json
 from hwq.flow.codesign.landing import Pricer
@@ -127,15 +128,10 @@ def codesign(
     def measure(point: str) -> dict[str, float | None]:
         _, (result,) = synth(
             trials.path,
-            board.name,
+            Target.of(board.name, tool=synthesiser.kind, stage=synthesiser.stage, clock=period),
             point=point,
-            tool=synthesiser.kind,
-            stage=synthesiser.stage,
-            clock=period,
             store_path=store_path,
-            jobs=1,
-            tell=lambda p, what: say(f"point {p}: {what}"),
-            progress=lines,
+            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=lines or (lambda point, line: None)),
         )
         if result.measurement is None:
             raise RunError(f"the stage {synthesiser.stage} measures no design", hint="choose another --stage")

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from hwq.boards import load as load_board
+from hwq.design.target import Target, Work
 from hwq.errors import RunError, UsageError
 from hwq.files import read_json, write_json, write_text
 from hwq.flow.compare.methods import Case, base_of, method_of, train_float
@@ -26,6 +27,7 @@ from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
 from hwq.locks import LOCKS, one_writer
 from hwq.train.progress import Progress
+from hwq.units import Period
 from hwq.views.comparison import Comparison, Entry, csv_text, svg
 
 Tell = Callable[[str], None]
@@ -41,7 +43,8 @@ class Request:
         methods: names of `hwq.flow.compare.methods.METHODS`, some with a variant behind a colon.
         seeds: of the splits: each is a split of its own.
         settings: fields of `TrainConfig` that all methods share.
-        synthesis: further arguments of `hwq.flow.synth.synth`, such as tool, clock and jobs.
+        tool, clock: of the synthesis (`hwq.design.target.Target`).
+        jobs: points at a time in synthesis.
     """
 
     data: str
@@ -52,7 +55,9 @@ class Request:
     model: str = "mlp:64,32"
     store_path: Path | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    synthesis: Mapping[str, Any] = field(default_factory=dict)
+    tool: str = "auto"
+    clock: Period | None = None
+    jobs: int = 2
 
     def __post_init__(self) -> None:
         if not self.methods or not self.seeds:
@@ -67,7 +72,7 @@ class Request:
     def fixed(self) -> dict[str, Any]:
         """What must be the same whenever this comparison goes on."""
         settings = {key: dict(v) if isinstance(v, Mapping) else v for key, v in self.settings.items()}
-        synthesis = {key: str(self.synthesis[key]) for key in ("tool", "stage", "clock") if self.synthesis.get(key) is not None}
+        synthesis = {"tool": self.tool, **({} if self.clock is None else {"clock": str(self.clock)})}
         return {"data": self.data, "model": self.model, "board": self.board, "settings": settings, "synthesis": synthesis}
 
 
@@ -222,7 +227,8 @@ def _measure(request: Request, name: str, seed: int, runs: Sequence[Path], cpu_s
         def told(point: str, what: str, run: Path = run) -> None:
             say(f"{label}: {run.name}, point {point}: {what}")
 
-        _, results = synth(run, request.board, point="all", store_path=request.store_path, tell=told, **request.synthesis)
+        target = Target.of(request.board, request.clock, tool=request.tool)
+        _, results = synth(run, target, point="all", store_path=request.store_path, work=Work(request.jobs, tell=told))
         entries += [_entry(name, seed, run, result, cpu_s) for result in results]
     return entries
 

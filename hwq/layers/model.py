@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from hwq.backend import keras, ops, tf
-from hwq.layers import penalised_variables, priced, total_costs
+from hwq.layers.totals import penalised_variables, priced, total_costs
+from hwq.registration import register
 
 
 class _Latest(keras.metrics.Metric):
@@ -56,6 +57,12 @@ class QuantizedModel(keras.Model):
         self._cost_metrics = [_Latest("ebops"), _Latest("ebops_declared")]
         self._declared: dict[str, Any] | None = None
         super().compile(*args, **kwargs)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> QuantizedModel:
+        """As in Keras, with everything of hwq that such a model may hold."""
+        register()
+        return super().from_config(config, custom_objects)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """As in Keras, which leaves it to a model that has a `compile` of its own."""

@@ -1,0 +1,85 @@
+"""What a design is for, and how much work may be done for it at once. No network is known here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypedDict, Unpack
+
+from hwq.boards import Board, load
+from hwq.codegen.build import Style
+from hwq.units import Period
+
+Io = Literal["parallel", "stream"]
+Tell = Callable[[str, str], None]  # (point, what is happening to it)
+
+
+class Choices(TypedDict, total=False):
+    """What a target may say beside its board and clock: the attributes of `Target`."""
+
+    tool: str
+    stage: str | None
+    style: Style
+    io: Io
+    registered_inputs: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A board and clock, the tool and stage that measure there, and how the design is built.
+
+    Attributes:
+        tool: a kind of `hwq.toolchains.registry`; "auto" takes the vendor's where it is installed, else an open one.
+        stage: one of `hwq.toolchains.steps.STAGES`; None: the tool's own default.
+        style: of the C++: "multiply", a product for each weight, or "adders", the shared adder graph.
+        io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
+        registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
+    """
+
+    board: Board
+    clock: Period
+    tool: str = "auto"
+    stage: str | None = None
+    style: Style = "multiply"
+    io: Io = "parallel"
+    registered_inputs: bool = False
+
+    @classmethod
+    def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:
+        """From what a person writes: `Target.of("xcvu9p", "200MHz", tool="yosys")`.
+
+        Args:
+            board: a name of `hwq boards`, or a Board; a Target stays as it is.
+            clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
+
+        Raises:
+            BoardError: no such board.
+            UsageError: no such clock.
+        """
+        if isinstance(board, Target):
+            return board
+        chosen = load(board) if isinstance(board, str) else board
+        return cls(chosen, chosen.default_clock if clock is None else Period.of(clock), **choices)
+
+
+def _quiet(_point: str, _what: str) -> None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How much is done at once, for how long, and who is told.
+
+    Attributes:
+        jobs: points at a time.
+        timeout_s: limit for each program; None: none.
+        force: go on with designs that will not fit or exceed a tool's limits.
+        tell: told what happens to each point.
+        lines: told every line that a program prints.
+    """
+
+    jobs: int = 2
+    timeout_s: float | None = None
+    force: bool = False
+    tell: Tell = _quiet
+    lines: Tell = _quiet

@@ -1,0 +1,125 @@
+"""One design, synthesised by itself and measured into the store; what the store knows is not measured again. No run is known here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hwq.boards import Board
+from hwq.codegen.build import Build
+from hwq.cost.features import VERSION, features
+from hwq.errors import ReportError, ToolError
+from hwq.files import write_json
+from hwq.ir import Graph
+from hwq.measure.measurement import WHOLE, Measurement
+from hwq.measure.store import Store
+from hwq.sim.compiled import COMPILED
+from hwq.sim.routed import random_inputs
+from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
+from hwq.toolchains.runner import record_path
+from hwq.toolchains.steps import Step
+from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Measurements of a design on the way to the stage, that of the stage last; `reused` where no tool was started."""
+
+    measurements: tuple[Measurement, ...]
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where designs are measured.
+
+    Attributes:
+        board: what all designs are for.
+        synthesiser: the tool and stage.
+        folder: one folder a plan below it.
+        scope: of the measurements: whole designs, or parts of them that no cost model is fitted to.
+        timeout_s: limit for each program; None: none.
+    """
+
+    board: Board
+    synthesiser: Synthesiser
+    store: Store
+    folder: Path
+    scope: str = WHOLE
+    timeout_s: float | None = None
+
+
+def summary_of(made: Build, group: str = "") -> dict[str, Any]:
+    """What build.json says of a design that belongs to no run; `group` names designs that cost models leave out together."""
+    return {
+        "design": made.plan.design,
+        "plan": made.plan.digest,
+        "board": made.plan.board,
+        "top": made.plan.top,
+        "period_ns": made.plan.period_ns,
+        "latency_cycles": made.plan.latency_cycles,
+        "interval": 1,
+        "group": group,
+        "features": features(made.graph, made.circuit),
+    }
+
+
+def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Callable[[Path], None] | None = None) -> Measured:
+    """Take a design to the bench's stage; its netlist is evaluated before anything is stored.
+
+    Args:
+        name: of its folder, before the plan's digest.
+        begun: told the folder of a design that the store does not know, before a tool starts; what it raises ends the measuring.
+
+    Raises:
+        ToolError, ReportError: of a step; it runs again next time.
+        MismatchError: the netlist computes something else.
+    """
+    board, summary = bench.board, summary_of(made, group)
+    # the clock belongs to the design: nextpnr is told it
+    steps = choose(bench.synthesiser.kind, board, stage=bench.synthesiser.stage, period_ns=made.plan.period_ns)
+    measuring = [step for step in steps.steps if step.measures]
+    tools = {step: steps.tool_of(step) for step in measuring}
+    options = {step: options_before(steps, step) for step in measuring}
+    keys = {
+        step: replace(key_of(board, step, tools[step].name, tools[step].version, options[step], summary), scope=bench.scope)
+        for step in measuring
+    }
+    known = [found for key in keys.values() if (found := bench.store.get(key)) is not None]
+    counted = bench.scope != WHOLE or all(m.features.get("counted") == VERSION for m in known)
+    if len(known) == len(keys) and counted:
+        return Measured(tuple(known), True)
+    folder = bench.folder / f"{name}{made.plan.digest[:12]}"
+    made.plan.write(folder)
+    write_json(folder / "build.json", summary)
+    if begun:
+        begun(folder)
+    records = synthesise(steps, folder, made.plan.digest, timeout_s=bench.timeout_s)
+    require_mapped(made, folder)
+    for step in steps.steps:
+        if step.proves in COMPILED:
+            _require_simulated(step, folder, made.graph)
+    out = []
+    for step in measuring:
+        try:
+            found, artefacts = measure(step, records[step.name], folder, board, summary, options[step])
+        except ReportError:
+            record_path(folder, step.name).unlink(missing_ok=True)
+            raise
+        out.append(replace(found, key=keys[step]))
+        bench.store.put(out[-1], artefacts)
+    return Measured(tuple(out), False)
+
+
+def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
+    """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
+    compiled = COMPILED[step.proves]
+    try:
+        comparison = compiled.compare(folder, random_inputs(graph), None)
+        if comparison.mismatches:
+            raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
+    except (ReportError, ToolError):
+        record_path(folder, step.name).unlink(missing_ok=True)
+        raise
