@@ -176,7 +176,7 @@ def test_a_design_is_estimated_measured_and_reported(tmp_path: Path, monkeypatch
         str(guess).startswith("predicted, not measured")
         and hwq.predict_cost(design.graph, "pynq-z2", "200MHz") == design.estimate()
     )
-    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "broken", "exit 1")))
+    monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", "exit 1")))
     assert design.synth(store_path=store) == found and design.report(store) == [found]
     assert f"latency {guess.latency_cycles} cycles" in design._repr_html_()
 

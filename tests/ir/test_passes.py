@@ -13,7 +13,7 @@ from strategies import graphs
 
 from hwq.codegen.cpp import EMITTERS, EMITTERS_SPECIAL
 from hwq.fixed import Rounding, to_float
-from hwq.ir import OPS, Graph, Opcode, parse, verify
+from hwq.ir import OPS, CircuitBuilder, Graph, Opcode, parse, verify
 from hwq.passes import merge_rounding, narrow, optimise, prune
 from hwq.passes.lower import LOWER, lower
 from hwq.passes.narrow import intervals
@@ -123,3 +123,35 @@ def test_an_unread_element_may_leave_the_codes_of_its_table(text_: str) -> None:
     x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     found = optimise(graph)
     assert np.array_equal(evaluate(graph, x), to_types(evaluate(found, x), found, graph))
+
+
+FINER = """hwq-graph 1
+inputs x
+outputs t
+node x input() source "a"
+  type [1] TRN WRAP u2.0
+node b bias(x) source "b"
+  bias const [1] TRN WRAP u0.0 = 0
+  type [1] TRN WRAP u4.2
+node t table(b) source "c"
+  index json [0]
+  values const [1,16] TRN WRAP u0.0 u4.0*15 = 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15
+  type [1] TRN WRAP u4.0
+"""
+
+
+def test_bounds_of_a_table_whose_input_has_a_finer_type_than_its_values() -> None:
+    graph = verify(parse(FINER))
+    x = np.arange(4)[:, None]
+    assert intervals(graph)["t"].high.tolist() == [12] and evaluate(graph, x).ravel().tolist() == [0, 4, 8, 12]
+    found = optimise(graph)
+    assert np.array_equal(evaluate(graph, x), to_types(evaluate(found, x), found, graph))
+
+
+@pytest.mark.parametrize(("low", "frac", "apart"), [(0, 1, True), (-1, 1, False), (0, 0, False)])
+def test_operands_without_a_bit_in_common_are_wires(low: int, frac: int, apart: bool) -> None:
+    """A bit below the other operand's lowest one; a sign, or a bit of the same weight, takes an adder."""
+    builder = CircuitBuilder()
+    fine, coarse = builder.input(0, low, 1 + low, frac), builder.input(1, 0, 3, 0)
+    circuit = builder.build([builder.add(fine, coarse)])
+    assert bool(side_by_side(circuit).size) is apart
