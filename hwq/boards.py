@@ -13,7 +13,6 @@ from hwq.errors import BoardError, UsageError
 from hwq.places import directory
 from hwq.units import Period
 
-TOOLS = ("vitis", "vivado", "yosys", "nextpnr-ecp5")
 YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
 
 
@@ -36,7 +35,7 @@ class Board:
         part: the vendor's full part name.
         yosys_family: what Yosys calls the family; "" where it has no mapping for it.
         lut, ff, dsp, bram36, uram: how many the part has.
-        tools: those that can take the part.
+        tools: those that can take the part, as toolchains go by (`hwq.toolchains.registry` knows which there are).
         adder_level_ns: delay of one adder with the routing to it, for choosing pipeline stages.
         overhead_ns: what a clock period loses to registers and uncertainty.
         harness: pins for a bitstream that talks to a host; None where the file has no such table.
@@ -112,7 +111,7 @@ def read(path: Path) -> Board:
         bram36=capacity.count("bram36"),
         uram=capacity.count("uram"),
         default_clock=period,
-        tools=top.texts("tools", one_of=TOOLS),
+        tools=top.texts("tools"),
         adder_level_ns=timing.positive("adder_level_ns"),
         overhead_ns=timing.positive("overhead_ns"),
         harness=_harness(top.table("harness")) if "harness" in content else None,
@@ -165,10 +164,10 @@ class _Table:
         except UsageError as error:
             raise BoardError(f"{self.path.name}: {self.prefix}{key} is {text!r}", hint=error.hint) from error
 
-    def texts(self, key: str, one_of: tuple[str, ...]) -> tuple[str, ...]:
+    def texts(self, key: str) -> tuple[str, ...]:
         value = self._get(key)
-        if not isinstance(value, list) or not value or any(v not in one_of for v in value):
-            raise self._fail(key, f"a list of {', '.join(one_of)}")
+        if not isinstance(value, list) or not value or not all(isinstance(v, str) and v for v in value):
+            raise self._fail(key, "a list of texts")
         return tuple(value)
 
     def count(self, key: str) -> int:

@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "toolchains": {"tools", "reports", "boards", "templates", "files", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
-    "cost": _PLACED | {"passes", "measure", "reports", "places"},
+    "cost": _PLACED | {"passes", "measure", "reports", "places", "toolchains.registry"},
     "run": {"files", "locks", "errors"},
     "quantizers": {"backend", "errors"},
     "callbacks": {"layers"},
@@ -83,7 +83,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "conversion.config",
     },
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
-    | {"design.budget", "design.target", "tools.doctor", "toolchains.steps", "train.config"},
+    | {"design.budget", "design.target", "tools.doctor", "toolchains.registry", "toolchains.steps", "train.config"},
 }
 
 # Third-party libraries: at import time, and only inside functions.

@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks.common.environments import installed
 from benchmarks.common.processes import ROOT, replace_text
 from benchmarks.common.row import Row, failures, markdown_table
-from hwq.tools.find import find, find_wasm_yosys
+from hwq.toolchains.registry import program_of
+from hwq.tools.find import find
 
 PACKAGES = ("numpy", "keras", "tensorflow")
 SOURCES = ("hwq", "benchmarks", "hls_templates", "boards", "cost_models")
@@ -123,9 +124,8 @@ def _git(*arguments: str) -> str:
 
 
 def _tool(name: str) -> str:
-    found = find(name)
-    if found is None and name == "yosys":
-        found = find_wasm_yosys()
+    known = program_of(name)
+    found = find(name) if known is None else known.finder()
     return "" if found is None else found.version
 
 

@@ -17,7 +17,7 @@ from hwq.cost.model import ModelKey
 from hwq.flow.calibrate import known_rows
 from hwq.measure.store import Store
 from hwq.synthesis.preflight import Preflight
-from hwq.toolchains.steps import steps_for
+from hwq.toolchains.registry import steps_for
 from hwq.toolchains.synthesis import Synthesiser
 from hwq.tools.find import Tool
 

@@ -12,8 +12,11 @@ from hwq.cli.common import as_json, console, emit
 def boards(as_json: bool) -> None:
     """List the boards with their parts, capacities and tools."""
     from hwq.boards import load_all
+    from hwq.toolchains.registry import toolchains_for
 
     found = load_all()
+    for board in found:
+        toolchains_for(board)  # a file that lists a tool of no name is refused
     if as_json:
         emit(found)
         return

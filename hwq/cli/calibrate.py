@@ -8,12 +8,13 @@ import click
 
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Counted
-from hwq.toolchains.steps import CHAINS, STAGES
+from hwq.toolchains.registry import kinds
+from hwq.toolchains.steps import STAGES
 
 
 @click.command()
 @click.option("--board", required=True, help="A board of hwq boards: models hold for its whole family of parts.")
-@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
 @click.option("--budget-minutes", type=click.FloatRange(min=0), help="Begin no further design after so long.")
 @click.option(

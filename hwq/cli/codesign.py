@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwq.cli.common import Clock, Progress, as_json, emit, note, say, store_option
-from hwq.toolchains.steps import CHAINS, STAGES
+from hwq.toolchains.registry import kinds
+from hwq.toolchains.steps import STAGES
 from hwq.train.config import TrainConfig
 from hwq.units import Period
 
@@ -36,7 +37,7 @@ _DEFAULT = TrainConfig()
 @click.option("--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many for the float network.")
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP in the first round.")
-@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
 @click.option(
     "--stage", type=click.Choice(STAGES), help="Where it is measured; default synth, csynth for C synthesis, route for nextpnr."
 )

@@ -9,7 +9,7 @@ import click
 
 from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
 from hwq.cli.progress import Bars
-from hwq.toolchains.steps import CHAINS
+from hwq.toolchains.registry import kinds
 from hwq.units import Period
 
 METHODS = "hgq,shift,uniform,prune"
@@ -33,7 +33,7 @@ METHODS = "hgq,shift,uniform,prune"
 @click.option("--float-epochs", type=int, help="At most so many for the float network that all start from.")
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--max-points", type=int, help="Points of each front.")
-@click.option("--tool", type=click.Choice(["auto", *CHAINS]), default="auto", show_default=True)
+@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
 @store_option

@@ -12,9 +12,10 @@ from hwq.cli.common import as_json, emit, printable, say
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
     """Say which tools are there, what happens without the others, and how to get them. Exits 1 when a needed one is missing."""
+    from hwq.toolchains.registry import programs
     from hwq.tools.doctor import examine
 
-    found = examine()
+    found = examine(programs())
     if as_json:
         emit(found)
     else:

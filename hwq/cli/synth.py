@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from hwq.cli.common import Clock, Progress, as_json, emit, gathers, io_option, note, run_argument, say, store_option
-from hwq.toolchains.steps import CHAINS, STAGES
+from hwq.toolchains.registry import kinds
+from hwq.toolchains.steps import STAGES
 from hwq.units import Period
 
 if TYPE_CHECKING:
     from hwq.design.target import Target
     from hwq.flow.synth import SynthResult
-
-KINDS = tuple(CHAINS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class _Dry:
 @run_argument
 @click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
-@click.option("--tool", type=click.Choice(["auto", *KINDS]), default="auto", show_default=True)
+@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
 @click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")

@@ -17,10 +17,10 @@ from hwq.errors import BoardError, CostModelError
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Selection, Store
 from hwq.places import directory, user_data
+from hwq.toolchains.registry import program_of
 
 SHIPPED = "cost_models"
 ENOUGH = 8  # measured designs from which a fit of one's own is better than that of another version of the tool
-_OPEN = ("yosys", "nextpnr-ecp5", "bambu")  # programs that know families of parts by Yosys' names
 
 
 def own_models() -> Path:
@@ -33,7 +33,9 @@ def own_models() -> Path:
 
 def model_family(board: Board, tool: str) -> str:
     """Across which parts measurements of a tool can be compared: the open tools map alike for all parts of an architecture."""
-    return board.yosys_family if board.yosys_family and plain_tool(tool) in _OPEN else board.family
+    program = program_of(tool)
+    alike = board.yosys_family and program is not None and program.by_yosys_family
+    return board.yosys_family if alike else board.family
 
 
 def plain_tool(tool: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.measure.measurement import Measurement
+from hwq.toolchains.registry import program_of
 
 COVERAGE = 0.9  # of the intervals
 ROOT = "root"  # the term of `misses` that goes with the square root of the value
@@ -47,13 +48,11 @@ class ModelKey:
         return f"{self.tool} {self.version} {self.stage}{compiled} on {self.family}"
 
 
-COMPILERS = ("bambu", "v++", "vitis_hls", "vivado_hls", "vitis-run")
-
-
 def compiler_of(options: str) -> str:
     """The HLS compiler that a measurement's options name among the programs before its own: `after bambu 2024.10` -> bambu."""
     words = (part.split() for part in options.split("; "))
-    return next((word[1] for word in words if word[:1] == ["after"] and len(word) > 1 and word[1] in COMPILERS), "")
+    before = (word[1] for word in words if word[:1] == ["after"] and len(word) > 1)
+    return next((tool for tool in before if (program := program_of(tool)) is not None and program.compiles), "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hwq.boards import Board
 from hwq.errors import UsageError
 from hwq.measure.measurement import Measurement
+from hwq.toolchains.registry import program_of
 from hwq.toolchains.synthesis import Synthesiser
 
 CELLS = ("lut", "ff", "dsp", "bram36", "uram", "carry")
 NAMES = (*CELLS, "latency", "fmax")  # latency in clock cycles, at most; fmax in MHz, at least
 _ALIASES = {"bram": "bram36", "latency_cycles": "latency", "fmax_mhz": "fmax"}
-_UNTIMED = ("yosys", "bambu")  # programs that report no clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ class Budget:
             if name in self.limits and self.limits[name] > getattr(board, name):
                 has = getattr(board, name)
                 raise UsageError(f"{name}={self.limits[name]:g} is more than {board.name} has, {has}", hint="a smaller budget")
-        program = synthesiser.tool.name.removeprefix("yowasp-")
-        if "fmax" in self.limits and program in _UNTIMED:
+        program = program_of(synthesiser.tool.name)
+        if "fmax" in self.limits and program is not None and not program.reports_clock:
             raise UsageError(
-                f"{program} reports no clock, so that fmax cannot be measured",
+                f"{program.name} reports no clock, so that fmax cannot be measured",
                 hint="--tool nextpnr-ecp5 on an ECP5 board, or Vivado; or leave fmax out",
             )
 

@@ -28,19 +28,19 @@ from hwq.ir import Graph
 from hwq.run.directory import RunDir
 from hwq.sim.compare import output_types
 from hwq.templates import render
+from hwq.toolchains.registry import contents
 
 FILES = README, PREPROCESS = "README.md", "preprocess.json"
 FORMAT = 1
 SHOWN = 100  # elements in a table of README.md
-CONTENTS = {  # of a design's folder; a name with a slash at its end stands for what begins with it
+# of a design's folder, before and after its tools' own; a name with a slash at its end stands for what begins with it
+SOURCES = {
     "graph.hwq": "the network in integers, as text",
     "hls/": "C++ for Vitis HLS or Vivado HLS, with its test bench",
     "rtl/": "Verilog",
     "sim/": "drivers and proofs of the Verilog for simulators",
-    "yosys/": "synthesis with Yosys",
-    "vivado/": "synthesis and place and route with Vivado",
-    "nextpnr/": "place and route with nextpnr",
-    "bambu/": "synthesis of the C++ with Bambu",
+}
+OTHERS = {
     "board/": "the design behind a serial line, for the board itself",
     "run.sh": "runs the tools where hwq is not installed",
 }
@@ -159,7 +159,7 @@ class Feeding:
         hidden = () if point else ("run.sh",)  # it needs the build.json of a run
         present = [
             (path, what)
-            for path, what in CONTENTS.items()
+            for path, what in (SOURCES | contents() | OTHERS).items()
             if path not in hidden and any(f == path or (path.endswith("/") and f.startswith(path)) for f in plan.files)
         ]
         return render(

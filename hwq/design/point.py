@@ -27,8 +27,8 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, digest, parse, verify
 from hwq.places import directory
 from hwq.run.directory import Point, RunDir
-from hwq.sim import bambu
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
+from hwq.sim.compiled import COMPILED
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator
 from hwq.sim.netlist import evaluate_mapped
@@ -36,15 +36,18 @@ from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import compare_routed, random_inputs
 from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.sim.vectors import write_rows
+from hwq.toolchains.nextpnr import ROUTED_NETLIST
 from hwq.toolchains.plan import digest_of
+from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import record_path
+from hwq.toolchains.steps import MAPPED, ROUTED
 from hwq.toolchains.synthesis import Synthesiser
 from hwq.units import Period
 
 Notice = Callable[[str], None]
 VERDICT = "sim.json"
-NETLISTS = {"netlist": NETLIST, "routed": "nextpnr/netlist.json", bambu.STAGE: bambu.VERILOG}  # evaluator -> what it evaluates
-STEPS = {"netlist": "yosys-synth", "routed": "nextpnr-route", bambu.STAGE: "bambu-csynth"}  # evaluator -> what makes it
+# evaluator -> what it evaluates
+NETLISTS = {MAPPED: NETLIST, ROUTED: ROUTED_NETLIST, **{name: compiled.verilog for name, compiled in COMPILED.items()}}
 # the code that decides what a plan holds; tests/test_architecture.py compares it with what the generator imports
 GENERATING = ("codegen", "toolchains", "passes", "ir", "fixed", "design/feeding.py", "templates.py", "boards.py", "units.py")
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
@@ -210,7 +213,7 @@ class Design:
     def _evaluated(self, stage: str) -> dict[str, str]:
         """The files behind a netlist's evaluation -> SHA-256; the name alone where they are missing."""
         name = NETLISTS[stage]
-        return (bambu.sources(self.folder) if stage == bambu.STAGE else {}) or {name: sha256_of(self.folder / name) or ""}
+        return (COMPILED[stage].sources(self.folder) if stage in COMPILED else {}) or {name: sha256_of(self.folder / name) or ""}
 
     def forget(self, stage: str) -> None:
         """Take what an evaluator said out of the stored verdict."""
@@ -244,25 +247,31 @@ class Design:
 
     def _own(self, stage: str, notice: Notice | None) -> bool:
         """Whether a netlist is there as its step left it. What was changed since is of no design: its step runs again next time."""
-        if not (self.folder / NETLISTS[stage]).exists() or not record_path(self.folder, STEPS[stage]).is_file():
+        record = self._record(stage)
+        if record is None or not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
             return False
         if not self._changed(stage):
             return True
-        record_path(self.folder, STEPS[stage]).unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
         if notice:
             notice(f"{NETLISTS[stage]} was changed after it was made, and is not looked at")
         return False
 
     def _changed(self, stage: str) -> bool:
         """Whether a netlist is another one than the record of its step says."""
-        record = record_path(self.folder, STEPS[stage])
-        if not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
+        record = self._record(stage)
+        if record is None or not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
             return False
         try:
             made = read_json(record).get("outputs", {}).get(NETLISTS[stage])
         except RunError:
             return True
         return bool(made != sha256_of(self.folder / NETLISTS[stage]))
+
+    def _record(self, stage: str) -> Path | None:
+        """Where the step that makes a netlist leaves its record; None where no tool for the board makes one."""
+        step = makers(self.board).get(stage)
+        return None if step is None else record_path(self.folder, step.name)
 
     def intact(self) -> bool:
         """Whether no netlist was changed after its step made it."""
@@ -276,10 +285,10 @@ class Design:
         if isinstance(made, Build):
             # a changed cell may matter in none of the run's rows: all of the inputs' range is looked at as well
             inputs = np.concatenate([inputs, random_inputs(self.graph)])
-        if stage == "routed":
+        if stage == ROUTED:
             return compare_routed(self.folder, summary["latency_cycles"], inputs)
-        if stage == bambu.STAGE:
-            return bambu.compare_compiled(self.folder, inputs, notice)
+        if stage in COMPILED:
+            return COMPILED[stage].compare(self.folder, inputs, notice)
         rows = self._simulated_rows(len(inputs))
         expected = evaluate(self.graph, inputs)[rows]
         found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
@@ -332,13 +341,9 @@ def features_of(made: Build | StreamBuild) -> dict[str, float]:
 
 def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
     """Raises UsageError: a stream is asked of a step that knows designs with all inputs at once only."""
-    closed = {
-        "nextpnr-ecp5": ("placement by nextpnr", "stop at --stage synth, or use --io parallel"),
-        "bambu": ("Bambu, at any stage", "use --io parallel, or --tool yosys, vivado or vitis"),
-    }
-    found = [closed[s.program] for s in synthesiser.steps if s.program in closed]
+    found = [why for s in synthesiser.steps if (why := program(s.program).unstreamed) is not None]
     if io == "stream" and found:
-        raise UsageError(f"a streamed design does not go through {found[0][0]}", hint=found[0][1])
+        raise UsageError(f"a streamed design does not go through {found[0].what}", hint=found[0].instead)
 
 
 def changed_files(folder: Path, summary: Mapping[str, Any]) -> str | None:

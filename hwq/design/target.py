@@ -29,7 +29,7 @@ class Target:
     """A board and clock, the tool and stage that measure there, and how the design is built.
 
     Attributes:
-        tool: a kind of `hwq.toolchains.steps.CHAINS`; "auto" takes the vendor's where it is installed, else an open one.
+        tool: a kind of `hwq.toolchains.registry`; "auto" takes the vendor's where it is installed, else an open one.
         stage: one of `hwq.toolchains.steps.STAGES`; None: the tool's own default.
         style: of the C++: "multiply", a product for each weight, or "adders", the shared adder graph.
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).

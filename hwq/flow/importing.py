@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -26,16 +27,17 @@ from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import RunDir
-from hwq.sim.bambu import compare_compiled
 from hwq.sim.compare import Comparison
+from hwq.sim.compiled import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.synthesis.measuring import measure, options_of
 from hwq.synthesis.readings import version_doubt
 from hwq.toolchains.faults import diagnose
 from hwq.toolchains.plan import TOP
+from hwq.toolchains.registry import kinds, kinds_for, stages_for, steps_for, toolchain
 from hwq.toolchains.runner import Record, changed_outputs, read_record, record_path
-from hwq.toolchains.steps import CHAINS, Step, kinds_for, stages_for, steps_for
+from hwq.toolchains.steps import MAPPED, ROUTED, Step
 from hwq.units import Period
 
 
@@ -135,22 +137,27 @@ def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: 
     """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
     latency = int(summary["latency_cycles"])
     evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {
-        "nextpnr-route": compare_routed,
-        "bambu-csynth": lambda plan, _, rows: compare_compiled(plan, rows),
+        ROUTED: compare_routed,
+        **{name: partial(_compare_compiled, compiled) for name, compiled in COMPILED.items()},
     }
     if not streamed(folder):  # a stream's netlist keeps a state
-        evaluators["yosys-synth"] = compare_mapped
-    if not evaluators.keys() & records.keys():
+        evaluators[MAPPED] = compare_mapped
+    proven = [step.proves for step, _ in records.values() if step.proves in evaluators]
+    if not proven:
         return
     graph = parse((folder / "graph.hwq").read_text())
     inputs = random_inputs(graph)
     if run is not None:
         inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
-    for name in evaluators.keys() & records.keys():
+    for name in proven:
         comparison = evaluators[name](folder, latency, inputs)
         if comparison is not None and comparison.mismatches:
             hint = "the netlist is not that of the plan; please report it with graph.hwq"
             raise MismatchError(f"{folder}: {comparison}", hint=hint)
+
+
+def _compare_compiled(compiled: Compiled, folder: Path, _: int, inputs: IntArray) -> Comparison:
+    return compiled.compare(folder, inputs, None)
 
 
 def _summary(folder: Path) -> dict[str, Any]:
@@ -182,7 +189,7 @@ def _summary(folder: Path) -> dict[str, Any]:
 def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
     return [
         steps_for(kind, stage, board, TOP, period_ns)
-        for kind in CHAINS
+        for kind in kinds()
         if kind in kinds_for(board)
         for stage in stages_for(kind, board)
     ]
@@ -267,7 +274,9 @@ def _link(
 ) -> None:
     """Make `hwq report` show what came back: the last measuring step."""
     step, record = next((s, r) for s, r in reversed(list(records.values())) if s.measures)
-    kind = next(k for k in kinds_for(board) for chain in chains if step in chain and step.name in sum(CHAINS[k].values(), ()))
+    kind = next(
+        k for k in kinds_for(board) for chain in chains if step in chain and step.name in sum(toolchain(k).chains.values(), ())
+    )
     from hwq.flow.synth import Link, add_link
 
     add_link(

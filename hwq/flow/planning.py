@@ -12,7 +12,7 @@ from hwq.design.point import Design, code_digest, require_streamable
 from hwq.design.target import Target
 from hwq.locks import explain
 from hwq.run.directory import RunDir
-from hwq.toolchains.runner import lead
+from hwq.toolchains.registry import program
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose
 
@@ -69,8 +69,8 @@ def plan(
 def command(synthesiser: Synthesiser, step: Step) -> str:
     """How a step is started here; its program's name stands for one that is not installed."""
     tool = synthesiser.tools.get(step.program)
-    first = [*tool.argv, *lead(tool, step.program)] if tool is not None else [step.program]
-    if tool is not None and tool.name.startswith("yowasp-"):
+    first = [*tool.argv, *program(step.program).lead(tool)] if tool is not None else [step.program]
+    if tool is not None and tool.package:
         first = [tool.name]
     started = shlex.join([*first, *step.arguments])
     return f"cd {step.folder} && {started}" if step.folder else started

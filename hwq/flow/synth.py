@@ -8,17 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hwq.design.point import STEPS, Design, code_digest, require_streamable
+from hwq.design.point import Design, code_digest, require_streamable
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
-from hwq.sim import bambu
+from hwq.sim.compiled import COMPILED
 from hwq.synthesis.measuring import key_of, measure, options_before
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
@@ -167,10 +168,10 @@ def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callab
         verdict = design.compare_mapped(notice)
         _require_equal(design, verdict)
     except (MismatchError, ReportError, ToolError):
-        for stage, step in STEPS.items():
-            if step in records:
-                record_path(design.folder, step).unlink(missing_ok=True)
-                if stage == bambu.STAGE:
+        for stage, step in makers(design.board).items():
+            if step.name in records:
+                record_path(design.folder, step.name).unlink(missing_ok=True)
+                if stage in COMPILED:
                     design.forget(stage)  # the design itself is as good as before
         raise
     return verdict

@@ -25,14 +25,13 @@ from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import FLAGS
 from hwq.sim.vectors import read_rows, write_rows
 from hwq.templates import render
-from hwq.toolchains.bambu import FOLDER
+from hwq.toolchains.bambu import EVALUATOR, FOLDER
 from hwq.toolchains.plan import TOP
 from hwq.tools.gxx import compile_program
 from hwq.tools.process import run
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 VERILOG = f"{FOLDER}/{TOP}.v"
-STAGE = "bambu"  # its name among the evaluators
 MOST_CLOCKS = 100_000  # for one row
 _PORT = re.compile(
     r"\b(input|output)\s+(?:wire\s+|reg\s+)?(?:signed\s+)?(?:\[\s*(\d+)\s*:\s*0\s*\]\s*)?(\w+(?:\s*,\s*(?!input\b|output\b)\w+)*)"
@@ -110,5 +109,5 @@ def compare_compiled(folder: Path, inputs: IntArray, notice: Callable[[str], Non
     """
     graph = verify(parse((folder / "graph.hwq").read_text()))
     expected = evaluate(graph, inputs)
-    found = [compare(graph, "reference", expected, STAGE, rows) for rows in simulate(folder, ports_of(graph), inputs, notice)]
+    found = [compare(graph, "reference", expected, EVALUATOR, rows) for rows in simulate(folder, ports_of(graph), inputs, notice)]
     return min(reversed(found), key=lambda comparison: comparison.mismatches)

@@ -27,6 +27,7 @@ from hwq.sim.netlist import MappedNetlist
 from hwq.sim.planes import ONES, Plane, lut, pack, unpack
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST
+from hwq.toolchains.nextpnr import MAPPED_NETLIST, ROUTED_NETLIST
 from hwq.toolchains.plan import TOP
 
 
@@ -144,7 +145,7 @@ def compare_routed(folder: Path, latency: int, inputs: IntArray) -> Comparison:
         ReportError: a netlist that cannot be followed.
     """
     graph = verify(parse((folder / "graph.hwq").read_text()))
-    netlist = RoutedNetlist.read(folder / "nextpnr" / "netlist.json", folder / "yosys" / "netlist.json")
+    netlist = RoutedNetlist.read(folder / ROUTED_NETLIST, folder / MAPPED_NETLIST)
     found = netlist.evaluate(ports_of(graph), inputs, latency)
     return compare(graph, "reference", evaluate(graph, inputs), "routed", found)
 

@@ -16,12 +16,14 @@ from hwq.codegen.stream import StreamBuild
 from hwq.errors import ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.csim import drive
-from hwq.tools.find import Tool, find
+from hwq.toolchains import yosys
+from hwq.tools.find import Tool
 from hwq.tools.gxx import compile_program, first_error
 from hwq.tools.process import run
+from hwq.tools.verilator import find_verilator
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
-NETLIST = "yosys/netlist.v"  # what synthesis with Yosys leaves in the build folder
+NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model this size compiles for longer than it runs
 
 
@@ -34,7 +36,7 @@ def rtlsim(
         ToolMissingError: no Yosys or g++.
         ToolError: one of them fails, or the program does.
     """
-    verilator = find("verilator")
+    verilator = find_verilator()
     if verilator is not None:
         return _verilated(verilator, build, folder, inputs)
     return _cxxrtl("rtl", "sim/cxxrtl.ys", [], build, folder, inputs, notice)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from hwq.boards import Board
+from hwq.boards import Board, load
 from hwq.codegen.build import Build
 from hwq.errors import MismatchError
 from hwq.measure.measurement import WHOLE, Key, Measurement
@@ -18,8 +18,9 @@ from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import NETLIST
 from hwq.synthesis.readings import read_power, read_step
 from hwq.toolchains.plan import TOP
+from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, record_path
-from hwq.toolchains.steps import Step
+from hwq.toolchains.steps import MAPPED, Step
 from hwq.toolchains.synthesis import Synthesiser
 
 REPORTS = (".json", ".rpt", ".xml", ".log")
@@ -47,7 +48,7 @@ def key_of(board: Board, step: Step, tool: str, version: str, options: str, summ
 
 
 def require_mapped(made: Build, folder: Path) -> None:
-    """The netlist that Yosys mapped, if it did, must compute what the graph says, on random rows over the whole range of the inputs.
+    """The mapped netlist, where there is one, must compute what the graph says, on random rows over the whole range of the inputs.
 
     Raises:
         MismatchError: it does not; the step runs again next time, and nothing of it may be stored.
@@ -61,7 +62,7 @@ def require_mapped(made: Build, folder: Path) -> None:
         return
     comparison = compare(made.graph, "reference", evaluate(made.graph, inputs), "netlist", found)
     if comparison.mismatches:
-        record_path(folder, "yosys-synth").unlink(missing_ok=True)
+        record_path(folder, makers(load(made.plan.board))[MAPPED].name).unlink(missing_ok=True)
         raise MismatchError(f"{folder}: {comparison}", hint=f"please report it with {folder / 'graph.hwq'}")
 
 

@@ -106,10 +106,10 @@ class Preflight:
         """What to expect of the design whose build.json is `summary`; `folder` holds its files."""
         features: Mapping[str, float] = summary["features"]
         resources = [self._expect(target, features) for target in ("lut", "ff")]
-        if self.synthesiser.kind not in ("vitis", "v++"):  # the RTL's scripts forbid DSPs; an HLS compiler decides by itself
+        if not self.synthesiser.toolchain.multiplies:  # the RTL's scripts forbid DSPs
             resources.append(Expectation("dsp", 0.0, 0.0, self.board.dsp, True))
         limits = [f"{e} will not fit {self.board.name}" for e in resources if e.exceeds]
-        if self.synthesiser.kind in ("vitis", "v++", "bambu"):
+        if self.synthesiser.toolchain.compiles:
             limits += hls_limits((folder / "hls" / f"{TOP}.cpp").read_text())
         times = {step: _seconds(rows, features) for step, rows in self.comparable.items()}
         known = [t for t in times.values() if t is not None]

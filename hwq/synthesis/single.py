@@ -15,10 +15,11 @@ from hwq.files import write_json
 from hwq.ir import Graph
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
-from hwq.sim.bambu import VERILOG, compare_compiled
+from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import random_inputs
 from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
 from hwq.toolchains.runner import record_path
+from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
 
 
@@ -97,8 +98,9 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
         begun(folder)
     records = synthesise(steps, folder, made.plan.digest, timeout_s=bench.timeout_s)
     require_mapped(made, folder)
-    if any(s.program == "bambu" for s in steps.steps):
-        _require_simulated(folder, made.graph)
+    for step in steps.steps:
+        if step.proves in COMPILED:
+            _require_simulated(step, folder, made.graph)
     out = []
     for step in measuring:
         try:
@@ -111,12 +113,13 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     return Measured(tuple(out), False)
 
 
-def _require_simulated(folder: Path, graph: Graph) -> None:
-    """Raises ReportError: what Bambu made of a design computes something else; its step runs again next time."""
+def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
+    """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
+    compiled = COMPILED[step.proves]
     try:
-        comparison = compare_compiled(folder, random_inputs(graph))
+        comparison = compiled.compare(folder, random_inputs(graph), None)
         if comparison.mismatches:
-            raise ReportError(folder / VERILOG, str(comparison), hint="please report it with graph.hwq")
+            raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
     except (ReportError, ToolError):
-        record_path(folder, "bambu-csynth").unlink(missing_ok=True)
+        record_path(folder, step.name).unlink(missing_ok=True)
         raise

@@ -20,6 +20,7 @@ from hwq.errors import RunError, ToolError
 from hwq.files import read_json, sha256_of, write_json
 from hwq.locks import explain
 from hwq.toolchains.faults import Fault, diagnose
+from hwq.toolchains.registry import program
 from hwq.toolchains.steps import Step
 from hwq.tools.find import Tool
 from hwq.tools.process import ToolRun, run
@@ -173,7 +174,7 @@ def run_step(
     _clear(step, folder)
     log, began = folder / step.log, time.time()
     done = run(
-        [*tool.argv, *lead(tool, step.program), *step.arguments],
+        [*tool.argv, *program(step.program).lead(tool), *step.arguments],
         cwd=folder / step.folder,
         log=log,
         tool=tool.name,
@@ -185,13 +186,6 @@ def run_step(
     if fault is not None:
         raise failure(str(tool), step, done, fault)
     return _conclude(step, folder, plan, inputs, done, began)
-
-
-def lead(tool: Tool, program: str) -> tuple[str, ...]:
-    """What a generation of the HLS compiler wants before a Tcl script."""
-    if program != "hls":
-        return ()
-    return ("--mode", "hls", "--tcl") if tool.name == "vitis-run" else ("-f",)
 
 
 def failure(tool: str, step: Step, done: ToolRun, fault: Fault) -> ToolError:

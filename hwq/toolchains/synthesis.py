@@ -11,14 +11,14 @@ from pathlib import Path
 
 from hwq.boards import Board
 from hwq.errors import ToolMissingError, UsageError
+from hwq.toolchains.base import Toolchain
 from hwq.toolchains.plan import TOP
+from hwq.toolchains.registry import automatic, program, steps_for, toolchain, toolchains_for
 from hwq.toolchains.runner import Record, locked, read_record, run_step, still_valid
-from hwq.toolchains.steps import CHAINS, DEFAULT_STAGE, STAGES, Step, kinds_for, steps_for
+from hwq.toolchains.steps import STAGES, Step
 from hwq.tools.find import Tool
-from hwq.tools.programs import PROGRAMS, locate
-from hwq.tools.yosys import FIRST_CALL, compiled
+from hwq.tools.wasm import FIRST_CALL, compiled
 
-KINDS = tuple(CHAINS)
 Notice = Callable[[str], None]
 
 
@@ -33,7 +33,12 @@ class Synthesiser:
 
     def tool_of(self, step: Step) -> Tool:
         """Raises ToolMissingError: the step's program is not there; says how to get it."""
-        return self.tools.get(step.program) or locate(step.program)
+        return self.tools.get(step.program) or program(step.program).locate()
+
+    @property
+    def toolchain(self) -> Toolchain:
+        """What hwq knows of the kind."""
+        return toolchain(self.kind)
 
     @property
     def tool(self) -> Tool:
@@ -55,13 +60,13 @@ def choose(wanted: str, board: Board, *, stage: str | None = None, period_ns: fl
         UsageError: the board's part is not for that tool, or the tool has no such stage.
     """
     if wanted != "auto":
-        chosen = stage or DEFAULT_STAGE[wanted]
+        chosen = stage or toolchain(wanted).default_stage
         steps = steps_for(wanted, chosen, board, TOP, period_ns)
-        tools = _present(steps) if planned else {s.program: locate(s.program) for s in steps}
+        tools = _present(steps) if planned else {s.program: program(s.program).locate() for s in steps}
         return Synthesiser(wanted, chosen, steps, tools)
-    kinds = _candidates(board, stage)
+    kinds = automatic(board, stage)
     for kind in kinds:
-        chosen = stage or DEFAULT_STAGE[kind]
+        chosen = stage or toolchain(kind).default_stage
         steps = steps_for(kind, chosen, board, TOP, period_ns)
         tools = _present(steps)
         if all(s.program in tools for s in steps):
@@ -70,21 +75,13 @@ def choose(wanted: str, board: Board, *, stage: str | None = None, period_ns: fl
         return choose(kinds[0], board, stage=stage, period_ns=period_ns, planned=planned)
     if kinds:
         raise ToolMissingError(f"nothing installed takes {board.part}", hint=f"it needs one of: {', '.join(kinds)}; see hwq doctor")
-    able = [s for s in STAGES if any(s in CHAINS[k] for k in kinds_for(board))]
+    able = [s for s in STAGES if any(s in t.chains for t in toolchains_for(board))]
     raise UsageError(f"no tool takes {board.part} to the stage {stage}", hint=f"stages for {board.name}: {', '.join(able)}")
 
 
-def _candidates(board: Board, stage: str | None) -> list[str]:
-    """The kinds that `auto` tries, in order: the vendor's, then the open ones; Bambu only when asked for by name."""
-    kinds = kinds_for(board)
-    if stage is None:
-        return [k for k in ("vivado", "vitis", "v++", "yosys") if k in kinds]
-    return [k for k in ("vivado", "vitis", "v++", "yosys", "nextpnr-ecp5") if k in kinds and stage in CHAINS[k]]
-
-
 def _present(steps: tuple[Step, ...]) -> dict[str, Tool]:
-    found = {program: PROGRAMS[program].finder() for program in {s.program for s in steps}}
-    return {program: tool for program, tool in found.items() if tool is not None}
+    found = {name: program(name).finder() for name in {s.program for s in steps}}
+    return {name: tool for name, tool in found.items() if tool is not None}
 
 
 def synthesise(

@@ -6,12 +6,14 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hwq.errors import HwqError
+from hwq.tools import gxx, verilator
 from hwq.tools.find import Tool, find, variable
 from hwq.tools.gxx import ap_types
-from hwq.tools.programs import PROGRAMS, Program, numbers
+from hwq.tools.programs import Program, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +44,23 @@ class ToolStatus:
     obtain: str = ""
 
 
-_SIMULATED = "the RTL is simulated with Yosys CXXRTL"
-_EXTRA = (
-    Program("g++", "compiles the simulations", "7", "", "", "nothing can be simulated", "apt-get install g++", lambda: find("g++")),
-    Program("make", "the Makefile's targets", "", "", "", "run the commands by hand", "apt-get install make", lambda: find("make")),
-    Program(
-        "verilator", "faster RTL simulation", "4.2", "", "", _SIMULATED, "apt-get install verilator", lambda: find("verilator")
-    ),
-)
-_NEEDED = ("g++", "yosys")
+_MAKE = Program("make", "the Makefile's targets", "", "", "run the commands by hand", "apt-get install make", lambda: find("make"))
 
 
-def examine() -> list[ToolStatus]:
-    """Every program and package that hwq can use, needed ones first."""
-    programs = {p.name: p for p in (*_EXTRA, *PROGRAMS.values())}
-    needed = [programs.pop(name) for name in _NEEDED]
+def examine(programs: Iterable[Program]) -> list[ToolStatus]:
+    """Every program and package that hwq can use, needed ones first.
+
+    Args:
+        programs: those of the toolchains.
+    """
+    known = (gxx.PROGRAM, _MAKE, verilator.PROGRAM, *programs)
     return [
         _python(),
-        *(_program(p, needed=True) for p in needed),
+        *(_program(p) for p in known if p.needed),
         _package("tensorflow", "training", "synth, sim and report work without it", "pip install tensorflow"),
         _package("keras", "training", "synth, sim and report work without it", "pip install keras"),
         _headers(),
-        *(_program(p, needed=False) for p in programs.values()),
+        *(_program(p) for p in known if not p.needed),
         _package("sqlalchemy", "a store on a server", "measurements are kept in a file", "pip install 'hwq[team]'", needed=False),
     ]
 
@@ -73,8 +70,8 @@ def _python() -> ToolStatus:
     return ToolStatus("python", "runs hwq", True, version, sys.executable, True, "", supported="3.11 - 3.13")
 
 
-def _program(program: Program, *, needed: bool) -> ToolStatus:
-    override = variable("vitis_hls" if program.name == "hls" else program.name)
+def _program(program: Program) -> ToolStatus:
+    override, needed = variable(program.called[0]), program.needed
     supported = " - ".join(v for v in (program.oldest, program.newest) if v)
     supported = supported if program.newest or not supported else f"{supported} or newer"
     set_to = next((os.environ[v] for v in program.licence.split(" or ") if v and os.environ.get(v)), "")

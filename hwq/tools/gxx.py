@@ -9,8 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool, require
+from hwq.tools.find import Tool, find, require
 from hwq.tools.process import ToolRun, run
+from hwq.tools.programs import Program
+
+PROGRAM = Program(
+    "g++",
+    "compiles the simulations",
+    "7",
+    "",
+    "nothing can be simulated",
+    "apt-get install g++",
+    lambda: find("g++"),
+    needed=True,
+)
 
 
 def find_gxx() -> Tool:

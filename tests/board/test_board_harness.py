@@ -20,7 +20,7 @@ from hwq.errors import BoardError, DataError, ToolError
 from hwq.ir import Graph, digest
 from hwq.sim.reference import evaluate
 from hwq.sim.serial import BoardLink, SerialPort
-from hwq.toolchains.ecp5 import ecp5_part
+from hwq.toolchains.nextpnr import ecp5_part
 from hwq.tools.gxx import compile_program
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 from hwq.units import Period

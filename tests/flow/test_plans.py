@@ -285,7 +285,7 @@ def test_banners_are_read_as_here(server: Server, folder: Path) -> None:
 )
 def test_a_build_from_pypi_is_named_as_here(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A measurement made there and one made here have one key."""
-    from hwq.tools.find import find_wasm_yosys
+    from hwq.tools.yosys import find_wasm_yosys
 
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     env = {**os.environ, "PATH": path, "HWQ_YOSYS": "none"}  # not a native one, which goes by another name

@@ -17,15 +17,15 @@ from hwq.ir import parse
 from hwq.sim.planes import lut as lut_of
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import RoutedNetlist, _combine, _parts, compare_routed, random_inputs
+from hwq.toolchains.registry import program
 from hwq.toolchains.synthesis import choose, synthesise
-from hwq.tools.programs import PROGRAMS
 from hwq.units import Period
 
 
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Path]:
     """A small network through Yosys and nextpnr."""
-    if PROGRAMS["nextpnr-ecp5"].finder() is None:
+    if program("nextpnr-ecp5").finder() is None:
         pytest.skip("nextpnr-ecp5 is not installed")
     folder = tmp_path_factory.mktemp("routed")
     board = boards.load("ulx3s-85f")

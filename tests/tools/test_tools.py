@@ -15,8 +15,7 @@ from vendor_tools import install, require_tcl
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.errors import RunError, ToolError, ToolMissingError, ToolTimeoutError, UsageError
-from hwq.toolchains import steps, synthesis
-from hwq.toolchains.runner import lead
+from hwq.toolchains import registry, synthesis
 from hwq.tools import doctor, find
 from hwq.tools.process import run
 from hwq.tools.yosys import run_script
@@ -155,9 +154,9 @@ def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch:
 
 
 def test_vitis_run_takes_the_script_its_own_way() -> None:
-    tool = find.Tool("vitis-run", ("/x/vitis-run",), "2025.1")
-    assert lead(tool, "hls") == ("--mode", "hls", "--tcl") and lead(tool, "vitis-run") == ()
-    assert lead(find.Tool("vivado_hls", ("v",), "2019.2"), "hls") == ("-f",)
+    tool, by_tcl = find.Tool("vitis-run", ("/x/vitis-run",), "2025.1"), registry.program("hls")
+    assert by_tcl.lead(tool) == ("--mode", "hls", "--tcl") and registry.program("vitis-run").lead(tool) == ()
+    assert by_tcl.lead(find.Tool("vivado_hls", ("v",), "2019.2")) == ("-f",)
 
 
 def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +187,7 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_doctor_lists_what_is_needed() -> None:
-    found = {s.name: s for s in doctor.examine()}
+    found = {s.name: s for s in doctor.examine(registry.programs())}
     assert found["g++"].found and found["tensorflow"].found and not found["vivado"].found and found["python"].usable
     assert all(s.otherwise and s.obtain and s.fallback for s in found.values() if not s.found)
     assert {"make", "hls", "v++", "vitis-run", "bambu"} <= set(found)
@@ -201,11 +200,11 @@ def test_doctor_judges_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for version, usable, words in (("2017.4", False, "too old"), ("2023.2", True, ""), ("2031.1", True, "newer than 2025.2")):
         path = script(tmp_path / f"vivado{version}", f'echo "Vivado v{version} (64-bit)"')
         monkeypatch.setenv("HWQ_VIVADO", str(path))
-        status = next(s for s in doctor.examine() if s.name == "vivado")
+        status = next(s for s in doctor.examine(registry.programs()) if s.name == "vivado")
         assert (status.found, status.usable, status.version) == (True, usable, version) and words in status.otherwise
         assert "(set)" in status.licence
     monkeypatch.setenv("HWQ_VIVADO", "/nowhere")
-    status = next(s for s in doctor.examine() if s.name == "vivado")
+    status = next(s for s in doctor.examine(registry.programs()) if s.name == "vivado")
     assert not status.found and "HWQ_VIVADO" in status.otherwise
 
 
@@ -281,7 +280,7 @@ def test_what_a_killed_bambu_left_is_cleared(tmp_path: Path, monkeypatch: pytest
     ],
 )
 def test_bambu_schedules_for_the_nearest_device(board: str, device: str) -> None:
-    step = steps.steps_for("bambu", "csynth", boards.load(board), "hwq_top", 5.0)[0]
+    step = registry.steps_for("bambu", "csynth", boards.load(board), "hwq_top", 5.0)[0]
     assert f"--device-name={device}" in step.arguments
 
 
@@ -290,9 +289,9 @@ def test_every_chain_names_steps_and_scripts_that_exist() -> None:
     graph = random_network(1, (3, 2))
     for board in boards.load_all():
         files = build(graph, board).plan.files
-        for kind in steps.kinds_for(board):
-            for stage in steps.stages_for(kind, board):
-                for step in steps.steps_for(kind, stage, board, "hwq_top", 5.0):
+        for kind in registry.kinds_for(board):
+            for stage in registry.stages_for(kind, board):
+                for step in registry.steps_for(kind, stage, board, "hwq_top", 5.0):
                     named = [a for a in step.arguments if a.endswith((".ys", ".tcl", ".cfg", ".lpf", ".cpp"))]
                     places = [posixpath.normpath(posixpath.join(step.folder, a)) for a in named]
                     assert all(a in files for a in places), (board.name, step.name, named)
