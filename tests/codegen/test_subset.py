@@ -15,7 +15,7 @@ from networks import random_graph, random_network
 from test_clang import image_network
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.codegen.cpp_quantize import conversion
 from hwq.codegen.stream import build_stream
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
@@ -43,8 +43,8 @@ SLOW += [f"random {seed}" for seed in range(20, 29) if seed % 3]
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in GRAPHS])
 def test_only_the_shared_subset_is_used(name: str) -> None:
     graph = GRAPHS[name]()
-    for options in ({}, {"style": "adders"}, {"terms": 8}):
-        assert violations(build(graph, BOARD, **options).plan.files) == [], options  # type: ignore[arg-type]
+    for form in (Form(), Form("adders"), Form(terms=8)):
+        assert violations(build(graph, BOARD, form=form).plan.files) == [], form
 
 
 def test_streams_keep_to_it() -> None:

@@ -12,6 +12,7 @@ import pytest
 from fake_runs import make_run
 from rich.console import Console
 
+from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import BudgetError, RunError, UsageError
 from hwq.flow.compare import methods
@@ -53,12 +54,12 @@ class Counted:
         case.float_path.write_text(f"float {case.seed}")
         return case.float_path
 
-    def synth(self, run: Path, board: str, **options: Any) -> tuple[None, list[SynthResult]]:
+    def synth(self, run: Path, target: Target, **options: Any) -> tuple[None, list[SynthResult]]:
         self.done.append(f"synth {run.parent.name}")
-        options["tell"]("0000", "done")
+        options["work"].tell("0000", "done")
         results = []
         for number, point in enumerate(RunDir.open(run).points()):
-            key = Key("d", "p", "design", board, "yosys", "0.70", "synth")
+            key = Key("d", "p", "design", target.board.name, "yosys", "0.70", "synth")
             lut = 100.0 * (number + 1) * (1 if "other" in run.parts[-2] else 2)
             measured = Measurement(key, "f", Resources(lut=lut, ff=5.0, dsp=0.0), Timing(), Latency(max_cycles=3))
             results.append(SynthResult(point, run, (measured,), Verdict((), 1, 0.5), (), False))
