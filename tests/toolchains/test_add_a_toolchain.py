@@ -125,7 +125,7 @@ def test_it_is_offered_and_explained(run: Path) -> None:
 def test_a_vendor_of_its_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A board lists it by its own name; one that lists a name of no toolchain is refused."""
     board = replace(boards.load(BOARD), tools=("other",))
-    with pytest.raises(BoardError, match=r"zcu104.toml: tools has 'other', expected of yosys, "):
+    with pytest.raises(BoardError, match=r"zcu104.toml: tools has 'other', expected one of yosys, "):
         registry.toolchains_for(board)
     own = replace(toy.TOOLCHAIN, listed="other")
     monkeypatch.setattr(registry, "TOOLCHAINS", (*registry.TOOLCHAINS[:-1], own))
