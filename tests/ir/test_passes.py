@@ -152,6 +152,7 @@ def test_bounds_of_a_table_whose_input_has_a_finer_type_than_its_values() -> Non
 def test_operands_without_a_bit_in_common_are_wires(low: int, frac: int, apart: bool) -> None:
     """A bit below the other operand's lowest one; a sign, or a bit of the same weight, takes an adder."""
     builder = CircuitBuilder()
+    builder.enter("sum")
     fine, coarse = builder.input(0, low, 1 + low, frac), builder.input(1, 0, 3, 0)
     circuit = builder.build([builder.add(fine, coarse)])
     assert bool(side_by_side(circuit).size) is apart
