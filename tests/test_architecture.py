@@ -368,6 +368,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by(shown) == set()
 
 
+def test_the_names_of_tools_load_nothing_heavy() -> None:
+    """Every --help that lists them asks the registry; reports and templates are loaded when they are needed."""
+    assert loaded_by("from hwq.toolchains.registry import kinds\nkinds()") == set()
+
+
 def test_synth_sim_and_report_do_without_tensorflow() -> None:
     """They run on a tool server that has none."""
     modules = "hwq.flow.synth, hwq.flow.simulate, hwq.flow.report, hwq.views.html, hwq.views.terminal, hwq.views.frame"

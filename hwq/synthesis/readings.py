@@ -41,8 +41,8 @@ def read_step(
     if found.whole:
         require_logic(found.path, found.resources)
         _refuse_trimmed(found.path, found.resources, summary)
-        if NETLIST in files:
-            require_counts(found.path, MappedNetlist.read(files[NETLIST], top))
+    if NETLIST in files:
+        require_counts(found.path, MappedNetlist.read(files[NETLIST], top))
     return found.resources, found.timing, found.latency
 
 

@@ -1,1 +1,1 @@
-"""Kinds of tools: their steps, scripts and runs, believed only when exit code, log and files agree. No network is known here."""
+"""Kinds of tools, a file each: programs, steps, scripts, reports; a run is believed when exit code, log and files agree. No network here."""

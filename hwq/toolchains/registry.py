@@ -6,7 +6,6 @@ from hwq.boards import Board
 from hwq.errors import BoardError, UsageError
 from hwq.toolchains import bambu, config_flow, hls, nextpnr, vivado, yosys
 from hwq.toolchains.base import Auto, Request, Toolchain
-from hwq.toolchains.plan import TOP
 from hwq.toolchains.steps import Step
 from hwq.tools.programs import Program
 from hwq.tools.wasm import PREFIX
@@ -64,7 +63,9 @@ def toolchains_for(board: Board) -> tuple[Toolchain, ...]:
     listed = tuple(dict.fromkeys(t.listed for t in TOOLCHAINS))
     unknown = [name for name in board.tools if name not in listed]
     if unknown:
-        raise BoardError(f"{board.name}.toml: tools has {unknown[0]!r}, expected of {', '.join(listed)}", hint="correct the file")
+        raise BoardError(
+            f"{board.name}.toml: tools has {unknown[0]!r}, expected one of {', '.join(listed)}", hint="correct the file"
+        )
     return tuple(t for name in board.tools for t in TOOLCHAINS if t.listed == name and t.takes(board))
 
 
@@ -108,5 +109,7 @@ def steps_for(kind: str, stage: str, board: Board, top: str, period_ns: float) -
 
 def makers(board: Board) -> dict[str, Step]:
     """Evaluator -> the step that makes what it simulates, on this board."""
+    from hwq.toolchains.plan import TOP  # it loads NumPy, which no --help should
+
     request = Request(TOP, board, board.default_clock.ns)
     return {step.proves: step for t in toolchains_for(board) for step in t.steps(request) if step.proves}
