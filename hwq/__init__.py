@@ -1,6 +1,8 @@
 """hwq: hardware-in-the-loop FPGA co-design of neural networks, from per-weight bitwidths to measured LUTs."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from hwq.registration import register_with_keras
 
 __version__ = "0.2.0"
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Design", "QuantizeConfig", "Run", "compile", "quantize"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """The names of `__all__`, loaded when first asked for: Keras takes seconds."""
     if name == "quantize":
         from hwq.conversion.convert import quantize
@@ -37,3 +39,6 @@ def __getattr__(name: str) -> Any:
 
         return Run
     raise AttributeError(f"module 'hwq' has no attribute {name!r}")
+
+
+register_with_keras()

@@ -52,7 +52,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "posttraining": _DESIGNED | {"synthesis", "train", "conversion", "data", "frontend"},
     "views": {"templates"},
     "flow": {"*"},
-    "__init__": {"design", "conversion.convert", "conversion.config"},
+    "registration": {"layers", "conversion", "quantizers"},
+    "__init__": {"design", "conversion.convert", "conversion.config", "registration"},
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
     | {"design.budget", "tools.doctor", "toolchains.steps", "train.config"},
 }
