@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its fused kernels round differently from run to run
@@ -33,12 +33,13 @@ with _quiet():
     import keras
     from keras import ops
 
-    tf: Any = None
-    if keras.backend.backend() == "tensorflow":
+    if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the first look for devices is what complains
         tf.get_logger().setLevel("ERROR")
+    else:
+        tf = None
 
 __all__ = ["deterministic", "fresh", "keras", "ops", "tf"]
 

@@ -37,7 +37,7 @@ class _Watcher:
         """Keras as Python finds it, with the registration behind it; None for every other module."""
         if name != "keras":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]  # a finder needs no more than find_spec
+        sys.meta_path.remove(self)
         if "hwq.backend" in sys.modules:
             return None  # hwq loads Keras itself, in the middle of an import of what registers
         spec = PathFinder.find_spec(name, path, target)

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors", "locks"},
     "templates": {"places"},
     "backend": {"errors"},
+    "tensors": set(),
     "fixed": {"errors"},
     "boards": {"errors", "units", "places"},
     "reports": {"errors"},
@@ -42,10 +43,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
     "cost": _PLACED | {"passes", "measure", "reports", "places"},
     "run": {"files", "locks", "errors"},
-    "quantizers": {"backend", "errors"},
-    "layers": {"quantizers", "backend", "errors"},
-    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "frontend"},
-    "train": _GRAPHS | {"conversion", "layers", "cost", "data", "run", "files", "locks", "frontend", "backend"},
+    "quantizers": {"backend", "tensors", "errors"},
+    "layers": {"quantizers", "backend", "tensors", "errors"},
+    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend"},
+    "train": _GRAPHS | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "locks", "frontend", "backend"},
     "design": _PLACED
     | {"conversion", "sim", "codegen", "toolchains", "cost", "run", "files", "data", "measure", "templates", "places", "__init__"},
     "synthesis": _DESIGNED | {"tools", "reports"},
@@ -61,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Third-party libraries: at import time, and only inside functions.
 EAGER: dict[str, set[str]] = {
     **{key: {"numpy"} for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design")},
-    **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow")},
+    **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors")},
     "templates": {"jinja2"},
     "views": {"rich"},
     "cli": {"click"},
