@@ -176,7 +176,7 @@ class QDepthwiseConv2D(_DepthwiseConv):
     """DepthwiseConv2D with a bitwidth for every weight; as QDepthwiseConv1D."""
 
 
-class _SeparableConv(Part):
+class SeparableConv(Part):
     """A depthwise convolution without bias, then a full one of size 1, each with its own input quantiser.
 
     `pointwise_overflow` is the overflow mode between the two; None: that of the input.
@@ -210,6 +210,7 @@ class _SeparableConv(Part):
         overflow: Config = {} if between is None else {"overflow": between}
         pointwise = {**rest, **renamed, **overflow, **self._part("pointwise")}
         self.pointwise = second(filters, 1, **cast(GroupOptions, pointwise))
+        self.exact = self.depthwise.exact  # both parts are, or neither
 
     def _part(self, name: str) -> Config:
         return {"name": name, "dtype": self.dtype_policy}
@@ -226,11 +227,6 @@ class _SeparableConv(Part):
     def parts(self) -> list[Part]:
         return [self.depthwise, self.pointwise]
 
-    @property
-    def exact(self) -> bool:
-        """Whether it computes what the design computes: both parts do, or neither."""
-        return bool(self.depthwise.exact)
-
     def frozen_config(self) -> Config:
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
@@ -240,14 +236,14 @@ class _SeparableConv(Part):
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QSeparableConv1D(_SeparableConv):
+class QSeparableConv1D(SeparableConv):
     """SeparableConv1D: (filters, kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments."""
 
     stages = (QDepthwiseConv1D, QConv1D)
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QSeparableConv2D(_SeparableConv):
+class QSeparableConv2D(SeparableConv):
     """SeparableConv2D; as QSeparableConv1D."""
 
     stages = (QDepthwiseConv2D, QConv2D)

@@ -26,7 +26,10 @@ class Part(keras.layers.Layer):
     Attributes:
         priced_as: of a layer without a matrix: for a cost, the feature of the cost model of the moment "training" that it stands for
             (`hwq.cost.terms`), and units of that feature for each unit of the cost.
+        exact: whether it computes what the design computes.
     """
+
+    exact: bool
 
     priced_as: ClassVar[Mapping[str, tuple[str, float]]] = {}
 

@@ -36,7 +36,7 @@ def layer_costs(model: keras.Model) -> list[tuple[str, dict[str, Tensor]]]:
     return found
 
 
-def priced_by_layer(model: keras.Model, prices: Operand, gamma: float) -> Tensor:
+def priced_by_layer(model: keras.Model, prices: Operand, gamma: float | Tensor) -> Tensor:
     """As `priced`, with prices of their own for every layer: (layers, costs), in the order of `quantized_layers` and COSTS."""
     costs = [[cost[name] for name in COSTS] for _, cost in layer_costs(model)]
     table = ops.stack([ops.stack(row) for row in costs])
@@ -53,7 +53,7 @@ def penalised_variables(model: keras.Model) -> list[Variable]:
     return [v for layer in quantized_layers(model) for v in layer.kernels()]
 
 
-def priced(costs: Mapping[str, Tensor], prices: Mapping[str, float] | None, gamma: float) -> Tensor:
+def priced(costs: Mapping[str, Tensor], prices: Mapping[str, float] | None, gamma: float | Tensor) -> Tensor:
     """The resource term of the loss at beta = 1: the price of what is used (None: EBOPs), plus gamma for every bit.
 
     The second part is what brings a bit to 0 whose partner is 0 already and so costs no EBOPs (HGQ).

@@ -14,7 +14,7 @@ class KerasTensor(Tensor, Protocol):
     def dtype(self) -> str: ...
 
 class Arguments:
-    args: tuple[object, ...]
+    args: tuple[Operand | None, ...]
     kwargs: dict[str, Any]
     def fill_in(self, tensors: Mapping[int, KerasTensor]) -> tuple[tuple[Any, ...], dict[str, Any]]: ...
 
@@ -29,7 +29,8 @@ class DTypePolicy:
 class Operation:
     name: str
     _inbound_nodes: list[Node]
-    call: Callable[..., Any]
+    call: Callable[..., Tensor]
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     @property
     def input(self) -> KerasTensor: ...
     @property
@@ -38,7 +39,10 @@ class Operation:
 class Layer(Operation):
     built: bool
     trainable: bool
-    dtype_policy: DTypePolicy
+    @property
+    def dtype_policy(self) -> DTypePolicy: ...
+    @dtype_policy.setter
+    def dtype_policy(self, value: DTypePolicy | str) -> None: ...
     build: Callable[..., None]
     compute_output_shape: Callable[..., BatchShape]
     _call_has_training_arg: bool
@@ -107,5 +111,12 @@ class Permute(Layer):
 class Softmax(Layer):
     def __init__(self, *, name: str | None = ..., dtype: str | None = ...) -> None: ...
 
-class MaxPooling1D(Layer): ...
-class MaxPooling2D(Layer): ...
+class MaxPooling1D(Layer):
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
+
+class MaxPooling2D(Layer):
+    pool_size: tuple[int, ...]
+    strides: tuple[int, ...]
+    padding: str
