@@ -44,7 +44,7 @@ def save_state(
     arrays = dict(zip(ARRAYS, (params, *rest), strict=True)) | {f"other{i}": v for i, v in enumerate(others)}
     meta = {"phase": phase, "epoch": epoch, "archive": [asdict(c) for c in archive], "control": control, "others": len(others)}
     # one file holds all, so that its parts can never be of different epochs
-    values = {name: ops.convert_to_numpy(value) for name, value in arrays.items()} | {"meta": np.array(json.dumps(meta))}
+    values = {"meta": np.array(json.dumps(meta))} | {name: ops.convert_to_numpy(value) for name, value in arrays.items()}
     atomic_write(folder / "state.npz", lambda stream: np.savez(stream, allow_pickle=False, **values))
     known = {f"seen-{c.key}" for c in archive}
     for path in folder.glob("seen-*.npz"):
