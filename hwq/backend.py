@@ -33,6 +33,7 @@ with _quiet():
     import keras
     from keras import ops
 
+    # to the type checker it is always there: who uses it asks first, or needs TensorFlow anyway
     if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from types import ModuleType
 
 
@@ -40,7 +41,7 @@ class _Watcher:
         sys.meta_path.remove(self)
         if "hwq.backend" in sys.modules:
             return None  # hwq loads Keras itself, in the middle of an import of what registers
-        spec = PathFinder.find_spec(name, path, target)
+        spec = find_spec(name)  # by the other finders
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
 
