@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # its fused kernels round differently from run to run
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+if "tensorflow" not in sys.modules:  # whoever loaded it himself may want his GPU
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
@@ -33,12 +35,14 @@ with _quiet():
     import keras
     from keras import ops
 
-    tf: Any = None
-    if keras.backend.backend() == "tensorflow":
+    # to the type checker it is always there: who uses it asks first, or needs TensorFlow anyway
+    if TYPE_CHECKING or keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # the first look for devices is what complains
         tf.get_logger().setLevel("ERROR")
+    else:
+        tf = None
 
 __all__ = ["deterministic", "fresh", "keras", "ops", "tf"]
 

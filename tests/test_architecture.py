@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors", "locks"},
     "templates": {"places"},
     "backend": {"errors"},
+    "tensors": set(),
     "fixed": {"errors"},
     "boards": {"errors", "units", "places"},
     "reports": {"errors"},
@@ -42,11 +43,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
     "cost": _PLACED | {"passes", "measure", "reports", "places", "toolchains.registry"},
     "run": {"files", "locks", "errors"},
-    "quantizers": {"backend", "errors"},
+    "quantizers": {"backend", "tensors", "errors"},
     "callbacks": {"layers"},
-    "layers": {"quantizers", "backend", "registration", "errors"},
-    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "frontend"},
-    "train": _GRAPHS | {"conversion", "layers", "cost", "data", "run", "files", "locks", "frontend", "backend"},
+    "layers": {"quantizers", "backend", "tensors", "registration", "errors"},
+    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend"},
+    "train": _GRAPHS | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "locks", "frontend", "backend"},
     "design": _PLACED
     | {
         "conversion",
@@ -89,7 +90,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 # Third-party libraries: at import time, and only inside functions.
 EAGER: dict[str, set[str]] = {
     **{key: {"numpy"} for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design")},
-    **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow")},
+    **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors")},
     "templates": {"jinja2"},
     "views": {"rich"},
     "cli": {"click"},
@@ -296,6 +297,40 @@ def test_files_say_what_they_are_and_stay_small(path: Path) -> None:
         and node.end_lineno - node.lineno >= LONGEST_FUNCTION
     ]
     assert long == []
+
+
+TYPED = ("backend", "tensors", "registration", "quantizers", "layers", "conversion", "train", "data", "frontend")
+MOST_ARGUMENTS = 6  # of a function, self left out
+MOST_ANY = 8  # in quantizers, layers, conversion and train: where Keras, or a file of Keras, hands an object through
+
+
+def arguments(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The named arguments of a function; `*args` and a typed dictionary of keywords stand for themselves."""
+    given = function.args.posonlyargs + function.args.args + function.args.kwonlyargs
+    return len([one for one in given if one.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("package", TYPED)
+def test_functions_of_the_keras_packages_have_few_arguments(package: str) -> None:
+    long = [
+        f"{module_of(path)}.{node.name}: {arguments(node)}"
+        for path in FILES
+        if package_of(module_of(path)) == package
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and arguments(node) > MOST_ARGUMENTS
+    ]
+    assert long == []
+
+
+def test_any_stands_at_the_border_of_keras_only() -> None:
+    found = [
+        f"{module_of(path)}:{node.lineno}"
+        for path in FILES
+        if package_of(module_of(path)) in ("quantizers", "layers", "conversion", "train")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Name) and node.id == "Any"
+    ]
+    assert len(found) <= MOST_ANY, found
 
 
 @pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])

@@ -25,7 +25,7 @@ from hwq.conversion import convert, freeze
 from hwq.data import load
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
-from hwq.train.engine import Engine, batches, stack
+from hwq.train.engine import Engine, Rates, batches, stack
 
 HIDDEN = (64, 32, 32)
 MARGINS = (1.0, 1.0625, 1.125, 1.25, 1.5, 2.0)
@@ -58,7 +58,7 @@ def speed(path: str, batch: str, steps: str) -> dict[str, float]:
         freeze.initialise(model, x[:4096])
     begin = cpu()
     if path == "fast":
-        engine = Engine(model, TrainConfig(), x, y, quantised=True)
+        engine = Engine(model, TrainConfig(), x, y, quantized=True)
         state = engine.start()
 
         def epoch(number: int) -> None:
@@ -103,7 +103,7 @@ def population(batch: str, epochs: str) -> dict[str, float]:
     times = []
     for trunk, settle in ((wanted, 0), (config.trunk_epochs, config.settle_epochs)):
         begin = cpu()
-        engine = Engine(model, config, x, y, quantised=True)
+        engine = Engine(model, config, x, y, quantized=True)
         state = engine.start()
         for epoch in range(trunk):
             state, _ = engine.epoch(state, batches(len(x), size, 0, epoch), [1e-5])
@@ -111,7 +111,7 @@ def population(batch: str, epochs: str) -> dict[str, float]:
             state = stack([state] * config.population)
             betas = np.geomspace(1e-5, 1e-3, config.population).tolist()
             for epoch in range(settle):
-                state, _ = engine.epoch(state, batches(len(x), size, 0, trunk + epoch), betas, 0.5)
+                state, _ = engine.epoch(state, batches(len(x), size, 0, trunk + epoch), betas, Rates(0.5))
         times.append(cpu() - begin)
     return {"one_s": times[0], "front_s": times[1]}
 
@@ -137,7 +137,7 @@ def margins(data: str, seed: str, epochs: str) -> dict[str, object]:
         keras.Sequential([keras.Input((x.shape[1],)), *hidden, keras.layers.Dense(dataset.n_classes)])
     )
     freeze.initialise(model, x[:4096])
-    engine = Engine(model, TrainConfig(), x, y, quantised=True)
+    engine = Engine(model, TrainConfig(), x, y, quantized=True)
     state = engine.start()
     for epoch in range(int(epochs)):
         state, _ = engine.epoch(state, batches(len(x), 64, int(seed), epoch), [3e-6])

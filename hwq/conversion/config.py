@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from hwq.errors import UsageError
 
@@ -41,7 +40,7 @@ class QuantizeConfig:
     activations: str = "fixed"
     table_bits: int | None = None
     softmax: str = "drop"
-    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    layers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 30:

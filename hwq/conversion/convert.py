@@ -5,36 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.backend import keras
 from hwq.conversion import freeze
 from hwq.conversion.config import QuantizeConfig
-from hwq.conversion.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, copy_weights, quantises
+from hwq.conversion.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, Copy, copy_weights, quantizes, twin_class
 from hwq.conversion.flatten import flat
-from hwq.conversion.operators import convert_operator, operator_quantises
+from hwq.conversion.operators import convert_operator, operator_quantizes
 from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
-from hwq.layers import Quantize
 from hwq.layers.model import QuantizedModel
 from hwq.layers.tracing import IDENTITIES, UNCHANGED, Trace
+from hwq.tensors import Config, Singles
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Operation
+    from keras.layers import Node
+
+    from hwq.conversion.floats import FloatLayer, FloatOperation
+
+Layer = TypeVar("Layer", bound=keras.layers.Layer)
 
 SUPPORTED = ", ".join(["InputLayer", *sorted(KINDS)])
 GUESSED_ROWS = 256
 
 
 @dataclass(slots=True)
-class _Conversion:
+class Conversion:
     """One conversion: what the functions of `hwq.conversion.converters` read and fill in."""
 
     config: QuantizeConfig
     trace: Trace
     output: int  # id of the model's output tensor
-    known: dict[int, Any] = field(default_factory=dict)
-    made: dict[tuple[int, str], Any] = field(default_factory=dict)
-    copies: dict[int, tuple[Any, Any, Any]] = field(default_factory=dict)  # (quantised, float layer or None, batch norm or None)
+    known: dict[int, KerasTensor] = field(default_factory=dict)
+    made: dict[tuple[int, str], keras.layers.Layer] = field(default_factory=dict)
+    copies: dict[int, Copy] = field(default_factory=dict)
     converted: list[tuple[str, str]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -42,23 +51,23 @@ class _Conversion:
     names: set[str] = field(default_factory=set)
     own: dict[int, str] = field(default_factory=dict)
     configured: set[str] = field(default_factory=set)  # layers that have taken options of their own
-    raw_input: Any = None
-    quantised_input: bool = False
+    raw_input: KerasTensor | None = None
+    quantized_input: bool = False
 
-    def tensor(self, tensor: Any) -> Any:
+    def tensor(self, tensor: KerasTensor) -> KerasTensor:
         """The twin's tensor for a tensor of the float model."""
         if id(tensor) not in self.known:
             self.known[id(tensor)] = self._convert(tensor)
         return self.known[id(tensor)]
 
-    def _convert(self, tensor: Any) -> Any:
+    def _convert(self, tensor: KerasTensor) -> KerasTensor:
         layer, node_index, _ = tensor._keras_history
         kind = type(layer).__name__
-        if kind == "InputLayer":
+        if isinstance(layer, keras.layers.InputLayer):
             return self._input(layer, tensor)
         node = layer._inbound_nodes[node_index]
         if not isinstance(layer, keras.layers.Layer):
-            result = convert_operator(self, layer, node, id(tensor) == self.output)
+            result = convert_operator(self, cast("FloatOperation", layer), node, id(tensor) == self.output)
             if layer.name not in {name for name, _ in self.skipped}:
                 self.converted.append((layer.name, kind))
             return result
@@ -66,12 +75,12 @@ class _Conversion:
         if kind not in KINDS or getattr(keras.layers, kind, None) is not type(layer):
             raise UnsupportedLayerError(f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=_hint(layer))
         self.notice(layer, node)
-        result = KINDS[kind](self, layer, node.input_tensors, id(tensor) == self.output)
+        result = KINDS[kind](self, cast("FloatLayer", layer), node.input_tensors, id(tensor) == self.output)
         if layer.name not in {name for name, _ in self.skipped} or kind in (*KERNELS, "BatchNormalization"):
             self.converted.append((layer.name, kind))
         return result
 
-    def notice(self, layer: Any, node: Any) -> None:
+    def notice(self, layer: keras.layers.Layer, node: Node) -> None:
         """Refuse what Keras has quantised itself, and note what the twin does otherwise than the layer."""
         mode = getattr(layer, "quantization_mode", None)
         if mode is not None:
@@ -85,11 +94,11 @@ class _Conversion:
         if not layer.trainable and layer.weights:
             self.notes.append((layer.name, "trainable=False: its weights stay as they are, its bitwidths are learned"))
 
-    def training_flag(self, layer: Any) -> bool | None:
+    def training_flag(self, layer: Operation) -> bool | None:
         """`training` as the model gives it to a layer; None where it leaves it to the caller."""
         return self.flags.get(id(layer))
 
-    def make(self, layer: Any, part: str, factory: Callable[[], Any]) -> Any:
+    def make(self, layer: Operation, part: str, factory: Callable[[], Layer]) -> Layer:
         """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
         key = (id(layer), part)
         if key not in self.made:
@@ -102,12 +111,12 @@ class _Conversion:
                 raise UsageError(
                     f"layer {layer.name!r} does not take all of the options {given}", hint=str(error).splitlines()[0]
                 ) from error
-        return self.made[key]
+        return cast(Layer, self.made[key])  # what the same factory has made
 
-    def options(self, layer: Any, source: Any, *, weights: bool = False) -> dict[str, Any]:
+    def options(self, source: KerasTensor, *, weights: bool = False) -> Config:
         """The quantisers' options of the twin of a layer that reads the float tensor `source`."""
         config = self.config
-        out: dict[str, Any] = {"bits": config.bits, "overflow": self.overflow(source), "rounding": config.rounding}
+        out: Config = {"bits": config.bits, "overflow": self.overflow(source), "rounding": config.rounding}
         if config.granularity is not None:
             out["granularity"] = config.granularity
         if weights:
@@ -115,7 +124,7 @@ class _Conversion:
             out.update({name: getattr(config, name) for name in names})
         return out
 
-    def overrides(self, layer: Any, options: dict[str, Any]) -> dict[str, Any]:
+    def overrides(self, layer: Operation, options: Config) -> Config:
         """`options` with what the configuration says for this layer alone."""
         self.configured.add(layer.name)
         return {**options, **self.config.layers.get(layer.name, {})}
@@ -124,13 +133,13 @@ class _Conversion:
     def table_bits(self) -> int:
         return self.config.table_bits or min(self.config.bits + 2, 10)
 
-    def only_reader(self, tensor: Any, layer: Any) -> bool:
+    def only_reader(self, tensor: KerasTensor, layer: Operation) -> bool:
         """Whether nothing but one call of `layer` reads the tensor, and neither it nor the tensor's layer is called twice."""
         before = tensor._keras_history[0]
         shared = self.trace.shared(before) or self.trace.shared(layer)
         return len(self.trace.readers[id(tensor)]) == 1 and id(tensor) != self.output and not shared
 
-    def own_name(self, layer: Any) -> str:
+    def own_name(self, layer: Operation) -> str:
         """The name of the twin of `layer`: its own, but for layers of nested models that share one."""
         return self.own[id(layer)]
 
@@ -143,7 +152,7 @@ class _Conversion:
         self.names.add(name)
         return name
 
-    def _input(self, layer: Any, tensor: Any) -> Any:
+    def _input(self, layer: keras.layers.InputLayer, tensor: KerasTensor) -> KerasTensor:
         """The design has one quantised input: where one layer that quantises reads it, that one's quantiser; else one that all share."""
         if tensor.dtype not in ("float32", "float64", "float16", "bfloat16"):
             raise UnsupportedLayerError(
@@ -154,27 +163,28 @@ class _Conversion:
             self.notes.append((layer.name, f"reads {tensor.dtype}; the twin reads float32"))
         x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name, dtype="float32")
         users = self.trace.users(tensor)
-        if len(users) == 1 and _quantises(users[0]) and not self.trace.shared(users[0]):
+        if len(users) == 1 and _quantizes(users[0]) and not self.trace.shared(users[0]):
             return x
-        self.quantised_input = True
+        self.quantized_input = True
         name = self.name(f"{layer.name}_quantize")
         granularity = self.config.granularity or ("channel" if len(tensor.shape) > 3 else "element")
-        options = {"bits": self.config.bits, "overflow": "SAT", "rounding": self.config.rounding, "granularity": granularity}
-        return self.make(layer, "", lambda: Quantize(**self.overrides(layer, options), name=name))(x)
+        options: Config = {"bits": self.config.bits, "overflow": "SAT", "rounding": self.config.rounding}
+        options["granularity"] = granularity
+        return self.make(layer, "", lambda: twin_class("Quantize")(**self.overrides(layer, options), name=name))(x)
 
-    def overflow(self, source: Any) -> str:
+    def overflow(self, source: KerasTensor) -> str:
         """The host quantises the design's inputs, so that saturating them costs nothing."""
         layer, index, _ = source._keras_history
         while type(layer).__name__ in UNCHANGED:
             layer, index, _ = layer._inbound_nodes[index].input_tensors[0]._keras_history
-        return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantised_input else self.config.overflow
+        return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantized_input else self.config.overflow
 
 
-def _quantises(layer: Any) -> bool:
-    return quantises(layer) if isinstance(layer, keras.layers.Layer) else operator_quantises(layer)
+def _quantizes(layer: Operation) -> bool:
+    return quantizes(cast("FloatLayer", layer)) if isinstance(layer, keras.layers.Layer) else operator_quantizes(layer)
 
 
-def _hint(layer: Any) -> str:
+def _hint(layer: Operation) -> str:
     kind = type(layer).__name__
     parents = [parent.__name__ for parent in type(layer).__mro__[1:] if getattr(keras.layers, parent.__name__, None) is parent]
     known = next((name for name in parents if name in KINDS), None)
@@ -196,7 +206,7 @@ def _in_float32() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-def _check(model: Any) -> None:
+def _check(model: keras.Model) -> None:
     if not isinstance(model, keras.Model):
         raise ModelError(f"a {type(model).__name__} is no Keras model", hint="give a Sequential or a functional keras.Model")
     if not getattr(model, "outputs", None):
@@ -212,7 +222,7 @@ def _check(model: Any) -> None:
         raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
 
 
-def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
+def convert(model: keras.Model, config: QuantizeConfig) -> tuple[QuantizedModel, ConversionReport]:
     """The quantised twin of a float model, with its weights; the bitwidths still have to be initialised from data.
 
     Raises:
@@ -225,7 +235,7 @@ def convert(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
         return _converted(model, config)
 
 
-def _converted(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionReport]:
+def _converted(model: keras.Model, config: QuantizeConfig) -> tuple[QuantizedModel, ConversionReport]:
     end, layers = flat(model)
     trace = Trace.of(end)
     layers = list({id(layer): layer for layer in (*layers, *trace.operations.values())}.values())
@@ -233,7 +243,7 @@ def _converted(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionRepor
     unknown = sorted(set(config.layers) - names)
     if unknown:
         raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
-    conversion = _Conversion(config, trace, id(_through_identities(end)))
+    conversion = Conversion(config, trace, id(_through_identities(end)))
     conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
     outputs = conversion.tensor(end)
     idle = sorted(set(config.layers) - conversion.configured)
@@ -243,12 +253,12 @@ def _converted(model: Any, config: QuantizeConfig) -> tuple[Any, ConversionRepor
         raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
     twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
     for one in conversion.copies.values():
-        copy_weights(*one)
+        copy_weights(one)
     told = (conversion.converted, conversion.skipped, conversion.notes)
     return twin, ConversionReport(*(tuple(dict.fromkeys(part)) for part in told))
 
 
-def _through_identities(tensor: Any) -> Any:
+def _through_identities(tensor: KerasTensor) -> KerasTensor:
     """The tensor that the model's output is, layers looked through that do nothing at inference."""
     layer, index, _ = tensor._keras_history
     while type(layer).__name__ in IDENTITIES:
@@ -257,12 +267,14 @@ def _through_identities(tensor: Any) -> Any:
     return tensor
 
 
-def quantize_model(model: Any, *, bits: int = 6, overflow: str = "WRAP") -> tuple[Any, ConversionReport]:
+def quantize_model(model: keras.Model, *, bits: int = 6, overflow: str = "WRAP") -> tuple[QuantizedModel, ConversionReport]:
     """`convert` with nothing but initial bits and the overflow mode of hidden activations."""
     return convert(model, QuantizeConfig(bits=bits, overflow=overflow))
 
 
-def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None) -> tuple[Any, ConversionReport]:
+def quantize(
+    model: keras.Model, config: QuantizeConfig | None = None, data: npt.ArrayLike | None = None
+) -> tuple[QuantizedModel, ConversionReport]:
     """A float Keras model, Sequential or functional, trained or not, to its quantised twin, ready for compile and fit.
 
     Args:
@@ -293,7 +305,7 @@ def quantize(model: Any, config: QuantizeConfig | None = None, data: Any = None)
     return twin, report
 
 
-def _rows(model: Any, data: Any) -> np.ndarray:
+def _rows(model: keras.Model, data: npt.ArrayLike | None) -> Singles:
     shape = tuple(model.inputs[0].shape[1:])
     if data is None:
         return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *shape)).astype(np.float32)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hwq.backend import keras
 from hwq.errors import ModelError
 
+if TYPE_CHECKING:
+    from keras import KerasTensor, Operation
 
-def flat(model: Any, swap: Callable[[Any], Any] | None = None) -> tuple[Any, list[Any]]:
+
+def flat(model: keras.Model, swap: Callable[[Operation], Operation] | None = None) -> tuple[KerasTensor, list[Operation]]:
     """The output tensor and the layers of `model`, where it holds other models those of a call of all their layers one by one.
 
     Args:
@@ -28,7 +31,13 @@ def flat(model: Any, swap: Callable[[Any], Any] | None = None) -> tuple[Any, lis
     return output, list({id(layer): layer for layer in called}.values())
 
 
-def _call(model: Any, inputs: list[Any], called: list[Any], swap: Callable[[Any], Any], over: dict[str, Any]) -> list[Any]:
+def _call(
+    model: keras.Model,
+    inputs: list[KerasTensor],
+    called: list[Operation],
+    swap: Callable[[Operation], Operation],
+    over: dict[str, bool],
+) -> list[KerasTensor]:
     """The outputs of `model` for new inputs, each of its layers called anew and added to `called`.
 
     Args:
@@ -40,7 +49,7 @@ def _call(model: Any, inputs: list[Any], called: list[Any], swap: Callable[[Any]
         )
     known = {id(old): new for old, new in zip(model.inputs, inputs, strict=True)}
 
-    def tensor(old: Any) -> Any:
+    def tensor(old: KerasTensor) -> KerasTensor:
         if id(old) not in known:
             layer, index, _ = old._keras_history
             node = layer._inbound_nodes[index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -12,7 +12,10 @@ from hwq.backend import keras, ops, tf
 from hwq.errors import ModelError, TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
-from hwq.layers import Part, QSoftmax, quantized_layers
+from hwq.layers import Part, QSoftmax, Quantize, quantized_layers
+from hwq.tensors import Config, Floats, Singles, Tensor
+
+Rows = Floats | Singles
 
 CHUNK_VALUES = 1 << 24  # of the largest tensor at once
 CHUNK_ROWS = 4096
@@ -20,17 +23,17 @@ WORTH_COMPILING = 3  # pieces
 ROWS = 2048  # that ranges are read from while training goes on
 
 
-def graph_now(model: Any, x: np.ndarray, margin: float) -> Graph:
+def graph_now(model: keras.Model, x: Rows, margin: float) -> Graph:
     """The graph of a network in training, with ranges from the first ROWS rows of `x`."""
-    return from_keras(freeze(model, np.asarray(x[:ROWS]), margin, "float32"))[0]
+    return from_keras(freeze(model, x[:ROWS], margin, "float32"))[0]
 
 
-def quantizers(model: Any) -> list[Any]:
+def quantizers(model: keras.Model) -> list[Quantize]:
     """Every activation quantiser, those inside layers included, in the order of the layers."""
     return [q for layer in quantized_layers(model) for q in layer.quantizers()]
 
 
-def initialise(model: Any, x: np.ndarray) -> None:
+def initialise(model: keras.Model, x: Rows) -> None:
     """Choose every bitwidth: those of weights from their values, those of activations from the ranges of the rows `x`.
 
     Raises:
@@ -46,7 +49,7 @@ def initialise(model: Any, x: np.ndarray) -> None:
             raise _dead(layer)
 
 
-def _check_finite(layer: Any) -> None:
+def _check_finite(layer: Part) -> None:
     for variable in layer.trainable_variables:
         if not np.isfinite(ops.convert_to_numpy(variable)).all():
             raise TrainingError(
@@ -55,7 +58,7 @@ def _check_finite(layer: Any) -> None:
             )
 
 
-def _dead(layer: Any) -> TrainingError:
+def _dead(layer: Part) -> TrainingError:
     gammas = [one.gamma for one in (layer, *layer.parts()) if getattr(one, "batch_norm", False) and hasattr(one, "gamma")]
     if any(not np.any(ops.convert_to_numpy(gamma)) for gamma in gammas):
         return TrainingError(
@@ -68,7 +71,7 @@ def _dead(layer: Any) -> TrainingError:
     )
 
 
-def _settle(model: Any, action: Callable[[Any], None]) -> None:
+def _settle(model: keras.Model, action: Callable[[Quantize], None]) -> None:
     """Do something to every quantiser; an error names the layer that it belongs to."""
     for layer in quantized_layers(model):
         for quantizer in layer.quantizers():
@@ -80,25 +83,25 @@ def _settle(model: Any, action: Callable[[Any], None]) -> None:
                 raise type(error)(f"layer {layer.name!r}: {error.message}", hint=error.hint) from error
 
 
-def outputs(model: Any, x: np.ndarray) -> np.ndarray:
+def outputs(model: keras.Model, x: Rows) -> Rows:
     """The model's outputs for all rows, at inference, in pieces that fit the memory."""
     step = _chunk(model)
     return np.concatenate([ops.convert_to_numpy(model(x[i : i + step], training=False)) for i in range(0, len(x), step)])
 
 
-def _chunk(model: Any) -> int:
+def _chunk(model: keras.Model) -> int:
     tensors = [tensor for layer in model.layers for node in layer._inbound_nodes for tensor in node.output_tensors]
     largest = max((math.prod(n for n in tensor.shape[1:] if n) for tensor in tensors), default=1)
     return max(1, min(CHUNK_ROWS, CHUNK_VALUES // max(largest, 1)))
 
 
-def _look(model: Any, x: np.ndarray, mode: str) -> None:
+def _look(model: keras.Model, x: Rows, mode: str) -> None:
     """Pass all rows through the model while its quantisers record what they see."""
     for quantizer in quantizers(model):
         quantizer.begin(mode)
     step = _chunk(model)
 
-    def look(rows: Any) -> None:
+    def look(rows: Tensor) -> None:
         model(rows, training=False)
 
     if tf is not None and len(x) > WORTH_COMPILING * step:
@@ -112,7 +115,7 @@ def _look(model: Any, x: np.ndarray, mode: str) -> None:
             quantizer.end()
 
 
-def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> Any:
+def freeze(model: keras.Model, x: Rows, margin: float, dtype: str = "float32") -> keras.Model:
     """A model that computes what the design computes.
 
     Args:
@@ -123,25 +126,25 @@ def freeze(model: Any, x: np.ndarray, margin: float, dtype: str = "float32") -> 
     model = without_softmax(model)
     exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
     for layer in quantized_layers(model):
-        layer.freeze_into(exact.get_layer(layer.name))
+        layer.freeze_into(cast(Part, exact.get_layer(layer.name)))
     calibrate(exact, x, margin)
     return _with_tables(exact, dtype)
 
 
-def without_softmax(model: Any) -> Any:
+def without_softmax(model: keras.Model) -> keras.Model:
     """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
     last = model.outputs[0]._keras_history[0]
     return keras.Model(model.inputs[0], last.input, name=model.name) if type(last) is keras.layers.Softmax else model
 
 
-def calibrate(exact: Any, x: np.ndarray, margin: float) -> None:
+def calibrate(exact: keras.Model, x: Rows, margin: float) -> None:
     """Trace the range of every activation of a frozen model on rows, once through, and choose its integer bits."""
     _look(exact, x, "calibrate")
     _settle(exact, lambda quantizer: quantizer.settle_range(margin))
 
 
-def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -> Any:
-    def clone(layer: Any) -> Any:
+def _clone(model: keras.Model, config_of: Callable[[Part], Config], dtype: str) -> keras.Model:
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = config_of(layer) if isinstance(layer, Part) else layer.get_config()
         return layer.__class__.from_config({**config, "dtype": dtype})
 
@@ -150,13 +153,13 @@ def _clone(model: Any, config_of: Callable[[Any], dict[str, Any]], dtype: str) -
     return keras.models.clone_model(bare, clone_function=clone)
 
 
-def _with_tables(exact: Any, dtype: str) -> Any:
+def _with_tables(exact: keras.Model, dtype: str) -> keras.Model:
     """`exact` itself where it needs no tables, else a copy that has them: their sizes are known only now."""
     tables = {layer.name: [part.tabulate() for part in layer.tables()] for layer in quantized_layers(exact) if layer.tables()}
     if not tables:
         return exact
 
-    def config_of(layer: Any) -> dict[str, Any]:
+    def config_of(layer: Part) -> Config:
         shapes = [values.shape for values, _ in tables.get(layer.name, [])]
         if not shapes:
             return dict(layer.live_config())
@@ -171,12 +174,12 @@ def _with_tables(exact: Any, dtype: str) -> Any:
             if variable.path in known:
                 variable.assign(known[variable.path])
         if layer.name in tables:
-            for part, (values, index) in zip(twin.tables(), tables[layer.name], strict=True):
+            for part, (values, index) in zip(cast(Part, twin).tables(), tables[layer.name], strict=True):
                 part.table.assign(values)
                 part.index.assign(index)
     return final
 
 
-def logits(model: Any, x: np.ndarray) -> np.ndarray:
+def logits(model: keras.Model, x: Rows) -> Floats:
     """The exact model's outputs as float64, (rows, outputs)."""
     return outputs(model, x).astype(np.float64)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +21,9 @@ from hwq.ir import FLOAT64_BITS, Graph, Node
 from hwq.ir.windows import LINEAR, pads_of, pair
 from hwq.quantizers.hgq import power_of_two
 from hwq.quantizers.rounding import into_range, mantissas
+from hwq.tensors import Array, Floats, Tensor
 
 ROWS = 2048  # at once
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,11 @@ class GraphModel:
         parts = [self._outputs(rows[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
         return np.concatenate([ops.convert_to_numpy(part) for part in parts])
 
-    def _outputs(self, x: npt.NDArray[Any]) -> Any:
+    def _outputs(self, x: Array) -> Tensor:
         values = self.values(ops.convert_to_tensor(np.asarray(x, np.float64)))
         return ops.concatenate([ops.reshape(values[name], (len(x), -1)) for name in self.graph.outputs], axis=1)
 
-    def values(self, x: Any, *, through: bool = False, shifts: dict[str, Any] | None = None) -> dict[str, Any]:
+    def values(self, x: Tensor, *, through: bool = False, shifts: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Every node's value, (rows, *shape).
 
         Args:
@@ -61,14 +60,14 @@ class GraphModel:
             through: let gradients pass the quantisers as if they did nothing.
             shifts: node name -> tensor that is added to its result.
         """
-        values: dict[str, Any] = {}
+        values: dict[str, Tensor] = {}
         types = {node.name: node.type for node in self.graph.nodes}
         for node in self.graph.nodes:
             if node.op == "input":
-                value = _quantised(ops.reshape(x, (-1, *node.shape)), node.type)
+                value = _quantized(ops.reshape(x, (-1, *node.shape)), node.type)
             elif node.op == "quantize":
                 source = values[node.inputs[0]]
-                value = _quantised(source, node.type)
+                value = _quantized(source, node.type)
                 value = source + ops.stop_gradient(value - source) if through else value
             elif node.op == "table":
                 value = _table(node, types[node.inputs[0]], values[node.inputs[0]], through)
@@ -108,9 +107,7 @@ class GraphModel:
         gradient, curvature = ({name: np.concatenate([part[k][name] for part in parts]) for name in parts[0][k]} for k in range(2))
         return gradient, curvature
 
-    def _derivatives(
-        self, x: npt.NDArray[Any], y: npt.NDArray[Any] | None, temperature: float
-    ) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    def _derivatives(self, x: Array, y: Array | None, temperature: float) -> tuple[dict[str, Floats], dict[str, Floats]]:
         shapes = {node.name: (len(x), *node.shape) for node in self.graph.nodes if node.op in LINEAR and "kernel" in node.attrs}
         zeros = {name: ops.zeros(shape, "float64") for name, shape in shapes.items()}
         rows = ops.convert_to_tensor(np.asarray(x, np.float64))
@@ -134,7 +131,7 @@ class GraphModel:
         return slope, curvature
 
 
-def _quantised(x: Any, types: TypeArray) -> Any:
+def _quantized(x: Tensor, types: TypeArray) -> Tensor:
     f = ops.convert_to_tensor(types.frac.astype(np.float64))
     low, high = (ops.convert_to_tensor(bound.astype(np.float64)) for bound in (types.lowest, types.highest))
     m = into_range(mantissas(x, f, str(types.rounding)), low, high, str(types.overflow))
@@ -146,11 +143,11 @@ def _constant(node: Node, name: str) -> Floats:
     return to_float(constant.mantissas, constant.types.frac)
 
 
-def _dense(node: Node, inputs: Sequence[Any]) -> Any:
+def _dense(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     return ops.matmul(inputs[0], _constant(node, "kernel")) + _constant(node, "bias")
 
 
-def _conv2d(node: Node, inputs: Sequence[Any]) -> Any:
+def _conv2d(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     """Group by group at stride 1, then the pixels that the strides leave: TensorFlow has no strides with dilation, nor groups everywhere."""
     top, bottom, left, right = pads_of(node)
     x = ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)))
@@ -161,14 +158,14 @@ def _conv2d(node: Node, inputs: Sequence[Any]) -> Any:
     return y[:, ::down, ::across] + _constant(node, "bias")
 
 
-def _einsum(node: Node, inputs: Sequence[Any]) -> Any:
+def _einsum(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     source, rest = str(node.attrs["equation"]).replace(" ", "").split(",")
     kernel, result = rest.split("->")
     batch = next(c for c in "zyxwvutsrqponmlkjihgfedcbaZYXW" if c not in source + kernel + result)
     return ops.einsum(f"{batch}{source},{kernel}->{batch}{result}", inputs[0], _constant(node, "kernel")) + _constant(node, "bias")
 
 
-def _pool(node: Node, inputs: Sequence[Any]) -> Any:
+def _pool(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     top, bottom, left, right = pads_of(node)
     greatest = node.op == "max_pool2d"
     x = ops.pad(
@@ -180,15 +177,15 @@ def _pool(node: Node, inputs: Sequence[Any]) -> Any:
     return _sums(x, size, strides)
 
 
-def _sums(x: Any, size: tuple[int, int], strides: tuple[int, int]) -> Any:
+def _sums(x: Tensor, size: tuple[int, int], strides: tuple[int, int]) -> Tensor:
     """Window sums as sums of shifted images: a mean times the window's size would be rounded."""
     height, width = (n - s + 1 for n, s in zip(x.shape[1:3], size, strict=True))
     shifted = (x[:, i : i + height, j : j + width] for i in range(size[0]) for j in range(size[1]))
-    total: Any = sum(shifted)
+    total = sum(shifted, start=ops.zeros((), x.dtype))
     return total[:, :: strides[0], :: strides[1]]
 
 
-def _table(node: Node, types: TypeArray, x: Any, through: bool) -> Any:
+def _table(node: Node, types: TypeArray, x: Tensor, through: bool) -> Tensor:
     """Looked up by code; `through` gives it the slope between the neighbouring entries."""
     values = _constant(node, "values")
     index = np.asarray(node.integers("index"), np.int64).reshape(node.shape)
@@ -205,11 +202,11 @@ def _table(node: Node, types: TypeArray, x: Any, through: bool) -> Any:
     return y + slope * (x - ops.stop_gradient(x))
 
 
-def _elementwise(function: Callable[..., Any]) -> Callable[[Node, Sequence[Any]], Any]:
+def _elementwise(function: Callable[..., Tensor]) -> Callable[[Node, Sequence[Tensor]], Tensor]:
     return lambda node, inputs: function(*inputs)
 
 
-KERAS: dict[str, Callable[[Node, Sequence[Any]], Any]] = {
+KERAS: dict[str, Callable[[Node, Sequence[Tensor]], Tensor]] = {
     "dense": _dense,
     "conv2d": _conv2d,
     "einsum": _einsum,

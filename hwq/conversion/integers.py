@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hwq.conversion.freeze import freeze, outputs, without_softmax
+from hwq.backend import keras
+from hwq.conversion.freeze import freeze, logits, without_softmax
 from hwq.errors import DataError, ModelError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
 from hwq.layers import quantized_layers
+from hwq.tensors import Floats, Singles
 
 RANGE_MARGIN = 1.125  # as the trainer's
-Rows = npt.NDArray[np.float32]
+Rows = Singles
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +35,15 @@ class TwinGraph:
     rows: Rows | None
     logits: bool
     frozen: bool
-    own: Any
-    exact: Any
+    own: keras.Model
+    exact: keras.Model
 
-    def answers(self, rows: Rows, *, exact: bool = False) -> npt.NDArray[Any]:
+    def answers(self, rows: Rows, *, exact: bool = False) -> Floats:
         """What Keras answers: the model itself, or its `exact` frozen form."""
-        return outputs(self.exact if exact else self.own, rows)
+        return logits(self.exact if exact else self.own, rows)
 
 
-def graph_of_twin(model: Any, data: npt.ArrayLike | None) -> TwinGraph:
+def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
     """The design's Graph.
 
     Args:
@@ -68,7 +69,7 @@ def graph_of_twin(model: Any, data: npt.ArrayLike | None) -> TwinGraph:
     return TwinGraph(from_keras(exact)[0], rows, own is not model, frozen, own, exact)
 
 
-def _rows(model: Any, data: npt.ArrayLike) -> Rows:
+def _rows(model: keras.Model, data: npt.ArrayLike) -> Rows:
     rows = np.asarray(data, np.float32)
     shape = tuple(model.inputs[0].shape[1:])
     if rows.ndim < 2 or not len(rows) or rows.shape[1:] != shape or not np.isfinite(rows).all():

@@ -6,18 +6,27 @@ Each is given the conversion so far, the operation, the call of it (a Keras node
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwq import layers as q
 from hwq.backend import keras, ops
-from hwq.conversion.converters import leaky_relu, merge, softmax_of, table
+from hwq.conversion.converters import leaky_relu, merge, softmax_of, table, twin_class
 from hwq.errors import UnsupportedLayerError
+from hwq.tensors import Config, Floats, Operand, Tensor
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Operation
+    from keras.layers import Node
+
+    from hwq.conversion.convert import Conversion
+    from hwq.conversion.floats import FloatOperation
 
 JOINS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
 SAME = ("Cast", "Copy", "Identity")
 RESHAPES = ("Reshape", "ExpandDims", "Squeeze")
+Line = tuple[float | Floats, Floats | None]  # factor and offset
 QUIET = (*SAME, *RESHAPES, "Concatenate", "LeakyRelu", "Relu", "Transpose")  # they quantise nothing
 
 
@@ -30,15 +39,16 @@ class OperatorFunction:
         args: its positional arguments, None in the place of the tensor.
     """
 
-    def __init__(self, operation: Any, args: Any = (None,)) -> None:
-        self.operation = keras.saving.deserialize_keras_object(operation) if isinstance(operation, dict) else operation
+    def __init__(self, operation: Operation | Config, args: Sequence[float | None] = (None,)) -> None:
+        made: Operation = keras.saving.deserialize_keras_object(operation) if isinstance(operation, dict) else operation
+        self.operation = made
         self.args = tuple(args)
         self.__name__ = type(self.operation).__name__.lower()
 
-    def __call__(self, x: Any) -> Any:
+    def __call__(self, x: Tensor) -> Tensor:
         return self.operation.call(*(x if arg is None else ops.cast(arg, x.dtype) for arg in self.args))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         """What the function is made from again."""
         return {"operation": keras.saving.serialize_keras_object(self.operation), "args": list(self.args)}
 
@@ -48,12 +58,12 @@ class OperatorFunction:
         return cls(**config)
 
 
-def operator_quantises(operation: Any) -> bool:
+def operator_quantizes(operation: Operation) -> bool:
     """Whether the twin of an operation quantises what it reads."""
     return type(operation).__name__ not in QUIET
 
 
-def convert_operator(c: Any, operation: Any, node: Any, final: bool) -> Any:
+def convert_operator(c: Conversion, operation: FloatOperation, node: Node, final: bool) -> KerasTensor:
     """The twin's tensor for a call of an operation.
 
     Raises:
@@ -76,11 +86,11 @@ def convert_operator(c: Any, operation: Any, node: Any, final: bool) -> Any:
     )
 
 
-def _operands(node: Any) -> list[Any]:
+def _operands(node: Node) -> list[Operand | None]:
     return [*node.arguments.args, *node.arguments.kwargs.values()]
 
 
-def _of_one(c: Any, operation: Any, node: Any, source: Any, final: bool) -> Any:
+def _of_one(c: Conversion, operation: FloatOperation, node: Node, source: KerasTensor, final: bool) -> KerasTensor | None:
     """The twin of an operation of one tensor and perhaps constants; None where there is none."""
     kind, result = type(operation).__name__, node.output_tensors[0]
     if kind in SAME:
@@ -93,8 +103,9 @@ def _of_one(c: Any, operation: Any, node: Any, source: Any, final: bool) -> Any:
         return softmax_of(c, operation, c.tensor(source), source, final, c.own_name(operation))
     if kind in RESHAPES:
         return c.make(operation, "", lambda: keras.layers.Reshape(result.shape[1:], name=c.own_name(operation)))(c.tensor(source))
-    if kind == "Transpose" and operation.axes and operation.axes[0] == 0:
-        return c.make(operation, "", lambda: keras.layers.Permute(operation.axes[1:], name=c.own_name(operation)))(c.tensor(source))
+    axes = operation.axes if kind == "Transpose" else None
+    if axes and axes[0] == 0:
+        return c.make(operation, "", lambda: keras.layers.Permute(axes[1:], name=c.own_name(operation)))(c.tensor(source))
     line = _line(kind, _operands(node), source)
     if line is not None:
         return _affine(c, operation, source, *line)
@@ -105,7 +116,7 @@ def _of_one(c: Any, operation: Any, node: Any, source: Any, final: bool) -> Any:
     return table(c, operation, c.tensor(source), source, OperatorFunction(operation, args), c.own_name(operation))
 
 
-def _line(kind: str, operands: list[Any], source: Any) -> tuple[Any, Any] | None:
+def _line(kind: str, operands: list[Operand | None], source: KerasTensor) -> Line | None:
     """(factor, offset) of an operation that is a straight line in its tensor."""
     if kind in ("Negative", "Multiply", "Add", "Subtract", "Divide", "TrueDivide") and len(operands) <= 2:
         if kind == "Negative":
@@ -125,12 +136,18 @@ def _line(kind: str, operands: list[Any], source: Any) -> tuple[Any, Any] | None
     return None
 
 
-def _plain(value: Any) -> Any:
-    return np.asarray(ops.convert_to_numpy(value) if hasattr(value, "shape") else value, np.float64)
+def _plain(value: Operand | None) -> Floats:
+    if value is None:
+        return np.array(np.nan)
+    return np.asarray(value if isinstance(value, (int, float)) else ops.convert_to_numpy(value), np.float64)
 
 
-def _affine(c: Any, operation: Any, source: Any, factor: Any, offset: Any) -> Any:
+def _affine(
+    c: Conversion, operation: FloatOperation, source: KerasTensor, factor: float | Floats, offset: Floats | None
+) -> KerasTensor:
     x = c.tensor(source)
-    options = {k: v for k, v in c.options(operation, source, weights=True).items() if k not in ("weight_terms", "weight_levels")}
-    twin = c.make(operation, "", lambda: q.QAffine(factor, offset, name=c.own_name(operation), **c.overrides(operation, options)))
+    options = {k: v for k, v in c.options(source, weights=True).items() if k not in ("weight_terms", "weight_levels")}
+    twin = c.make(
+        operation, "", lambda: twin_class("QAffine")(factor, offset, name=c.own_name(operation), **c.overrides(operation, options))
+    )
     return twin(x)

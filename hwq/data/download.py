@@ -7,9 +7,10 @@ import http.client
 import json
 import os
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol, Self
 
 from hwq.errors import DataError
 from hwq.files import atomic_write
@@ -18,6 +19,27 @@ from hwq.places import cache
 Notice = Callable[[str], None]
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
+
+
+class Response(Protocol):
+    """What a server sends, as urllib gives it."""
+
+    headers: Mapping[str, str]
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *args: object) -> None: ...
+    def read(self, size: int = ..., /) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A file that is downloaded, with the checksum of this kind that it must have."""
+
+    name: str
+    target: Path
+    kind: str
+    checksum: str
+    notice: Notice | None
 
 
 def digest_of(path: Path, kind: str = "sha256") -> str:
@@ -49,8 +71,9 @@ def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notic
         return target
     if notice:
         notice(f"downloading {name} to {target.parent}")
+    wanted = _Wanted(name, target, kind, checksum, notice)
     with _open(url, name, target) as response:
-        atomic_write(target, lambda sink: _copy(response, sink, name, target, hashlib.new(kind), checksum, notice))
+        atomic_write(target, lambda sink: _copy(response, sink, wanted))
     return target
 
 
@@ -70,9 +93,10 @@ def read_json(url: str, name: str) -> dict[str, Any]:
     return content
 
 
-def _open(url: str, name: str, target: Path | None) -> Any:
+def _open(url: str, name: str, target: Path | None) -> Response:
     try:
-        return urllib.request.urlopen(url, timeout=TIMEOUT_S)
+        response: Response = urllib.request.urlopen(url, timeout=TIMEOUT_S)
+        return response
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _offline(name, error, target) from error
 
@@ -82,25 +106,26 @@ def _offline(name: str, error: Exception, target: Path | None) -> DataError:
     return DataError(f"cannot download {name}: {getattr(error, 'reason', error)}", hint=f"check the network{by_hand}")
 
 
-def _copy(source: Any, sink: IO[bytes], name: str, target: Path, whole: Any, checksum: str, notice: Notice | None) -> None:
+def _copy(source: Response, sink: IO[bytes], wanted: _Wanted) -> None:
+    name, whole = wanted.name, hashlib.new(wanted.kind)
     total, seen, told = int(source.headers.get("Content-Length") or 0), 0, 0
-    while chunk := _read(source, name, target):
+    while chunk := _read(source, name, wanted.target):
         sink.write(chunk)
         whole.update(chunk)
         seen += len(chunk)
-        if notice and total and seen * 10 // total > told:
+        if wanted.notice and total and seen * 10 // total > told:
             told = seen * 10 // total
-            notice(f"{name}: {seen / 1e6:.1f} of {total / 1e6:.1f} MB")
+            wanted.notice(f"{name}: {seen / 1e6:.1f} of {total / 1e6:.1f} MB")
     if total and seen != total:
         raise DataError(f"the download of {name} was cut short: {seen} of {total} bytes", hint="try again")
-    if whole.hexdigest() != checksum:
+    if whole.hexdigest() != wanted.checksum:
         raise DataError(
             f"{name} has another checksum than expected",
             hint="the source has changed or the download was tampered with; nothing was kept",
         )
 
 
-def _read(source: Any, name: str, target: Path) -> bytes:
+def _read(source: Response, name: str, target: Path) -> bytes:
     """Apart from the writing, so that a broken connection is not taken for a full disk."""
     try:
         return bytes(source.read(CHUNK))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwq.data.csv_text import read_csv
-from hwq.data.table import Table, table_of
+from hwq.data.table import DataTable, table_of
 from hwq.errors import DataError
 
 SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
@@ -27,7 +27,7 @@ def read(path: Path) -> dict[str, Any]:
         raise _unreadable(path, error) from error
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> DataTable:
     """The columns of a .csv, .tsv or .parquet file.
 
     Raises:
@@ -45,7 +45,7 @@ def read_table(path: Path) -> Table:
         raise
     except Exception as error:  # pandas and Arrow raise many kinds on damaged files
         raise _unreadable(path, error) from error
-    return Table(found.x, found.y, found.features, found.label, found.left_out, (*notes, *found.notes))
+    return DataTable(found.x, found.y, found.features, found.label, found.left_out, (*notes, *found.notes))
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -18,7 +18,7 @@ JETS_ID = 42468
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class OpenMLTable:
     """An OpenML data set: features (rows, columns) float32, labels (rows,) as text, the features' names."""
 
     x: Any
@@ -26,7 +26,7 @@ class Table:
     features: tuple[str, ...] = ()
 
 
-def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str = SERVER) -> Table:
+def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str = SERVER) -> OpenMLTable:
     """Data set `data_id`, which must be the one called `name`.
 
     The ARFF file is taken from $HWQ_DATA or the cache where it is there, else downloaded.
@@ -50,7 +50,7 @@ def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str
     return read_arff(path, said.get("default_target_attribute") or "class")  # type: ignore[union-attr]
 
 
-def read_arff(path: Path, target: str = "class") -> Table:
+def read_arff(path: Path, target: str = "class") -> OpenMLTable:
     """A dense ARFF file of numbers with one nominal column, the target.
 
     Raises:
@@ -78,4 +78,4 @@ def read_arff(path: Path, target: str = "class") -> Table:
     text = [str(c) for c in features.columns if features[c].dtype.kind not in "biuf"]
     if text:
         raise DataError(f"{path}: column {text[0]!r} is no number", hint="give the data as a .csv file instead")
-    return Table(features.to_numpy(np.float32), frame[target].to_numpy(str), tuple(map(str, features.columns)))
+    return OpenMLTable(features.to_numpy(np.float32), frame[target].to_numpy(str), tuple(map(str, features.columns)))

@@ -19,7 +19,7 @@ _UNNAMED = re.compile(r"|Unnamed: \d+(\.\d+)*|level_\d+|index|__index_level_\d+_
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class DataTable:
     """Features, labels and their names.
 
     Attributes:
@@ -36,7 +36,7 @@ class Table:
     notes: tuple[str, ...]
 
 
-def table_of(frame: pd.DataFrame, name: str) -> Table:
+def table_of(frame: pd.DataFrame, name: str) -> DataTable:
     """Choose the label and drop index columns.
 
     Raises:
@@ -67,7 +67,7 @@ def table_of(frame: pd.DataFrame, name: str) -> Table:
     narrow = all(dtype == np.float32 for dtype in features.dtypes)
     x = features.to_numpy(np.float32 if narrow else np.float64)
     titles = tuple(str(c) for c in features.columns)
-    return Table(x, frame[label].to_numpy(), titles, label, tuple(_shown(t) for t in indices), tuple(shown))
+    return DataTable(x, frame[label].to_numpy(), titles, label, tuple(_shown(t) for t in indices), tuple(shown))
 
 
 def _shown(title: str) -> str:

@@ -6,16 +6,23 @@ the vector and the scalar code of a library's tanh differ in the last bit, a tab
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import ClassVar, Unpack, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.options import QuantizerOptions, TableOptions
 from hwq.layers.part import Part, known_shape
+from hwq.layers.quantize import Quantize
 from hwq.quantizers.hgq import power_of_two
 from hwq.quantizers.rounding import widest_float
+from hwq.tensors import BatchShape, Config, Floats, Gradient, Tensor
+
+Function = Callable[[Tensor], Tensor]
 
 TABLE_BITS = 14  # widest input of a table: 16 384 values
 LUT_INPUTS = 6
@@ -42,26 +49,22 @@ class QActivation(QuantizedLayer):
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
 
-    def __init__(
-        self,
-        function: Any,
-        *,
-        output_bits: int | None = None,
-        table_shape: Any = None,
-        most_integer: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**{"granularity": "tensor", **kwargs})
+    def __init__(self, function: str | Function | Config, **options: Unpack[TableOptions]) -> None:
+        output_bits, table_shape = options.pop("output_bits", None), options.pop("table_shape", None)
+        most_integer = options.pop("most_integer", None)
+        options.setdefault("granularity", "tensor")
+        super().__init__(**cast(QuantizerOptions, options))
         self.function = keras.activations.get(function)
         self.output_bits, self.most_integer = output_bits, most_integer
         self.table_shape = tuple(table_shape) if table_shape else None
         self.precision = elementwise_precision(self.name, self.function)
         self.quantizer = self.make_quantizer(most_integer=most_integer)
         # saturating is free here: it is in the table
-        own = {"bits": output_bits or self.bits, "overflow": "SAT", "granularity": "tensor", "rounding": "RND", "signed": None}
-        self.output_quantizer = self.make_quantizer("output_quantizer", **own)
+        self.output_quantizer = Quantize(
+            output_bits or self.bits, "SAT", self.exact, "RND", "tensor", name="output_quantizer", dtype=self.dtype_policy
+        )
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         self.output_quantizer.build(input_shape)
@@ -71,7 +74,7 @@ class QActivation(QuantizedLayer):
             self.index = self.add_weight(name="index", shape=shape, dtype="int32", initializer="zeros", trainable=False)
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         x = self.quantizer(x, training=training)
         if training:
             return self.output_quantizer(ops.cast(self.function(x), self.compute_dtype), training=True)
@@ -88,7 +91,7 @@ class QActivation(QuantizedLayer):
         table = ops.reshape(ops.convert_to_tensor(self.table), (-1,))
         return ops.take(table, ops.convert_to_tensor(self.index) * self.table_shape[1] + codes)
 
-    def tabulate(self) -> tuple[np.ndarray, np.ndarray]:
+    def tabulate(self) -> tuple[Floats, npt.NDArray[np.int32]]:
         """The tables of the present ranges: values (tables, codes), float64, zero beyond the last code; index of each element's table.
 
         Raises:
@@ -110,7 +113,7 @@ class QActivation(QuantizedLayer):
             row[: len(m)] = np.ldexp(m, -int(output_f))
         return values, index.reshape(shape).astype(np.int32)
 
-    def _kinds(self) -> tuple[Any, ...]:
+    def _kinds(self) -> tuple[Floats, ...]:
         x, y = self.quantizer, self.output_quantizer
         f, output_f = (np.round(ops.convert_to_numpy(q.f)) for q in (x, y))
         low, high, output_low, output_high = (ops.convert_to_numpy(v) for v in (x.low, x.high, y.low, y.high))
@@ -122,35 +125,35 @@ class QActivation(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer, self.output_quantizer]
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """ebops: 6-input LUTs of the tables: a function of b bits takes max(1, 2^(b - 6)) for each bit of its result."""
         b, result = self.quantizer.widths(), self.output_quantizer.widths()
         luts = ops.where(b > 0, result * ops.power(2.0, ops.maximum(b - LUT_INPUTS, 0.0)), 0.0)
         return {**super().costs(exact), "ebops": ops.sum(luts)}
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def live_config(self) -> dict[str, Any]:
+    def live_config(self) -> Config:
         own = {"function": self.function, "table_shape": self.table_shape}
         return {**super().get_config(), **own, "output_bits": self.output_bits, "most_integer": self.most_integer}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**self.live_config(), "function": keras.activations.serialize(self.function)}
 
 
 @ops.custom_gradient
-def _held(value: Any, passed: Any) -> Any:
+def _held(value: Tensor, passed: Tensor) -> tuple[Tensor, Gradient]:
     """`value`, with the gradient of `passed`."""
 
-    def gradient(*args: Any, upstream: Any = None) -> Any:
+    def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, ...]:
         g = upstream if upstream is not None else args[0]
         return ops.zeros_like(g), g
 
     return value, gradient
 
 
-def elementwise_precision(layer: str, function: Any) -> str:
+def elementwise_precision(layer: str, function: Function) -> str:
     """The widest float type in which the function can be computed, found by trying it on a few numbers, together and one by one.
 
     Raises:
@@ -176,21 +179,21 @@ def elementwise_precision(layer: str, function: Any) -> str:
     ) from failed
 
 
-def _tried(function: Any, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+def _tried(function: Function, dtype: str) -> tuple[Floats, Floats]:
     probe = PROBE.astype(dtype)
     together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
     single = [ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(len(probe))]
     return np.asarray(together, np.float64), np.concatenate(single).astype(np.float64)
 
 
-def function_name(function: Any) -> str:
+def function_name(function: object) -> str:
     """What to call a function in a message or a layer's name."""
     name = getattr(function, "__name__", type(function).__name__)
     return "function" if name == "<lambda>" else str(name)
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-def reciprocal(x: Any) -> Any:
+def reciprocal(x: Tensor) -> Tensor:
     """1 / x, with 2^16 for everything below 2^-16: the codes of an unused range have a value too."""
     return 1.0 / ops.maximum(x, 2.0**-16)
 
@@ -208,25 +211,33 @@ class QSoftmax(QuantizedLayer):
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
 
-    def __init__(self, axis: int = -1, *, table_bits: int = 11, table_shapes: Any = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        axis: int = -1,
+        *,
+        table_bits: int = 11,
+        table_shapes: Sequence[Sequence[int]] | None = None,
+        **options: Unpack[QuantizerOptions],
+    ) -> None:
+        super().__init__(**options)
         if axis != -1:
             raise UnsupportedLayerError(f"layer {self.name!r} is a softmax over axis {axis}", hint="take the last axis")
         self.table_bits, self.table_shapes = table_bits, table_shapes
         self.quantizer = self.make_quantizer()
         shapes = table_shapes or (None, None)
-        common = {"bits": table_bits, "overflow": "SAT", "exact": self.exact, "dtype": self.dtype_policy}
-        self.exponential = QActivation("exponential", most_integer=4, table_shape=shapes[0], name="exponential", **common)
-        self.inverse = QActivation(reciprocal, table_shape=shapes[1], name="inverse", **common)
+        common: TableOptions = {"bits": table_bits, "overflow": "SAT", "exact": self.exact, "dtype": self.dtype_policy}
+        first: TableOptions = {**common, "most_integer": 4, "table_shape": shapes[0], "name": "exponential"}
+        second: TableOptions = {**common, "table_shape": shapes[1], "name": "inverse"}
+        self.exponential, self.inverse = QActivation("exponential", **first), QActivation(reciprocal, **second)
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         known_shape(self, input_shape)
         for part in (self.quantizer, self.exponential):
             part.build(input_shape)
         self.inverse.build((*input_shape[:-1], 1))
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         x = self.quantizer(x, training=training)
         e = self.exponential(x - ops.max(x, axis=-1, keepdims=True), training=training)
         return e * self.inverse(ops.sum(e, axis=-1, keepdims=True), training=training)
@@ -237,13 +248,13 @@ class QSoftmax(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer, self.exponential, self.inverse]
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         parts = super().costs(exact)
         products = ops.sum(self.exponential.output_quantizer.widths() * self.inverse.output_quantizer.widths())
         return {**parts, "ebops": parts["ebops"] + products}
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "axis": -1, "table_bits": self.table_bits, "table_shapes": self.table_shapes}

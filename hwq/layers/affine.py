@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.backend import keras
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.kernel import KernelLayer
+from hwq.layers.options import ActivatedOptions
+from hwq.layers.part import known_shape
+from hwq.tensors import BatchShape, Config, Floats, Shape, Tensor, Variable
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -23,26 +27,29 @@ class QAffine(KernelLayer):
         UnsupportedLayerError: at the call, an array of another shape.
     """
 
-    def __init__(self, factor: Any = 1.0, offset: Any = None, **kwargs: Any) -> None:
-        super().__init__(**{**kwargs, "use_bias": offset is not None, "train_weights": False})
+    def __init__(
+        self, factor: npt.ArrayLike = 1.0, offset: npt.ArrayLike | None = None, **options: Unpack[ActivatedOptions]
+    ) -> None:
+        options["use_bias"], options["train_weights"] = offset is not None, False
+        super().__init__(**options)
         self.factor = np.asarray(factor, np.float64)
         self.offset = None if offset is None else np.asarray(offset, np.float64)
         magnitude = np.abs(self.factor[self.factor != 0])
         self.shifts = bool(np.all(np.frexp(magnitude)[0] == 0.5))
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        row = tuple(int(n) for n in input_shape[1:])
-        return tuple(tuple(self._within(value, row).shape) for value in (self.factor, self.offset))  # type: ignore[return-value]
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
+        row = known_shape(self, input_shape)
+        return self._within(self.factor, row).shape, self._within(self.offset, row).shape
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         super().build(input_shape)
-        row = tuple(int(n) for n in input_shape[1:])
+        row = known_shape(self, input_shape)
         if not self.exact:
             self.kernel.assign(self._within(self.factor, row))
             if self.offset is not None:
                 self.bias.assign(self._within(self.offset, row))
 
-    def _within(self, value: np.ndarray | None, row: tuple[int, ...]) -> np.ndarray:
+    def _within(self, value: Floats | None, row: Shape) -> Floats:
         """The constant with as many axes as a row."""
         value = np.zeros(()) if value is None else value
         if value.ndim == len(row) + 1 and value.shape[0] == 1:
@@ -55,7 +62,7 @@ class QAffine(KernelLayer):
             )
         return value
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         return x * kernel
 
     def initialise_weights(self) -> None:
@@ -64,13 +71,13 @@ class QAffine(KernelLayer):
             exponents = np.frexp(np.abs(self.factor[self.factor != 0]))[1] - 1
             self.kernel_f.assign(np.full(self.kernel_f.shape, -float(exponents.min())))
 
-    def bits_weights(self) -> list[Any]:
+    def bits_weights(self) -> list[Variable]:
         # there is nothing to learn in a shift
         return [v for v in super().bits_weights() if not (self.shifts and v is self.kernel_f)]
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         offset = None if self.offset is None else self.offset.tolist()
         return {**super().get_config(), "factor": self.factor.tolist(), "offset": offset}

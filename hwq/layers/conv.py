@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack, cast
 
 import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.kernel import KernelLayer
+from hwq.layers.options import (
+    ActivatedOptions,
+    ConvolutionOptions,
+    DepthwiseOptions,
+    GroupOptions,
+    LayerOptions,
+    Lengths,
+    SeparableOptions,
+)
 from hwq.layers.part import Part, known_shape
+from hwq.layers.quantize import OPTIONS
+from hwq.tensors import BatchShape, Config, Shape, Tensor
 
 WINDOW = ("kernel_size", "strides", "padding", "dilation_rate")
+_VARIABLE = ("initializer", "regularizer", "constraint")
+_KERNEL_NAMES = {f"depthwise_{option}": f"kernel_{option}" for option in _VARIABLE}  # Keras' names for the same
+_POINTWISE_NAMES = {f"pointwise_{option}": f"kernel_{option}" for option in _VARIABLE}
+# what both parts of a separable convolution are given
+_BOTH = (*OPTIONS, "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "train_weights")
+_OWN = ("name", "trainable", "dtype")  # what it keeps to itself
 
 
-def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+def per_axis(value: Lengths, rank: int) -> Shape:
     """One number for each spatial axis, as Keras takes them: a number stands for all."""
     return (int(value),) * rank if isinstance(value, (int, np.integer)) else tuple(int(v) for v in value)
 
 
-def window_pads(
-    lengths: tuple[int, ...], size: tuple[int, ...], strides: tuple[int, ...], dilation: tuple[int, ...], padding: str
-) -> list[tuple[int, int]]:
+def window_pads(lengths: Shape, size: Shape, strides: Shape, dilation: Shape, padding: str) -> list[tuple[int, int]]:
     """Zeros (before, after) each spatial axis: none for "valid", all before for "causal", halves for "same", the odd one after."""
     pads = []
     for n, k, s, d in zip(lengths, size, strides, dilation, strict=True):
@@ -40,15 +55,14 @@ class _Convolution(KernelLayer):
     def __init__(
         self,
         *,
-        kernel_size: Any,
-        strides: Any = 1,
+        kernel_size: Lengths,
+        strides: Lengths = 1,
         padding: str = "valid",
-        dilation_rate: Any = 1,
-        data_format: str | None = None,
-        granularity: str = "channel",
-        **kwargs: Any,
+        **options: Unpack[ConvolutionOptions],
     ) -> None:
-        super().__init__(granularity=granularity, **kwargs)
+        dilation_rate, data_format = options.pop("dilation_rate", 1), options.pop("data_format", None)
+        options.setdefault("granularity", "channel")
+        super().__init__(**cast(ActivatedOptions, options))
         check_format(self.name, data_format)
         self.kernel_size, self.strides = per_axis(kernel_size, self.rank), per_axis(strides, self.rank)
         self.dilation_rate, self.padding = per_axis(dilation_rate, self.rank), padding.lower()
@@ -58,70 +72,80 @@ class _Convolution(KernelLayer):
         lengths = self.quantizer.row_shape[:-1]
         return window_pads(lengths, self.kernel_size, self.strides, self.dilation_rate, self.padding)
 
-    def padded(self, x: Any) -> tuple[Any, str]:
+    def padded(self, x: Tensor) -> tuple[Tensor, str]:
         """x and the padding that is left to do: a causal one is done here."""
         if self.padding != "causal":
             return x, self.padding
         return ops.pad(x, [(0, 0), *self.pads(), (0, 0)]), "valid"
 
-    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        lengths = tuple(int(n) for n in input_shape[1:-1])
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
+        lengths = known_shape(self, input_shape)[:-1]
         pads = window_pads(lengths, self.kernel_size, self.strides, self.dilation_rate, self.padding)
         sizes = zip(lengths, pads, self.kernel_size, self.dilation_rate, self.strides, strict=True)
         spatial = ((n + before + after - (k - 1) * d - 1) // s + 1 for n, (before, after), k, d, s in sizes)
         return (input_shape[0], *spatial, self.shapes(input_shape)[1][0])
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), **{name: getattr(self, name) for name in WINDOW}}
 
 
 class _Conv(_Convolution):
-    def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", **kwargs: Any) -> None:
-        self_groups = kwargs.pop("groups", 1)
-        super().__init__(kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
-        self.filters, self.groups = filters, self_groups
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Lengths,
+        strides: Lengths = 1,
+        padding: str = "valid",
+        **options: Unpack[GroupOptions],
+    ) -> None:
+        groups = options.pop("groups", 1)
+        super().__init__(kernel_size=kernel_size, strides=strides, padding=padding, **cast(ConvolutionOptions, options))
+        self.filters, self.groups = filters, groups
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        channels = int(input_shape[-1])
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
+        channels = known_shape(self, input_shape)[-1]
         if channels % self.groups or self.filters % self.groups:
             raise UnsupportedLayerError(f"layer {self.name!r}: {self.groups} groups divide neither channels nor filters")
         return (*self.kernel_size, channels // self.groups, self.filters), (self.filters,)
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         x, padding = self.padded(x)
         return ops.conv(
             x, kernel, strides=self.strides, padding=padding, data_format="channels_last", dilation_rate=self.dilation_rate
         )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
 class _DepthwiseConv(_Convolution):
     """The kernel is (*size, channels, depth_multiplier); output channel c * depth_multiplier + m reads channel c."""
 
-    channel_axes = (-2, -1)
+    channel_axes: Shape = (-2, -1)
 
     def __init__(
-        self, kernel_size: Any, strides: Any = 1, padding: str = "valid", depth_multiplier: int = 1, **kwargs: Any
+        self,
+        kernel_size: Lengths,
+        strides: Lengths = 1,
+        padding: str = "valid",
+        depth_multiplier: int = 1,
+        **options: Unpack[DepthwiseOptions],
     ) -> None:
-        for option in ("initializer", "regularizer", "constraint"):  # Keras' names for the same
-            if f"depthwise_{option}" in kwargs:
-                kwargs[f"kernel_{option}"] = kwargs.pop(f"depthwise_{option}")
-        super().__init__(kernel_size=kernel_size, strides=strides, padding=padding, **kwargs)
+        renamed = cast(ConvolutionOptions, {_KERNEL_NAMES.get(name, name): value for name, value in options.items()})
+        super().__init__(kernel_size=kernel_size, strides=strides, padding=padding, **renamed)
         self.depth_multiplier = depth_multiplier
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        channels = int(input_shape[-1])
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
+        channels = known_shape(self, input_shape)[-1]
         return (*self.kernel_size, channels, self.depth_multiplier), (channels * self.depth_multiplier,)
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         x, padding = self.padded(x)
         return ops.depthwise_conv(
             x, kernel, strides=self.strides, padding=padding, data_format="channels_last", dilation_rate=self.dilation_rate
         )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
 
 
@@ -152,7 +176,7 @@ class QDepthwiseConv2D(_DepthwiseConv):
     """DepthwiseConv2D with a bitwidth for every weight; as QDepthwiseConv1D."""
 
 
-class _SeparableConv(Part):
+class SeparableConv(Part):
     """A depthwise convolution without bias, then a full one of size 1, each with its own input quantiser.
 
     `pointwise_overflow` is the overflow mode between the two; None: that of the input.
@@ -161,63 +185,65 @@ class _SeparableConv(Part):
     stages: tuple[type[_DepthwiseConv], type[_Conv]]
 
     def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", depth_multiplier: int = 1, **kwargs: Any
+        self,
+        filters: int,
+        kernel_size: Lengths,
+        strides: Lengths = 1,
+        padding: str = "valid",
+        depth_multiplier: int = 1,
+        **options: Unpack[SeparableOptions],
     ) -> None:
-        layer_options = {name: kwargs.pop(name) for name in ("name", "trainable", "dtype") if name in kwargs}
-        super().__init__(**layer_options)
-        check_format(self.name, kwargs.pop("data_format", None))
-        depthwise = {"kernel_size": kernel_size, "strides": strides, "padding": padding, "depth_multiplier": depth_multiplier}
-        depthwise["dilation_rate"] = kwargs.pop("dilation_rate", 1)
-        self.filters, self.given = filters, {**depthwise, **kwargs}
-        between = kwargs.pop("pointwise_overflow", None)
-        shared = {k: v for k, v in kwargs.items() if not k.startswith(("depthwise_", "pointwise_"))}
-        for option in ("initializer", "regularizer", "constraint"):
-            for stage, target in (("depthwise", depthwise), ("pointwise", shared)):
-                if f"{stage}_{option}" in kwargs:
-                    target[f"kernel_{option}"] = kwargs[f"{stage}_{option}"]
-        ours = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
-        ours += ("weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "train_weights")
-        depthwise.update({k: v for k, v in shared.items() if k in ours})
+        super().__init__(**cast(LayerOptions, {name: value for name, value in options.items() if name in _OWN}))
+        check_format(self.name, options.pop("data_format", None))
+        dilation_rate = options.pop("dilation_rate", 1)
+        kept: Config = {name: value for name, value in options.items() if name not in _OWN}
+        window = {"kernel_size": kernel_size, "strides": strides, "padding": padding, "depth_multiplier": depth_multiplier}
+        self.filters, self.given = filters, {**window, "dilation_rate": dilation_rate, **kept}
         first, second = self.stages
-        self.depthwise = first(**depthwise, use_bias=False, name="depthwise", dtype=self.dtype_policy)
-        if between is not None:
-            shared["overflow"] = between
-        self.pointwise = second(filters, 1, **shared, name="pointwise", dtype=self.dtype_policy)
+        both = {name: value for name, value in kept.items() if name in _BOTH}
+        own = {name: value for name, value in kept.items() if name.startswith("depthwise_")}
+        depthwise = {**both, **own, "dilation_rate": dilation_rate, "use_bias": False, **self._part("depthwise")}
+        self.depthwise = first(kernel_size, strides, padding, depth_multiplier, **cast(DepthwiseOptions, depthwise))
+        rest = {name: value for name, value in kept.items() if not name.startswith(("depthwise_", "pointwise_"))}
+        renamed = {_POINTWISE_NAMES[name]: value for name, value in kept.items() if name in _POINTWISE_NAMES}
+        between = options.get("pointwise_overflow")
+        overflow: Config = {} if between is None else {"overflow": between}
+        pointwise = {**rest, **renamed, **overflow, **self._part("pointwise")}
+        self.pointwise = second(filters, 1, **cast(GroupOptions, pointwise))
+        self.exact = self.depthwise.exact  # both parts are, or neither
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
+    def _part(self, name: str) -> Config:
+        return {"name": name, "dtype": self.dtype_policy}
+
+    def build(self, input_shape: BatchShape) -> None:
         known_shape(self, input_shape)
         self.depthwise.build(input_shape)
         self.pointwise.build(self.depthwise.compute_output_shape(input_shape))
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         return self.pointwise(self.depthwise(x, training=training), training=training)
 
     def parts(self) -> list[Part]:
         return [self.depthwise, self.pointwise]
 
-    @property
-    def exact(self) -> bool:
-        """Whether it computes what the design computes: both parts do, or neither."""
-        return bool(self.depthwise.exact)
-
-    def frozen_config(self) -> dict[str, Any]:
+    def frozen_config(self) -> Config:
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters, **self.given}
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QSeparableConv1D(_SeparableConv):
+class QSeparableConv1D(SeparableConv):
     """SeparableConv1D: (filters, kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments."""
 
     stages = (QDepthwiseConv1D, QConv1D)
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QSeparableConv2D(_SeparableConv):
+class QSeparableConv2D(SeparableConv):
     """SeparableConv2D; as QSeparableConv1D."""
 
     stages = (QDepthwiseConv2D, QConv2D)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Unpack
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.kernel import KernelLayer
+from hwq.layers.options import EinsumOptions, KernelOptions
+from hwq.layers.part import known_shape
+from hwq.tensors import BatchShape, Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -18,23 +22,23 @@ class QDense(KernelLayer):
         kwargs: those of `KernelLayer` and `Quantize`.
     """
 
-    def __init__(self, units: int, activation: Any = None, use_bias: bool = True, **kwargs: Any) -> None:
-        super().__init__(activation=activation, use_bias=use_bias, **kwargs)
+    def __init__(self, units: int, activation: object = None, use_bias: bool = True, **options: Unpack[KernelOptions]) -> None:
+        super().__init__(activation=activation, use_bias=use_bias, **options)
         self.units = units
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return (int(input_shape[-1]), self.units), (self.units,)
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
+        return (known_shape(self, input_shape)[-1], self.units), (self.units,)
 
     is_matmul = True
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         return ops.matmul(x, kernel)
 
-    def multiplications(self, x_bits: Any, kernel_bits: Any) -> Any:
+    def multiplications(self, x_bits: Tensor, kernel_bits: Tensor) -> Tensor:
         rows = ops.sum(ops.reshape(x_bits, (-1, x_bits.shape[-1])), axis=0)  # one vector, instead of every position
         return ops.sum(ops.matmul(ops.expand_dims(rows, 0), kernel_bits))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}
 
 
@@ -53,41 +57,47 @@ class QEinsumDense(KernelLayer):
     """
 
     def __init__(
-        self, equation: str, output_shape: Any, activation: Any = None, bias_axes: str | None = None, **kwargs: Any
+        self,
+        equation: str,
+        output_shape: int | Sequence[int],
+        activation: object = None,
+        bias_axes: str | None = None,
+        **options: Unpack[EinsumOptions],
     ) -> None:
-        use_bias = kwargs.pop("use_bias", bias_axes is not None)
-        super().__init__(activation=activation, use_bias=use_bias, **kwargs)
+        options.setdefault("use_bias", bias_axes is not None)
+        super().__init__(activation=activation, **options)
         self.equation, self.bias_axes = equation.replace(" ", ""), bias_axes
         self.output_dims = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
         self.row_equation = row_equation(self.name, self.equation, len(input_shape))
         twin = keras.layers.EinsumDense(self.equation, self.output_dims, bias_axes=self.bias_axes)
         twin.build(input_shape)  # Keras itself finds the shapes
         source, kernel, result = _sides(self.row_equation)
         # batch normalisation scales the last axis; a kernel without it cannot take the scale in
-        self.channel_axes = (kernel.index(result[-1]),) if result[-1:] in kernel and result else ()
+        axes: Shape = (kernel.index(result[-1]),) if result[-1:] in kernel and result else ()
+        self.channel_axes = axes
         if self.batch_norm and (not self.channel_axes or result[-1] in source):
             raise UnsupportedLayerError(
                 f"layer {self.name!r} ({self.equation}) has no output axis of its kernel alone at the end",
                 hint="put a QBatchNormalization behind it instead of batch_norm=True",
             )
-        norm = (int(twin.kernel.shape[self.channel_axes[0]]),) if self.batch_norm else ()  # a folded normalisation needs a bias
+        norm = (int(twin.kernel.shape[axes[0]]),) if self.batch_norm else ()  # a folded normalisation needs a bias
         return tuple(twin.kernel.shape), tuple(twin.bias.shape) if twin.bias is not None else norm
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         return ops.einsum(self.equation, x, kernel)
 
-    def multiplications(self, x_bits: Any, kernel_bits: Any) -> Any:
+    def multiplications(self, x_bits: Tensor, kernel_bits: Tensor) -> Tensor:
         return ops.sum(ops.einsum(self.row_equation, x_bits, kernel_bits))
 
-    def frozen_config(self) -> dict[str, Any]:
+    def frozen_config(self) -> Config:
         config = super().frozen_config()
         if self.has_bias and self.bias_axes is None:  # the bias of a folded normalisation is that of the last axis
             config["bias_axes"] = _sides(self.equation)[2][-1]
         return config
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         own = {"equation": self.equation, "output_shape": self.output_dims, "bias_axes": self.bias_axes}
         return {**super().get_config(), **own}
 

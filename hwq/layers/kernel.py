@@ -6,17 +6,20 @@ looking at its neighbours; its output is the exact accumulator.
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Self, Unpack, cast
 
 import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.layers.options import KernelOptions, LayerOptions, QuantizerOptions, VariableSettings, WeightSettings, settings_of
 from hwq.layers.part import Part, known_shape
 from hwq.layers.quantize import OPTIONS, Quantize
 from hwq.quantizers.hgq import enclosed_bits, weight_bits
 from hwq.quantizers.powers import MOST_LEVELS, best_top, quantize_terms, soft_project
 from hwq.quantizers.rounding import GRANULARITIES, ROUNDINGS, check_choice, check_count, fake_round, spread, widest_float
+from hwq.tensors import BatchShape, Config, DType, Integers, Shape, Tensor, Variable
 
 _KERAS = {
     "kernel_initializer": keras.initializers,
@@ -40,18 +43,27 @@ class QuantizedLayer(Part):
         granularity: str = "element",
         signed: bool | None = None,
         exact: bool = False,
-        **kwargs: Any,
+        **options: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**options)
         self.bits, self.overflow, self.rounding = bits, overflow, rounding
         self.granularity, self.signed, self.exact = granularity, signed, exact
 
-    def make_quantizer(self, name: str = "input_quantizer", **changes: Any) -> Quantize:
-        """A quantiser with this layer's options, or with those in `changes`."""
-        options = {option: getattr(self, option) for option in OPTIONS}
-        return Quantize(**{**options, **changes}, name=name, dtype=self.dtype_policy)
+    def make_quantizer(self, name: str = "input_quantizer", most_integer: int | None = None) -> Quantize:
+        """A quantiser with this layer's options."""
+        return Quantize(
+            self.bits,
+            self.overflow,
+            self.exact,
+            self.rounding,
+            self.granularity,
+            signed=self.signed,
+            most_integer=most_integer,
+            name=name,
+            dtype=self.dtype_policy,
+        )
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), **{name: getattr(self, name) for name in OPTIONS}}
 
 
@@ -81,57 +93,40 @@ class KernelLayer(QuantizedLayer):
     def __init__(
         self,
         *,
-        activation: Any = None,
+        activation: object = None,
         use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        bias_constraint: Any = None,
-        weight_granularity: str = "element",
-        weight_rounding: str = "RND",
-        weight_terms: int = 0,
-        weight_levels: int = 6,
-        batch_norm: bool = False,
-        epsilon: float = 1e-3,
-        momentum: float = 0.98,
-        center: bool = True,
-        scale: bool = True,
-        train_weights: bool = True,
-        train_norm: bool = True,
-        batch_statistics: bool = True,
-        **kwargs: Any,
+        **options: Unpack[KernelOptions],
     ) -> None:
-        super().__init__(**kwargs)
-        self.train_weights, self.train_norm, self.batch_statistics = train_weights, train_norm, batch_statistics
+        mine, kept = settings_of(WeightSettings, options), settings_of(VariableSettings, options)
+        own = {*WeightSettings.__slots__, *VariableSettings.__slots__}
+        super().__init__(**cast(QuantizerOptions, {name: value for name, value in options.items() if name not in own}))
+        self.train_weights, self.train_norm, self.batch_statistics = mine.train_weights, mine.train_norm, mine.batch_statistics
         self.activation = activation_name(self.name, activation)
         self.use_bias = use_bias
-        given = (kernel_initializer, bias_initializer, kernel_regularizer, bias_regularizer, kernel_constraint, bias_constraint)
-        self.keras_options = {name: module.get(value) for (name, module), value in zip(_KERAS.items(), given, strict=True)}
-        self.weight_granularity = check_choice("weight_granularity", weight_granularity, GRANULARITIES)
-        self.weight_rounding = check_choice("weight_rounding", weight_rounding, ROUNDINGS)
-        self.weight_terms = check_count("weight_terms", weight_terms, 0, 3)
-        self.weight_levels = check_count("weight_levels", weight_levels, 1, MOST_LEVELS)
-        self.batch_norm, self.epsilon, self.momentum = batch_norm, epsilon, momentum
-        self.center, self.scale = center, scale
+        self.keras_options = {name: module.get(getattr(kept, name)) for name, module in _KERAS.items()}
+        self.weight_granularity = check_choice("weight_granularity", mine.weight_granularity, GRANULARITIES)
+        self.weight_rounding = check_choice("weight_rounding", mine.weight_rounding, ROUNDINGS)
+        self.weight_terms = check_count("weight_terms", mine.weight_terms, 0, 3)
+        self.weight_levels = check_count("weight_levels", mine.weight_levels, 1, MOST_LEVELS)
+        self.batch_norm, self.epsilon, self.momentum = mine.batch_norm, mine.epsilon, mine.momentum
+        self.center, self.scale = mine.center, mine.scale
         self.quantizer = self.make_quantizer()
 
     # what a subclass provides
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
         """The shapes of kernel and bias for inputs of `input_shape` (with the batch axis)."""
         raise NotImplementedError
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         """What the kernel does to x, (batch, ...); the bias is added by the caller."""
         raise NotImplementedError
 
-    channel_axes: tuple[int, ...] = (-1,)  # axes of the kernel that number the output channels, slowest first
+    channel_axes: Shape = (-1,)  # axes of the kernel that number the output channels, slowest first
 
     # what follows from it
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         kernel_shape, bias_shape = self.shapes(input_shape)
@@ -170,17 +165,23 @@ class KernelLayer(QuantizedLayer):
         """Whether something is added: a folded normalisation needs a bias too."""
         return self.use_bias or self.batch_norm
 
-    def _variable(self, name: str, shape: tuple[int, ...]) -> Any:
-        options = {key: self.keras_options[f"{name}_{key}"] for key in ("initializer", "regularizer", "constraint")}
-        return self.add_weight(name=name, shape=shape, **options)
+    def _variable(self, name: str, shape: Shape) -> Variable:
+        kept = self.keras_options
+        return self.add_weight(
+            name=name,
+            shape=shape,
+            initializer=kept[f"{name}_initializer"],
+            regularizer=kept[f"{name}_regularizer"],
+            constraint=kept[f"{name}_constraint"],
+        )
 
-    def _shared(self, shape: tuple[int, ...], channels: tuple[int, ...]) -> tuple[int, ...]:
+    def _shared(self, shape: Shape, channels: Shape) -> Shape:
         if self.weight_granularity == "element":
             return shape
         kept = {axis % len(shape) for axis in channels} if self.weight_granularity == "channel" else set()
         return tuple(n if axis in kept else 1 for axis, n in enumerate(shape))
 
-    def folded(self, statistics: tuple[Any, Any] | None = None, dtype: str | None = None) -> tuple[Any, Any]:
+    def folded(self, statistics: tuple[Tensor, Tensor] | None = None, dtype: DType | None = None) -> tuple[Tensor, Tensor | None]:
         """Kernel and bias with the batch normalisation in them, before quantisation; the bias is None where there is none.
 
         Args:
@@ -188,7 +189,7 @@ class KernelLayer(QuantizedLayer):
             dtype: of the arithmetic and of the results; None: that of the weights.
         """
 
-        def value(variable: Any) -> Any:
+        def value(variable: Tensor) -> Tensor:
             tensor = ops.convert_to_tensor(variable)
             return tensor if dtype is None else ops.cast(tensor, dtype)
 
@@ -203,7 +204,7 @@ class KernelLayer(QuantizedLayer):
         shift = -mean if bias is None else bias - mean
         return kernel * ops.reshape(scale, shape), shift * scale + value(self.beta)
 
-    def quantized(self, kernel: Any, bias: Any, training: bool = False) -> tuple[Any, Any]:
+    def quantized(self, kernel: Tensor, bias: Tensor | None, training: bool = False) -> tuple[Tensor, Tensor | None]:
         """Kernel and bias rounded to their steps; the kernel to powers of two where it has terms, softly while `training`."""
         f = ops.cast(spread(self.kernel_f, kernel.shape), kernel.dtype)
         if not self.weight_terms:
@@ -218,19 +219,20 @@ class KernelLayer(QuantizedLayer):
             bias = fake_round(bias, ops.cast(spread(self.bias_f, bias.shape), bias.dtype), self.weight_rounding)
         return kernel, bias
 
-    def projected_kernel(self) -> Any:
+    def projected_kernel(self) -> Tensor:
         """The powers of two in the place of the trained kernel: before batch normalisation is folded in."""
         kernel = ops.convert_to_tensor(self.kernel)
         folded = self.folded()[0]
+        pruned = ops.equal(folded, 0.0)
         q = quantize_terms(folded, spread(self.kernel_f, folded.shape), self.weight_terms)
-        return kernel * ops.where(folded == 0, 1.0, q / ops.where(folded == 0, 1.0, folded))
+        return kernel * ops.where(pruned, 1.0, q / ops.where(pruned, 1.0, folded))
 
-    def _top(self) -> Any:
+    def _top(self) -> Tensor:
         return ops.convert_to_tensor(self.kernel_top)
 
     is_matmul = False  # whether `linear` of rows of one axis is a matrix product and no more
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         if training and self.is_matmul and not self.batch_norm and self.quantizer.multiplies(x):
             kernel, bias = self.quantized(*self.folded(), training)
             return self._activated(self.quantizer.matmul(x, kernel), bias)
@@ -242,7 +244,7 @@ class KernelLayer(QuantizedLayer):
             kernel, bias = self.quantized(*self.folded(statistics), training)
         return self._activated(self.linear(x, kernel), bias)
 
-    def settled(self) -> tuple[Any, Any]:
+    def settled(self) -> tuple[Tensor, Tensor | None]:
         """Kernel and bias as the design has them.
 
         A normalisation is folded in with float64: compilers reorder it, and what they make of float32 differs by whole steps at ties.
@@ -252,13 +254,13 @@ class KernelLayer(QuantizedLayer):
         dtype = self.compute_dtype
         return ops.cast(kernel, dtype), None if bias is None else ops.cast(bias, dtype)
 
-    def _activated(self, y: Any, bias: Any) -> Any:
+    def _activated(self, y: Tensor, bias: Tensor | None) -> Tensor:
         if bias is not None:
             # ops.add takes anything that squeezes to a vector for the bias of the last axis; for a vector TensorFlow fuses it, unlike +
             y = ops.add(y, bias) if len(bias.shape) == 1 else y + bias
         return ops.relu(y) if self.activation == "relu" else y
 
-    def _batch_statistics(self, x: Any) -> tuple[Any, Any]:
+    def _batch_statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.linear(x, ops.convert_to_tensor(self.kernel))
         z = z + self.bias if self.use_bias else z
         axes = tuple(range(len(z.shape) - 1))
@@ -270,13 +272,13 @@ class KernelLayer(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer]
 
-    def bits_weights(self) -> list[Any]:
+    def bits_weights(self) -> list[Variable]:
         return [self.kernel_f, *([self.bias_f] if self.has_bias else []), self.quantizer.f]
 
-    def kernels(self) -> list[Any]:
+    def kernels(self) -> list[Variable]:
         return [self.kernel] if self.train_weights else []
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """ebops = sum of bits(x) bits(w) over the multiplications of one row, one for each position of the kernel: all are unrolled."""
         kernel, bias = self.folded()
         kernel_bits = self._kernel_terms(kernel, exact) if self.weight_terms else self._constant_bits(kernel, self.kernel_f, exact)
@@ -288,20 +290,20 @@ class KernelLayer(QuantizedLayer):
             "activation_bits": ops.sum(x_bits),
         }
 
-    def multiplications(self, x_bits: Any, kernel_bits: Any) -> Any:
+    def multiplications(self, x_bits: Tensor, kernel_bits: Tensor) -> Tensor:
         """Sum of bits(x) bits(w) over every multiplication: the layer itself, computed on bitwidths."""
         return ops.sum(self.linear(ops.expand_dims(x_bits, 0), kernel_bits))
 
-    def _constant_bits(self, value: Any, f: Any, exact: bool) -> Any:
+    def _constant_bits(self, value: Tensor, f: Tensor, exact: bool) -> Tensor:
         f = ops.convert_to_tensor(f)
-        sharing = float(np.prod(value.shape) / max(np.prod(f.shape), 1))
+        sharing = math.prod(value.shape) / max(math.prod(f.shape), 1)
         if sharing > 1:  # Sun et al., arXiv 2405.00645: 1 / sqrt(n) for a bitwidth that n weights share
             f = f * sharing**-0.5 + ops.stop_gradient(f * (1 - sharing**-0.5))
         f = spread(f, value.shape)
         q = fake_round(ops.stop_gradient(value), ops.stop_gradient(f), self.weight_rounding)
         return enclosed_bits(q, f) if exact else weight_bits(q, f)
 
-    def _kernel_terms(self, kernel: Any, exact: bool) -> Any:
+    def _kernel_terms(self, kernel: Tensor, exact: bool) -> Tensor:
         """Bits of each weight as it is quantised; no price on the steps while the quantiser is soft: they do nothing yet."""
         f = spread(self.kernel_f, kernel.shape)
         f = ops.where(ops.convert_to_tensor(self.slope) > 0, ops.stop_gradient(f), f)
@@ -312,23 +314,25 @@ class KernelLayer(QuantizedLayer):
         if self.weight_terms:
             kernel = np.asarray(ops.convert_to_numpy(self.folded()[0]), np.float64)
             self.kernel_top.assign(np.full(self.kernel_top.shape, best_top(kernel, self.weight_levels, self.weight_terms)))
-        for value, f in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), strict=True):
-            if value is not None:
-                top = float(np.abs(ops.convert_to_numpy(value)).max(initial=0)) or 1.0
-                f.assign(np.full(f.shape, self.bits - np.ceil(np.log2(top)), "float32"))
+        for value, f in self._constants():
+            top = float(np.abs(ops.convert_to_numpy(value)).max(initial=0)) or 1.0
+            f.assign(np.full(f.shape, self.bits - np.ceil(np.log2(top)), "float32"))
         if self.weight_terms:  # the least power is the first step of every weight
             least = self.weight_levels - 1 - ops.convert_to_numpy(self.kernel_top)
             self.kernel_f.assign(np.broadcast_to(least, self.kernel_f.shape))
 
-    def hold_width(self, bits: np.ndarray, bias_bits: int) -> None:
+    def _constants(self) -> list[tuple[Tensor, Variable]]:
+        """Kernel, and bias where there is one, each before quantisation and with its bitwidths."""
+        kernel, bias = self.folded()
+        return [(kernel, self.kernel_f), *([] if bias is None else [(bias, self.bias_f)])]
+
+    def hold_width(self, bits: Integers, bias_bits: int) -> None:
         """Choose the steps of kernel and bias anew, so that the largest value of all that share one has so many bits.
 
         Args:
             bits: of the kernel, () or (channels,): its last axis.
         """
-        for value, f, width in zip(self.folded(), (self.kernel_f, getattr(self, "bias_f", None)), (bits, bias_bits), strict=True):
-            if value is None:
-                continue
+        for (value, f), width in zip(self._constants(), (bits, bias_bits), strict=False):  # there may be no bias
             sharing = tuple(axis for axis, n in enumerate(f.shape) if n == 1)
             top = np.abs(ops.convert_to_numpy(value)).max(axis=sharing, keepdims=True, initial=0)
             f.assign(np.broadcast_to(width - np.ceil(np.log2(np.where(top > 0, top, 1))), f.shape))
@@ -337,11 +341,11 @@ class KernelLayer(QuantizedLayer):
         kernel, _ = self.settled()
         return not np.any(ops.convert_to_numpy(kernel))
 
-    def frozen_config(self) -> dict[str, Any]:
+    def frozen_config(self) -> Config:
         # a frozen kernel is a sum of powers of two already: its last bit tells all that arithmetic needs
         return {**super().frozen_config(), "batch_norm": False, "use_bias": self.has_bias, "weight_terms": 0}
 
-    def freeze_into(self, twin: Any) -> None:
+    def freeze_into(self, twin: Self) -> None:
         kernel, bias = self.settled()
         twin.kernel.assign(ops.convert_to_numpy(kernel))
         twin.kernel_f.assign(ops.convert_to_numpy(self.kernel_f))
@@ -350,17 +354,17 @@ class KernelLayer(QuantizedLayer):
             twin.bias_f.assign(ops.convert_to_numpy(self.bias_f))
         self.quantizer.freeze_into(twin.quantizer)
 
-    def live_config(self) -> dict[str, Any]:
+    def live_config(self) -> Config:
         return {**self.get_config(), **self.keras_options}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")
         norm = ("epsilon", "momentum", "center", "scale", "train_weights", "train_norm", "batch_statistics")
         options = {name: module.serialize(self.keras_options[name]) for name, module in _KERAS.items()}
         return {**super().get_config(), **{name: getattr(self, name) for name in (*names, *norm)}, **options}
 
 
-def activation_name(layer: str, activation: Any) -> str:
+def activation_name(layer: str, activation: object) -> str:
     """ "linear" or "relu" for what Keras takes as an activation.
 
     Raises:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import operator
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Unpack
 
 import numpy as np
 
@@ -12,8 +13,12 @@ from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.options import QuantizerOptions
 from hwq.layers.part import Part, known_shape
 from hwq.quantizers.rounding import spread
+from hwq.tensors import BatchShape, Config, Shape, Tensor
+
+Shapes = BatchShape | Sequence[BatchShape]  # of one input, or of several
 
 
 class _Merge(QuantizedLayer):
@@ -25,8 +30,8 @@ class _Merge(QuantizedLayer):
 
     least, most = 2, 1000
 
-    def build(self, input_shape: Any) -> None:
-        shapes = [tuple(shape) for shape in input_shape] if isinstance(input_shape[0], (list, tuple)) else [tuple(input_shape)]
+    def build(self, input_shape: Shapes) -> None:
+        shapes = _each(input_shape)
         if not self.least <= len(shapes) <= self.most:
             raise UnsupportedLayerError(f"layer {self.name!r} is given {len(shapes)} inputs, which it cannot join")
         self.row_shape = joined_shape(self.name, [known_shape(self, shape) for shape in shapes])
@@ -35,22 +40,28 @@ class _Merge(QuantizedLayer):
             quantizer.build(shape)
         self.built = True
 
-    def call(self, inputs: Any, training: bool = False) -> Any:
+    def call(self, inputs: Sequence[Tensor], training: bool = False) -> Tensor:
         pairs = zip(self.input_quantizers, inputs, strict=True)
         return self.join([quantizer(x, training=training) for quantizer, x in pairs])
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         """The quantised inputs joined."""
         raise NotImplementedError
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return (input_shape[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in input_shape]))
+    def compute_output_shape(self, input_shape: Shapes) -> BatchShape:
+        shapes = _each(input_shape)
+        return (shapes[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in shapes]))
 
     def parts(self) -> list[Part]:
         return list(self.input_quantizers)
 
 
-def joined_shape(layer: str, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+def _each(shapes: Shapes) -> list[BatchShape]:
+    several = [tuple(shape) for shape in shapes if isinstance(shape, (list, tuple))]
+    return several or [tuple(n for n in shapes if n is None or isinstance(n, int))]
+
+
+def joined_shape(layer: str, shapes: list[Shape]) -> Shape:
     """The shape of the result for rows of `shapes`: an axis of length 1 is repeated.
 
     Raises:
@@ -76,7 +87,7 @@ class QAdd(_Merge):
 
     priced_as: ClassVar = _SUM
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         # not ops.add: (n, 1) beside (n, n) is the bias of the last axis for it, where the batch has as many rows as that
         return functools.reduce(operator.add, values)
 
@@ -88,8 +99,8 @@ class QSubtract(_Merge):
     most = 2
     priced_as: ClassVar = _SUM
 
-    def join(self, values: list[Any]) -> Any:
-        return ops.subtract(*values)
+    def join(self, values: list[Tensor]) -> Tensor:
+        return ops.subtract(values[0], values[1])
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -98,10 +109,10 @@ class QMultiply(_Merge):
 
     priced_as: ClassVar = {"ebops": ("net_products", 1.0)}
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         return functools.reduce(ops.multiply, values)
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         widths = [spread(quantizer.widths(), self.row_shape) for quantizer in self.input_quantizers]
         product, total = widths[0], ops.zeros((), self.compute_dtype)
         for width in widths[1:]:
@@ -116,7 +127,7 @@ class QMaximum(_Merge):
 
     priced_as: ClassVar = _CHOICE
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         return functools.reduce(ops.maximum, values)
 
 
@@ -126,7 +137,7 @@ class QMinimum(_Merge):
 
     priced_as: ClassVar = _CHOICE
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         return functools.reduce(ops.minimum, values)
 
 
@@ -139,20 +150,20 @@ class QAverage(_Merge):
 
     priced_as: ClassVar = _SUM
 
-    def __init__(self, *, factor_bits: int = 8, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, factor_bits: int = 8, **options: Unpack[QuantizerOptions]) -> None:
+        super().__init__(**options)
         self.factor_bits = factor_bits
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Shapes) -> None:
         super().build(input_shape)
         self.factor = Factor.reciprocal(np.full(self.row_shape, len(self.input_quantizers)), self.factor_bits)
 
-    def join(self, values: list[Any]) -> Any:
+    def join(self, values: list[Tensor]) -> Tensor:
         return self.factor.times(functools.reduce(operator.add, values))
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         widths = functools.reduce(ops.maximum, [quantizer.widths() for quantizer in self.input_quantizers])
         return {**super().costs(exact), "ebops": self.factor.ebops(widths, len(self.input_quantizers))}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "factor_bits": self.factor_bits}

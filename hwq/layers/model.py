@@ -5,24 +5,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self, cast
 
 from hwq.backend import keras, ops, tf
 from hwq.layers.totals import penalised_variables, priced, total_costs
 from hwq.registration import register
+from hwq.tensors import Config, Operand, Tensor
 
 
 class _Latest(keras.metrics.Metric):
     """The value after the last batch: costs belong to the network, not to rows."""
 
-    def __init__(self, name: str, **kwargs: Any) -> None:
-        super().__init__(name=name, **{"dtype": "float32", **kwargs})  # float16 ends at 65 504
+    def __init__(self, name: str, dtype: object = "float32") -> None:
+        super().__init__(name=name, dtype=dtype)  # float16 ends at 65 504
         self.latest = self.add_variable((), "zeros", name="latest")
 
-    def update_state(self, value: Any) -> None:
+    def update_state(self, value: Operand) -> None:
         self.latest.assign(ops.cast(value, self.latest.dtype))
 
-    def result(self) -> Any:
+    def result(self) -> Tensor:
         return ops.convert_to_tensor(self.latest)
 
 
@@ -55,24 +57,29 @@ class QuantizedModel(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As in Keras."""
         self._cost_metrics = [_Latest("ebops"), _Latest("ebops_declared")]
-        self._declared: dict[str, Any] | None = None
+        self._declared: dict[str, Tensor] | None = None
         super().compile(*args, **kwargs)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> QuantizedModel:
+    def from_config(cls, config: Config, custom_objects: Config | None = None) -> Self:
         """As in Keras, with everything of hwq that such a model may hold."""
         register()
         return super().from_config(config, custom_objects)
 
-    def compile_from_config(self, config: dict[str, Any]) -> None:
+    def compile_from_config(self, config: Config) -> None:
         """As in Keras, which leaves it to a model that has a `compile` of its own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
     def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Any:
+        self,
+        x: Operand | None = None,
+        y: Operand | None = None,
+        y_pred: Tensor | None = None,
+        sample_weight: Operand | None = None,
+        training: bool = True,
+    ) -> Tensor:
         """The task's loss, and what the bits cost while training."""
         loss = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
         self._declared = total_costs(self)
@@ -80,19 +87,19 @@ class QuantizedModel(keras.Model):
             self._record(self._declared)
         return loss + self._resource_loss(self._declared) if training else loss
 
-    def _resource_loss(self, costs: dict[str, Any]) -> Any:
+    def _resource_loss(self, costs: Mapping[str, Tensor]) -> Tensor:
         beta, gamma, l1 = (self.resource_price[i] for i in range(3))
         absolute = sum((ops.sum(ops.abs(v)) for v in penalised_variables(self)), start=ops.zeros((), "float32"))
         return beta * (priced(costs, None, gamma) + l1 * absolute)
 
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+    def compute_metrics(self, x: Operand, y: Operand, y_pred: Tensor, sample_weight: Operand | None = None) -> dict[str, object]:
         """As in Keras, with the EBOPs after this batch; before it on other backends than TensorFlow."""
         declared, self._declared = self._declared, None  # of the loss of this very step
         if tf is not None:
             self._record(declared or total_costs(self))
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
-    def _record(self, declared: dict[str, Any]) -> None:
+    def _record(self, declared: Mapping[str, Tensor]) -> None:
         for metric, costs in zip(self._cost_metrics, (total_costs(self, exact=True), declared), strict=True):
             metric.update_state(costs["ebops"])
 
@@ -110,14 +117,15 @@ class BetaSchedule(keras.callbacks.Callback):
         self.beta_start, self.beta_end, self.warmup = beta_start, beta_end, warmup
         self.beta = beta_start
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         last = (self.params.get("epochs") or 1) - 1
         first = int(self.warmup * (last + 1))
         share = 0.0 if epoch < first or last <= first else (epoch - first) / (last - first)
         self.beta = self.beta_start * (self.beta_end / self.beta_start) ** share
-        _, gamma, l1 = (float(v) for v in ops.convert_to_numpy(self.model.resource_price))
-        self.model.price(self.beta, gamma, l1)
+        model = cast(QuantizedModel, self.model)
+        _, gamma, l1 = (float(v) for v in ops.convert_to_numpy(model.resource_price))
+        model.price(self.beta, gamma, l1)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
             logs["beta"] = self.beta

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.kernel import KernelLayer
+from hwq.layers.options import NormalizationOptions
+from hwq.layers.part import known_shape
+from hwq.tensors import BatchShape, Config, Shape, Tensor, Variable
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -25,33 +28,42 @@ class QBatchNormalization(KernelLayer):
     """
 
     def __init__(
-        self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True, **kwargs: Any
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        **options: Unpack[NormalizationOptions],
     ) -> None:
-        kwargs = {"granularity": "channel", "batch_norm": True, "use_bias": False, **kwargs}
-        super().__init__(momentum=momentum, epsilon=epsilon, center=center, scale=scale, **kwargs)
+        options.setdefault("granularity", "channel")
+        options.setdefault("batch_norm", True)
+        options.setdefault("use_bias", False)
+        super().__init__(momentum=momentum, epsilon=epsilon, center=center, scale=scale, **options)
         self.axis = axis
 
-    def shapes(self, input_shape: tuple[Any, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
         if self.axis not in (-1, len(input_shape) - 1):
             raise UnsupportedLayerError(
                 f"layer {self.name!r} normalises axis {self.axis}", hint="normalise the last axis, the channels"
             )
-        return (int(input_shape[-1]),), (int(input_shape[-1]),)
+        channels = known_shape(self, input_shape)[-1:]
+        return channels, channels
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         super().build(input_shape)
         if self.batch_norm:
             self.kernel.trainable = False  # one, unless frozen
             self.kernel.assign(ops.ones(self.kernel.shape))
 
-    def linear(self, x: Any, kernel: Any) -> Any:
+    def linear(self, x: Tensor, kernel: Tensor) -> Tensor:
         return x * kernel
 
-    def kernels(self) -> list[Any]:
+    def kernels(self) -> list[Variable]:
         return []
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
+    def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "axis": self.axis}

@@ -6,11 +6,16 @@ Training, initialisation and freezing go through these methods alone, so that a 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.tensors import Config, Shape, Tensor, Variable
+
+if TYPE_CHECKING:
+    from hwq.layers.activation import QActivation
+    from hwq.layers.quantize import Quantize
 
 COSTS = ("ebops", "weight_bits", "activation_bits")
 
@@ -21,7 +26,10 @@ class Part(keras.layers.Layer):
     Attributes:
         priced_as: of a layer without a matrix: for a cost, the feature of the cost model of the moment "training" that it stands for
             (`hwq.cost.terms`), and units of that feature for each unit of the cost.
+        exact: whether it computes what the design computes.
     """
+
+    exact: bool
 
     priced_as: ClassVar[Mapping[str, tuple[str, float]]] = {}
 
@@ -29,23 +37,23 @@ class Part(keras.layers.Layer):
         """The quantised layers inside this one, in the order in which data passes them."""
         return []
 
-    def quantizers(self) -> list[Any]:
+    def quantizers(self) -> list[Quantize]:
         """Every activation quantiser of this layer, in the order in which data passes them."""
         return [q for part in self.parts() for q in part.quantizers()]
 
-    def bits_weights(self) -> list[Any]:
+    def bits_weights(self) -> list[Variable]:
         """The variables that hold trained bitwidths."""
         return [v for part in self.parts() for v in part.bits_weights()]
 
-    def tables(self) -> list[Any]:
+    def tables(self) -> list[QActivation]:
         """The parts that a frozen layer evaluates by table."""
         return [table for part in self.parts() for table in part.tables()]
 
-    def kernels(self) -> list[Any]:
+    def kernels(self) -> list[Variable]:
         """The variables that an L1 price is put on."""
         return [v for part in self.parts() for v in part.kernels()]
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """Costs of one call on one row: `COSTS`, each a scalar tensor.
 
         Differentiable, from the bits that a constant has at its fraction; or `exact`, from those that its rounded value encloses.
@@ -62,20 +70,20 @@ class Part(keras.layers.Layer):
         """Whether every weight has become zero, so that nothing passes."""
         return any(part.is_dead() for part in self.parts())
 
-    def live_config(self) -> dict[str, Any]:
+    def live_config(self) -> Config:
         """`get_config` with the user's functions and objects as they are: for a copy in this process, which needs no names of them."""
         return self.get_config()
 
-    def frozen_config(self) -> dict[str, Any]:
+    def frozen_config(self) -> Config:
         """The configuration of the layer that computes what the design computes."""
         return {**self.live_config(), "exact": True}
 
-    def freeze_into(self, twin: Any) -> None:
+    def freeze_into(self, twin: Self) -> None:
         """Give `twin`, built from `frozen_config`, the rounded weights and bitwidths of this layer."""
         for mine, its in zip(self.parts(), twin.parts(), strict=True):
             mine.freeze_into(its)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: object, previous_mask: object) -> None:
         """A design has no masks: each row has the same operations.
 
         Raises:
@@ -89,15 +97,16 @@ class Part(keras.layers.Layer):
             )
 
 
-def known_shape(layer: Any, shape: Any) -> tuple[int, ...]:
+def known_shape(layer: keras.layers.Layer, shape: Sequence[int | None]) -> Shape:
     """`shape` without its batch axis.
 
     Raises:
         UnsupportedLayerError: an axis whose length is not known: a design has a fixed size.
     """
-    inner = tuple(shape[1:])
-    if any(n is None for n in inner):
+    known = tuple(n for n in shape[1:] if n is not None)
+    if len(known) < len(shape) - 1:
+        inner = tuple(shape[1:])
         raise UnsupportedLayerError(
             f"layer {layer.name!r} reads rows of shape {inner}, one axis of unknown length", hint="give keras.Input a whole shape"
         )
-    return tuple(int(n) for n in inner)
+    return tuple(int(n) for n in known)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, Unpack, cast
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from hwq.errors import UnsupportedLayerError
 from hwq.layers.conv import check_format, per_axis, window_pads
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
+from hwq.layers.options import AverageOptions, Lengths, PoolOptions, QuantizerOptions
 from hwq.layers.part import Part, known_shape
+from hwq.tensors import BatchShape, Config, Shape, Tensor
 
 
 class _Pool(QuantizedLayer):
@@ -27,21 +30,19 @@ class _Pool(QuantizedLayer):
 
     def __init__(
         self,
-        pool_size: Any = 2,
-        strides: Any = None,
+        pool_size: Lengths | None = 2,
+        strides: Lengths | None = None,
         padding: str = "valid",
-        *,
-        keepdims: bool = False,
-        granularity: str = "channel",
-        data_format: str | None = None,
-        **kwargs: Any,
+        **options: Unpack[PoolOptions],
     ) -> None:
-        super().__init__(granularity=granularity, **kwargs)
+        keepdims, data_format = options.pop("keepdims", False), options.pop("data_format", None)
+        options.setdefault("granularity", "channel")
+        super().__init__(**cast(QuantizerOptions, options))
         check_format(self.name, data_format)
         self.pool_size, self.strides, self.padding, self.keepdims = pool_size, strides, padding.lower(), keepdims
         self.quantizer = self.make_quantizer()
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         known_shape(self, input_shape)
         self.quantizer.build(input_shape)
         lengths = self.quantizer.row_shape[:-1]
@@ -57,18 +58,18 @@ class _Pool(QuantizedLayer):
         """Whether the spatial axes, all of length 1, are left out of the result."""
         return self.pool_size is None and not self.keepdims
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         y = self.pool(self.quantizer(x, training=training))
         return ops.reshape(y, (-1, y.shape[-1])) if self.squeezed else y
 
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Tensor:
         """The windows of x, (batch, *spatial, channels), brought to one value each."""
         raise NotImplementedError
 
     def parts(self) -> list[Part]:
         return [self.quantizer]
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         names = ("pool_size", "strides", "padding", "keepdims")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
@@ -78,13 +79,13 @@ class _MaxPool(_Pool):
 
     priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
 
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Tensor:
         if self.pool_size is None:
             return ops.max(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
         return greatest(x, self.size, self.steps, self.pads)
 
 
-def greatest(x: Any, size: tuple[int, ...], steps: tuple[int, ...], pads: Any) -> Any:
+def greatest(x: Tensor, size: Shape, steps: Shape, pads: Sequence[tuple[int, int]]) -> Tensor:
     """The greatest value of each window of x, (batch, *spatial, channels).
 
     By slices: the gradient of TensorFlow's own max pooling has no deterministic form in compiled training, not on CPUs either.
@@ -107,11 +108,18 @@ class _AveragePool(_Pool):
 
     priced_as: ClassVar = {"activation_bits": ("net_sum_bits", 1.0)}
 
-    def __init__(self, *args: Any, factor_bits: int = 8, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(
+        self,
+        pool_size: Lengths | None = 2,
+        strides: Lengths | None = None,
+        padding: str = "valid",
+        **options: Unpack[AverageOptions],
+    ) -> None:
+        factor_bits = options.pop("factor_bits", 8)
+        super().__init__(pool_size, strides, padding, **cast(PoolOptions, options))
         self.factor_bits = factor_bits
 
-    def build(self, input_shape: tuple[Any, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         super().build(input_shape)
         counts = np.ones(())
         for n, k, s, (before, after) in zip(self.quantizer.row_shape[:-1], self.size, self.steps, self.pads, strict=True):
@@ -121,7 +129,7 @@ class _AveragePool(_Pool):
         channels = self.quantizer.row_shape[-1]
         self.factor = Factor.reciprocal(np.repeat(counts[..., None], channels, axis=-1), self.factor_bits)
 
-    def sums(self, x: Any) -> Any:
+    def sums(self, x: Tensor) -> Tensor:
         """The sum of each window, by a convolution with ones, which is exact where floats are."""
         if self.pool_size is None:
             return ops.sum(x, axis=tuple(range(1, self.rank + 1)), keepdims=True)
@@ -133,15 +141,15 @@ class _AveragePool(_Pool):
         eye = ops.broadcast_to(ops.eye(channels, dtype=x.dtype), (*self.size, channels, channels))
         return ops.conv(x, eye, strides=self.steps, padding=self.padding, data_format="channels_last")
 
-    def pool(self, x: Any) -> Any:
+    def pool(self, x: Tensor) -> Tensor:
         return self.factor.times(self.sums(x))
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """ebops of the multiplications by 1/n, with the mean width of each window."""
         widths = self.sums(ops.expand_dims(self.quantizer.widths(), 0))[0] * self.factor.values
         return {**super().costs(exact), "ebops": self.factor.ebops(widths, int(np.prod(self.size)))}
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), "factor_bits": self.factor_bits}
 
 
@@ -169,32 +177,50 @@ class QAveragePooling2D(_AveragePool):
     """AveragePooling2D with a quantised input."""
 
 
-class _Global:
-    """Global pooling: the window is the whole input."""
+def _windowless(config: Config) -> Config:
+    """The configuration of a global pooling: its window is the whole input."""
+    return {name: value for name, value in config.items() if name not in ("pool_size", "strides", "padding")}
 
-    def __init__(self, *, keepdims: bool = False, **kwargs: Any) -> None:
-        super().__init__(None, keepdims=keepdims, **kwargs)
 
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()  # type: ignore[misc]
-        return {name: value for name, value in config.items() if name not in ("pool_size", "strides", "padding")}
+class _GlobalMaxPool(_MaxPool):
+    """The greatest value of the whole input."""
+
+    def __init__(self, **options: Unpack[PoolOptions]) -> None:
+        super().__init__(None, **options)
+
+    def get_config(self) -> Config:
+        return _windowless(super().get_config())
+
+
+class _GlobalAveragePool(_AveragePool):
+    """The mean of the whole input."""
+
+    def __init__(self, **options: Unpack[AverageOptions]) -> None:
+        super().__init__(None, **options)
+
+    def get_config(self) -> Config:
+        return _windowless(super().get_config())
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QGlobalMaxPooling1D(_Global, QMaxPooling1D):
+class QGlobalMaxPooling1D(_GlobalMaxPool):
     """GlobalMaxPooling1D with a quantised input."""
 
+    rank = 1
+
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QGlobalMaxPooling2D(_Global, QMaxPooling2D):
+class QGlobalMaxPooling2D(_GlobalMaxPool):
     """GlobalMaxPooling2D with a quantised input."""
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QGlobalAveragePooling1D(_Global, QAveragePooling1D):
+class QGlobalAveragePooling1D(_GlobalAveragePool):
     """GlobalAveragePooling1D with a quantised input."""
+
+    rank = 1
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-class QGlobalAveragePooling2D(_Global, QAveragePooling2D):
+class QGlobalAveragePooling2D(_GlobalAveragePool):
     """GlobalAveragePooling2D with a quantised input."""

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Self, Unpack, cast
 
 import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, TrainingError, UsageError
+from hwq.layers.options import LayerOptions, RangeOptions
 from hwq.layers.part import Part, known_shape
-from hwq.quantizers.hgq import power_of_two, round_through, rounded_matmul
+from hwq.quantizers.hgq import dtype_of, power_of_two, round_through, rounded_matmul
 from hwq.quantizers.rounding import (
     GRANULARITIES,
     OVERFLOWS,
     ROUNDINGS,
     check_choice,
-    dtype_of,
     fake_round,
     into_range,
     mantissas,
     rounded,
     spread,
 )
+from hwq.tensors import BatchShape, Config, Floats, Singles, Tensor, Variable
 
 TRACKED_ROWS = (
     512  # of a batch, whose range is looked at while training: passes over a large batch would cost as much as rounding it
@@ -54,11 +55,10 @@ class Quantize(Part):
         exact: bool = False,
         rounding: str = "RND",
         granularity: str = "element",
-        signed: bool | None = None,
-        most_integer: int | None = None,
-        **kwargs: Any,
+        **options: Unpack[RangeOptions],
     ) -> None:
-        super().__init__(**kwargs)
+        signed, most_integer = options.pop("signed", None), options.pop("most_integer", None)
+        super().__init__(**cast(LayerOptions, options))
         self.bits, self.exact, self.signed, self.most_integer = bits, exact, signed, most_integer
         self.overflow = check_choice("overflow", overflow, OVERFLOWS)
         self.rounding = check_choice("rounding", rounding, ROUNDINGS)
@@ -69,7 +69,7 @@ class Quantize(Part):
             raise UsageError("most_integer needs a quantiser that saturates", hint="take SAT")
         self.mode = ""  # "observe" or "calibrate" while hwq.conversion.freeze looks at data
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: BatchShape) -> None:
         self.row_shape = known_shape(self, input_shape)
         kept = {"element": len(self.row_shape), "channel": 1, "tensor": 0}[self.granularity]
         first_kept = len(self.row_shape) - kept
@@ -82,7 +82,7 @@ class Quantize(Part):
         self.high = self.add_weight(name="high", shape=shape, initializer="zeros", trainable=False)
         self.built = True
 
-    def call(self, x: Any, training: bool = False) -> Any:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         if self.mode == "observe":
             self._record(x)
             return x
@@ -103,27 +103,28 @@ class Quantize(Part):
             self.track(ops.stop_gradient(q[:TRACKED_ROWS]))
         return q
 
-    def multiplies(self, x: Any) -> bool:
+    def multiplies(self, x: Tensor) -> bool:
         """Whether `matmul` can stand for this quantiser and the product behind it."""
         plainly = not self.exact and not self.mode and self.signed is not False and self.rounding == "RND"
         return plainly and len(x.shape) == 2 and tuple(self.f.shape) == self.row_shape
 
-    def matmul(self, x: Any, kernel: Any) -> Any:
+    def matmul(self, x: Tensor, kernel: Tensor) -> Tensor:
         """The quantised x (batch, n) times a kernel (n, m), while training."""
         f = ops.convert_to_tensor(self.f)
         self.track(ops.stop_gradient(fake_round(x[:TRACKED_ROWS], f, self.rounding)))
         return rounded_matmul(x, f, kernel)
 
-    def _extent(self, x: Any) -> tuple[Any, Any]:
+    def _extent(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The least and the greatest value of everything that shares a bitwidth, in the shape of `f`."""
-        return tuple(ops.reshape(reduce(x, axis=self._axes), self.f.shape) for reduce in (ops.min, ops.max))
+        shape = self.f.shape
+        return ops.reshape(ops.min(x, axis=self._axes), shape), ops.reshape(ops.max(x, axis=self._axes), shape)
 
-    def _record(self, x: Any) -> None:
+    def _record(self, x: Tensor) -> None:
         low, high = self._extent(ops.cast(x, self.low.dtype))
         self.low.assign(ops.minimum(self.low, low))
         self.high.assign(ops.maximum(self.high, high))
 
-    def track(self, q: Any) -> None:
+    def track(self, q: Tensor) -> None:
         """The running maximum of the integer bits, forgetting 0.01 bit a step (HGQ)."""
         low, high = self._extent(q)
         needed = ops.where(low < 0, ops.ceil(ops.log2(ops.maximum(-low, 1e-30)) - 1e-5), -1e3)
@@ -133,7 +134,7 @@ class Quantize(Part):
         self.integer.assign(ops.maximum(ops.convert_to_tensor(self.integer) - 0.01, needed))
         self.negative.assign(ops.maximum(ops.convert_to_tensor(self.negative), ops.cast(low < 0, self.negative.dtype)))
 
-    def widths(self) -> Any:
+    def widths(self) -> Tensor:
         """Bits of each element of a row as the running range has them: sign + integer + fraction, 0 when nothing is left.
 
         A bitwidth that n values share has its gradient scaled by 1 / sqrt(n) (Sun et al., arXiv 2405.00645).
@@ -195,45 +196,46 @@ class Quantize(Part):
         self.low.assign(np.where(negative, bottom, 0))
         self.high.assign(np.where(alive, 2.0**bits - 1, 0))
 
-    def _recorded(self) -> tuple[np.ndarray, np.ndarray]:
+    def _recorded(self) -> tuple[Floats, Floats]:
         """What `begin` and all rows since have left."""
         low, high = (np.asarray(ops.convert_to_numpy(v), np.float64) for v in (self.low, self.high))
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             raise TrainingError(f"no finite value reaches {self.name!r}", hint="look for NaN or infinity in data and weights")
         return low, high
 
-    def initialise(self, x: np.ndarray) -> None:
+    def initialise(self, x: Floats | Singles) -> None:
         """Choose f from the rows (rows, ...) that this layer reads."""
         self._record_all("observe", x)
         self.settle_initial()
 
-    def trace(self, x: np.ndarray, margin: float) -> None:
+    def trace(self, x: Floats | Singles, margin: float) -> None:
         """Set the mantissas' range from rows, widened by the factor `margin`."""
         self._record_all("calibrate", x)
         self.settle_range(margin)
 
-    def _record_all(self, mode: str, x: np.ndarray) -> None:
+    def _record_all(self, mode: str, x: Floats | Singles) -> None:
         self.begin(mode)
-        x = ops.convert_to_tensor(x)
-        self._record(x if mode == "observe" else x * power_of_two(ops.round(ops.convert_to_tensor(self.f)), dtype_of(x)))
+        rows = ops.convert_to_tensor(x)
+        f = ops.round(ops.convert_to_tensor(self.f))
+        self._record(rows if mode == "observe" else rows * power_of_two(f, dtype_of(rows)))
         self.end()
 
-    def quantizers(self) -> list[Any]:
+    def quantizers(self) -> list[Quantize]:
         return [self]
 
-    def bits_weights(self) -> list[Any]:
+    def bits_weights(self) -> list[Variable]:
         return [self.f]
 
-    def costs(self, exact: bool = False) -> dict[str, Any]:
+    def costs(self, exact: bool = False) -> dict[str, Tensor]:
         return {**super().costs(exact), "activation_bits": ops.sum(self.widths())}
 
-    def freeze_into(self, twin: Any) -> None:
+    def freeze_into(self, twin: Self) -> None:
         twin.f.assign(np.round(ops.convert_to_numpy(self.f)))
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> Config:
         return {**super().get_config(), **{name: getattr(self, name) for name in (*OPTIONS, "most_integer")}}
 
 
-def _bits(values: np.ndarray) -> np.ndarray:
+def _bits(values: Floats) -> Floats:
     """Bits of each whole number, 0 for those below 1."""
     return np.where(values >= 1, np.floor(np.log2(np.maximum(values, 1))) + 1, 0)

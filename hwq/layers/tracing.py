@@ -7,7 +7,10 @@ layer's own list of calls says nothing about one model.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from keras import KerasTensor, Operation
 
 IDENTITIES = (  # they do nothing at inference
     "ActivityRegularization",
@@ -31,12 +34,12 @@ class Trace:
         operations: the layers, and the operators of the functional API between them, by id.
     """
 
-    operations: dict[int, Any] = field(default_factory=dict)
+    operations: dict[int, Operation] = field(default_factory=dict)
     calls: dict[int, set[int]] = field(default_factory=dict)
-    readers: dict[int, list[tuple[Any, Any]]] = field(default_factory=dict)
+    readers: dict[int, list[tuple[Operation, KerasTensor]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, output: Any) -> Trace:
+    def of(cls, output: KerasTensor) -> Trace:
         trace, waiting = cls(), [output]
         while waiting:
             tensor = waiting.pop()
@@ -51,13 +54,13 @@ class Trace:
                 waiting.append(source)
         return trace
 
-    def shared(self, layer: Any) -> bool:
+    def shared(self, layer: Operation) -> bool:
         """Whether the model calls `layer` more than once."""
         return len(self.calls[id(layer)]) > 1
 
-    def users(self, tensor: Any) -> list[Any]:
+    def users(self, tensor: KerasTensor) -> list[Operation]:
         """The layers that compute with the values of `tensor`, those looked through that only hand them on."""
-        out: list[Any] = []
+        out: list[Operation] = []
         for layer, result in self.readers.get(id(tensor), []):
             out += self.users(result) if type(layer).__name__ in UNCHANGED else [layer]
         return out

@@ -12,15 +12,12 @@ its own, which is learned like the bitwidths of HGQ. A sum of k terms quantises 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from hwq.backend import keras, ops
-from hwq.quantizers.hgq import LN2, integer_bits, plain, power_of_two
+from hwq.quantizers.hgq import LN2, dtype_of, integer_bits, plain, power_of_two
+from hwq.tensors import Floats, Gradient, Tensor
 
-FloatArray = npt.NDArray[np.float64]
 MOST_LEVELS = 16
 FINEST = 2.0**20  # no weight that matters is smaller than its inverse
 
@@ -28,7 +25,7 @@ FINEST = 2.0**20  # no weight that matters is smaller than its inverse
 # the exact projection
 
 
-def nearest(w: FloatArray, top: FloatArray, levels: int, terms: int = 1) -> FloatArray:
+def nearest(w: Floats, top: Floats | np.float64, levels: int, terms: int = 1) -> Floats:
     """Each weight's sum of at most `terms` signed powers of two, the nearest power first; ties go to the smaller.
 
     Args:
@@ -49,7 +46,7 @@ def nearest(w: FloatArray, top: FloatArray, levels: int, terms: int = 1) -> Floa
     return q
 
 
-def ternary(w: FloatArray) -> tuple[FloatArray, int]:
+def ternary(w: Floats) -> tuple[Floats, int]:
     """The nearest of all matrices s {-1, 0, 1} with s a power of two, and log2 s: exact, O(N log N) (LBW-Net, theorem 1).
 
     With u the sum of the k largest |w|, the best exponent is floor(log2(4 u / (3 k))), and the best k minimises k 4^s - 2 u 2^s.
@@ -67,7 +64,7 @@ def ternary(w: FloatArray) -> tuple[FloatArray, int]:
     return np.where(np.abs(w) >= order[best], np.sign(w) * 2.0**exponent, 0.0), exponent
 
 
-def best_top(w: FloatArray, levels: int, terms: int = 1) -> int:
+def best_top(w: Floats, levels: int, terms: int = 1) -> int:
     """The exponent of the greatest power with the least squared error of all whole ones.
 
     With one level and one term it is that of `ternary`. A greatest power beyond twice the largest weight is never used, and one
@@ -85,7 +82,7 @@ def best_top(w: FloatArray, levels: int, terms: int = 1) -> int:
 # the same in training
 
 
-def _term(rest: Any, unit: Any, levels: int, slope: Any) -> tuple[Any, Any]:
+def _term(rest: Tensor, unit: Tensor, levels: int, slope: Tensor | None) -> tuple[Tensor, Tensor]:
     """(hard, soft) value of one term; `unit` is 2^top."""
     magnitude = ops.abs(rest)
     hard = soft = ops.zeros_like(magnitude)
@@ -102,9 +99,9 @@ def _term(rest: Any, unit: Any, levels: int, slope: Any) -> tuple[Any, Any]:
     return hard * sign, soft * sign
 
 
-def project(w: Any, top: Any, levels: int, terms: int) -> Any:
+def project(w: Tensor, top: Tensor, levels: int, terms: int) -> Tensor:
     """`nearest` on tensors, exact: a float times a power of two."""
-    unit = power_of_two(top, _dtype(w))
+    unit = power_of_two(top, dtype_of(w))
     q, rest = ops.zeros_like(w), w
     for _ in range(terms):
         hard, _ = _term(rest, unit, levels, None)
@@ -112,9 +109,9 @@ def project(w: Any, top: Any, levels: int, terms: int) -> Any:
     return q
 
 
-def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
+def soft_project(w: Tensor, top: Tensor, levels: int, terms: int, slope: Tensor) -> Tensor:
     """The differentiable quantiser at a slope above 0."""
-    unit = power_of_two(ops.stop_gradient(top), _dtype(w))
+    unit = power_of_two(ops.stop_gradient(top), dtype_of(w))
     q, rest = ops.zeros_like(w), w
     for _ in range(terms):
         _, soft = _term(rest, unit, levels, slope)
@@ -122,7 +119,7 @@ def soft_project(w: Any, top: Any, levels: int, terms: int, slope: Any) -> Any:
     return q
 
 
-def quantize_terms(w: Any, f: Any, terms: int) -> Any:
+def quantize_terms(w: Tensor, f: Tensor, terms: int) -> Tensor:
     """w to its nearest sum of `terms` signed powers of two, none below 2^-round(f): what the design has.
 
     f, of the shape of w, is learned as in HGQ (`hwq.quantizers.hgq`): dL/dw = g and dL/df = -ln2 g d, with d = q - P(w) the error
@@ -133,14 +130,14 @@ def quantize_terms(w: Any, f: Any, terms: int) -> Any:
     return _quantize_terms(plain(w), plain(f), terms)
 
 
-def _quantize_terms(w: Any, f: Any, terms: int) -> Any:
+def _quantize_terms(w: Tensor, f: Tensor, terms: int) -> Tensor:
     @ops.custom_gradient
-    def run(w: Any, f: Any) -> Any:
-        whole, dtype = ops.round(f), _dtype(w)
+    def run(w: Tensor, f: Tensor) -> tuple[Tensor, Gradient]:
+        whole, dtype = ops.round(f), dtype_of(w)
         q = _sum_of_powers(w * power_of_two(whole, dtype), terms) * power_of_two(-whole, dtype)
         free = _sum_of_powers(w * FINEST, terms) / FINEST
 
-        def gradient(*args: Any, upstream: Any = None) -> Any:
+        def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, ...]:
             g = upstream if upstream is not None else args[0]
             return g, -LN2 * g * (q - free)
 
@@ -149,7 +146,7 @@ def _quantize_terms(w: Any, f: Any, terms: int) -> Any:
     return run(w, f)
 
 
-def _sum_of_powers(x: Any, terms: int) -> Any:
+def _sum_of_powers(x: Tensor, terms: int) -> Tensor:
     """Each value as the sum of at most `terms` of +-1, +-2, +-4 ..., the nearest to what is left first."""
     q, rest = ops.zeros_like(x), x
     for _ in range(terms):
@@ -158,23 +155,19 @@ def _sum_of_powers(x: Any, terms: int) -> Any:
     return q
 
 
-def nearest_power(x: Any) -> Any:
+def nearest_power(x: Tensor) -> Tensor:
     """The nearest to each value of 0, +-1, +-2, +-4 ..., the smaller one at a tie. Exact."""
-    magnitude, dtype = ops.abs(x), _dtype(x)
+    magnitude, dtype = ops.abs(x), dtype_of(x)
     below = power_of_two(integer_bits(ops.maximum(magnitude, ops.ones_like(x))) - 1, dtype)
     power = ops.where(magnitude > 1.5 * below, 2.0 * below, below)
     return ops.where(magnitude > 0.5, ops.sign(x) * power, ops.zeros_like(x))
 
 
 @keras.saving.register_keras_serializable(package="hwq")
-def power_activation(x: Any) -> Any:
+def power_activation(x: Tensor) -> Tensor:
     """Each value's nearest signed power of two, 0 for 0, with the gradient of the identity: an activation that needs a table."""
     magnitude = ops.abs(ops.stop_gradient(x))
     present = magnitude > 0
-    below = power_of_two(integer_bits(ops.where(present, magnitude, ops.ones_like(magnitude))) - 1, _dtype(x))
+    below = power_of_two(integer_bits(ops.where(present, magnitude, ops.ones_like(magnitude))) - 1, dtype_of(x))
     power = ops.sign(x) * ops.where(magnitude > 1.5 * below, 2.0 * below, below)
     return x + ops.stop_gradient(ops.where(present, power, ops.zeros_like(power)) - x)
-
-
-def _dtype(x: Any) -> str:
-    return str(x.dtype if isinstance(x.dtype, str) else x.dtype.name)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UsageError
-from hwq.quantizers.hgq import LN2, fake_quantize, plain, power_of_two, sum_leading
+from hwq.quantizers.hgq import LN2, dtype_of, fake_quantize, plain, power_of_two, sum_leading
+from hwq.tensors import Floats, Gradient, Operand, Shape, Tensor
 
 ROUNDINGS = ("RND", "TRN", "RND_CONV")
 OVERFLOWS = ("WRAP", "SAT", "SAT_SYM")
@@ -43,13 +43,13 @@ def check_count(name: str, value: int, least: int, most: int) -> int:
     return int(value)
 
 
-def _surrogate(round_: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+def _surrogate(round_: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
     @ops.custom_gradient
-    def run(x: Any, f: Any) -> Any:
+    def run(x: Tensor, f: Tensor) -> tuple[Tensor, Gradient]:
         whole, dtype = ops.round(f), dtype_of(x)
         q = round_(x * power_of_two(whole, dtype)) * power_of_two(-whole, dtype)
 
-        def gradient(*args: Any, upstream: Any = None) -> Any:
+        def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, ...]:
             g = upstream if upstream is not None else args[0]
             sensitivity = g * (q - x)
             extra = len(g.shape) - len(f.shape)
@@ -62,7 +62,7 @@ def _surrogate(round_: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
     return run
 
 
-def _half_up(y: Any) -> Any:
+def _half_up(y: Tensor) -> Tensor:
     floor = ops.floor(y)
     return floor + ops.cast(y - floor >= 0.5, floor.dtype)
 
@@ -76,7 +76,7 @@ def widest_float() -> str:
     return dtype_of(ops.cast(ops.ones(()), "float64")) if keras.backend.backend() == "jax" else "float64"
 
 
-def fake_round(x: Any, f: Any, rounding: str, training: bool = True) -> Any:
+def fake_round(x: Tensor, f: Tensor, rounding: str, training: bool = True) -> Tensor:
     """x rounded to multiples of 2^-round(f), with the surrogate gradient; f has the shape of x, or of x without its batch axis.
 
     Not `training`: rounded as the design does. The quicker way adds 1/2, which brings the greatest float below 1/2 to 1.
@@ -86,7 +86,7 @@ def fake_round(x: Any, f: Any, rounding: str, training: bool = True) -> Any:
     return _SURROGATES[rounding](plain(x), plain(f))
 
 
-def mantissas(x: Any, f: Any, rounding: str) -> Any:
+def mantissas(x: Tensor, f: Tensor, rounding: str) -> Tensor:
     """x 2^f brought to whole numbers as `hwq.fixed` defines the mode: no addition that could itself be rounded."""
     y = x * power_of_two(f, dtype_of(x))
     if rounding == "RND_CONV":
@@ -94,7 +94,7 @@ def mantissas(x: Any, f: Any, rounding: str) -> Any:
     return ops.floor(y) if rounding == "TRN" else _half_up(y)
 
 
-def rounded(y: np.ndarray, rounding: str) -> np.ndarray:
+def rounded(y: Floats, rounding: str) -> Floats:
     """Scaled values brought to whole numbers in the same modes, outside of any backend."""
     if rounding == "RND_CONV":
         return np.rint(y)
@@ -102,7 +102,7 @@ def rounded(y: np.ndarray, rounding: str) -> np.ndarray:
     return floor if rounding == "TRN" else floor + (y - floor >= 0.5)
 
 
-def into_range(m: Any, low: Any, high: Any, overflow: str) -> Any:
+def into_range(m: Tensor, low: Tensor, high: Tensor, overflow: str) -> Tensor:
     """Whole numbers brought into [low, high]: modulo high - low + 1 (a power of two) for WRAP, else to the nearest end."""
     if overflow != "WRAP":
         return ops.minimum(ops.maximum(m, low), high)
@@ -110,12 +110,7 @@ def into_range(m: Any, low: Any, high: Any, overflow: str) -> Any:
     return m - span * ops.floor((m - low) / span)
 
 
-def spread(f: Any, shape: Any) -> Any:
+def spread(f: Operand, shape: Shape) -> Tensor:
     """Bitwidths brought to `shape`, for values that share one; untouched where nothing is shared."""
     f = ops.convert_to_tensor(f)
     return f if tuple(f.shape) == tuple(shape) else ops.broadcast_to(f, shape)
-
-
-def dtype_of(x: Any) -> str:
-    """The name of a tensor's dtype, in every backend."""
-    return str(x.dtype if isinstance(x.dtype, str) else x.dtype.name)

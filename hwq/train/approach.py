@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from hwq.ir import Graph, text
 from hwq.train import checkpoint, models
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, State, batches, stack
+from hwq.train.engine import Engine, Rates, State, batches, stack
 from hwq.train.finish import freeze_candidate
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
@@ -63,7 +62,7 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundNetwork:
     """A network that was found, frozen: its graph is in the file `graph`, its trained weights in `weights`."""
 
     candidate: Candidate
@@ -100,7 +99,7 @@ class Approach:
     ratios: list[float] = field(default_factory=list)  # cost of an EBOP, of each member
     firsts: list[float] = field(default_factory=list)  # cost of each member at the start
 
-    def run(self) -> list[Found]:
+    def run(self) -> list[FoundNetwork]:
         """Train, or go on, and freeze what was kept.
 
         Raises:
@@ -114,8 +113,8 @@ class Approach:
         content = read_json(self.folder / FOUND)
         return [self._found(Candidate(**one)) for one in content["networks"]]
 
-    def _found(self, candidate: Candidate) -> Found:
-        return Found(candidate, self.folder / "graphs" / f"{candidate.key}.hwq", self._weights(candidate.key))
+    def _found(self, candidate: Candidate) -> FoundNetwork:
+        return FoundNetwork(candidate, self.folder / "graphs" / f"{candidate.key}.hwq", self._weights(candidate.key))
 
     def _weights(self, key: str) -> Path:
         return self.folder / f"seen-{key}.npz"
@@ -127,7 +126,7 @@ class Approach:
         checkpoint.load_weights(self.float_weights, model)
         twin, _ = convert.convert(model, recipe_of(self.config).conversion())
         freeze.initialise(twin, data.x_train)
-        self.engine = Engine(twin, self.config, data.x_train, data.y_train, quantised=True)
+        self.engine = Engine(twin, self.config, data.x_train, data.y_train, quantized=True)
         if self.config.costs == "measured" and linearisable(self.config.prices):
             self.pricing = Pricing(self.engine, self.config, data.x_train)
 
@@ -147,7 +146,8 @@ class Approach:
         for now in range(epoch, self.epochs):
             state = self._epoch(state, now, control)
             if now + 1 == self.epochs or time.monotonic() - written > SAVE_SECONDS:
-                steering = {**control.to_json(), "scale": control.scale, "ratios": self.ratios, "firsts": self.firsts}
+                steering = control.to_json()
+                steering["scale"], steering["ratios"], steering["firsts"] = control.scale, self.ratios, self.firsts
                 checkpoint.save_state(self.folder, state, phase="approach", epoch=now + 1, archive=self.archive, control=steering)
                 written = time.monotonic()
 
@@ -159,7 +159,7 @@ class Approach:
         rate, held = self._rate(epoch)
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, self.round * EPOCHS_APART + epoch)
         table = self.pricing.table(control) if self.pricing is not None else None
-        state, losses = self.engine.epoch(state, order, control.betas, rate, None, table, float(not held))
+        state, losses = self.engine.epoch(state, order, control.betas, Rates(rate, float(not held)), table)
         if not np.isfinite(losses).all():
             raise TrainingError(
                 f"the loss is not a number any more, in epoch {epoch + 1} of the continued training", hint="a lower --learning-rate"
@@ -218,6 +218,6 @@ class Approach:
         write_json(self.folder / FOUND, {"networks": [plain(c) for c in networks]})
 
 
-def plain(candidate: Candidate) -> dict[str, Any]:
+def plain(candidate: Candidate) -> dict[str, int | float]:
     """As JSON."""
     return {name: getattr(candidate, name) for name in ("epoch", "val_accuracy", "ebops", "beta", "member")}

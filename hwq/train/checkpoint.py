@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hwq.backend import ops
+from hwq.backend import keras, ops
 from hwq.errors import RunError
 from hwq.files import atomic_write, write_npz
+from hwq.tensors import Array, Tensor, Variable
+from hwq.train.control import Steering
 from hwq.train.progress import Candidate
 
 ARRAYS = ("params", "mean", "square", "step", "average")
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on files cut off or altered
+
+
+StateFields = tuple[Tensor, tuple[Tensor, ...], Tensor, Tensor, Tensor, Tensor]  # of hwq.train.engine.State, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,29 +32,27 @@ class Saved:
     phase: str
     epoch: int
     archive: list[Candidate]
-    control: dict[str, Any]
-    state: tuple[Any, ...]
+    control: Steering
+    state: StateFields
 
 
 def save_state(
-    folder: Path, state: Sequence[Any], *, phase: str, epoch: int, archive: Sequence[Candidate], control: Mapping[str, Any]
+    folder: Path, state: StateFields, *, phase: str, epoch: int, archive: Sequence[Candidate], control: Steering
 ) -> None:
     """Write a checkpoint. The archive's weights have been saved before, one file a network."""
     params, others, *rest = state
     arrays = dict(zip(ARRAYS, (params, *rest), strict=True)) | {f"other{i}": v for i, v in enumerate(others)}
     meta = {"phase": phase, "epoch": epoch, "archive": [asdict(c) for c in archive], "control": control, "others": len(others)}
     # one file holds all, so that its parts can never be of different epochs
-    atomic_write(
-        folder / "state.npz",
-        lambda stream: np.savez(stream, meta=np.array(json.dumps(meta)), **{k: ops.convert_to_numpy(v) for k, v in arrays.items()}),
-    )
+    values = {"meta": np.array(json.dumps(meta))} | {name: ops.convert_to_numpy(value) for name, value in arrays.items()}
+    atomic_write(folder / "state.npz", lambda stream: np.savez(stream, allow_pickle=False, **values))
     known = {f"seen-{c.key}" for c in archive}
     for path in folder.glob("seen-*.npz"):
         if path.stem not in known:
             path.unlink(missing_ok=True)
 
 
-def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
+def load_state(folder: Path, like: StateFields) -> Saved | None:
     """The checkpoint of a run; None where there is none. `like` is a state of the same model, of any population.
 
     Raises:
@@ -64,16 +66,17 @@ def load_state(folder: Path, like: Sequence[Any]) -> Saved | None:
             meta = json.loads(str(content["meta"]))
             archive = [Candidate(**c) for c in meta["archive"]]
             others = tuple(ops.convert_to_tensor(content[f"other{i}"]) for i in range(meta["others"]))
-            params, *rest = (ops.convert_to_tensor(content[name]) for name in ARRAYS)
+            params, mean, square, step, average = (ops.convert_to_tensor(content[name]) for name in ARRAYS)
             found, wanted = ([tuple(v.shape[1:]) for v in (first, *rest)] for first, rest in ((params, others), like[:2]))
             if found != wanted:
                 raise ValueError(f"it holds arrays of shapes {found}, the model {wanted}")
-            return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], (params, others, *rest))
+            state = (params, others, mean, square, step, average)
+            return Saved(meta["phase"], int(meta["epoch"]), archive, meta["control"], state)
     except (*_DAMAGE, TypeError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
 
 
-def read_archive(folder: Path) -> tuple[list[Candidate], dict[str, Any]]:
+def read_archive(folder: Path) -> tuple[list[Candidate], Steering]:
     """The networks that a checkpoint keeps, and what steered beta; without any model.
 
     Raises:
@@ -88,12 +91,12 @@ def read_archive(folder: Path) -> tuple[list[Candidate], dict[str, Any]]:
         raise RunError(f"{path} is missing or damaged: {error}", hint="delete the run directory and train again") from error
 
 
-def save_weights(path: Path, model: Any) -> None:
+def save_weights(path: Path, model: keras.Model) -> None:
     """The model's variables in their own order."""
     write_npz(path, **{f"v{i}": ops.convert_to_numpy(v) for i, v in enumerate(model.variables)})
 
 
-def load_weights(path: Path, model: Any) -> None:
+def load_weights(path: Path, model: keras.Model) -> None:
     """Raises RunError: missing or damaged."""
     try:
         with np.load(path) as content:
@@ -103,7 +106,7 @@ def load_weights(path: Path, model: Any) -> None:
         raise RunError(f"{path} is damaged: {error}", hint="delete the run directory and train again") from error
 
 
-def _fitting(value: np.ndarray, variable: Any) -> np.ndarray:
+def _fitting(value: Array, variable: Variable) -> Array:
     if value.shape != tuple(variable.shape):
         raise ValueError(f"{variable.path} has shape {tuple(variable.shape)}, the file {value.shape}")
     return value

@@ -6,7 +6,6 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from hwq.errors import UsageError
 
@@ -136,7 +135,7 @@ class TrainConfig:
         if self.budget and self.method in FIXED_WIDTH:
             raise UsageError(f"--method {self.method} has a given cost: no budget", hint="choose --bits, --width or --sparsity")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
     def resolved(self, rows: int) -> TrainConfig:
@@ -192,5 +191,5 @@ def _each(bits: int | Sequence[int]) -> Sequence[int]:
     return [bits] if isinstance(bits, int) else bits
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return dict(value) if isinstance(value, Mapping) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 from hwq.cost.prices import Prices
 from hwq.train.config import TrainConfig
@@ -13,6 +13,18 @@ from hwq.train.config import TrainConfig
 GAIN, STRIDE = 1.0, 0.5  # of the logarithmic error that beta takes up in an epoch, and beta's greatest change, as a logarithm
 ROOM = 0.94  # of a budget is steered for: ranges that are traced at the end need some bits more than the running ones
 LEAD_GAIN, LEAD_STRIDE = 0.3, 0.15  # the same where a network is near its budget already
+
+
+class Steering(TypedDict, total=False):
+    """What a checkpoint keeps of a `Control`, and of `hwq.train.approach` (scale, ratios and firsts of its members)."""
+
+    betas: list[float]
+    first_cost: float | None
+    epoch: int
+    prices: list[Prices]
+    scale: float | None
+    ratios: list[float]
+    firsts: list[float]
 
 
 @dataclass(slots=True)
@@ -40,14 +52,17 @@ class Control:
         return cls(config, list(betas))
 
     @classmethod
-    def load(cls, config: TrainConfig, saved: Mapping[str, Any]) -> Control:
+    def load(cls, config: TrainConfig, saved: Steering) -> Control:
         prices, scale, ratios = saved.get("prices", []), saved.get("scale"), saved.get("ratios", [])
         return cls(config, list(saved["betas"]), saved["first_cost"], saved["epoch"], prices, scale, ratios)
 
-    def to_json(self) -> dict[str, Any]:
-        content = {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
-        found = {**content, "prices": self.prices, "scale": self.scale} if self.prices else content
-        return {**found, "ratios": self.ratios} if self.ratios else found
+    def to_json(self) -> Steering:
+        content: Steering = {"betas": self.betas, "first_cost": self.first_cost, "epoch": self.epoch}
+        if self.prices:
+            content["prices"], content["scale"] = self.prices, self.scale
+        if self.ratios:
+            content["ratios"] = self.ratios
+        return content
 
     def steer(self, costs: Sequence[Mapping[str, float]], epoch: int, phase: str) -> None:
         """Set the betas of the next epoch from what the networks cost after this one."""

@@ -7,13 +7,14 @@ its meaning whatever the weights' step is. A population is the same code mapped 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from hwq.backend import keras, tf
+from hwq.backend import keras, ops, tf
 from hwq.layers import (
     COSTS,
     KernelLayer,
@@ -25,10 +26,35 @@ from hwq.layers import (
     quantized_layers,
     total_costs,
 )
+from hwq.tensors import Floats, Integers, Operand, Singles, Tensor, Variable
 from hwq.train.config import FIXED_WIDTH, TrainConfig
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 AVERAGED = 100.0  # steps that the running average of the parameters goes back, about
+
+
+Values = tuple[Tensor, ...]
+Member = tuple[Tensor, Values, Tensor, Tensor, Tensor]  # one network: params, others, mean, square, and its beta or its loss
+Trained = Callable[["State", Operand, Operand, Tensor, Tensor, Tensor], "tuple[State, Tensor]"]
+Validated = Callable[[Tensor, Values, Operand, Operand], tuple[Tensor, dict[str, Tensor]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How one epoch is trained.
+
+    Attributes:
+        weights: factor on the learning rates of the configuration.
+        bits: factor on those of the bitwidths, beside it.
+        l1: price of absolute weights, a multiple of beta; None: that of the configuration.
+    """
+
+    weights: float = 1.0
+    bits: float = 1.0
+    l1: float | None = None
+
+
+AS_CONFIGURED = Rates()
 
 
 class State(NamedTuple):
@@ -42,12 +68,12 @@ class State(NamedTuple):
         average: (K, P), running average of params: what they oscillate about.
     """
 
-    params: Any
-    others: tuple[Any, ...]
-    mean: Any
-    square: Any
-    step: Any
-    average: Any
+    params: Tensor
+    others: Values
+    mean: Tensor
+    square: Tensor
+    step: Tensor
+    average: Tensor
 
     @property
     def size(self) -> int:
@@ -59,39 +85,39 @@ class State(NamedTuple):
         return self._replace(params=self.average)
 
     @classmethod
-    def begin(cls, params: Any, others: tuple[Any, ...]) -> State:
+    def begin(cls, params: Tensor, others: Values) -> State:
         """Adam and the average at their start."""
         return cls(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0), tf.identity(params))
 
 
 @dataclass(slots=True)
 class Engine:
-    """A model with data and compiled epochs; `quantised` decides whether bits are trained and priced.
+    """A model with data and compiled epochs; `quantized` decides whether bits are trained and priced.
 
     Args:
         x, y: all training rows and their labels; they stay in memory as they are.
         prices: of one unit of each cost (hwq.train.costs); None: EBOPs.
     """
 
-    model: Any
+    model: keras.Model
     config: TrainConfig
-    x: Any
-    y: Any
-    quantised: bool
+    x: Operand
+    y: Operand
+    quantized: bool
     prices: Mapping[str, float] | None = None
-    params: list[Any] = field(default_factory=list)
-    others: list[Any] = field(default_factory=list)
+    params: list[Variable] = field(default_factory=list)
+    others: list[Variable] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
-    _steps: Any = None
-    _bits: Any = None  # 1 where a parameter is a bitwidth
-    _penalised: Any = None
-    _blended: list[tuple[int, Any]] = field(default_factory=list)  # place of a kernel in params, and its layer
-    _epoch: Any = None
-    _validate: Any = None
+    _steps: Tensor = field(init=False)
+    _bits: Tensor = field(init=False)  # 1 where a parameter is a bitwidth
+    _penalised: Tensor = field(init=False)
+    _blended: list[tuple[int, KernelLayer]] = field(default_factory=list)  # place of a kernel in params, and its layer
+    _epoch: Trained = field(init=False)
+    _validate: Validated = field(init=False)
 
     def __post_init__(self) -> None:
         self.x, self.y = tf.constant(self.x), tf.constant(self.y)
-        bits = bit_variables(self.model) if self.quantised else []
+        bits = bit_variables(self.model) if self.quantized else []
         taken = {id(v) for v in bits}
         self.params = [v for v in self.model.trainable_variables if id(v) not in taken] + bits
         self.others = [v for v in self.model.variables if not v.trainable]
@@ -100,9 +126,9 @@ class Engine:
         rates = [bits_rate if id(v) in taken else self.config.rate for v in self.params]
         self._steps = tf.constant(np.repeat(rates, self.sizes).astype(np.float32))
         self._bits = tf.constant(np.repeat([float(id(v) in taken) for v in self.params], self.sizes).astype(np.float32))
-        pressed = {id(v) for v in penalised_variables(self.model)} if self.quantised else set()
+        pressed = {id(v) for v in penalised_variables(self.model)} if self.quantized else set()
         self._penalised = tf.constant(np.repeat([float(id(v) in pressed) for v in self.params], self.sizes).astype(np.float32))
-        if self.quantised and self.config.method == "shift" and self.config.blend:
+        if self.quantized and self.config.method == "shift" and self.config.blend:
             places = {id(v): i for i, v in enumerate(self.params)}
             self._blended = [(places[id(layer.kernel)], layer) for layer in kernel_layers(self.model) if id(layer.kernel) in places]
         self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
@@ -124,27 +150,25 @@ class Engine:
     def epoch(
         self,
         state: State,
-        order: np.ndarray,
+        order: Integers,
         betas: Sequence[float],
-        rate: float = 1.0,
-        l1: float | None = None,
-        layer_prices: np.ndarray | None = None,
-        bits_rate: float = 1.0,
-    ) -> tuple[State, np.ndarray]:
+        rates: Rates = AS_CONFIGURED,
+        layer_prices: Singles | None = None,
+    ) -> tuple[State, Singles]:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
-        `rate` scales the learning rates of the configuration, and `bits_rate` those of the bitwidths again; `l1` stands for its
-        price of absolute weights, a multiple of beta. `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each
+        `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each
         network's own layers (`hwq.layers.priced_by_layer`).
         """
         each = np.asarray(betas, np.float32)
         if layer_prices is not None:  # beta first, and the prices behind it
             each = np.concatenate([each[:, None], layer_prices.reshape(len(each), -1).astype(np.float32)], axis=1)
-        scalars = tf.constant([rate, self.config.l1 if l1 is None else l1, bits_rate], tf.float32)
+        l1 = self.config.l1 if rates.l1 is None else rates.l1
+        scalars = tf.constant([rates.weights, l1, rates.bits], tf.float32)
         after, losses = self._epoch(state, self.x, self.y, tf.constant(order), tf.constant(each), scalars)
-        return after, losses.numpy()
+        return after, ops.convert_to_numpy(losses)
 
-    def with_variables(self, state: State, values: Mapping[int, Any]) -> State:
+    def with_variables(self, state: State, values: Mapping[int, float]) -> State:
         """The state with other values of untrained variables, the same in each network; by the variables' id."""
         others = (
             tf.broadcast_to(tf.cast(values[id(v)], v.dtype), old.shape) if id(v) in values else old
@@ -157,7 +181,7 @@ class Engine:
         now = self.start()
         return state._replace(params=now.params, others=now.others)
 
-    def validate(self, state: State, x: Any, y: Any) -> list[tuple[float, dict[str, float]]]:
+    def validate(self, state: State, x: Singles, y: Integers) -> list[tuple[float, dict[str, float]]]:
         """(accuracy on these rows, exact costs) of each network."""
         found = []
         for member in range(state.size):
@@ -165,44 +189,47 @@ class Engine:
             found.append((float(hits) / len(y), {name: float(value) for name, value in costs.items()}))
         return found
 
-    def soft_accuracy(self, state: State, x: Any, y: Any) -> float:
+    def soft_accuracy(self, state: State, x: Singles, y: Integers) -> float:
         """Accuracy on these rows of the first network as it computes while training."""
         with self._scope(state.params[0], [v[0] for v in state.others]):
             return float(tf.reduce_mean(tf.cast(tf.equal(tf.argmax(self.model(x, training=True), axis=-1), y), tf.float32)))
 
-    def _split(self, params: Any) -> list[Any]:
+    def _split(self, params: Tensor) -> list[Tensor]:
         return [tf.reshape(part, v.shape) for part, v in zip(tf.split(params, self.sizes), self.params, strict=True)]
 
-    def _scope(self, params: Any, others: Sequence[Any]) -> Any:
+    def _scope(self, params: Tensor, others: Sequence[Tensor]) -> keras.StatelessScope:
         """Inside it, the model computes with these values instead of its variables."""
         trained = zip(self.params, self._split(params), strict=True)
         return keras.StatelessScope(state_mapping=[*trained, *zip(self.others, others, strict=True)])
 
-    def _run_validation(self, params: Any, others: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    def _run_validation(self, params: Tensor, others: Values, x: Operand, y: Operand) -> tuple[Tensor, dict[str, Tensor]]:
         with self._scope(params, others):
             right = tf.equal(tf.argmax(self.model(x, training=False), axis=-1), y)
-            costs = total_costs(self.model, exact=True) if self.quantised else {}
+            costs = total_costs(self.model, exact=True) if self.quantized else {}
         return tf.reduce_sum(tf.cast(right, tf.int64)), costs
 
-    def _run_epoch(self, state: State, x: Any, y: Any, order: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
+    def _run_epoch(
+        self, state: State, x: Operand, y: Operand, order: Tensor, betas: Tensor, scalars: Tensor
+    ) -> tuple[State, Tensor]:
         steps = order.shape[0]
 
-        def body(i: Any, state: State, losses: Any) -> tuple[Any, State, Any]:
+        def body(i: Tensor, state: State, losses: Tensor) -> tuple[Operand, State, Tensor]:
             rows = order[i]
             after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, scalars)
             return i + 1, after, losses + now
 
         none = tf.zeros_like(betas if len(betas.shape) == 1 else betas[:, 0])
-        _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, (0, state, none))
+        start: tuple[Operand, State, Tensor] = (0, state, none)
+        _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, start)
         return after, losses / steps
 
-    def _population_step(self, state: State, x: Any, y: Any, betas: Any, scalars: Any) -> tuple[State, Any]:
+    def _population_step(self, state: State, x: Tensor, y: Tensor, betas: Tensor, scalars: Tensor) -> tuple[State, Tensor]:
         step = state.step + 1.0
 
-        def one(member: tuple[Any, ...]) -> tuple[Any, ...]:
-            return self._step(*member[:4], member[4], step, scalars, x, y)
+        def one(member: Member) -> Member:
+            return self._step(member, step, scalars, x, y)
 
-        each = (state.params, state.others, state.mean, state.square, betas)
+        each: Member = (state.params, state.others, state.mean, state.square, betas)
         if betas.shape[0] == 1:
             found = tf.nest.map_structure(lambda v: v[None], one(tf.nest.map_structure(lambda v: v[0], each)))
         else:
@@ -210,14 +237,14 @@ class Engine:
         params, others, mean, square, losses = found
         return State(params, others, mean, square, step, state.average + (params - state.average) / AVERAGED), losses
 
-    def _step(
-        self, params: Any, others: Any, mean: Any, square: Any, beta: Any, step: Any, scalars: Any, x: Any, y: Any
-    ) -> tuple[Any, ...]:
+    def _step(self, member: Member, step: Tensor, scalars: Tensor, x: Tensor, y: Tensor) -> Member:
+        """One network after one step of Adam, with its loss in the place of its beta."""
+        params, others, mean, square, beta = member
         with tf.GradientTape() as tape:
             tape.watch(params)
             with self._scope(params, others) as scope:
                 loss = _loss(y, self.model(x, training=True))
-                if self.quantised:
+                if self.quantized:
                     loss += self._resources(beta)
                     loss += (beta[0] if len(beta.shape) else beta) * scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
         kept = tuple(_else(scope.get_current_value(v), old) for v, old in zip(self.others, others, strict=True))
@@ -228,17 +255,17 @@ class Engine:
         scale = scalars[0] * tf.sqrt(1 - decay_square**step) / (1 - decay**step)
         steps = self._steps * (1.0 + self._bits * (scalars[2] - 1.0))
         after = self._blend(params, others) - steps * scale * mean / (tf.sqrt(square) + floor)
-        if self.quantised and self.config.method == "prune":  # what is pruned stays so: a weight that is trained is never just 0
-            after = tf.where((params == 0.0) & (self._penalised > 0), 0.0, after)
+        if self.quantized and self.config.method == "prune":  # what is pruned stays so: a weight that is trained is never just 0
+            after = tf.where(tf.equal(params, 0.0) & (self._penalised > 0), 0.0, after)
         return after, kept, mean, square, loss
 
-    def _resources(self, beta: Any) -> Any:
+    def _resources(self, beta: Tensor) -> Tensor:
         """The resource term of the loss, at a beta that may have the prices of the layers behind it."""
         if not len(beta.shape):
             return beta * priced(total_costs(self.model), self.prices, self.config.gamma)
         return beta[0] * priced_by_layer(self.model, tf.reshape(beta[1:], (-1, len(COSTS))), self.config.gamma)
 
-    def _blend(self, params: Any, others: Sequence[Any]) -> Any:
+    def _blend(self, params: Tensor, others: Sequence[Tensor]) -> Tensor:
         """(1 - rho) w + rho Q(w) for kernels on powers of two (Yin et al., blended coarse gradient descent, arXiv 1808.05240)."""
         if not self._blended:
             return params
@@ -249,20 +276,20 @@ class Engine:
         return tf.concat([tf.reshape(part, (-1,)) for part in parts], 0)
 
 
-def kernel_layers(model: Any) -> list[Any]:
+def kernel_layers(model: keras.Model) -> list[KernelLayer]:
     """The layers with a kernel, those inside others included."""
 
-    def below(part: Part) -> list[Any]:
+    def below(part: Part) -> list[KernelLayer]:
         return [*([part] if isinstance(part, KernelLayer) else []), *(one for inner in part.parts() for one in below(inner))]
 
     return [one for layer in quantized_layers(model) for one in below(layer)]
 
 
-def _else(value: Any, fallback: Any) -> Any:
+def _else(value: Tensor | None, fallback: Tensor) -> Tensor:
     return fallback if value is None else tf.convert_to_tensor(value)
 
 
-def _loss(labels: Any, scores: Any) -> Any:
+def _loss(labels: Tensor, scores: Tensor) -> Tensor:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
 
@@ -273,13 +300,13 @@ def stack(states: Sequence[State]) -> State:
     return State.begin(params, others)
 
 
-def batches(rows: int, batch: int, seed: int, epoch: int) -> np.ndarray:
+def batches(rows: int, batch: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:
     """A shuffled index of shape (steps, batch) that depends on nothing but seed and epoch; rows that fill no batch wait for another epoch."""
     order = np.random.default_rng([seed, epoch]).permutation(rows).astype(np.int32)
     batch = min(batch, rows)
     return order[: rows // batch * batch].reshape(-1, batch)
 
 
-def accuracy(scores: np.ndarray, labels: np.ndarray) -> float:
+def accuracy(scores: Floats | Singles, labels: Integers) -> float:
     """Share of rows whose highest score is at the label."""
     return float((scores.argmax(axis=1) == labels).mean())

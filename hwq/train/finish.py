@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from hwq.backend import keras
 from hwq.conversion import convert, freeze
 from hwq.cost.features import graph_features
 from hwq.cost.multiplications import multiplications
@@ -16,6 +16,7 @@ from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
 from hwq.run.directory import RunDir, write_point
+from hwq.tensors import Floats, Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.engine import accuracy
@@ -27,28 +28,36 @@ FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """What a run trains on, and where it keeps and tells it.
+
+    Attributes:
+        lut: what a graph costs, where there is a budget of LUTs; None: what the prices of its bits say.
+    """
+
+    dataset: Dataset
+    config: TrainConfig
+    run: RunDir
+    report: Callable[[Progress], None]
+    lut: Callable[[Graph], float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Frozen:
     """A candidate as a design: its exact Keras model of type `dtype`, and its graph."""
 
     candidate: Candidate  # with the frozen network's accuracy and exact EBOPs
-    model: Any
+    model: keras.Model
     graph: Graph
     dtype: str
 
 
-def finish(
-    model: Any,
-    archive: list[Candidate],
-    dataset: Dataset,
-    config: TrainConfig,
-    run: RunDir,
-    report: Callable[[Progress], None],
-    lut: Callable[[Graph], float] | None = None,
-) -> list[str]:
+def finish(model: keras.Model, archive: list[Candidate], work: Work) -> list[str]:
     """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
 
     With a budget, only points that keep it are written, unless there is none.
     """
+    dataset, config, run = work.dataset, work.config, work.run
     chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
     frozen: dict[str, Frozen] = {}
     front: list[Candidate] = []
@@ -58,9 +67,9 @@ def finish(
         one = freeze_candidate(model, candidate, dataset, config)
         frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
-        report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
+        work.report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
     limit = next(iter(config.budget.values()), None)
-    fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, lut) <= limit]
+    fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, work.lut) <= limit]
     front = fitting or front
     ids = []
     x, _ = run.vectors()
@@ -75,7 +84,7 @@ def budgeted(graph: Graph, config: TrainConfig, lut: Callable[[Graph], float] | 
     return lut(graph) if lut is not None and "lut" in config.budget else config.budgeted(graph_features(graph))
 
 
-def freeze_candidate(model: Any, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> Frozen:
+def freeze_candidate(model: keras.Model, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> Frozen:
     """The network that the model holds now, frozen: its exact model, graph, validation accuracy and EBOPs.
 
     Raises:
@@ -104,7 +113,7 @@ def widest_accumulator(graph: Graph) -> int:
     return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ARITHMETIC), default=0)
 
 
-def _write(one: Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset, config: TrainConfig) -> None:
+def _write(one: Frozen, run: RunDir, point: str, x: Floats | Singles, dataset: Dataset, config: TrainConfig) -> None:
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
     checkpoint.save_weights(folder / "weights.npz", one.model)
@@ -121,7 +130,7 @@ def _write(one: Frozen, run: RunDir, point: str, x: np.ndarray, dataset: Dataset
     write_point(folder, text(one.graph), outputs, facts, config.terms if config.method == "shift" else 1)
 
 
-def uniform_ebops(float_model: Any, dataset: Dataset, bits: int) -> dict[str, float]:
+def uniform_ebops(float_model: keras.Model, dataset: Dataset, bits: int) -> dict[str, float]:
     """EBOPs of the float network with `bits` bits for every weight and activation: exact (enclosed bits), and as declared."""
     twin, _ = convert.quantize_model(float_model, bits=bits)
     freeze.initialise(twin, dataset.x_train)

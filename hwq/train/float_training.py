@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
 from hwq.backend import keras
 from hwq.conversion.flatten import flat
 from hwq.errors import ModelError
 from hwq.layers.conv import per_axis, window_pads
 from hwq.layers.pool import greatest
+from hwq.tensors import Tensor
+
+if TYPE_CHECKING:
+    from keras import Operation
+
+Pooling = keras.layers.MaxPooling1D | keras.layers.MaxPooling2D
 
 
 class SlicedMaxPooling(keras.layers.Layer):
     """The max pooling of a layer, by slices."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Pooling) -> None:
         super().__init__(name=layer.name)
         rank = int(type(layer).__name__[-2])
         self.size, self.steps, self.padding = per_axis(layer.pool_size, rank), per_axis(layer.strides, rank), layer.padding
 
-    def call(self, x: Any) -> Any:
+    def call(self, x: Tensor) -> Tensor:
         pads = window_pads(tuple(x.shape[1:-1]), self.size, self.steps, (1,) * len(self.size), self.padding)
         return greatest(x, self.size, self.steps, pads)
 
 
-def compilable(model: Any) -> Any:
+def compilable(model: keras.Model) -> keras.Model:
     """The same network with the same variables, for compiled training.
 
     Raises:
@@ -43,5 +49,5 @@ def compilable(model: Any) -> Any:
     return keras.Model(source.output, output, name=model.name)
 
 
-def _pools(layer: Any) -> bool:
+def _pools(layer: Operation) -> TypeGuard[Pooling]:
     return type(layer) in (keras.layers.MaxPooling1D, keras.layers.MaxPooling2D)

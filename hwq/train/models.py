@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from hwq.backend import keras
 from hwq.data.load import resolve
 from hwq.errors import DataError, ModelError, UsageError
 
 
-def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> Any:
+def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0) -> keras.Model:
     """The float model that `spec` names, for rows of `shape` and `n_classes` logits; `width` is a factor on the hidden layers of an mlp.
 
     Raises:
@@ -33,7 +32,7 @@ def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0)
     return model
 
 
-def _check_shapes(model: Any, spec: str, shape: tuple[int, ...], n_classes: int) -> None:
+def _check_shapes(model: keras.Model, spec: str, shape: tuple[int, ...], n_classes: int) -> None:
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
     if not inputs or not outputs:
         raise ModelError(
@@ -55,7 +54,7 @@ def _check_shapes(model: Any, spec: str, shape: tuple[int, ...], n_classes: int)
         )
 
 
-def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> Any:
+def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> keras.Model:
     try:
         sizes = [
             int(part) if width == 1 else max(1, round(width * int(part))) for part in spec.removeprefix("mlp:").split(",") if part
@@ -74,7 +73,7 @@ def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> Any
     return keras.Model(inputs, keras.layers.Dense(n_classes, name="logits")(x), name="mlp")
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path) -> keras.Model:
     if not path.is_file():
         raise ModelError(
             f"there is no model file {path}",
@@ -87,7 +86,7 @@ def _load(path: Path) -> Any:
         raise ModelError(f"cannot load {path}: {first}", hint="save it with model.save('name.keras') in Keras 3") from error
 
 
-def _call(spec: str) -> Any:
+def _call(spec: str) -> keras.Model:
     try:
         function = resolve(spec)
     except DataError as error:

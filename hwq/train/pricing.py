@@ -7,7 +7,6 @@ meaning of beta.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,8 @@ from hwq.conversion import freeze
 from hwq.cost.layers import layer_bits
 from hwq.cost.prices import Prices, linear_cost, prices_from, within
 from hwq.errors import TrainingError
-from hwq.layers import COSTS, layer_costs, quantized_layers
+from hwq.layers import COSTS, Part, layer_costs, quantized_layers
+from hwq.tensors import Singles, Tensor
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, State
@@ -36,8 +36,8 @@ class Pricing:
 
     engine: Engine
     config: TrainConfig
-    x: Any
-    layers: list[Any] = field(init=False)
+    x: Singles
+    layers: list[Part] = field(init=False)
 
     def __post_init__(self) -> None:
         self.layers = quantized_layers(self.engine.model)
@@ -61,7 +61,7 @@ class Pricing:
                 raise TrainingError("the measured prices are all zero", hint="measure more designs: hwq calibrate")
             control.scale = sum(cost["ebops"] for cost in costs.values()) / priced
 
-    def table(self, control: Control) -> np.ndarray:
+    def table(self, control: Control) -> Singles:
         """(networks, layers, costs): prices in the unit of EBOPs, in the order in which the engine wants them."""
         return np.array([self._rows(prices, control.scale or 1.0) for prices in control.prices], np.float32)
 
@@ -87,6 +87,6 @@ class Pricing:
         graph = freeze.graph_now(self.engine.model, self.x, self.config.range_margin)
         return prices_from(self.config.prices, layer_bits(graph))
 
-    def _costs(self, state: State) -> list[tuple[str, dict[str, Any]]]:
+    def _costs(self, state: State) -> list[tuple[str, dict[str, Tensor]]]:
         self.engine.assign(state, 0)
         return layer_costs(self.engine.model)

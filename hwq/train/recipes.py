@@ -6,15 +6,17 @@ A recipe is the configuration's and nothing else: it keeps no state of its own, 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from hwq.backend import ops
+from hwq.backend import keras, ops
 from hwq.conversion.config import QuantizeConfig
 from hwq.conversion.freeze import quantizers
 from hwq.errors import UsageError
+from hwq.layers import KernelLayer
 from hwq.train.config import PRUNED_BY, TrainConfig
 from hwq.train.engine import Engine, State, kernel_layers
 
@@ -37,7 +39,7 @@ class Recipe:
         """How the float network becomes its twin."""
         return QuantizeConfig(bits=self.config.initial_bits, overflow=self.config.overflow)
 
-    def check(self, model: Any) -> None:
+    def check(self, model: keras.Model) -> None:
         """Refuse a network that the method's settings do not fit.
 
         Raises:
@@ -89,10 +91,11 @@ class Uniform(Recipe):
     averages = False  # its widths are given, and what is pruned is zero in no average
 
     def conversion(self) -> QuantizeConfig:
-        shared = {"weight_granularity": "channel", "granularity": "tensor"}
-        return QuantizeConfig(bits=self.config.bits, overflow=self.config.overflow, **shared)
+        return QuantizeConfig(
+            bits=self.config.bits, overflow=self.config.overflow, weight_granularity="channel", granularity="tensor"
+        )
 
-    def check(self, model: Any) -> None:
+    def check(self, model: keras.Model) -> None:
         self.given(model)
 
     def before(self, engine: Engine, state: State, epoch: int) -> State:
@@ -109,7 +112,7 @@ class Uniform(Recipe):
                 quantizer.f.assign(ops.convert_to_numpy(quantizer.f) + bits - self.config.bits)
         return engine.with_model(state)
 
-    def given(self, model: Any) -> list[tuple[Any, tuple[Any, int]]]:
+    def given(self, model: keras.Model) -> list[tuple[KernelLayer, tuple[int | Sequence[int], int]]]:
         """Every layer with a kernel, and the bits of its weights and of what it reads.
 
         Raises:
@@ -154,12 +157,11 @@ class Prune(Uniform):
         return super(Prune, self).before(engine, engine.with_model(state), epoch)
 
 
-def _names(layers: list[Any]) -> str:
+def _names(layers: list[KernelLayer]) -> str:
     return "its layers: " + ", ".join(layer.name for layer in layers)
 
 
 def recipe_of(config: TrainConfig) -> Recipe:
     """The recipe of the configuration's method."""
-    kinds: dict[str, Any] = {"hgq": Recipe, "shift": Shift, "uniform": Uniform, "prune": Prune}
-    recipe: Recipe = kinds[config.method](config)
-    return recipe
+    kinds: dict[str, type[Recipe]] = {"hgq": Recipe, "shift": Shift, "uniform": Uniform, "prune": Prune}
+    return kinds[config.method](config)

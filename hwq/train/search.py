@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from hwq.errors import TrainingError
 from hwq.files import write_json
 from hwq.ir import Graph
 from hwq.run.directory import RunDir
+from hwq.tensors import Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, State, batches, stack
+from hwq.train.engine import Engine, Rates, State, batches, stack
 from hwq.train.history import History
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
@@ -40,7 +41,7 @@ FREE = 0.5  # of the settling epochs in which bitwidths go on falling
 
 
 @dataclass(slots=True)
-class Search:
+class FrontSearch:
     """One search on one engine; `archive` is the front so far."""
 
     engine: Engine
@@ -54,7 +55,7 @@ class Search:
     archive: list[Candidate] = field(default_factory=list)
     recipe: Recipe = field(init=False)
     _history: History = field(init=False)
-    _losses: Any = None
+    _losses: Singles = field(init=False)
     _saved: float = 0.0
     _scale: float | None = None  # of the measured prices, which the population takes over
 
@@ -99,10 +100,9 @@ class Search:
     def _trunk(self, state: State, done: int, control: Control) -> None:
         total, collapsed = self.config.trunk_epochs, 0
         for epoch in range(done, total):
-            before = state
             self._reprice(state, control, epoch, total)
             self._compile(state, control, epoch, total)
-            state = self._epoch(state, epoch, control, 1.0, "bits", before)
+            state = self._epoch(state, epoch, control, 1.0, "bits")
             if self.config.method == "shift" and epoch + 1 == self.config.warm_epochs:
                 self._note_hardening(state, epoch)
             val = self._look(state, epoch, total, control, "bits", keep=epoch >= self.config.warm_epochs)
@@ -139,7 +139,7 @@ class Search:
             self._compile(state, control, epoch, total)
             falling = 0.5 * (1 + np.cos(np.pi * epoch / total))
             rate = SETTLED_RATE + (SETTLING_RATE - SETTLED_RATE) * falling
-            state = self._epoch(state, first + epoch, control, rate, "settle", state, held=epoch >= FREE * total)
+            state = self._epoch(state, first + epoch, control, rate, "settle", held=epoch >= FREE * total)
             self._look(state, epoch, total, control, "settle", keep=True)
             self._save(state, "settle", epoch + 1, control, now=epoch + 1 == total)
 
@@ -162,16 +162,14 @@ class Search:
             if 0 < bits <= FAR * self.config.budget["lut"]:
                 control.ratios[member] = self.lut(graph) / bits
 
-    def _epoch(
-        self, state: State, number: int, control: Control, rate: float, phase: str, before: State, *, held: bool = False
-    ) -> State:
+    def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, *, held: bool = False) -> State:
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
         begun = self.recipe.before(self.engine, state, number)
         table = self.pricing.table(control) if self.pricing is not None else None
-        after, losses = self.engine.epoch(begun, order, control.betas, rate, self.recipe.l1(number), table, float(not held))
+        after, losses = self.engine.epoch(begun, order, control.betas, Rates(rate, float(not held), self.recipe.l1(number)), table)
         if not np.isfinite(losses).all():
             done = number if phase == "bits" else number - self.config.trunk_epochs
-            self._save(before, phase, done, control, now=True)
+            self._save(state, phase, done, control, now=True)
             raise TrainingError(
                 f"the loss is not a number any more, in epoch {number + 1}; the state before it is kept",
                 hint="a lower --learning-rate or --beta-end",
@@ -218,6 +216,6 @@ class Search:
             self._saved = time.monotonic()
 
 
-def weights_path(run: RunDir, candidate: Candidate) -> Any:
+def weights_path(run: RunDir, candidate: Candidate) -> Path:
     """Where a candidate's weights are kept until the run is finished."""
     return run.checkpoint / f"seen-{candidate.key}.npz"

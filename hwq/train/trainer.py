@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,12 +24,12 @@ from hwq.run.directory import RunDir, best
 from hwq.train import checkpoint, models
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
-from hwq.train.finish import budgeted, finish, uniform_ebops
+from hwq.train.finish import Work, budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.recipes import recipe_of
-from hwq.train.search import Search
+from hwq.train.search import FrontSearch
 
 Report = Callable[[Progress], None]
 SAVE_SECONDS = 10.0
@@ -57,14 +56,15 @@ def train(
         # what cannot be converted must fail now, before a run is there and hours have passed
         recipe_of(config).check(convert.quantize_model(float_model)[0])
     directory = found_run or _create(dataset, config, run)
+    work = Work(dataset, config, directory, report, lut)
     meta = directory.meta()
     if meta["state"] != "trained":
-        meta["float"] = _train_float(float_model, dataset, config, directory, report)
+        meta["float"] = _train_float(float_model, work)
         twin, conversion = convert.convert(float_model, recipe_of(config).conversion())
         meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
-        archive = _train_bits(twin, dataset, config, directory, report, lut)
+        archive = _train_bits(twin, work)
         meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
-        meta["finished"] = finish(twin, archive, dataset, config, directory, report, lut)
+        meta["finished"] = finish(twin, archive, work)
         hardening = directory.checkpoint / "hardening.json"
         if hardening.is_file():
             meta["hardening"] = read_json(hardening)
@@ -102,7 +102,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: R
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        _train_float(model, dataset, config, RunDir(Path(folder)), progress or (lambda _: None))
+        _train_float(model, Work(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
         whole = Path(folder) / out.name
         model.save(whole)
         whole.replace(out)
@@ -143,7 +143,7 @@ def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     return directory
 
 
-def _same(found: Mapping[str, Any], wanted: Mapping[str, Any], run: Path) -> None:
+def _same(found: Mapping[str, object], wanted: Mapping[str, object], run: Path) -> None:
     differing = [key for key in wanted if found.get(key) != wanted[key]]
     if differing:
         key = differing[0]
@@ -163,22 +163,23 @@ def _write_vectors(dataset: Dataset, config: TrainConfig, directory: RunDir) -> 
     write_npz(directory.vectors_path, x=x, y=dataset.y_test)
 
 
-def logits_model(model: Any) -> Any:
+def logits_model(model: keras.Model) -> keras.Model:
     """The model without a final softmax, whose outputs training takes as logits."""
     layer, index, _ = model.outputs[0]._keras_history
     name, function = type(layer).__name__, function_name(getattr(layer, "activation", None))
     if name == "Softmax" or (name == "Activation" and function == "softmax"):
         return keras.Model(model.inputs[0], layer._inbound_nodes[index].input_tensors[0], name=model.name)
-    if name == "Dense" and function == "softmax":
+    if name == "Dense" and isinstance(layer, keras.layers.Dense) and function == "softmax":
         layer.activation = keras.activations.linear
     return model
 
 
-def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: RunDir, report: Report) -> dict[str, Any]:
+def _train_float(model: keras.Model, work: Work) -> dict[str, float]:
     """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
-    path = directory.checkpoint / "float.npz"
+    dataset, config = work.dataset, work.config
+    path = work.run.checkpoint / "float.npz"
     if not path.is_file():
-        engine = Engine(compilable(model), config, dataset.x_train, dataset.y_train, quantised=False)
+        engine = Engine(compilable(model), config, dataset.x_train, dataset.y_train, quantized=False)
         state = best_state = engine.start()
         top, since = -1.0, 0
         for epoch in range(config.float_epochs + 1):
@@ -190,7 +191,7 @@ def _train_float(model: Any, dataset: Dataset, config: TrainConfig, directory: R
             since += 1
             if now > top:
                 top, since, best_state = now, 0, state
-            report(Progress("float", epoch, config.float_epochs, now))
+            work.report(Progress("float", epoch, config.float_epochs, now))
             if since > 30:
                 break
         engine.assign(best_state)
@@ -204,22 +205,16 @@ def _finite(loss: float) -> None:
         raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
 
 
-def _train_bits(
-    model: Any,
-    dataset: Dataset,
-    config: TrainConfig,
-    directory: RunDir,
-    report: Report,
-    lut: Callable[[Graph], float] | None,
-) -> list[Candidate]:
+def _train_bits(model: keras.Model, work: Work) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
+    dataset, config = work.dataset, work.config
     freeze.initialise(model, dataset.x_train)
-    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantised=True, prices=_prices(model, config))
+    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantized=True, prices=_prices(model, config))
     pricing = Pricing(engine, config, dataset.x_train) if config.costs == "measured" and linearisable(config.prices) else None
-    return Search(engine, dataset, config, directory, report, SAVE_SECONDS, pricing, lut).run_all()
+    return FrontSearch(engine, dataset, config, work.run, work.report, SAVE_SECONDS, pricing, work.lut).run_all()
 
 
-def _prices(model: Any, config: TrainConfig) -> dict[str, float] | None:
+def _prices(model: keras.Model, config: TrainConfig) -> dict[str, float] | None:
     """Measured prices in the unit of EBOPs: scaled so that the network costs at the start what its EBOPs are, which keeps beta's meaning."""
     if config.costs != "measured" or linearisable(config.prices):
         return None  # EBOPs, or prices of every layer's own: hwq.train.pricing

@@ -16,7 +16,7 @@ from hwq.layers import bit_variables, penalised_variables, priced, total_costs
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import AVERAGED, Engine, batches, stack
+from hwq.train.engine import AVERAGED, Engine, Rates, batches, stack
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(96, 6)).astype(np.float32)
@@ -56,7 +56,7 @@ def by_hand(model: Any, order: np.ndarray, beta: float) -> None:
 def test_an_epoch_is_what_keras_would_compute(norm: bool) -> None:
     order = batches(96, 32, 0, 0)
     fast, slow = twin(norm=norm), twin(norm=norm)
-    engine = Engine(fast, CONFIG, X, Y, quantised=True)
+    engine = Engine(fast, CONFIG, X, Y, quantized=True)
     state, _ = engine.epoch(engine.start(), order, [1e-4])
     engine.assign(state)
     by_hand(slow, order, 1e-4)
@@ -66,12 +66,12 @@ def test_an_epoch_is_what_keras_would_compute(norm: bool) -> None:
 
 def test_each_network_of_a_population_trains_as_if_alone() -> None:
     betas = [1e-6, 1e-2, 1.0]
-    engine = Engine(twin(), CONFIG, X, Y, quantised=True)
+    engine = Engine(twin(), CONFIG, X, Y, quantized=True)
     state = stack([engine.start()] * 3)
     alone = [engine.start() for _ in betas]
     order = batches(96, 32, 0, 0)
-    state, losses = engine.epoch(state, order, betas, 0.5)
-    found = [engine.epoch(s, order, [beta], 0.5) for s, beta in zip(alone, betas, strict=True)]
+    state, losses = engine.epoch(state, order, betas, Rates(0.5))
+    found = [engine.epoch(s, order, [beta], Rates(0.5)) for s, beta in zip(alone, betas, strict=True)]
     np.testing.assert_allclose(losses, [loss[0] for _, loss in found], rtol=1e-4)
     for member, (single, _) in enumerate(found):
         np.testing.assert_allclose(state.params[member], single.params[0], rtol=0, atol=2e-5)
@@ -83,7 +83,7 @@ def test_each_network_of_a_population_trains_as_if_alone() -> None:
 
 
 def test_the_average_follows_the_parameters() -> None:
-    engine = Engine(twin(), CONFIG, X, Y, quantised=True)
+    engine = Engine(twin(), CONFIG, X, Y, quantized=True)
     state = engine.start()
     average = ops.convert_to_numpy(state.params).copy()
     for epoch in range(3):
@@ -97,7 +97,7 @@ def test_the_average_follows_the_parameters() -> None:
 
 def test_validation_looks_at_the_state_not_at_the_model() -> None:
     model = twin()
-    engine = Engine(model, CONFIG, X, Y, quantised=True)
+    engine = Engine(model, CONFIG, X, Y, quantized=True)
     before = [ops.convert_to_numpy(v).copy() for v in model.variables]
     start = engine.start()
     state, _ = engine.epoch(start, np.concatenate([batches(96, 32, 0, i) for i in range(10)]), [1e-2])
@@ -169,7 +169,7 @@ def test_max_pooling_trains_deterministically() -> None:
     model = keras.Sequential([keras.Input((6, 6, 1)), *layers, keras.layers.Dense(2)])
     quantised, _ = convert.quantize_model(model)
     freeze.initialise(quantised, x)
-    engine = Engine(quantised, CONFIG, x, y, quantised=True)
+    engine = Engine(quantised, CONFIG, x, y, quantized=True)
     runs = []
     for _ in range(2):
         state, losses = engine.start(), []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,7 +19,19 @@ from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.frontend.keras import constant, from_keras, quantizer_types
 from hwq.ir import Node, make_node
-from hwq.layers import QActivation, QConv2D, QDense, QDepthwiseConv2D, QEinsumDense, QMultiply, QSoftmax, Quantize, total_costs
+from hwq.layers import (
+    QActivation,
+    QConv2D,
+    QDense,
+    QDepthwiseConv2D,
+    QEinsumDense,
+    QMaxPooling2D,
+    QMultiply,
+    QSeparableConv2D,
+    QSoftmax,
+    Quantize,
+    total_costs,
+)
 from hwq.layers.factor import Factor
 from hwq.quantizers.rounding import fake_round, mantissas
 from hwq.sim.reference import predict
@@ -325,3 +338,22 @@ def test_reciprocals_are_near_and_exact_for_powers_of_two(count: int) -> None:
 def test_a_constant_that_is_no_multiple_of_its_step_is_refused() -> None:
     with pytest.raises(ModelError, match="multiple"):
         constant(np.array([0.3]), np.array([2.0]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Quantize(6, "SAT", signd=True),
+        lambda: QDense(2, weight_term=1),
+        lambda: QEinsumDense("ab,bc->ac", 2, epsilo=1e-3),
+        lambda: QConv2D(2, 3, dilation=2),
+        lambda: QDepthwiseConv2D(3, depthwise_initialiser="zeros"),
+        lambda: QSeparableConv2D(2, 3, weight_level=3),
+        lambda: QMaxPooling2D(2, keepdim=True),
+        lambda: QActivation("tanh", outputbits=3),
+    ],
+)
+def test_an_option_that_a_layer_does_not_have_is_refused(make: Callable[[], object]) -> None:
+    """The options are gathered by name: none may be dropped on the way."""
+    with pytest.raises(ValueError, match="Unrecognized keyword arguments"):
+        make()

@@ -191,7 +191,7 @@ def test_blending_leads_weights_to_their_powers() -> None:
     for blend in (0.0, 0.05):
         twin = small_twin()
         config = replace(SHIFT, learning_rate=1e-9, bits_learning_rate=1e-9, blend=blend)
-        engine = Engine(twin, config, x, y, quantised=True)
+        engine = Engine(twin, config, x, y, quantized=True)
         state, _ = engine.epoch(engine.start(), np.concatenate([batches(96, 32, 0, i) for i in range(20)]), [0.0])
         engine.assign(state)
         layers = kernel_layers(twin)

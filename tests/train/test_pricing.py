@@ -24,12 +24,12 @@ MODEL = {"net_adder_bits": 0.9, "net_relu_bits": 0.2}
 
 
 def engine() -> Engine:
-    return Engine(twin(), CONFIG, X, Y, quantised=True)
+    return Engine(twin(), CONFIG, X, Y, quantized=True)
 
 
 def params(made: Engine, layer_prices: Any = None) -> np.ndarray:
     state = stack([made.start()] * 2)
-    after, _ = made.epoch(state, batches(96, 32, 0, 0), [1e-3, 1e-3], 1.0, layer_prices=layer_prices)
+    after, _ = made.epoch(state, batches(96, 32, 0, 0), [1e-3, 1e-3], layer_prices=layer_prices)
     return np.asarray(after.params)
 
 
@@ -51,7 +51,7 @@ def test_a_price_of_one_for_ebops_trains_as_ebops_do() -> None:
 
 def test_each_network_has_prices_of_its_own() -> None:
     """Without a price of its bits, the second network keeps those that the first one gives up."""
-    made = Engine(twin(), replace(CONFIG, gamma=0.0), X, Y, quantised=True)
+    made = Engine(twin(), replace(CONFIG, gamma=0.0), X, Y, quantized=True)
     prices = np.zeros((2, 2, 3))
     prices[0] = 1
     found = params(made, prices)
@@ -82,7 +82,7 @@ def test_layers_without_a_matrix_pay_what_their_kind_costs() -> None:
     x = keras.Input((4,))
     a, b = QActivation("tanh", name="table")(QDense(3, name="a")(x)), QDense(3, name="b")(x)
     joined = [kind(name=kind.__name__)([a, b]) for kind in (QAdd, QMaximum, QMultiply)]
-    made = Engine(keras.Model(x, keras.layers.Concatenate()(joined)), CONFIG, X[:, :4], Y, quantised=True)
+    made = Engine(keras.Model(x, keras.layers.Concatenate()(joined)), CONFIG, X[:, :4], Y, quantized=True)
     found = {}
     for name, more in (("known", {"net_table_bits": 3.0, "net_sum_bits": 4.0, "net_products": 5.0}), ("unknown", {})):
         pricing = Pricing(made, replace(CONFIG, costs="measured", prices={**MODEL, **more}), X[:, :4])

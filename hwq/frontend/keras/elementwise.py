@@ -10,7 +10,7 @@ import numpy as np
 
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import LayerReader, Named, Reader, quantised
+from hwq.frontend.keras.reader import LayerReader, Named, Reader, quantized
 from hwq.ir import Node
 
 Inputs = list[Node | None]
@@ -22,7 +22,7 @@ def _relu(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
         raise UnsupportedLayerError(f"layer {layer.name!r} is a ReLU with max_value or threshold", hint="take QActivation")
     if layer.negative_slope:
         return _leaky(reader, layer, inputs, shape)
-    return reader.add(layer.name, "relu", quantised(layer, inputs), layer.name)
+    return reader.add(layer.name, "relu", quantized(layer, inputs), layer.name)
 
 
 def _leaky(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
@@ -31,7 +31,7 @@ def _leaky(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
         raise UnsupportedLayerError(
             f"layer {layer.name!r} has the slope {layer.negative_slope}", hint="take a power of two: 0.25, 0.125, ..."
         )
-    return reader.add(layer.name, "leaky_relu", quantised(layer, inputs), layer.name, shift=1 - exponent)
+    return reader.add(layer.name, "leaky_relu", quantized(layer, inputs), layer.name, shift=1 - exponent)
 
 
 def _joined(op: str) -> LayerReader:

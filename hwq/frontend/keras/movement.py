@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import LayerReader, Reader, quantised
+from hwq.frontend.keras.reader import LayerReader, Reader, quantized
 from hwq.ir import Node
 
 Inputs = list[Node | None]
@@ -13,23 +13,23 @@ Shape = tuple[int, ...]
 
 
 def _reshape(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    return reader.add(layer.name, "reshape", quantised(layer, inputs), layer.name, shape=shape)
+    return reader.add(layer.name, "reshape", quantized(layer, inputs), layer.name, shape=shape)
 
 
 def _permute(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     dims = tuple(int(d) - 1 for d in layer.dims)  # Keras counts from 1, the batch being 0
-    return reader.add(layer.name, "permute", quantised(layer, inputs), layer.name, dims=dims)
+    return reader.add(layer.name, "permute", quantized(layer, inputs), layer.name, dims=dims)
 
 
 def _pad(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     padding = layer.padding if isinstance(layer.padding[0], (tuple, list)) else (layer.padding,)
     pads = tuple(int(n) for pair in (*padding, (0, 0)) for n in pair)
-    return reader.add(layer.name, "pad", quantised(layer, inputs), layer.name, pads=pads)
+    return reader.add(layer.name, "pad", quantized(layer, inputs), layer.name, pads=pads)
 
 
 def _concatenate(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     axis = int(layer.axis) % (len(shape) + 1) - 1
-    return reader.add(layer.name, "concatenate", quantised(layer, inputs), layer.name, axis=axis)
+    return reader.add(layer.name, "concatenate", quantized(layer, inputs), layer.name, axis=axis)
 
 
 def _pool(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:

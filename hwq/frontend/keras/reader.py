@@ -98,7 +98,7 @@ class Reader:
         return self.nodes[-1]
 
 
-def quantised(layer: Any, inputs: Sequence[Node | None]) -> list[Node]:
+def quantized(layer: Any, inputs: Sequence[Node | None]) -> list[Node]:
     """The inputs of a layer that has no quantiser of its own.
 
     Raises:

@@ -1,0 +1,3 @@
+from tensorflow.config import experimental as experimental
+
+def list_physical_devices() -> list[object]: ...

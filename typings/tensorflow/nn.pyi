@@ -1,0 +1,3 @@
+from hwq.tensors import Operand, Tensor
+
+def sparse_softmax_cross_entropy_with_logits(*, labels: Operand, logits: Operand) -> Tensor: ...
