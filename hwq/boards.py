@@ -188,3 +188,16 @@ class _Table:
             near = difflib.get_close_matches(extra[0], self.seen, n=1)
             hint = f"did you mean {near[0]}?" if near else "docs/how-to/add-a-board.md shows a whole file"
             raise BoardError(f"{self.path.name}: unknown key {self.prefix}{extra[0]}", hint=hint)
+
+
+def of(board: str | Board) -> Board:
+    """A board by its name, or the board itself.
+
+    Raises:
+        BoardError: no such board, or neither.
+    """
+    if isinstance(board, Board):
+        return board
+    if isinstance(board, str):
+        return load(board)
+    raise BoardError(f"{board!r} is no board", hint="give a name of hwq boards, or a hwq.boards.Board")

@@ -47,7 +47,7 @@ def prove(run: Path, board: str) -> list[Design]:
         design = Design(RunDir.open(run), point, Target.of(made), code_digest())
         summary = design.summary()
         comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
-        judged = judged_inputs(summary["plan"], point, design.run)
+        judged = judged_inputs(summary, point, design.run)
         Verdict(comparisons, ROWS, 0.5, judged).write(design.folder / VERDICT)
         designs.append(design)
     return designs

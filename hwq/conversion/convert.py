@@ -309,8 +309,13 @@ def _rows(model: keras.Model, data: npt.ArrayLike | None) -> Singles:
     shape = tuple(model.inputs[0].shape[1:])
     if data is None:
         return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *shape)).astype(np.float32)
-    rows = np.asarray(data, np.float32)
-    if rows.shape[1:] != shape or not len(rows):
+    try:
+        rows = np.asarray(data, np.float32)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"the data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error
+    if not rows.size:
+        raise DataError("the data has no rows", hint="give (rows, ...) of training data")
+    if rows.shape[1:] != shape:
         raise DataError(
             f"the data has rows of shape {rows.shape[1:]}, the model reads {shape}", hint="give (rows, ...) of training data"
         )

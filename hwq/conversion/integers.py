@@ -70,8 +70,13 @@ def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
 
 
 def _rows(model: keras.Model, data: npt.ArrayLike) -> Rows:
-    rows = np.asarray(data, np.float32)
+    try:
+        rows = np.asarray(data, np.float32)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error
     shape = tuple(model.inputs[0].shape[1:])
-    if rows.ndim < 2 or not len(rows) or rows.shape[1:] != shape or not np.isfinite(rows).all():
-        raise DataError(f"data must be finite rows of shape {shape}, not {rows.shape[1:]}", hint="clean the rows first")
+    if rows.ndim < 2 or rows.shape[1:] != shape:
+        raise DataError(f"data must be rows of shape {shape}, not {rows.shape[1:]}", hint="clean the rows first")
+    if not len(rows) or not np.isfinite(rows).all():
+        raise DataError("data has no rows" if not len(rows) else "data has NaN or infinity", hint="clean the rows first")
     return rows

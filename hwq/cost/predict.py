@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hwq.boards import Board
 from hwq.boards import load as load_board
+from hwq.boards import of as board_of
 from hwq.cost.features import circuit_features, features
 from hwq.cost.find import Source, comparable, find_models, libraries, selection
 from hwq.cost.fit import fit
@@ -117,7 +118,7 @@ def predict_cost(
         BoardError, UsageError: no such board or clock.
         GraphError: it has no hardware form.
     """
-    chosen = load_board(board) if isinstance(board, str) else board
+    chosen = board_of(board)
     optimised = optimise(graph)
     circuit = circuit_of(optimised, chosen, chosen.default_clock if clock is None else Period.of(clock))
     return estimate(optimised, circuit, chosen, store_path)

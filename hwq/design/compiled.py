@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import Board, load
+from hwq.boards import Board
+from hwq.boards import of as board_of
 from hwq.codegen.build import Build, Form, Style, build
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
@@ -235,7 +236,7 @@ def compile_network(
         BoardError, UsageError: no such board or clock.
     """
     period = None if clock is None else Period.of(clock)
-    chosen = load(board) if isinstance(board, str) else board
+    chosen = board_of(board)
     read = read_network(network, data)
     differs = read.comparison is not None and read.comparison.mismatches > 0
     if differs and strict:

@@ -130,19 +130,7 @@ class Design:
         if content is None:
             made = self.build
             made.plan.write(self.folder)
-            content = {
-                "design": made.plan.design,
-                "plan": made.plan.digest,
-                "files": sorted(made.plan.files),
-                "point": self.point.id,
-                "board": self.board.name,
-                "top": made.plan.top,
-                "latency_cycles": made.plan.latency_cycles,
-                "period_ns": made.plan.period_ns,
-                "interval": made.interval if isinstance(made, StreamBuild) else 1,
-                "features": features_of(made),
-                "group": self.group,
-            }
+            content = self._facts()
             write_json(path, content)
         elif content["features"].get("counted") != VERSION:
             content |= {"group": self.group, "features": features_of(self.build)}
@@ -152,6 +140,35 @@ class Design:
             told = Feeding.of(self.build, self.graph, known)
             content["feeding"] = write_feeding(self.folder, told, str(self.run.path), self.point.id)
             write_json(path, content)
+        return content
+
+    def _facts(self) -> dict[str, Any]:
+        """What build.json says, by the design itself."""
+        made = self.build
+        return {
+            "design": made.plan.design,
+            "plan": made.plan.digest,
+            "files": sorted(made.plan.files),
+            "point": self.point.id,
+            "board": self.board.name,
+            "top": made.plan.top,
+            "latency_cycles": made.plan.latency_cycles,
+            "period_ns": made.plan.period_ns,
+            "interval": made.interval if isinstance(made, StreamBuild) else 1,
+            "features": features_of(made),
+            "group": self.group,
+        }
+
+    def _corrected(self, summary: dict[str, Any], notice: Notice | None) -> dict[str, Any]:
+        """build.json as the design is: its files' digest says nothing of latency and features. The design is compiled for its proof anyway."""
+        facts = self._facts()
+        wrong = [name for name, value in facts.items() if summary.get(name) != value]
+        if not wrong:
+            return summary
+        if notice:
+            notice(f"build.json told another {wrong[0]} than the design has: it is written again")
+        content = {**summary, **facts}
+        write_json(self.folder / "build.json", content)
         return content
 
     def _written(self, notice: Notice | None) -> dict[str, Any] | None:
@@ -187,6 +204,7 @@ class Design:
         known = None if fresh else self._judged(summary, notice)
         if known is not None:
             return known
+        summary = self._corrected(summary, notice)
         verdict = self._simulate(summary, notice)
         verdict.write(self.folder / VERDICT)
         return self.compare_mapped(notice, fresh=fresh)
@@ -220,7 +238,7 @@ class Design:
         Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
 
     def _inputs(self, summary: Mapping[str, Any]) -> dict[str, str]:
-        return judged_inputs(str(summary["plan"]), self.point, self.run)
+        return judged_inputs(summary, self.point, self.run)
 
     def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
         """Add what the mapped and the routed netlist and another compiler's Verilog compute, where there are any that were not compared yet.

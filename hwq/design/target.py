@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from hwq.boards import Board, load
+from hwq.boards import Board
+from hwq.boards import of as board_of
 from hwq.codegen.build import Style
 from hwq.units import Period
 
@@ -58,7 +59,7 @@ class Target:
         """
         if isinstance(board, Target):
             return board
-        chosen = load(board) if isinstance(board, str) else board
+        chosen = board_of(board)
         return cls(chosen, chosen.default_clock if clock is None else Period.of(clock), **choices)
 
 

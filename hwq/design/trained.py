@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import Board, load
+from hwq.boards import Board
+from hwq.boards import of as board_of
 from hwq.codegen.build import Form, Style, build
 from hwq.data.preprocess import Preprocess
 from hwq.design.compiled import Compiled
@@ -74,7 +75,7 @@ class Run:
             raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
         link = self.directory.meta().get("synth") or {}
         named = board if board is not None else str(link.get("board", BOARD))
-        chosen = load(named) if isinstance(named, str) else named
+        chosen = board_of(named)
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))
         made = build(graph, chosen, period, Form(style=style, terms=found[0].terms))

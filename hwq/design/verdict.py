@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -74,14 +76,30 @@ class Verdict:
             for c in content["comparisons"]:
                 first = Mismatch(**c["first"]) if c["first"] else None
                 found.append(Comparison(**{**c, "first": first}))
-            return cls(tuple(found), int(content["samples"]), float(content["accuracy"]), dict(content.get("judged", {})))
+            accuracy = float(content["accuracy"])
+            if not 0 <= accuracy <= 1 or any(c.mismatches < 0 for c in found):
+                raise ValueError("its numbers cannot be")
+            return cls(tuple(found), int(content["samples"]), accuracy, dict(content.get("judged", {})))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise RunError(f"{path} is damaged: {type(error).__name__} {error}", hint="run hwq sim again") from error
 
 
-def judged_inputs(plan: str, point: Point, run: RunDir) -> dict[str, str]:
-    """What a verdict on a design is about: the plan's digest, the point's graph and Keras' answers, the rows."""
-    return {"plan": plan, **{p.name: sha256_of(p) for p in (point.graph_path, point.keras_path, run.vectors_path)}}
+FACTS = (
+    "design",
+    "board",
+    "latency_cycles",
+    "period_ns",
+    "interval",
+    "group",
+    "features",
+)  # of build.json, beside the plan's digest
+
+
+def judged_inputs(summary: Mapping[str, Any], point: Point, run: RunDir) -> dict[str, str]:
+    """What a verdict on a design is about: its build.json, the point's graph and Keras' answers, the rows."""
+    facts = json.dumps([summary.get(name) for name in FACTS], sort_keys=True)
+    known = {"plan": str(summary["plan"]), "facts": hashlib.sha256(facts.encode()).hexdigest()}
+    return {**known, **{p.name: sha256_of(p) for p in (point.graph_path, point.keras_path, run.vectors_path)}}
 
 
 def rows_told(comparisons: Sequence[Comparison]) -> str:

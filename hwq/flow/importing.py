@@ -6,6 +6,7 @@ must be the one that its step hashed when it ended.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from hwq.boards import Board, load
+from hwq.boards import Board, load, names
 from hwq.cost.features import VERSION, features
 from hwq.design.point import changed_files
 from hwq.errors import MismatchError, RunError, ToolError
@@ -78,8 +79,7 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     target = folder if run is None else _home(RunDir.open(run), folder, summary)
     if target != folder:
         summary = read_json(target / "build.json")  # what this run says of the plan, not what came back
-    else:
-        _require_facts(folder, board, summary)
+    _require_facts(folder, board, summary)
     _prove(folder, run, summary, records)
     chains = _chains(board, summary["period_ns"])
     measurements = []
@@ -115,6 +115,12 @@ def _require_facts(folder: Path, board: Board, summary: Mapping[str, Any]) -> No
         RunError: it is something else.
     """
     stream, hint = streamed(folder), "give the run that it was generated from: --run RUN"
+    if not str(summary["point"]).isalnum() or not re.fullmatch("[0-9a-f]{16}", str(summary["design"])):
+        raise RunError(f"{folder / 'build.json'} names no point and design as hwq does", hint=hint)
+    parts = {board.part for board in map(load, names())}
+    scripts = [(folder / str(name)).read_text() for name in summary["files"] if str(name).endswith((".tcl", ".cfg", ".sh"))]
+    if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
+        raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
     if stream != (summary.get("interval", 1) != 1):
         raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
     told = summary["features"]

@@ -14,14 +14,17 @@ from hwq.cost.model import CostModel, Prediction
 from hwq.cost.predict import design_models
 from hwq.design.point import NETLISTS, VERDICT, changed_files
 from hwq.design.verdict import Verdict, judged_inputs, rows_told
-from hwq.errors import CostModelError, RunError
+from hwq.errors import CostModelError, ReportError, RunError, ToolError, UsageError
 from hwq.files import inside, read_json, sha256_of
-from hwq.ir import parse, verify
+from hwq.ir import digest, parse, verify
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import Point, RunDir, best
+from hwq.synthesis.readings import reread
+from hwq.toolchains.plan import TOP
+from hwq.toolchains.registry import steps_for
 from hwq.views.model import PointRow, RunReport
 
 TARGETS = ("lut", "ff")
@@ -42,21 +45,22 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     """
     directory = RunDir.open(run)
     meta = directory.meta()
-    points = directory.select("all")
-    link = meta.get("synth")
+    points, moved = _whole(directory)
+    link = _link(directory, meta)
     if link is not None and board not in (None, link["board"]):
         link = None  # nothing is known to be measured there
     guess = _Guess.of(link["board"] if link else board or BOARD, store_path)
     store = Store.open(store_path) if link else None
     rows: list[PointRow] = []
-    warnings: list[str] = []
+    warnings: list[str] = list(moved)
     models: tuple[str, ...] = ()
     known = [_artefacts(directory, link, p) for p in points]
     designs = [summary["design"] for summary, _, _ in known if summary is not None]
     beside = Beside(_comparable(store, link, designs) if store and link else [], _found(link), TARGETS)
     for p, (summary, verdict, doubts) in zip(points, known, strict=True):
         warnings += doubts
-        measurement = _measurement(store, summary, link)
+        measurement, doubt = _measured(directory, store, summary, link, p)
+        warnings += doubt
         row = _row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id)
         # what was not synthesised is predicted; what was changed since is not looked at
         rows.append(guess.complete(row, p) if summary is None and not doubts else row)
@@ -133,6 +137,8 @@ def _artefacts(
         if summary is None:
             return None, None, [f"point {point.id}: {folder} is gone: hwq synth makes it again"]
         verdict = Verdict.read(folder / VERDICT, sealed=sealed) if (folder / VERDICT).is_file() else None
+        if summary["point"] != point.id or summary["design"] != digest(parse(point.graph_text())):
+            raise RunError(f"{folder} is of another design: it was moved or changed")
         changed = changed_files(folder, summary)
     except (RunError, KeyError, TypeError, ValueError) as error:
         return None, None, [f"point {point.id}: {error}; hwq synth makes it again"]
@@ -143,9 +149,69 @@ def _artefacts(
             [f"point {point.id}: {changed} in {folder} is missing or was changed: hwq synth generates and proves it again"],
         )
     netlists = {name: sha256_of(folder / name) for name in NETLISTS.values() if verdict is not None and name in verdict.judged}
-    if verdict is not None and not verdict.holds_for({**judged_inputs(summary["plan"], point, directory), **netlists}):
+    if verdict is not None and not verdict.holds_for({**judged_inputs(summary, point, directory), **netlists}):
         return summary, None, [f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"]
     return summary, verdict, []
+
+
+def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
+    """The points whose record is of the files beside it, and what is wrong with the others, which are not shown.
+
+    Raises:
+        RunError: there is none.
+    """
+    points, doubts = [], []
+    found = directory.select("all")
+    for p in found:
+        try:
+            p.require_files()
+            points.append(p)
+        except RunError as error:
+            doubts.append(f"point {p.id} is left out: {error}")
+    if not points:
+        raise RunError(f"no point of {directory.path} is as it was written; {doubts[0]}", hint="put the files back, or train again")
+    return points, doubts
+
+
+def _link(directory: RunDir, meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the run was synthesised with last.
+
+    Raises:
+        RunError: the record says it in a way that hwq never writes.
+    """
+    link = meta.get("synth")
+    if link is None:
+        return None
+    try:
+        texts = all(isinstance(link[name], str) for name in ("board", "kind", "tool", "version", "stage"))
+        if (
+            texts
+            and isinstance(link.get("options", ""), str)
+            and isinstance(link["folders"], dict)
+            and float(link["period_ns"]) > 0
+        ):
+            return dict(link)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    raise RunError(f"{directory.path / 'run.json'} is damaged: its entry of the last synthesis", hint="run hwq synth again")
+
+
+def _measured(
+    directory: RunDir, store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None, point: Point
+) -> tuple[Measurement | None, list[str]]:
+    """The measurement that the link names, where the store says what the reports in the folder say; and why not."""
+    stored = _measurement(store, summary, link)
+    if stored is None or link is None or summary is None:
+        return stored, []
+    folder = directory.path / "synth" / str(link["folders"][point.id])
+    try:
+        steps = steps_for(link["kind"], link["stage"], load(link["board"]), TOP, float(link["period_ns"]))
+        told = reread([s for s in steps if s.measures][-1], folder, load(link["board"]), summary, sealed="options" in link)
+    except (RunError, ToolError, ReportError, UsageError, IndexError) as error:
+        return None, [f"point {point.id}: {error}; hwq synth measures it again"]
+    if told is not None and told != (stored.resources, stored.timing, stored.latency):
+        return None, [f"point {point.id}: the store and the reports in {folder} tell different numbers: hwq synth reads them again"]
+    return stored, []
 
 
 def _comparable(store: Store, link: dict[str, Any], designs: list[str]) -> list[Measurement]:

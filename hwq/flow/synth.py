@@ -18,9 +18,9 @@ from hwq.run.directory import Point, RunDir
 from hwq.sim.compiled import COMPILED
 from hwq.synthesis.measuring import key_of, measure, options_before
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.synthesis.readings import require_pass, reread, version_doubt
 from hwq.toolchains.registry import makers
-from hwq.toolchains.runner import Record, record_path
+from hwq.toolchains.runner import Record, read_record, record_path
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
 
@@ -122,11 +122,13 @@ def _one(design: Design, job: _Job) -> SynthResult:
             job.preflight.check(f"point {point}", forecast)
     job.say(point, "proving")
     _require_equal(design, design.simulation(lambda text: job.say(point, text)))
+    summary = design.summary()  # the proof corrects what a changed record told
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     complete = len(found) == len(known) and intact
     if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
         verdict = design.compare_mapped(lambda text: job.say(point, text))
         _require_equal(design, verdict)
+        found = _as_reported(design, job, summary, found)
         job.say(point, "done: measured before")
         return SynthResult(design.point, design.folder, tuple(found), verdict, _files(design, synthesiser), True)
     design.write_test_data()
@@ -147,6 +149,26 @@ def _one(design: Design, job: _Job) -> SynthResult:
     for warning in (*filter(None, doubts), *job.preflight.surprises(summary, measurements)):
         job.say(point, f"warning: {warning}")
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
+
+
+def _as_reported(design: Design, job: _Job, summary: Mapping[str, Any], stored: list[Measurement]) -> list[Measurement]:
+    """Stored measurements, corrected where the reports that they came from are there and tell other numbers.
+
+    Raises:
+        ReportError: a report that cannot be believed.
+    """
+    out = []
+    for step, known in zip([s for s in job.synthesiser.steps if s.measures], stored, strict=True):
+        told = reread(step, design.folder, design.board, summary)
+        if told is not None and told != (known.resources, known.timing, known.latency):
+            job.say(design.point.id, f"warning: the store told other numbers than the reports of {step.name}: corrected")
+            record = read_record(design.folder, step)
+            if record is not None:
+                options = options_before(job.synthesiser, step)
+                known, artefacts = measure(step, record, design.folder, design.board, summary, options)
+                job.store.put(known, artefacts)
+        out.append(known)
+    return out
 
 
 def _require_equal(design: Design, verdict: Verdict) -> None:

@@ -16,6 +16,7 @@ digest is not believed. Records of hwq 0.1.0 have neither and are still read.
 from __future__ import annotations
 
 import difflib
+import math
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,11 @@ class Point:
                 return np.asarray(stored["logits"])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
             raise RunError(f"{self.keras_path} is damaged: {error}", hint="delete that point's folder and train again") from error
+
+    def require_files(self) -> None:
+        """Raises RunError: point.json is of other files than those beside it: one of them was changed, or moved here from another point."""
+        self._require(self.graph_path)
+        self._require(self.keras_path)
 
     def _require(self, path: Path) -> None:
         require_digest(
@@ -230,16 +236,25 @@ def write_point(
 def _point(path: Path, sealed: bool) -> Point:
     content = read_json(path, sealed=sealed)
     try:
+        test = content.get("test_accuracy")
         return Point(
             id=path.parent.name,
             folder=path.parent,
             epoch=int(content["epoch"]),
-            val_accuracy=float(content["val_accuracy"]),
-            ebops=float(content["ebops"]),
+            val_accuracy=_number(content, "val_accuracy", most=1.0),
+            ebops=_number(content, "ebops"),
             beta=float(content["beta"]),
-            test_accuracy=None if content.get("test_accuracy") is None else float(content["test_accuracy"]),
+            test_accuracy=None if test is None else _number(content, "test_accuracy", most=1.0),
             terms=int(content.get("terms", 1)),
             record=content,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path} is damaged: {error}", hint="delete that point's folder and train again") from error
+
+
+def _number(content: Mapping[str, Any], name: str, most: float = math.inf) -> float:
+    """Raises ValueError: no finite number from 0 to `most`."""
+    value = float(content[name])
+    if not (math.isfinite(value) and 0 <= value <= most):
+        raise ValueError(f"{name} is {value}")
+    return value

@@ -24,7 +24,7 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> IntArray:
     Raises:
         DataError: a shape that does not fit, NaN or infinity.
     """
-    values = np.asarray(x)
+    values = numbers(x)
     types = [graph[name].type for name in graph.inputs]
     size = sum(t.size for t in types)
     if values.ndim < 1 or (values.size and values.reshape(len(values), -1).shape[1] != size):
@@ -38,6 +38,25 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> IntArray:
             raise DataError(str(error), hint="clean the rows first") from error
         start += t.size
     return np.concatenate(columns, axis=1)
+
+
+def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Rows as an array of real numbers.
+
+    Raises:
+        DataError: texts, dates, complex numbers, masked values, ragged rows, or integers that no float holds.
+    """
+    try:
+        values = np.asarray(x)
+        if values.dtype == object:
+            values = values.astype(np.float64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"rows must be numbers, all of one length: {error}", hint="clean the rows first") from error
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"rows must be real numbers, not {values.dtype}", hint="convert them first")
+    if np.ma.is_masked(x):
+        raise DataError("rows have masked values", hint="fill them, or leave these rows out")
+    return values
 
 
 def _quantized(rows: npt.NDArray[Any], types: TypeArray) -> IntArray:

@@ -17,7 +17,6 @@ from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import NETLIST
 from hwq.synthesis.readings import read_power, read_step
-from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import MAPPED, Step
@@ -77,7 +76,7 @@ def measure(
     measurement = Measurement(
         key_of(board, step, record.tool, record.version, options, summary),
         board.family,
-        *read_step(step, record, folder, board, TOP, summary),
+        *read_step(step, record, folder, board, summary),
         features=summary["features"],
         seconds=record.seconds,
         peak_mb=record.peak_mb or 0.0,

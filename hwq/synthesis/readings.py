@@ -15,20 +15,29 @@ from hwq.reports import parse
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.sim.netlist import MappedNetlist, require_counts
 from hwq.toolchains.believing import believe
-from hwq.toolchains.runner import Record
+from hwq.toolchains.plan import TOP
+from hwq.toolchains.runner import Record, changed_outputs, read_record
 from hwq.toolchains.steps import Finished, Step
 
+CARRIED = 4
 TRIMMED = 8  # a placed design of at most so many LUTs whose source needs more has lost its outputs or inputs
 NETLIST = "netlist.v"  # what a step leaves that maps the design; its report is checked against it
 
 
 def read_step(
-    step: Step, record: Record, folder: Path, board: Board, top: str, summary: Mapping[str, Any]
+    step: Step,
+    record: Record,
+    folder: Path,
+    board: Board,
+    summary: Mapping[str, Any],
+    *,
+    counted: bool = True,
 ) -> tuple[Resources, Timing, Latency]:
     """Resources, timing and latency that a finished step reports.
 
     Args:
         summary: the plan's build.json: its latency, and the features of the design.
+        counted: compare the report with the cells of the netlist beside it.
 
     Raises:
         ReportError: a report that cannot be read, measures nothing, is of another design or part, or of a trimmed design.
@@ -37,13 +46,32 @@ def read_step(
         raise ReportError(folder / step.log, f"{step.name} measures nothing")
     files = {Path(name).name: folder / name for name in record.outputs}
     pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1))
-    found = step.read(Finished(step, folder, files, board, top, pipeline))
+    found = step.read(Finished(step, folder, files, board, TOP, pipeline))
     if found.whole:
         require_logic(found.path, found.resources)
         _refuse_trimmed(found.path, found.resources, summary)
-    if NETLIST in files:
-        require_counts(found.path, MappedNetlist.read(files[NETLIST], top))
+    if counted and NETLIST in files:
+        require_counts(found.path, MappedNetlist.read(files[NETLIST], TOP))
     return found.resources, found.timing, found.latency
+
+
+def reread(
+    step: Step, folder: Path, board: Board, summary: Mapping[str, Any], *, sealed: bool = True
+) -> tuple[Resources, Timing, Latency] | None:
+    """What the reports of a step that has run in `folder` say; None where they are not there as they were made.
+
+    The netlist is not counted again: it and the report are those that the step's record names.
+
+    Args:
+        sealed: a record without a seal is refused; those of hwq 0.1.0 have none.
+
+    Raises:
+        ReportError: a report that cannot be read or believed.
+    """
+    record = read_record(folder, step, sealed=sealed)
+    if record is None or record.plan != summary["plan"] or changed_outputs(record, folder):
+        return None
+    return read_step(step, record, folder, board, summary, counted=False)
 
 
 def version_doubt(step: Step, record: Record, folder: Path) -> str | None:
@@ -79,7 +107,9 @@ def require_pass(step: Step, record: Record, folder: Path) -> None:
 
 def _refuse_trimmed(path: Path, resources: Resources, summary: Mapping[str, Any]) -> None:
     needed = summary.get("features", {}).get("adder_bits", 0.0)
-    if resources.lut is not None and resources.lut <= TRIMMED < needed and not resources.dsp:
+    # a carry cell adds four bits or more, and an inverter is counted apart
+    logic = (resources.lut or 0.0) + CARRIED * (resources.carry or 0.0) + (resources.inverters or 0.0)
+    if resources.lut is not None and logic <= TRIMMED < needed and not resources.dsp:
         raise ReportError(
             path,
             f"{resources.lut:g} LUT for a design of {needed:g} full adders: it was trimmed",

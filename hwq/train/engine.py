@@ -96,7 +96,7 @@ class Engine:
 
     Args:
         x, y: all training rows and their labels; they stay in memory as they are.
-        prices: of one unit of each cost (hwq.train.costs); None: EBOPs.
+        prices: of one unit of each cost (`hwq.cost.prices`); None: EBOPs.
     """
 
     model: keras.Model

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,3 +200,9 @@ def test_public_names_are_there_and_found() -> None:
         assert getattr(hwq, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         hwq.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("board", [None, 3])
+def test_what_is_no_board_is_refused(board: Any) -> None:
+    with pytest.raises(BoardError, match="is no board"):
+        hwq.compile(random_network(3, (6, 5, 4)), board)

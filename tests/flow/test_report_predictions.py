@@ -51,7 +51,15 @@ def test_a_family_without_models_has_a_latency_and_a_remedy(run: Path) -> None:
 
 def test_another_board_than_that_of_the_synthesis(run: Path, tmp_path: Path) -> None:
     designs = prove(run, "ulx3s-85f")
-    link = {"board": "ulx3s-85f", "tool": "yosys", "version": "0.70", "stage": "synth", "period_ns": 10.0, "options": ""}
+    link = {
+        "board": "ulx3s-85f",
+        "kind": "yosys",
+        "tool": "yosys",
+        "version": "0.70",
+        "stage": "synth",
+        "period_ns": 10.0,
+        "options": "",
+    }
     folders = {d.point.id: d.folder.name for d in designs}
     RunDir.open(run).update(lambda meta: {**meta, "synth": {**link, "folders": folders}})
     assert gather(run).board == "ulx3s-85f" and gather(run, board="ulx3s-85f").board == "ulx3s-85f"

@@ -15,12 +15,13 @@ from click.testing import CliRunner
 from test_measure_cost import measurement
 
 from hwq.cli import _show_warning, cli
-from hwq.errors import HwqWarning, StoreError
+from hwq.errors import HwqWarning, ReportError, StoreError
 from hwq.measure.check import LONGEST_BODY, MOST_FEATURES, FieldError, check_key, parse_body
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.measure.table import Loaded
 from hwq.reports.types import Latency, Resources, Timing
+from hwq.synthesis.readings import _refuse_trimmed
 
 NAN, INF = float("nan"), float("inf")
 
@@ -301,3 +302,17 @@ def test_long_values_are_shown_in_part() -> None:
     assert FieldError("host", "x" * 79, "y").value == repr("x" * 79)[:60] + "... (79 characters)"
     assert FieldError("host", "x" * 5000, "y").value.endswith("... (5000 characters)")
     assert FieldError("host", list(range(100)), "y").value.endswith(f"... ({len(repr(list(range(100))))} characters)")
+
+
+@pytest.mark.parametrize(
+    ("cells", "trimmed"), [({"lut": 3, "carry": 3, "inverters": 3}, False), ({"lut": 3}, True), ({"lut": 8, "inverters": 0}, True)]
+)
+def test_a_small_design_of_carry_cells_is_not_trimmed(cells: dict[str, float], trimmed: bool) -> None:
+    """Three rows of carry cells hold fifteen full adders: a design of hwq calibrate's own experiment."""
+    summary = {"features": {"adder_bits": 15.0}}
+    try:
+        _refuse_trimmed(Path("stat.json"), Resources(**cells), summary)
+    except ReportError:
+        assert trimmed
+    else:
+        assert not trimmed

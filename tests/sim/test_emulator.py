@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from hwq.ir import Circuit, CircuitBuilder, Graph, Opcode, make_node, verify
 from hwq.passes.lower import lower
 from hwq.sim import emulator as module
 from hwq.sim.emulator import emulator
-from hwq.sim.reference import evaluate, predict
+from hwq.sim.reference import evaluate, predict, quantize_inputs
 
 
 @pytest.fixture(autouse=True)
@@ -195,3 +196,21 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypa
     graph = random_network(3, (6, 5, 4))
     x = random_rows(graph, 5)
     assert (emulator(graph, lower(graph)).evaluate(x) == evaluate(graph, x)).all()
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[10**400, 0, 0, 0]],
+        [["a", "b", "c", "d"]],
+        [["1", "2", "3", "4"]],
+        [[1, 2, 3, 4], [1, 2]],
+        np.ones((2, 4), complex),
+        np.zeros((2, 4), "datetime64[s]"),
+        np.ma.masked_equal(np.ones((2, 4)), 1),
+    ],
+    ids=["huge", "text", "digits", "ragged", "complex", "dates", "masked"],
+)
+def test_rows_that_are_no_numbers_are_refused(rows: Any) -> None:
+    with pytest.raises(DataError):
+        quantize_inputs(random_network(3, (4, 3)), rows)
