@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -43,6 +44,10 @@ class QuantizeConfig:
     layers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("bits", "weight_terms", "weight_levels", "table_bits"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+                raise UsageError(f"{name} must be a whole number, not {value!r}")
         if not 1 <= self.bits <= 30:
             raise UsageError(f"bits must be 1 to 30, not {self.bits}")
         if not 0 <= self.weight_terms <= 3 or not 1 <= self.weight_levels <= 16:

@@ -28,6 +28,7 @@ class Layout:
     Attributes:
         header: whether its first line names the columns.
         titles: of all columns; "" where one has no name.
+        comments: lines before the first row or name that begin with #.
         notes: what was decided and could be otherwise, for the user.
     """
 
@@ -36,6 +37,7 @@ class Layout:
     header: bool
     titles: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    comments: int = 0
 
 
 def read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -55,6 +57,7 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
             sep=layout.delimiter,
             decimal=layout.decimal,
             header=0 if layout.header else None,
+            skiprows=layout.comments,
             names=places,
             index_col=False,
             skipinitialspace=True,
@@ -67,23 +70,46 @@ def read_csv(path: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def layout_of(path: Path) -> Layout:
     """Raises DataError, UnicodeDecodeError: as `read_csv`."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        lines = list(itertools.islice((line for line in stream if line.strip()), SAMPLE))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            lines = list(itertools.islice(stream, SAMPLE))
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not written in UTF-8: {error.reason}", hint="save it again as UTF-8") from error
+    comments, lines = _commented(lines)
     if not lines:
         raise DataError(f"{path} is empty", hint="is it complete?")
     found = {delimiter: _cells(lines, delimiter) for delimiter in DELIMITERS}
     delimiter = max(found, key=lambda one: _fitness(found[one]))
     first, rest = found[delimiter][0], found[delimiter][1:]
+    first = [first[0].removeprefix("#").strip(), *first[1:]]
     decimal = _decimal(found[delimiter]) if delimiter != "," else "."
     notes = [f"columns are separated by {DELIMITERS[delimiter]}" + (", decimals by commas" if decimal == "," else "")]
     notes = notes if delimiter != "," else []
+    notes += [f"the first {comments} lines begin with # and are left out"] if comments else []
     header = _is_header(first, rest)
     titles = _titles(path, first, rest) if header else tuple(f"x{i}" for i in range(len(first)))
     if not header:
         notes.append(f"the first line is a row, not names: columns are called x0 to x{len(first) - 1}, the last one is the label")
     elif all(map(_is_number, filter(None, first))):
         notes.append(f"the first line counts the columns ({', '.join(first[:3])} ...): taken as their names")
-    return Layout(delimiter, decimal, header, titles, tuple(notes))
+    return Layout(delimiter, decimal, header, titles, tuple(notes), comments)
+
+
+def _commented(lines: list[str]) -> tuple[int, list[str]]:
+    """How many lines at the top are comments, and the lines that are not blank below them.
+
+    The last line that begins with # holds the names, as `numpy.savetxt` writes them, where it has as many cells as the first row.
+    """
+    top = next((i for i, line in enumerate(lines) if line.strip() and not line.lstrip().startswith("#")), len(lines))
+    marked = [i for i in range(top) if lines[i].strip()]
+    names = marked[-1:] if top < len(lines) and marked and _same_width(lines[marked[-1]], lines[top]) else []
+    start = names[0] if names else top if marked else 0
+    return start, [line for line in lines[start:] if line.strip()]
+
+
+def _same_width(one: str, other: str) -> bool:
+    widths = [len(rows[0]) - len(rows[1]) for rows in (_cells([one, other], d) for d in DELIMITERS) if len(rows[1]) > 1]
+    return 0 in widths
 
 
 def _cells(lines: list[str], delimiter: str) -> list[list[str]]:

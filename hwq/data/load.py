@@ -108,6 +108,8 @@ NAMED: dict[str, Callable[[Notice | None], Raw]] = {
 
 
 def _from_file(path: Path) -> Raw:
+    if path.is_dir():
+        raise DataError(f"{path} is a folder, not a file of data", hint=_inside(path))
     if not path.is_file():
         near = difflib.get_close_matches(path.stem, NAMED, n=1)
         hint = f"did you mean the named set {near[0]}?" if near else _neighbours(path)
@@ -116,6 +118,11 @@ def _from_file(path: Path) -> Raw:
         return _from_arrays(path.name, read(path))
     t = read_table(path)
     return Raw(path.name, t.x, t.y, features=t.features, label=t.label, left_out=t.left_out, notes=t.notes)
+
+
+def _inside(folder: Path) -> str:
+    there = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    return f"it holds {', '.join(there[:3])}: name one of them" if there else f"name a file: {', '.join(SUFFIXES)}"
 
 
 def _neighbours(path: Path) -> str:

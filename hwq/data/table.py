@@ -64,6 +64,7 @@ def table_of(frame: pd.DataFrame, name: str) -> DataTable:
     shown += [
         f"column {title!r} counts the rows, and is a feature as it stands" for title in features.columns if _counts(features[title])
     ]
+    shown += _spellings(frame[label])
     narrow = all(dtype == np.float32 for dtype in features.dtypes)
     x = features.to_numpy(np.float32 if narrow else np.float64)
     titles = tuple(str(c) for c in features.columns)
@@ -154,7 +155,7 @@ def _label(frame: pd.DataFrame, name: str) -> tuple[str, str]:
 
 
 def _require_numbers(features: pd.DataFrame, name: str) -> None:
-    """Raises DataError: text, or an empty cell."""
+    """Raises DataError: text, an empty cell, or infinity."""
     text = [str(c) for c in features.columns if features[c].dtype.kind not in "biuf"]
     if text:
         raise DataError(f"{name}: column {text[0]!r} is no number", hint="drop or encode text columns first")
@@ -165,3 +166,20 @@ def _require_numbers(features: pd.DataFrame, name: str) -> None:
             f"{name}: NaN or an empty cell in {int(empty.any(axis=1).sum())} rows, first in column {column!r}",
             hint="drop or fill those rows first",
         )
+    infinite = features.abs() == np.inf
+    if infinite.to_numpy().any():
+        column = str(infinite.columns[infinite.any(axis=0)][0])
+        raise DataError(
+            f"{name}: infinity in {int(infinite.any(axis=1).sum())} rows, first in column {column!r}",
+            hint="drop or fill those rows first",
+        )
+
+
+def _spellings(labels: pd.Series) -> list[str]:
+    """What to say of classes whose names differ in nothing but capitals."""
+    if labels.dtype.kind in "biuf":
+        return []
+    by_name: dict[str, set[str]] = {}
+    for label in map(str, labels.unique()):
+        by_name.setdefault(label.strip().casefold(), set()).add(label.strip())
+    return [f"labels {' and '.join(sorted(found))} are different classes" for found in by_name.values() if len(found) > 1]

@@ -171,13 +171,13 @@ class Store:
         with self.database.transaction() as session:
             by = "tool, version, stage, board"
             rows = session.rows(f"SELECT {by}, count(*) FROM measurement GROUP BY {by}")
-        return [Kind(*row) for row in sorted(rows)]
+        return [Kind(*row) for row in sorted(self._named(rows))]
 
     def sources(self) -> list[tuple[str, str, str, str]]:
         """(tool, version, stage, options) of all measurements, each once, in order; no row is read."""
         with self.database.transaction() as session:
             rows = session.rows("SELECT DISTINCT tool, version, stage, options FROM measurement")
-        return [(str(a), str(b), str(c), str(d)) for a, b, c, d in sorted(rows)]
+        return [(str(a), str(b), str(c), str(d)) for a, b, c, d in sorted(self._named(rows))]
 
     def count(self, selection: Selection) -> int:
         """How many rows a selection has."""
@@ -213,10 +213,20 @@ class Store:
         with self.database.transaction() as session:
             rows = session.rows(f"SELECT {NAMES}, body FROM measurement WHERE {where}", bound)
         # sorted here: servers order text by their own language
-        return list(self._sound(sorted(rows)))
+        return list(self._sound(sorted(self._named(rows))))
+
+    def _named(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Without rows whose key is no text: a SQLite column takes bytes, too, when another program writes them."""
+        for row in rows:
+            odd = next((cell for cell in row[: len(KEY)] if not isinstance(cell, (str, int))), None)
+            if odd is None:
+                yield row
+            else:
+                message = f"a damaged row of {self.database} is left out: its key holds {type(odd).__name__}, not text"
+                warnings.warn(message, HwqWarning, stacklevel=4)
 
     def _sound(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Measurement]:
-        for *key, body in rows:
+        for *key, body in self._named(rows):
             found = self._row(Key(*key), body)
             if found is not None:
                 yield found

@@ -26,7 +26,7 @@ from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Circuit, Graph
 from hwq.places import is_own, libraries
 from hwq.sim.compare import output_types
-from hwq.sim.reference import quantize_inputs
+from hwq.sim.reference import flat_rows, quantize_inputs
 from hwq.tools.gxx import compile_library, find_gxx
 
 # -O1 and not more: straight-line code of vectors leaves the rest little to find and doubles the build time; the loops around it ask
@@ -80,14 +80,12 @@ class Emulator:
         Raises:
             DataError: a shape that does not fit, NaN or infinity.
         """
-        values = np.asarray(x)
         frac = output_types(self.graph).frac
         if self.library is None:
-            return to_float(self.evaluate(quantize_inputs(self.graph, values)), frac)
-        if values.ndim < 1 or (values.size and values.reshape(len(values), -1).shape[1] != self.inputs):
-            raise DataError(f"rows of shape {values.shape[1:]} do not fit the design's {self.inputs} inputs")
+            return to_float(self.evaluate(quantize_inputs(self.graph, x)), frac)
+        values = flat_rows(self.graph, x)
         single = values.dtype == np.float32
-        flat = np.ascontiguousarray(values.reshape(len(values), self.inputs), np.float32 if single else np.float64)
+        flat = np.ascontiguousarray(values, np.float32 if single else np.float64)
         y = np.empty((len(flat), self.outputs), np.float64)
         if self._call("hwq_predict_f32" if single else "hwq_predict_f64", flat, y):
             raise DataError("cannot quantise NaN or infinity", hint="clean the rows first")

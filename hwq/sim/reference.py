@@ -5,6 +5,7 @@ int64 where every number fits, Python integers otherwise; no floats after the in
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,20 +25,36 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> IntArray:
     Raises:
         DataError: a shape that does not fit, NaN or infinity.
     """
-    values = numbers(x)
-    types = [graph[name].type for name in graph.inputs]
-    size = sum(t.size for t in types)
-    if values.ndim < 1 or (values.size and values.reshape(len(values), -1).shape[1] != size):
-        raise DataError(f"rows of shape {values.shape[1:]} do not fit the design's {size} inputs")
-    flat, start = values.reshape(len(values), size), 0
+    flat, start = flat_rows(graph, x), 0
     columns = []
-    for t in types:
+    for t in (graph[name].type for name in graph.inputs):
         try:
             columns.append(_quantized(flat[:, start : start + t.size], t.reshape((t.size,))))
         except ValueError as error:
             raise DataError(str(error), hint="clean the rows first") from error
         start += t.size
     return np.concatenate(columns, axis=1)
+
+
+def flat_rows(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Rows as (rows, elements): given so, or in the shape of the graph's one input, with or without axes of length 1.
+
+    Raises:
+        DataError: no numbers, or another shape: as many elements in another order would be taken for something else.
+    """
+    values = numbers(x)
+    shapes = [graph[name].type.shape for name in graph.inputs]
+    size = sum(math.prod(shape) for shape in shapes)
+    wanted = [(size,), *(shapes if len(shapes) == 1 else [])]
+    if values.ndim < 1 or not any(_alike(values.shape[1:], shape) for shape in wanted):
+        told = f", of shape {shapes[0]}" if len(wanted) > 1 and len(shapes[0]) > 1 else ""
+        raise DataError(f"rows of shape {values.shape[1:]} do not fit the design's {size} inputs{told}")
+    return values.reshape(len(values), size)
+
+
+def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes are the same but for axes of length 1: elements are then in the same order."""
+    return [n for n in one if n != 1] == [n for n in other if n != 1]
 
 
 def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:

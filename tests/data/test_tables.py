@@ -250,3 +250,42 @@ def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load(str(tmp_path / "beans.xlsx"))
     assert caught.value.hint == "a file must end in .npz, .csv, .tsv, .parquet"
+
+
+def test_lines_marked_as_comments_at_the_top(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{i % 5},{i % 2}" for i in range(ROWS)]
+    for top, features in (
+        ("# a, b, label", ("a", "b")),  # as numpy.savetxt writes names
+        ("# made on Monday\n\n#a,b,label", ("a", "b")),
+        ("# made on Monday\n# by me\na,b,label", ("a", "b")),
+        ("# made on Monday", ("x0", "x1")),
+    ):
+        data, told = read(tmp_path / "t.csv", lines(top, rows))
+        assert data.preprocess.features == features and count(data) == ROWS
+        assert ("begin with #" in told) == ("Monday" in top)
+
+
+def test_a_file_in_another_encoding_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(lines("a,label", [f"{i % 7},{i % 2}" for i in range(ROWS)]), encoding="utf-16")
+    with pytest.raises(DataError, match="not written in UTF-8") as caught:
+        read(path)
+    assert caught.value.hint == "save it again as UTF-8"
+
+
+def test_infinity_names_its_column(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{'inf' if i == 5 else i},{i % 2}" for i in range(ROWS)]
+    with pytest.raises(DataError, match="infinity in 1 rows, first in column 'b'"):
+        read(tmp_path / "t.csv", lines("a,b,label", rows))
+
+
+def test_spellings_of_a_class_are_told(tmp_path: Path) -> None:
+    rows = [f"{i % 7},{('yes', 'no', 'No')[i % 3]}" for i in range(ROWS)]
+    data, told = read(tmp_path / "t.csv", lines("a,label", rows))
+    assert data.n_classes == 3 and "labels No and no are different classes" in told
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "beans.csv").mkdir()
+    with pytest.raises(DataError, match="is a folder"):
+        load(str(tmp_path / "beans.csv"))

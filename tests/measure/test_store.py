@@ -382,3 +382,22 @@ def test_a_server_is_reached_by_psycopg_3() -> None:
         and str(server) == "postgresql://host/postgresql://"
     )
     assert Server("postgresql+other://host/x")._dialect() == "postgresql+other://host/x"
+
+
+@pytest.mark.parametrize("column", ["design", "tool", "board", "body"])
+def test_bytes_where_text_belongs_are_a_damaged_row(column: str, tmp_path: Path) -> None:
+    """A SQLite column takes what any program writes."""
+    path = tmp_path / "s.sqlite"
+    store = Store.open(path)
+    for n in range(3):
+        store.put(measurement(n))
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE measurement SET {column} = ? WHERE design = 'd1'", (b"\xff\x00",))
+    connection.close()
+    with pytest.warns(HwqWarning, match="a damaged row"):
+        assert len(store.find()) == 2
+    with pytest.warns(HwqWarning, match="a damaged row"):
+        assert store.export(tmp_path / "s.csv") == 2
+    if column in ("tool", "board"):
+        with pytest.warns(HwqWarning, match="a damaged row"):
+            assert sum(kind.measurements for kind in store.kinds()) == 2

@@ -214,3 +214,24 @@ def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path, monkeypa
 def test_rows_that_are_no_numbers_are_refused(rows: Any) -> None:
     with pytest.raises(DataError):
         quantize_inputs(random_network(3, (4, 3)), rows)
+
+
+def test_rows_in_another_order_are_refused() -> None:
+    """As many elements are not enough: a transposed image is another image."""
+    graph = random_network(3, (6, 2))
+    x = graph.nodes[0]
+    image = make_node("x", "input", type=x.type.reshape((2, 3, 1)))
+    flat = make_node("flat", "reshape", [image], attrs={"shape": (6,)})
+    made = verify(Graph((image, flat), ("x",), ("flat",)))
+    native_form = emulator(made, lower(made))
+    rows = np.arange(24.0).reshape(4, 6) / 8
+    expected = predict(made, rows)
+    for shape in ((2, 3, 1), (2, 3), (1, 2, 3)):
+        given = rows.reshape(4, *shape)
+        assert (native_form.predict(given) == expected.reshape(4, -1)).all() and (predict(made, given) == expected).all()
+    for shape in ((3, 2, 1), (3, 2), (2, 3, 2)):
+        for refuses in (native_form.predict, lambda given: quantize_inputs(made, given)):
+            with pytest.raises(DataError, match=r"6 inputs, of shape \(2, 3, 1\)"):
+                refuses(np.resize(rows, (4, *shape)))
+    with pytest.raises(DataError, match="rows must be real numbers"):
+        native_form.predict([["a"] * 6])

@@ -134,6 +134,14 @@ def test_a_configuration_that_cannot_be_meant(option: str) -> None:
         hwq.QuantizeConfig(**{option: 99 if "bits" in option else "any"})
 
 
+@pytest.mark.parametrize("value", [2.5, True, "6", np.float32(6)])
+@pytest.mark.parametrize("option", ["bits", "table_bits", "weight_terms", "weight_levels"])
+def test_a_count_is_a_whole_number(option: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"{option} must be a whole number"):
+        hwq.QuantizeConfig(**{option: value})
+    assert hwq.QuantizeConfig(bits=np.int64(4)).bits == 4
+
+
 def two_inputs() -> keras.Model:
     a, b = keras.Input((3,)), keras.Input((3,))
     return keras.Model([a, b], L.Dense(2)(L.Add()([a, b])))
