@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+
+# small networks train for less time than XLA takes to optimise their code; before TensorFlow is imported, here and in commands
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 # how long an example takes says how loaded the machine is, nothing else
 settings.register_profile("hwq", deadline=None)

@@ -18,9 +18,8 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.sim.csim import drive
 from hwq.toolchains import yosys
 from hwq.tools.find import Tool
-from hwq.tools.gxx import compile_program, first_error
-from hwq.tools.process import run
-from hwq.tools.verilator import find_verilator
+from hwq.tools.gxx import compile_program
+from hwq.tools.verilator import compile_model, find_verilator
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
@@ -74,11 +73,5 @@ def _cxxrtl(
 
 def _verilated(tool: Tool, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     """As `rtlsim`, through Verilator: a longer build, a faster and independent model."""
-    top, log = build.plan.top, folder / "sim" / "verilator.log"
-    flags = ["--cc", "--exe", "--build", "-O3", "-Wno-fatal", "-CFLAGS", "-DHWQ_VERILATOR -O1 -std=c++17", "--top-module", top]
-    sources = [f"rtl/{top}.v", "../rtl_main.cpp"]  # C++ sources are looked up from the build folder
-    argv = [*tool.argv, *flags, "--Mdir", "sim/verilated", "-o", "../rtl", *sources]
-    done = run(argv, cwd=folder, log=log, tool=tool.name, version=tool.version)
-    if done.returncode:
-        raise ToolError(f"Verilator failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
+    compile_model(tool, build.plan.top, folder, folder / "sim" / "verilator.log")
     return drive("sim/rtl", "rtl", build, folder, inputs)

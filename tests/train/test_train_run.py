@@ -61,19 +61,20 @@ class KilledError(Exception):
     """Stands for the kill."""
 
 
-@pytest.mark.parametrize("when", [("float", 2), ("bits", 7), ("settle", 3), ("finish", 1)])
 def test_killed_and_resumed_equals_uninterrupted(
-    when: tuple[str, int], digits: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    digits: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One run, killed in each phase, and resumed each time."""
     monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+    run, phases = tmp_path / "run", [("float", 2), ("bits", 7), ("settle", 3), ("finish", 1)]
+    for when in phases:
 
-    def kill(progress: Progress) -> None:
-        if (progress.phase, progress.step) == when:
-            raise KilledError
+        def kill(progress: Progress, when: tuple[str, int] = when) -> None:
+            if (progress.phase, progress.step) == when:
+                raise KilledError
 
-    run = tmp_path / "run"
-    with pytest.raises(KilledError):
-        trainer.train(digits, CONFIG, run, progress=kill)
+        with pytest.raises(KilledError):
+            trainer.train(digits, CONFIG, run, progress=kill)
     summary = trainer.train(digits, CONFIG, run)
     assert summary.resumed
     assert contents(run) == contents(finished)
