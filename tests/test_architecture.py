@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fixed": {"errors"},
     "boards": {"errors", "units", "places"},
     "reports": {"errors"},
-    "tools": {"errors", "locks"},
+    "tools": {"errors", "locks", "places"},
     "measure": {"reports", "places", "errors"},
     "data": {"errors", "files", "places"},
     "ir": {"errors", "fixed"},

@@ -253,7 +253,7 @@ def test_a_loss_on_probabilities_is_the_float_models() -> None:
 
 def test_keras_on_jax_trains_and_converts_too() -> None:
     pytest.importorskip("jax", reason="jax is an optional backend")
-    script = Path(__file__).with_name("jax_smoke.py")
+    script = Path(__file__).parents[1] / "jax_smoke.py"
     env = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=env, cwd=ROOT, timeout=600)
     assert "backend=jax fell=True moved=True same=True" in done.stdout, done.stderr[-2000:]
