@@ -77,6 +77,11 @@ def load(name: str) -> Board:
 
     Raises:
         BoardError: no such board (with the nearest names), or a file that breaks the schema.
+
+    Example:
+        >>> import hwq
+        >>> hwq.boards.load("pynq-z2").lut
+        53200
     """
     known = names()
     if name not in known:

@@ -14,6 +14,14 @@ class HwqError(Exception):
     Args:
         message: one line: what was found and what was expected.
         hint: one line: how to mend it.
+
+    Example:
+        >>> import hwq
+        >>> try:
+        ...     hwq.boards.load("pynq")
+        ... except hwq.errors.HwqError as error:
+        ...     print(error, "-", error.hint)
+        there is no board 'pynq' - did you mean pynq-z2?
     """
 
     exit_code = 1

@@ -50,7 +50,10 @@ def test_its_points_predict_and_are_measured_again(before: Path) -> None:
 
 @pytest.mark.parametrize(
     "imports",
-    ["import hwq, keras", *(pytest.param(s, marks=pytest.mark.slow) for s in ("import keras, hwq", "import hwq, hwq.layers, keras"))],
+    [
+        "import hwq, keras",
+        *(pytest.param(s, marks=pytest.mark.slow) for s in ("import keras, hwq", "import hwq, hwq.layers, keras")),
+    ],
 )
 def test_its_keras_file_loads_with_hwq_alone(imports: str, before: Path) -> None:
     """In a process of its own, which has imported nothing of hwq but `hwq`."""

@@ -42,7 +42,12 @@ EXPERIMENT = Experiment(
 KILLED = "mutants killed"
 TIMEOUT_S = 600
 IR = ["tests/ir/test_intervals.py", "tests/fixed/test_fixed_arithmetic.py", "tests/ir/test_ops.py", "tests/ir/test_graph_text.py"]
-PASSES = ["tests/passes/test_passes.py", "tests/passes/test_cones.py", "tests/passes/test_pipeline.py", "tests/passes/test_adders.py"]
+PASSES = [
+    "tests/passes/test_passes.py",
+    "tests/passes/test_cones.py",
+    "tests/passes/test_pipeline.py",
+    "tests/passes/test_adders.py",
+]
 GRAPHS = ["tests/sim/test_random_graphs.py::test_a_hundred_graphs_in_python"]
 TESTS = {
     "fixed": [*IR, *GRAPHS],

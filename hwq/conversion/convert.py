@@ -292,6 +292,16 @@ def quantize(
         ModelError: the model is not built, has several inputs or outputs, or nothing to quantise.
         DataError: rows that do not fit the model, NaN or infinity.
         TrainingError: a layer all of whose weights are zero.
+
+    Example:
+        >>> import keras, numpy as np, hwq
+        >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(2)])
+        >>> twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=x)
+        >>> print(report)
+        2 layers converted
+        >>> twin.compile("adam", "mse")
+        >>> history = twin.fit(x, x[:, :2], epochs=1, verbose=0)
     """
     twin, report = convert(model, config or QuantizeConfig())
     freeze.initialise(twin, _rows(model, data))

@@ -234,6 +234,16 @@ def compile_network(
         ModelError: not a network, or a twin without `data`.
         UnsupportedLayerError, GraphError: it has no integer form, or no hardware form.
         BoardError, UsageError: no such board or clock.
+
+    Example:
+        >>> import keras, numpy as np, hwq
+        >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> twin, _ = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
+        >>> design = hwq.compile(twin, "xcvu9p", "200MHz", data=x)
+        >>> str(design.comparison)
+        'Keras = integer graph: 100 rows, 0 mismatches'
+        >>> bool((design.predict(x) == twin.predict(x, verbose=0)).all())
+        True
     """
     period = None if clock is None else Period.of(clock)
     chosen = board_of(board)

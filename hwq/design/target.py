@@ -35,6 +35,11 @@ class Target:
         style: of the C++: "multiply", a product for each weight, or "adders", the shared adder graph.
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
+
+    Example:
+        >>> import hwq
+        >>> str(hwq.Target.of("xcvu9p", "200MHz", tool="yosys").clock)
+        '5 ns (200 MHz)'
     """
 
     board: Board

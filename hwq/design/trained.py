@@ -28,6 +28,13 @@ class Run:
 
     Raises:
         RunError: there is no run, or one of another format.
+
+    Example:
+        >>> import hwq
+        >>> run = hwq.Run("run")  # the folder that `hwq train --out run` has made
+        >>> design = run.design("best", "xcvu9p")
+        >>> design.predict([[0] * 13]).shape
+        (1, 3)
     """
 
     path: str | Path

@@ -98,7 +98,17 @@ FLOAT64_BITS = 52  # widest number that float64 sums exactly in any order
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Nodes in topological order, with the names of those that are the design's inputs and outputs."""
+    """Nodes in topological order, with the names of those that are the design's inputs and outputs.
+
+    Example:
+        >>> import hwq
+        >>> from hwq.fixed import TypeArray
+        >>> from hwq.ir import make_node, verify
+        >>> x = make_node("x", "input", type=TypeArray.of(1, [4, 4], 0))
+        >>> graph = verify(hwq.Graph((x, make_node("y", "relu", [x])), ("x",), ("y",)))
+        >>> hwq.compile(graph).predict([[-3, 5]])
+        array([[0., 5.]])
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]

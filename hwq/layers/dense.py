@@ -20,6 +20,12 @@ class QDense(KernelLayer):
     Args:
         units: outputs.
         kwargs: those of `KernelLayer` and `Quantize`.
+
+    Example:
+        >>> import keras, numpy as np, hwq
+        >>> model = keras.Sequential([keras.Input((4,)), hwq.layers.QDense(2)])
+        >>> model(np.zeros((3, 4), "float32")).shape
+        TensorShape([3, 2])
     """
 
     def __init__(self, units: int, activation: object = None, use_bias: bool = True, **options: Unpack[KernelOptions]) -> None:

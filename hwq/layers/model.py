@@ -110,6 +110,16 @@ class BetaSchedule(keras.callbacks.Callback):
     Args:
         beta_start, beta_end: price of an EBOP, first and last.
         warmup: share of the epochs that stay at beta_start.
+
+    Example:
+        >>> import keras, numpy as np, hwq
+        >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+        >>> twin, _ = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
+        >>> twin.compile("adam", "mse")
+        >>> price = hwq.callbacks.BetaSchedule(1e-6, 1e-4)
+        >>> history = twin.fit(x, x[:, :2], epochs=2, callbacks=[price], verbose=0)
+        >>> [round(beta, 6) for beta in history.history["beta"]]
+        [1e-06, 0.0001]
     """
 
     def __init__(self, beta_start: float, beta_end: float, warmup: float = 0.1) -> None:

@@ -99,6 +99,11 @@ class Store:
 
         Raises:
             StoreError: not writable, no database, or of a newer hwq.
+
+        Example:
+            >>> import hwq
+            >>> hwq.Store.open("measurements.sqlite").find(board="xcvu9p")
+            []
         """
         store = cls(at(place or default_place()))
         with store.database.transaction() as session:

@@ -33,6 +33,12 @@ def parse(path: Path | str) -> Report:
 
     Raises:
         ReportError: it cannot be read, is truncated or damaged, or is of no known kind.
+
+    Example:
+        >>> import hwq
+        >>> report = hwq.parse_report("stat.json")  # of Yosys: `tee -o stat.json stat -json`
+        >>> report.kind, report.lut
+        ('yosys_stat', 3)
     """
     path = Path(path)
     try:
