@@ -13,6 +13,7 @@ from hwq.errors import BoardError, UsageError
 from hwq.places import directory
 from hwq.units import Period
 
+DEFAULT_BOARD = "xcvu9p"  # where neither the caller nor a synthesis names one
 YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
 
 

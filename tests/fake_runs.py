@@ -12,7 +12,7 @@ import numpy as np
 from networks import random_network
 
 from hwq import boards
-from hwq.design.point import VERDICT, Design, code_digest
+from hwq.design.point import VERDICT, PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.files import sha256_of, write_npz
@@ -39,12 +39,12 @@ def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) ->
     return path
 
 
-def prove(run: Path, board: str) -> list[Design]:
+def prove(run: Path, board: str) -> list[PointDesign]:
     """Generate every point for a board and note it as proven, so that a test needs no compiler."""
     made = boards.load(board)
     designs = []
     for point in RunDir.open(run).points():
-        design = Design(RunDir.open(run), point, Target.of(made), code_digest())
+        design = PointDesign(RunDir.open(run), point, Target.of(made), code_digest())
         summary = design.summary()
         comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
         judged = judged_inputs(summary, point, design.run)

@@ -299,6 +299,50 @@ def test_files_say_what_they_are_and_stay_small(path: Path) -> None:
     assert long == []
 
 
+NAMED_TWICE: dict[str, str] = {
+    "Design": "what hwq.compile returns; in codegen a circuit while its Verilog is written",
+    "Stage": "passes: of a pipeline of adders, and of a stream of layers; neither leaves its own module",
+    "_Reader": "of the text of a graph, and of the text of a netlist; neither leaves its own module",
+}
+
+
+def test_no_class_name_means_two_things() -> None:
+    """One word, one thing: whoever reads a name needs no import to know what it is. Each exception has its reason."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(f"{module_of(path)}:{node.lineno}")
+    twice = {name: found for name, found in places.items() if len(found) > 1}
+    assert {name: found for name, found in twice.items() if name not in NAMED_TWICE} == {}
+    assert set(NAMED_TWICE) <= set(twice), "an exception that is not needed any more"
+
+
+def test_identifiers_say_quantize() -> None:
+    """As Keras does; texts for people stay British."""
+    spelled = re.compile("quanti[s]", re.IGNORECASE)
+    found = [
+        f"{module_of(path)}:{getattr(node, 'lineno', 0)}: {name}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (getattr(node, field, None) for field in ("id", "attr", "arg", "name", "asname"))
+        if isinstance(name, str) and spelled.search(name)
+    ]
+    assert found == []
+
+
+def test_one_place_names_the_default_board() -> None:
+    from hwq.boards import DEFAULT_BOARD
+
+    found = [
+        f"{module_of(path)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == DEFAULT_BOARD
+    ]
+    assert len(found) == 1 and found[0].startswith("hwq.boards:")
+
+
 TYPED = ("backend", "tensors", "registration", "quantizers", "layers", "conversion", "train", "data", "frontend")
 MOST_ARGUMENTS = 6  # of a function, self left out
 MOST_ANY = 8  # in quantizers, layers, conversion and train: where Keras, or a file of Keras, hands an object through

@@ -19,9 +19,9 @@ from benchmarks.common.datasets import spec
 from benchmarks.common.experiment import Context, Experiment
 from benchmarks.common.row import Peer, Row, at_most
 from hwq.data import load
-from hwq.flow.compare.table import Request, compare
+from hwq.flow.compare.table import CompareRequest, compare
 from hwq.run.directory import RunDir, best
-from hwq.views.comparison import Comparison, Entry
+from hwq.views.comparison import Entry, MethodComparison
 
 BOARD = "xcvu9p"
 FLOOR = 0.90  # least validation accuracy at which costs are compared
@@ -50,11 +50,11 @@ EXPERIMENT = Experiment(
 )
 
 
-def compared(context: Context[Settings]) -> Comparison:
+def compared(context: Context[Settings]) -> MethodComparison:
     """HGQ and the other methods on digits; made once."""
     methods = ("hgq", *context.settings.methods)
     seeds = tuple(range(context.settings.seeds))
-    request = Request("digits", methods, BOARD, seeds, context.work / "digits", settings={"max_points": 8})
+    request = CompareRequest("digits", methods, BOARD, seeds, context.work / "digits", settings={"max_points": 8})
     return compare(request, tell=context.say)
 
 

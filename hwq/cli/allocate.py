@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 
 
 @click.command()
 @click.argument("model")
 @click.argument("data")
-@click.option("--board", default="xcvu9p", show_default=True, help="Whose tool measures.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose tool measures.")
 @click.option("--budget", metavar="lut=N", help="LUTs at most.")
 @click.option("--minimise", type=click.Choice(["lut"]), help="Instead of a budget: as few as keep the accuracy.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, note, say, store_option
+from hwq.cli.common import ClockOption, ToolLines, as_json, emit, note, say, store_option
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.train.config import TrainConfig
@@ -41,7 +41,9 @@ _DEFAULT = TrainConfig()
 @click.option(
     "--stage", type=click.Choice(STAGES), help="Where it is measured; default synth, csynth for C synthesis, route for nextpnr."
 )
-@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's.")
+@click.option(
+    "--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's."
+)
 @store_option
 @as_json
 def codesign(
@@ -89,7 +91,7 @@ def codesign(
             store_path=store,
             tell=tell,
             progress=bar,
-            lines=Progress(),
+            lines=ToolLines(),
             round_done=lambda one: tell_round(one, limits.lut, bar),
         )
     if as_json:

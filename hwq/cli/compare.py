@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
+from hwq.cli.common import ClockOption, as_json, console, emit, note, say, store_option
 from hwq.cli.progress import Bars
 from hwq.toolchains.registry import kinds
 from hwq.units import Period
@@ -34,7 +34,7 @@ METHODS = "hgq,shift,uniform,prune"
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--max-points", type=int, help="Points of each front.")
 @click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@click.option("--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
 @store_option
 @as_json
@@ -57,7 +57,7 @@ def compare(
     One table and one plot: test accuracy, measured LUTs and CPU time of training, mean and spread over the splits. The same
     command resumes; one with more methods or seeds adds to it.
     """
-    from hwq.flow.compare.table import Request
+    from hwq.flow.compare.table import CompareRequest
     from hwq.flow.compare.table import compare as run_comparison
     from hwq.views.comparison import render
 
@@ -65,7 +65,7 @@ def compare(
         raise click.BadParameter(f"{seeds} splits are too few", param_hint="--seeds")
     target = out or Path("runs") / f"compare-{Path(data.replace(':', '_')).stem}"
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    request = Request(
+    request = CompareRequest(
         data,
         tuple(name.strip() for name in methods.split(",") if name.strip()),
         board,

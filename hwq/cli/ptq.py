@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 
 
@@ -65,4 +66,4 @@ def ptq(
     say(
         f"{target}: {len(summary.points)} points, best {summary.best}; float model {summary.float_test_accuracy:.4f} on the test rows"
     )
-    say(f"next: hwq synth {target} --board {board or 'xcvu9p'} --point all")
+    say(f"next: hwq synth {target} --board {board or DEFAULT_BOARD} --point all")

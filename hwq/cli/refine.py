@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import Progress, as_json, emit, note, run_argument, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import ToolLines, as_json, emit, note, run_argument, say, store_option
 
 
 @click.command()
@@ -37,11 +38,11 @@ def refine(
     Any run will do, whatever method made it. The same command goes on where it was stopped.
     """
     from hwq.flow.refine import refine as run_refinement
-    from hwq.posttraining.refine import RefineOptions, Step
+    from hwq.posttraining.refine import RefineOptions, RefineStep
 
-    lines = Progress()
+    lines = ToolLines()
 
-    def progress(p: str, step: Step) -> None:
+    def progress(p: str, step: RefineStep) -> None:
         lines(
             p, f"portion {step.number}, price {step.price:.3f}, validation {step.accuracy:.4f}{'' if step.kept else ' (too low)'}"
         )
@@ -69,4 +70,4 @@ def refine(
             line += f", test {one.test_accuracy_before:.4f} -> {one.test_accuracy:.4f}"
         say(line)
     say(f"priced by {summary.priced_by}")
-    say(f"next: hwq synth {summary.run} --board {board or 'xcvu9p'}")
+    say(f"next: hwq synth {summary.run} --board {board or DEFAULT_BOARD}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, console, emit, note, say, store_option
 
 
@@ -15,7 +16,7 @@ from hwq.cli.common import as_json, console, emit, note, say, store_option
 @click.option("--parse", is_flag=True, help="Read report and log files of any tool instead of a run.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
-@click.option("--board", help="Whose costs to show; default the board of the last synthesis, else xcvu9p.")
+@click.option("--board", help=f"Whose costs to show; default the board of the last synthesis, else {DEFAULT_BOARD}.")
 @store_option
 @as_json
 def report(
@@ -63,7 +64,7 @@ def report(
 
     render(content, console())
     if content.board is None:
-        note(f"predictions, nothing is measured; next: hwq synth {paths[0]} --board {board or 'xcvu9p'}")
+        note(f"predictions, nothing is measured; next: hwq synth {paths[0]} --board {board or DEFAULT_BOARD}")
     for path in (html, csv):
         if path is not None:
             say(f"wrote {path.resolve()}")

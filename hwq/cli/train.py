@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
 from hwq.train.config import METHODS, TrainConfig
@@ -87,7 +88,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by."
 )
-@click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
 def train(

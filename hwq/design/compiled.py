@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import Board
+from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Build, Form, Style, build
 from hwq.cost.predict import Estimate, estimate
@@ -39,7 +39,7 @@ from hwq.units import Period
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Design:
     """A network compiled for a board and clock.
 
     Attributes:
@@ -209,13 +209,13 @@ class Compiled:
 
 def compile_network(
     network: Any,
-    board: str | Board = "xcvu9p",
+    board: str | Board = DEFAULT_BOARD,
     clock: str | float | Period | None = None,
     *,
     data: npt.ArrayLike | None = None,
     style: Style = "multiply",
     strict: bool = False,
-) -> Compiled:
+) -> Design:
     """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
 
     The outputs of the design are logits where the twin ends in a softmax; a warning says so.
@@ -244,4 +244,4 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)
+    return Design(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)

@@ -65,7 +65,7 @@ def code_digest() -> str:
 
 
 @dataclass
-class Design:
+class PointDesign:
     """One point for one board and clock, in its own folder below the run."""
 
     run: RunDir

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.boards import load as load_board
 from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
@@ -25,9 +26,9 @@ from hwq.posttraining import channels
 from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
 from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
-from hwq.posttraining.milp import Chosen, Table, solve
+from hwq.posttraining.milp import ChoiceTable, Chosen, solve
 from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
-from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantised
+from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantized
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
 from hwq.posttraining.statistics import linear_nodes
@@ -86,7 +87,7 @@ class AllocateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Attempt:
     """One whole design on the way: predicted and measured LUTs, divergence of its answers.
 
     `bits` are those of weights and activations by layer; the first is a tuple, one for each channel, where channels have their own.
@@ -114,7 +115,7 @@ class AllocateSummary:
     test_accuracy: float
     float_test_accuracy: float
     bits: dict[str, tuple[Widths, int]]
-    trials: tuple[Trial, ...] = field(default_factory=tuple)
+    trials: tuple[Attempt, ...] = field(default_factory=tuple)
 
 
 @dataclass(slots=True)
@@ -127,17 +128,17 @@ class Search:
     network: FloatModel
     dataset: Dataset
     options: AllocateOptions
-    table: Table
+    table: ChoiceTable
     groups: list[Group]
     measure: Callable[[Graph], float]
     say: Notice
-    layers: Table | None = None
+    layers: ChoiceTable | None = None
     glue: float = 0.0
-    trials: list[tuple[Trial, Graph]] = field(default_factory=list)
+    trials: list[tuple[Attempt, Graph]] = field(default_factory=list)
 
     def graph(self, chosen: Chosen) -> Graph:
         """The whole design."""
-        made = adaptive if self.options.adaptive else quantised
+        made = adaptive if self.options.adaptive else quantized
         return verify(made(self.network.fine, self.widths(chosen), self.network.rows))
 
     def widths(self, chosen: Chosen) -> dict[str, Bits]:
@@ -149,18 +150,18 @@ class Search:
         rows = self.network.rows
         return divergence(answers(self.network.fine, rows), answers(graph, coarse_rows(self.network.fine, graph, rows)))
 
-    def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Trial:
+    def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Attempt:
         """Measure a whole design, and put the difference to its parts (the glue) into the next prediction."""
         bits = {name: (b.weights, b.activations) for name, b in self.widths(chosen).items()}
         predicted = chosen.cost + self.glue
         measured = self.measure(graph)
-        trial = Trial(bits, predicted, measured, loss)
+        trial = Attempt(bits, predicted, measured, loss)
         self.trials.append((trial, graph))
         self.glue = measured - chosen.cost
         self.say(f"predicted {predicted:.0f} LUT, measured {measured:.0f}, divergence {loss:.4g}")
         return trial
 
-    def within(self, budget: float) -> tuple[Trial, Graph]:
+    def within(self, budget: float) -> tuple[Attempt, Graph]:
         """The measured design of least divergence within the budget.
 
         Raises:
@@ -200,7 +201,7 @@ class Search:
                 found += [replace(c, choice=tuple(c.choice[n] for n in layer_numbers(self.groups))) for c in plain]
         return list({c.choice: c for c in found}.values())
 
-    def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
+    def cheapest(self, max_loss: float) -> tuple[Attempt, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
         best = self._within_loss(float(self.table.loss.min(axis=1).sum()), max_loss)
         if best is None:
@@ -235,7 +236,7 @@ def allocate(
     data: str,
     out: Path,
     *,
-    board: str = "xcvu9p",
+    board: str = DEFAULT_BOARD,
     options: AllocateOptions | None = None,
     store_path: Path | str | None = None,
     jobs: int = 2,
@@ -309,14 +310,16 @@ def prepare(
         loss = by_divergence(network.fine, layers, options.choices, rows, progress=every("sensitivities"))
     else:
         loss = by_roundoff(network.fine, layers, options.choices)
-    table = Table(loss, costs)
+    table = ChoiceTable(loss, costs)
     if options.granularity == "layer":
         return Search(network, dataset, options, table, [Group(name) for name in layers], lut, say)
     groups = groups_of(network.fine, layers)
     return Search(network, dataset, options, _of_channels(network, options, groups, table, every), groups, lut, say, table)
 
 
-def _of_channels(network: FloatModel, options: AllocateOptions, groups: list[Group], layers: Table, every: _Every) -> Table:
+def _of_channels(
+    network: FloatModel, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, every: _Every
+) -> ChoiceTable:
     """The table of the layers, divided over their channels, which share the activation width."""
     fine, choices = network.fine, options.choices
     costs = channel_costs(
@@ -329,7 +332,7 @@ def _of_channels(network: FloatModel, options: AllocateOptions, groups: list[Gro
         parts = channels.by_roundoff(fine, groups, choices)
     numbers = layer_numbers(groups)
     options_of = np.array([options.activation_bits.index(b.activations) for b in choices], np.int64)
-    return Table(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
+    return ChoiceTable(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
 
 
 def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: float, say: Notice) -> None:
@@ -374,9 +377,9 @@ def _summary(run: RunDir) -> AllocateSummary:
     )
 
 
-def _trial(content: dict[str, object]) -> Trial:
+def _trial(content: dict[str, object]) -> Attempt:
     bits = {name: (_widths(w), int(a)) for name, (w, a) in dict(content["bits"]).items()}  # type: ignore[call-overload]
-    return Trial(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]
+    return Attempt(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]
 
 
 def _widths(stored: object) -> Widths:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hwq.boards import Board, load
 from hwq.codegen.build import build
-from hwq.cost.experiment import Trial, trials
+from hwq.cost.experiment import ExperimentDesign, trials
 from hwq.cost.features import VERSION
-from hwq.cost.find import Source, comparable, find_models, model_family, own_models, selection
+from hwq.cost.find import ModelSource, comparable, find_models, model_family, own_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
@@ -84,7 +84,7 @@ def calibrate(
     board = load(board_name)
     synthesiser = choose(tool, board, stage=stage, period_ns=board.default_clock.ns)
     bench = Bench(board, synthesiser, Store.open(store_path), (work or _cache()) / board.name, timeout_s=timeout_s)
-    job = _Job(bench, tell or _quiet)
+    job = _Calibrating(bench, tell or _quiet)
     deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
     new, known, failed = _run(job, trials(designs), jobs, deadline)
     files, models, refused = fit_stages(bench.store, board, synthesiser, out or own_models())
@@ -114,7 +114,7 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
 
 def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
     """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
-    source = Source(key.tool, key.version, key.stage, key.options)
+    source = ModelSource(key.tool, key.version, key.stage, key.options)
     rows = comparable(store, selection(board, source, VERSION))
     existing = find_models(board, source)
     # files of hwq 0.1.0 do not say their options
@@ -144,19 +144,19 @@ def _quiet(_design: str, _what: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Calibrating:
     """What all designs of one call share."""
 
     bench: Bench
     tell: Tell
 
 
-def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
+def _run(job: _Calibrating, queue: Iterator[ExperimentDesign], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
     """(measured now, known before, failures): `jobs` designs at a time, begun while there is time."""
     done: list[bool] = []
     failed: list[str] = []
     pool = ThreadPoolExecutor(max(1, jobs))
-    waiting: dict[Future[bool], Trial] = {}
+    waiting: dict[Future[bool], ExperimentDesign] = {}
     try:
         more = True
         while more or waiting:
@@ -182,7 +182,7 @@ def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -
     return sum(done), len(done) - sum(done), failed
 
 
-def _measured(trial: Trial, job: _Job) -> bool:
+def _measured(trial: ExperimentDesign, job: _Calibrating) -> bool:
     """Measure one design on the way to the stage; False where the store knew it."""
     board = job.bench.board
     made = build(trial.graph, board, Period(board.default_clock.ns / trial.speed))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.design.feeding import FILES as FEEDING
-from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target
 from hwq.locks import explain
 from hwq.run.directory import RunDir
@@ -56,7 +56,7 @@ def plan(
     require_streamable(target.io, synthesiser)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, target, code)
+        design = PointDesign(directory, p, target, code)
         summary = design.summary()
         design.write_test_data()
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])

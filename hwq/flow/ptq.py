@@ -17,7 +17,7 @@ from hwq.locks import one_writer
 from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.multipoint import multipoint
-from hwq.posttraining.quantize import quantised, uniform
+from hwq.posttraining.quantize import quantized, uniform
 from hwq.posttraining.refine import Portions, portions
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.statistics import Floats
@@ -126,7 +126,7 @@ def _graphs(
         if options.method == "multipoint":
             yield verify(multipoint(network.fine, choice, network.rows, count=options.points, limit=options.error)[0])
             continue
-        rounded = adaptive if options.method == "adaptive" or options.adaptive else quantised
+        rounded = adaptive if options.method == "adaptive" or options.adaptive else quantized
         graph = verify(rounded(network.fine, choice, network.rows))
         yield graph
         if options.method == "digits":

@@ -18,7 +18,7 @@ from hwq.files import read_json
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
 from hwq.posttraining.derived import begin, copied, data_of, write_point
-from hwq.posttraining.refine import RefineOptions, Step
+from hwq.posttraining.refine import RefineOptions, RefineStep
 from hwq.posttraining.refine import refine as refine_graph
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import Point, RunDir
@@ -68,7 +68,7 @@ def refine(
     data: str | None = None,
     store_path: Path | str | None = None,
     tell: Tell | None = None,
-    progress: Callable[[str, Step], None] | None = None,
+    progress: Callable[[str, RefineStep], None] | None = None,
 ) -> RefineSummary:
     """Remove digits from points of a run; the points of `out` have the numbers of those they come from.
 
@@ -119,7 +119,7 @@ def _one(
     price: Price,
     options: RefineOptions,
     say: Tell,
-    progress: Callable[[str, Step], None] | None,
+    progress: Callable[[str, RefineStep], None] | None,
 ) -> RefinedPoint:
     place = target.point_folder(p.id) / "point.json"
     if not place.is_file():

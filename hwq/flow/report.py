@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hwq.boards import Board, load
+from hwq.boards import DEFAULT_BOARD, Board, load
 from hwq.cost.features import features
-from hwq.cost.find import Beside, Found, Source, comparable, find_models, selection
+from hwq.cost.find import Beside, Found, ModelSource, comparable, find_models, selection
 from hwq.cost.model import CostModel, Prediction
 from hwq.cost.predict import design_models
 from hwq.design.point import NETLISTS, VERDICT, changed_files
@@ -30,9 +30,6 @@ from hwq.views.model import PointRow, RunReport
 TARGETS = ("lut", "ff")
 
 
-BOARD = "xcvu9p"  # whose costs are predicted where neither the caller nor a synthesis names one
-
-
 def gather(run: Path, *, store_path: Path | str | None = None, board: str | None = None) -> RunReport:
     """Everything known of a run; starts no tool. What is not synthesised is compiled in memory, and its costs are predicted.
 
@@ -49,7 +46,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     link = _link(directory, meta)
     if link is not None and board not in (None, link["board"]):
         link = None  # nothing is known to be measured there
-    guess = _Guess.of(link["board"] if link else board or BOARD, store_path)
+    guess = _Guess.of(link["board"] if link else board or DEFAULT_BOARD, store_path)
     store = Store.open(store_path) if link else None
     rows: list[PointRow] = []
     warnings: list[str] = list(moved)
@@ -224,8 +221,8 @@ def _found(link: dict[str, Any] | None) -> Found | None:
     return find_models(load(link["board"]), _source(link)) if link else None
 
 
-def _source(link: dict[str, Any]) -> Source:
-    return Source(link["tool"], link["version"], link["stage"], link.get("options", ""))
+def _source(link: dict[str, Any]) -> ModelSource:
+    return ModelSource(link["tool"], link["version"], link["stage"], link.get("options", ""))
 
 
 def _measurement(store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
@@ -74,7 +74,7 @@ def synth(
     synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns)
     require_streamable(target.io, synthesiser)
     store = Store.open(store_path)
-    designs = [Design(directory, p, target, code) for p in points]
+    designs = [PointDesign(directory, p, target, code) for p in points]
     job = _Job(synthesiser, store, Preflight(target.board, synthesiser, store), work)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it
@@ -108,7 +108,7 @@ class _Job:
         self.work.tell(point, what)
 
 
-def _one(design: Design, job: _Job) -> SynthResult:
+def _one(design: PointDesign, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
     job.say(point, "generating")
     summary = design.summary(lambda text: job.say(point, text))
@@ -151,7 +151,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
-def _as_reported(design: Design, job: _Job, summary: Mapping[str, Any], stored: list[Measurement]) -> list[Measurement]:
+def _as_reported(design: PointDesign, job: _Job, summary: Mapping[str, Any], stored: list[Measurement]) -> list[Measurement]:
     """Stored measurements, corrected where the reports that they came from are there and tell other numbers.
 
     Raises:
@@ -171,7 +171,7 @@ def _as_reported(design: Design, job: _Job, summary: Mapping[str, Any], stored: 
     return out
 
 
-def _require_equal(design: Design, verdict: Verdict) -> None:
+def _require_equal(design: PointDesign, verdict: Verdict) -> None:
     for comparison in verdict.comparisons:
         if comparison.mismatches:
             raise MismatchError(
@@ -179,7 +179,7 @@ def _require_equal(design: Design, verdict: Verdict) -> None:
             )
 
 
-def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
+def prove_netlists(design: PointDesign, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
     """Evaluate netlists mapped and routed, and another compiler's Verilog, before anything that was counted in them is believed.
 
     Raises:
@@ -199,18 +199,18 @@ def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callab
     return verdict
 
 
-def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
+def _files(design: PointDesign, synthesiser: Synthesiser) -> tuple[Path, ...]:
     last = synthesiser.steps[-1]
     return () if last.measures else tuple(p for o in last.outputs for a in o.split("|") for p in sorted(design.folder.glob(a)))
 
 
-def _key(design: Design, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
+def _key(design: PointDesign, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
     tool = synthesiser.tool_of(step)
     return key_of(design.board, step, tool.name, tool.version, options_before(synthesiser, step), summary)
 
 
 def _store_all(
-    design: Design, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
+    design: PointDesign, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
 ) -> tuple[Measurement, ...]:
     """Read every measuring step's reports, and store each.
 
@@ -233,7 +233,7 @@ def _store_all(
     return tuple(measurements)
 
 
-def write_link(directory: RunDir, synthesiser: Synthesiser, design: Design) -> None:
+def write_link(directory: RunDir, synthesiser: Synthesiser, design: PointDesign) -> None:
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     measuring = [s for s in synthesiser.steps if s.measures]
     if measuring:

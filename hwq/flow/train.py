@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cost.predict import price_for, price_model
 from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
@@ -28,7 +29,7 @@ def train(
     config: TrainConfig,
     out: Path,
     *,
-    board: str = "xcvu9p",
+    board: str = DEFAULT_BOARD,
     store_path: Path | str | None = None,
     notice: Callable[[str], None] | None = None,
     progress: Callable[[Progress], None] | None = None,

@@ -18,7 +18,7 @@ from hwq.ir import Graph, verify
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.posttraining.channels import Group, column, divided, layer_numbers
-from hwq.posttraining.quantize import Bits, quantised
+from hwq.posttraining.quantize import Bits, quantized
 from hwq.posttraining.sensitivity import part_of
 from hwq.posttraining.statistics import linear_nodes
 from hwq.synthesis.single import Bench, measured
@@ -87,7 +87,7 @@ def cost_table(
 def _parts(fine: Graph, layers: Sequence[str], choices: Sequence[Bits], rows: IntArray) -> Iterator[list[Graph]]:
     """For each choice, the out-of-context design of every layer."""
     for bits in choices:
-        graph = verify(quantised(fine, {node.name: bits for node in linear_nodes(fine)}, rows))
+        graph = verify(quantized(fine, {node.name: bits for node in linear_nodes(fine)}, rows))
         yield [verify(part_of(graph, name)) for name in layers]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from hwq.errors import RunError
 from hwq.files import read_json
 from hwq.ir import parse, verify
-from hwq.posttraining.quantize import quantiser_of
+from hwq.posttraining.quantize import quantizer_of
 from hwq.run.directory import RunDir
 
 
@@ -28,7 +28,7 @@ def widths_of(run: Path) -> dict[str, list[Any]]:
     graph = verify(parse(points[0].graph_text()))
     found: dict[str, list[Any]] = {}
     for name, (weights, reads) in told["chosen"]["bits"].items():
-        signed = bool(graph[quantiser_of(graph, graph[name])].type.signed.any())
+        signed = bool(graph[quantizer_of(graph, graph[name])].type.signed.any())
         without = [w - 1 for w in weights] if isinstance(weights, list) else weights - 1
         found[name] = [without, max(reads - signed, 1)]
     return found

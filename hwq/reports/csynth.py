@@ -13,7 +13,7 @@ from hwq.reports.csynth_text import check_time, verdict
 from hwq.reports.numbers import nanoseconds, number, whole, whole_range
 from hwq.reports.parts import is_part
 from hwq.reports.text import Source, read, refuse_damage
-from hwq.reports.types import Latency, Module, Report, Resources, Timing
+from hwq.reports.types import Latency, Report, ReportedModule, Resources, Timing
 from hwq.reports.xml import Xml, parse_xml
 
 _AREA = {
@@ -155,7 +155,7 @@ def _cycles(xml: Xml, clocks: tuple[float | None, ...]) -> dict[str, Any]:
     return values
 
 
-def _modules(source: Source, root: ET.Element) -> tuple[Module, ...]:
+def _modules(source: Source, root: ET.Element) -> tuple[ReportedModule, ...]:
     """What the summary says of each function, the top among them."""
     found = []
     for element in root.findall("ModuleInformation/Module"):
@@ -169,11 +169,11 @@ def _modules(source: Source, root: ET.Element) -> tuple[Module, ...]:
         values |= {"ii_min": low, "ii_max": high}
         values["lat_min"] = xml.get(f"{_LATENCY}/Best-caseLatency", whole)
         values["lat_max"] = xml.get(f"{_LATENCY}/Worst-caseLatency", whole)
-        found.append(Module(xml.text("Name"), xml.text("Name"), 1, **values))
+        found.append(ReportedModule(xml.text("Name"), xml.text("Name"), 1, **values))
     return tuple(found)
 
 
-def _same_top(source: Source, modules: tuple[Module, ...], top: str, area: dict[str, Any]) -> None:
+def _same_top(source: Source, modules: tuple[ReportedModule, ...], top: str, area: dict[str, Any]) -> None:
     """The top stands twice in a summary. Real ones differ by a few LUTs (2625 and 2627), damaged ones by far more."""
     again = next((m for m in modules if m.name == top), None)
     for key, value in area.items():

@@ -8,8 +8,8 @@ from typing import Any
 
 from hwq.reports.csynth_text import find_title, head_fields, head_version, verdict, whole_tables
 from hwq.reports.numbers import count, number, whole
-from hwq.reports.text import Row, Source, Table, is_border, read_table
-from hwq.reports.types import Module, Report
+from hwq.reports.text import Row, Source, TextTable, is_border, read_table
+from hwq.reports.types import Report, ReportedModule
 
 _TITLE = re.compile(r"== Synthesis Summary Report of '(.+)'\s*$")
 _HEADING = re.compile(r"\s*[+*] Performance & Resource Estimates:\s*$")
@@ -80,7 +80,7 @@ def _same_name(shown: str, name: str) -> bool:
     return shown == name or (shown.endswith("...") and len(shown) > 8 and name.startswith(shown[:-3]))
 
 
-def _same_clock(source: Source, table: Table) -> None:
+def _same_clock(source: Source, table: TextTable) -> None:
     """Latency in ns by latency in cycles is the period of one clock, in every row that is in time: a damaged digit shows as another period."""
     cycles_at, time_at = table.index("latency (cycles)"), table.index("latency (ns)")
     if cycles_at is None or time_at is None:
@@ -101,7 +101,7 @@ def _same_clock(source: Source, table: Table) -> None:
             )
 
 
-def _same_device(source: Source, table: Table) -> None:
+def _same_device(source: Source, table: TextTable) -> None:
     """A count by its share is the size of one device, in every row."""
     for names in _SUMMARY_COLUMNS.values():
         at = table.index(*names)
@@ -119,7 +119,7 @@ def _same_device(source: Source, table: Table) -> None:
                 raise source.error(text, row.line)
 
 
-def _summary_row(source: Source, table: Table, row: Row) -> Module | None:
+def _summary_row(source: Source, table: TextTable, row: Row) -> ReportedModule | None:
     """A module; None for a loop, which has no resources of its own."""
     marker = row.raw.lstrip()
     if not marker.startswith(("+", "*")):
@@ -135,5 +135,5 @@ def _summary_row(source: Source, table: Table, row: Row) -> Module | None:
         low, _, high = text.partition("~")
         values[f"{key}_max"] = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
         values[f"{key}_min"] = source.convert(f"{row.cells[0]}, {name}", low, whole, row.line)
-    module = Module(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values)
+    module = ReportedModule(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values)
     return replace(module, name=module.name.rstrip("* ")) if module.name.endswith("*") else module

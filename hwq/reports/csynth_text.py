@@ -9,8 +9,8 @@ from typing import Any
 
 from hwq.reports.numbers import count, nanoseconds, whole
 from hwq.reports.parts import is_part
-from hwq.reports.text import Row, Source, Table, is_border, is_table_line, read_table
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.text import Row, Source, TextTable, is_border, is_table_line, read_table
+from hwq.reports.types import Report, ReportedModule, Status
 from hwq.reports.vivado_head import check_year
 
 _TITLE = re.compile(r"== ((?:Vivado|Vitis|AMD|Vitis Unified) ?\S* ?HLS) Report for '(.+)'\s*$")
@@ -160,7 +160,7 @@ def whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
         read_table(source, lines, first)
 
 
-def _after(source: Source, lines: Sequence[str], part: _Part, *headings: str) -> Table | None:
+def _after(source: Source, lines: Sequence[str], part: _Part, *headings: str) -> TextTable | None:
     """The table that follows the headings, each after the one before it; None where one is not there or says N/A."""
     at = part.start
     for heading in headings:
@@ -222,7 +222,7 @@ def check_time(source: Source, cycles: int, clocks_ns: Sequence[float | None], s
         raise source.error(f"a latency of {cycles} cycles of {known[0]:g} ns is not {shown}: the report is damaged", line)
 
 
-def _cycles(source: Source, table: Table, row: Row, *, required: bool) -> dict[str, Any]:
+def _cycles(source: Source, table: TextTable, row: Row, *, required: bool) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, names in _CYCLES.items():
         at = table.index(*names)
@@ -265,7 +265,7 @@ def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[dict[str, 
     return values, not any(values.values())
 
 
-def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _Part) -> tuple[Module, ...]:
+def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _Part) -> tuple[ReportedModule, ...]:
     """The instances below the top, with resources and, where they have one, latency."""
     table = _after(source, lines, area, "Detail", "Instance")
     timing = _after(source, lines, performance, "Latency", "Detail", "Instance")
@@ -281,6 +281,6 @@ def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _
             if (at := table.index(*names)) is not None:
                 values[key] = source.convert(f"{row.cells[0]}, {names[0]}", row.cells[at], count, row.line)
         modules.append(
-            Module(row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], {}))
+            ReportedModule(row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], {}))
         )
     return tuple(modules)

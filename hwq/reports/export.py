@@ -9,8 +9,8 @@ from typing import Any
 
 from hwq.reports.numbers import count, number
 from hwq.reports.parts import PART, is_part
-from hwq.reports.text import Row, Source, Table, depth, is_border, read_table
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table
+from hwq.reports.types import Report, ReportedModule, Status
 from hwq.reports.utilization import TRIMMED_LUT
 from hwq.reports.vivado_head import check_year
 from hwq.reports.xml import parse_xml
@@ -159,7 +159,7 @@ def read_export_xml(source: Source) -> Report:
     )
 
 
-def _same_top(source: Source, modules: Sequence[Module], values: dict[str, Any]) -> None:
+def _same_top(source: Source, modules: Sequence[ReportedModule], values: dict[str, Any]) -> None:
     """The design stands twice: in its summary, and as the first row of its modules, where a zero is left out."""
     if not modules or modules[0].depth != 0 or modules[0].lut is None:
         return
@@ -170,14 +170,14 @@ def _same_top(source: Source, modules: Sequence[Module], values: dict[str, Any])
             raise source.error(f"the design has {values[key]:g} {key.upper()}, its top module {again:g}: the report is damaged")
 
 
-def _rtl_module(source: Source, element: ET.Element) -> Module:
+def _rtl_module(source: Source, element: ET.Element) -> ReportedModule:
     name = element.get("CELL") or ""
     area = element.find("Resources")
     values: dict[str, Any] = {}
     for key in _KEYS:
         shown = None if area is None else area.get(key.upper())
         values[key] = source.convert(f"{name}, {key.upper()}", shown, count)
-    return Module(
+    return ReportedModule(
         name, element.get("RTLNAME") or element.get("MODULENAME"), source.convert("DEPTH", element.get("DEPTH"), _int), **values
     )
 
@@ -242,7 +242,7 @@ def read_export_text(source: Source) -> Report:
     )
 
 
-def _first_table(source: Source, lines: Sequence[str], start: int) -> Table:
+def _first_table(source: Source, lines: Sequence[str], start: int) -> TextTable:
     at = next((i for i in range(start, min(start + 8, len(lines))) if is_border(lines[i])), None)
     if at is None:
         raise source.error("truncated: a section without its table", min(start + 8, len(lines)))
@@ -259,9 +259,9 @@ def _timing(source: Source, lines: Sequence[str], start: int) -> tuple[float | N
     return periods["target"], periods.get("post-route", periods.get("post-synthesis")), met
 
 
-def _text_module(source: Source, table: Table, row: Row) -> Module:
+def _text_module(source: Source, table: TextTable, row: Row) -> ReportedModule:
     values: dict[str, Any] = {}
     for key in _KEYS:
         if (at := table.index(key)) is not None:
             values[key] = source.convert(f"{row.cells[0]}, {key.upper()}", row.cells[at], count, row.line)
-    return Module(row.cells[0], None, depth(row), **values)
+    return ReportedModule(row.cells[0], None, depth(row), **values)

@@ -65,7 +65,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ReportedModule:
     """What a report says of one part of the design. `name` is the instance where there are instances, else the module.
 
     `depth` is 0 for the top; `bram` is in the unit of its report, with half-size blocks (`ramb18`) apart where the report has them apart.
@@ -129,7 +129,7 @@ class Report:
     state: str | None = None
     error_lines: int | None = None
     first_error: str | None = None
-    modules: tuple[Module, ...] = ()
+    modules: tuple[ReportedModule, ...] = ()
     black_boxes: tuple[str, ...] = ()
     states: int | None = None
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from hwq.reports.numbers import count, number, whole
 from hwq.reports.states import is_placed
-from hwq.reports.text import Row, Source, Table, depth, is_border, read_table, tables
-from hwq.reports.types import Module, Report, Resources, Status
-from hwq.reports.vivado_head import Header, Section, read_header, read_sections, require_end
+from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table, tables
+from hwq.reports.types import Report, ReportedModule, Resources, Status
+from hwq.reports.vivado_head import Header, ReportSection, read_header, read_sections, require_end
 
 TRIMMED_LUT = 8  # a placed design with no more LUTs than this, and nothing else, lost its logic on the way
 
@@ -113,7 +113,7 @@ def flat_counts(source: Source) -> Flat:
     return Flat(header, found, tuple(boxes))
 
 
-def _site_table(source: Source, title: str, table: Table, found: dict[str, float], rows: dict[str, float]) -> None:
+def _site_table(source: Source, title: str, table: TextTable, found: dict[str, float], rows: dict[str, float]) -> None:
     used_at, available_at, percent_at = table.index("used"), table.index("available"), table.index("util%")
     at = used_at if used_at is not None else 1
     for row in table.rows:
@@ -160,7 +160,7 @@ def _check_percent(source: Source, row: Row, used: float, at: tuple[int | None, 
     return percent
 
 
-def _primitives(source: Source, table: Table, found: dict[str, float]) -> None:
+def _primitives(source: Source, table: TextTable, found: dict[str, float]) -> None:
     used_at = table.index("used")
     for row in table.rows:
         if used_at is not None and row.cells[0].lower() in _CARRY:
@@ -220,7 +220,7 @@ def read_hierarchical(source: Source) -> Report:
     return report_of(header, "vivado_utilization_hier", bram_unit=unit, status=status, reason=reason, modules=modules, **fields)
 
 
-def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) -> None:
+def _check_hierarchy(source: Source, table: TextTable, modules: Sequence[ReportedModule]) -> None:
     """A part is never larger than the whole, and LUTs are logic, RAM and shift registers."""
     _check_sums(source, table, modules)
     parts = [table.index(name) for name in ("logic luts", "lutrams", "srls")]
@@ -237,7 +237,7 @@ def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) ->
                 )
 
 
-def _check_sums(source: Source, table: Table, modules: Sequence[Module]) -> None:
+def _check_sums(source: Source, table: TextTable, modules: Sequence[ReportedModule]) -> None:
     """Registers, memories and multipliers of an instance are those of its children, but for a few that Vivado moved across.
 
     LUTs are not, as two may share one.
@@ -261,7 +261,7 @@ def _check_sums(source: Source, table: Table, modules: Sequence[Module]) -> None
                 )
 
 
-def _known_columns(source: Source, table: Table, names: dict[str, tuple[str, ...]], others: Sequence[str]) -> None:
+def _known_columns(source: Source, table: TextTable, names: dict[str, tuple[str, ...]], others: Sequence[str]) -> None:
     """A count that is not there is well; one that is not there while an unknown column is would be lost."""
     known = {name for group in names.values() for name in group} | set(others)
     unknown = [column for column in table.columns if column not in known]
@@ -303,21 +303,21 @@ def read_kernels(source: Source) -> Report:
     return report_of(header, "vivado_utilization_hier", bram_unit=unit, modules=kernels, **fields)
 
 
-def _only_table(source: Source, lines: Sequence[str], section: Section) -> Table:
+def _only_table(source: Source, lines: Sequence[str], section: ReportSection) -> TextTable:
     at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
     if at is None:
         raise source.error(f"truncated: section {section.title!r} has no table", section.end)
     return read_table(source, lines, at)[0]
 
 
-def _module(source: Source, table: Table, row: Row, names: dict[str, tuple[str, ...]], *, unit: int) -> Module:
+def _module(source: Source, table: TextTable, row: Row, names: dict[str, tuple[str, ...]], *, unit: int) -> ReportedModule:
     values: dict[str, Any] = {}
     for key, known in names.items():
         at = table.index(*known)
         if at is not None:
             values[key] = source.convert(f"{row.cells[0]}, {table.columns[at]}", row.cells[at], count, row.line)
     module = table.index("module")
-    return Module(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
+    return ReportedModule(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
 
 
 def resources_of(flat: Flat) -> Resources:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from hwq.boards import Board
-from hwq.cost.find import Source, comparable, find_models, models_without, selection
+from hwq.cost.find import ModelSource, comparable, find_models, models_without, selection
 from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
 from hwq.measure.measurement import Measurement
@@ -174,8 +174,8 @@ class Preflight:
         return None if found.out_of_range else (1e3 / found.value, found.relative_error)
 
 
-def _source(synthesiser: Synthesiser, step: Step, tool: Tool) -> Source:
-    return Source(tool.name, tool.version, step.stage, options_before(synthesiser, step))
+def _source(synthesiser: Synthesiser, step: Step, tool: Tool) -> ModelSource:
+    return ModelSource(tool.name, tool.version, step.stage, options_before(synthesiser, step))
 
 
 def _seconds(rows: Sequence[Measurement], features: Mapping[str, float]) -> float | None:

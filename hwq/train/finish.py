@@ -28,7 +28,7 @@ FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Training:
     """What a run trains on, and where it keeps and tells it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Frozen:
     dtype: str
 
 
-def finish(model: keras.Model, archive: list[Candidate], work: Work) -> list[str]:
+def finish(model: keras.Model, archive: list[Candidate], work: Training) -> list[str]:
     """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
 
     With a budget, only points that keep it are written, unless there is none.

@@ -24,7 +24,7 @@ from hwq.run.directory import RunDir, best
 from hwq.train import checkpoint, models
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
-from hwq.train.finish import Work, budgeted, finish, uniform_ebops
+from hwq.train.finish import Training, budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
@@ -56,7 +56,7 @@ def train(
         # what cannot be converted must fail now, before a run is there and hours have passed
         recipe_of(config).check(convert.quantize_model(float_model)[0])
     directory = found_run or _create(dataset, config, run)
-    work = Work(dataset, config, directory, report, lut)
+    work = Training(dataset, config, directory, report, lut)
     meta = directory.meta()
     if meta["state"] != "trained":
         meta["float"] = _train_float(float_model, work)
@@ -102,7 +102,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: R
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        _train_float(model, Work(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
+        _train_float(model, Training(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
         whole = Path(folder) / out.name
         model.save(whole)
         whole.replace(out)
@@ -174,7 +174,7 @@ def logits_model(model: keras.Model) -> keras.Model:
     return model
 
 
-def _train_float(model: keras.Model, work: Work) -> dict[str, float]:
+def _train_float(model: keras.Model, work: Training) -> dict[str, float]:
     """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
     dataset, config = work.dataset, work.config
     path = work.run.checkpoint / "float.npz"
@@ -205,7 +205,7 @@ def _finite(loss: float) -> None:
         raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
 
 
-def _train_bits(model: keras.Model, work: Work) -> list[Candidate]:
+def _train_bits(model: keras.Model, work: Training) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
     dataset, config = work.dataset, work.config
     freeze.initialise(model, dataset.x_train)

@@ -71,7 +71,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class MethodSummary:
     """A method over all seeds.
 
     Attributes:
@@ -94,7 +94,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MethodComparison:
     """All measured points, with what was asked."""
 
     data: str
@@ -126,11 +126,11 @@ class Comparison:
         mine, reference = (next(e for e in self.of(name, seed) if e.val_accuracy >= level) for name in (method, self.methods[0]))
         return mine, reference
 
-    def summaries(self) -> list[Summary]:
+    def summaries(self) -> list[MethodSummary]:
         """One a method, in the order asked."""
         return [self._summary(method) for method in self.methods]
 
-    def _summary(self, method: str) -> Summary:
+    def _summary(self, method: str) -> MethodSummary:
         seeds = [seed for seed in self.seeds if self.of(method, seed)]
         best = [e for seed in seeds if (e := self.best(method, seed))]
         equal = [pair for seed in seeds if (pair := self.equal(method, seed))]
@@ -141,7 +141,7 @@ class Comparison:
         def spread(found: Sequence[Entry], figure: Callable[[Entry], float | None]) -> Spread | None:
             return Spread.of([math.nan if (v := figure(e)) is None else v for e in found])
 
-        return Summary(
+        return MethodSummary(
             method,
             len(seeds),
             spread(best, lambda e: e.test_accuracy),
@@ -167,7 +167,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(comparison: MethodComparison) -> str:
     """Every measured point, a line each."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(Entry.__slots__), lineterminator="\n")
@@ -176,7 +176,7 @@ def csv_text(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def svg(comparison: Comparison) -> str:
+def svg(comparison: MethodComparison) -> str:
     """Test accuracy against measured LUTs: small dots for all points, large ones with bars (a standard deviation) for `best`."""
     series = []
     for summary in comparison.summaries():
@@ -196,7 +196,7 @@ def svg(comparison: Comparison) -> str:
     return render_template("report/comparison.svg.j2", plot=plot)
 
 
-def render(comparison: Comparison, console: Console) -> None:
+def render(comparison: MethodComparison, console: Console) -> None:
     """Print the table."""
     tools = sorted({e.tool for e in comparison.entries})
     head = f"{comparison.data}, model {comparison.model}, {comparison.board}, {', '.join(tools) or 'nothing measured yet'}"

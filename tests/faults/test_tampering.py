@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
-from hwq.design.point import Design
+from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError
 from hwq.flow.report import gather
@@ -56,7 +56,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
         def again(*_: object) -> Any:
             raise ProvedAgainError
 
-        patch.setattr(Design, "_simulate", again)
+        patch.setattr(PointDesign, "_simulate", again)
         yield Measured(run, store, result.measurement, row)
 
 

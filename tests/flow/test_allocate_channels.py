@@ -18,7 +18,7 @@ from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
 from hwq.ir import Graph, parse, verify
 from hwq.posttraining.channels import Group, groups_of, layer_numbers
 from hwq.posttraining.float_model import FloatModel, read_float
-from hwq.posttraining.milp import Chosen, Table, solve
+from hwq.posttraining.milp import ChoiceTable, Chosen, solve
 from hwq.posttraining.operators import channel_costs, cost_table
 from hwq.posttraining.quantize import Bits
 from hwq.posttraining.statistics import linear_nodes
@@ -146,7 +146,7 @@ class OnPaper(Search):
 
 def test_what_a_design_taught_lets_a_better_one_in(network: tuple[FloatModel, Dataset]) -> None:
     """99 fits, and is near enough to what was predicted; but then 103 is known to fit 100, too, and 105 not."""
-    table = Table(np.array([[0.9, 0.5, 0.3, 0.2]]), np.array([[90.0, 99.0, 103.0, 105.0]]))
+    table = ChoiceTable(np.array([[0.9, 0.5, 0.3, 0.2]]), np.array([[90.0, 99.0, 103.0, 105.0]]))
     options = AllocateOptions(100.0, weight_bits=(2, 3, 4, 5), activation_bits=(4,))
     search = OnPaper(*network, options, table, [Group("d")], lambda graph: float(table.cost[0, graph] - 4), lambda text: None)  # type: ignore[arg-type, call-overload]
     trial, _ = search.within(100.0)

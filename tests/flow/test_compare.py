@@ -18,7 +18,7 @@ from hwq.errors import BudgetError, RunError, UsageError
 from hwq.flow.compare import methods
 from hwq.flow.compare import table as flow
 from hwq.flow.compare.methods import METHODS, Case, method_of
-from hwq.flow.compare.table import Request, compare
+from hwq.flow.compare.table import CompareRequest, compare
 from hwq.flow.synth import SynthResult
 from hwq.measure.measurement import Key, Measurement
 from hwq.reports.types import Latency, Resources, Timing
@@ -77,9 +77,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return one
 
 
-def request(out: Path, **changes: Any) -> Request:
+def request(out: Path, **changes: Any) -> CompareRequest:
     wanted: dict[str, Any] = {"data": "digits", "methods": ("first", "other:2"), "board": "xcvu9p", "seeds": (0, 1), "out": out}
-    return Request(**{**wanted, **changes})
+    return CompareRequest(**{**wanted, **changes})
 
 
 def test_everything_is_measured_once(counted: Counted, tmp_path: Path) -> None:
@@ -198,7 +198,9 @@ def test_a_comparison_of_real_runs(tmp_path: Path) -> None:
         seeds=(0,),
         settings=settings,
     )
-    found = compare(Request(**{**{f: getattr(wanted, f) for f in Request.__slots__}, "store_path": tmp_path / "store.sqlite"}))
+    found = compare(
+        CompareRequest(**{**{f: getattr(wanted, f) for f in CompareRequest.__slots__}, "store_path": tmp_path / "store.sqlite"})
+    )
     assert {e.method for e in found.entries} == set(wanted.methods)
     assert all(e.mismatches == 0 and e.dsp == 0 and e.training_cpu_s > 0 for e in found.entries)
 

@@ -14,7 +14,7 @@ import hwq
 from hwq import boards
 from hwq.data import Dataset, load
 from hwq.design.feeding import FILES, Feeding
-from hwq.design.point import Design, code_digest
+from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.errors import DataError, RunError
 from hwq.files import read_json, sha256_of, write_npz
@@ -139,7 +139,7 @@ def packed(recipe: dict, row: np.ndarray, part: str) -> int:
 
 def test_the_folder_alone_says_how_to_feed_the_design(run: Path, table: Path, data: Dataset) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
+    design = PointDesign(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     recipe = json.loads((design.folder / "preprocess.json").read_text())
     rows, _ = raw_test_rows(table)
@@ -213,7 +213,7 @@ def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["lost", "changed"])
 def test_what_is_lost_or_changed_is_written_again(run: Path, name: str, harm: str) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
+    design = PointDesign(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     path = design.folder / name
     before = path.read_bytes()

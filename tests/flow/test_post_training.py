@@ -25,7 +25,7 @@ from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
 from hwq.posttraining.derived import begin, data_of, drawn, prove
-from hwq.posttraining.refine import Judged, RefineOptions, Verdict
+from hwq.posttraining.refine import Judged, Judgement, RefineOptions
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir, write_point
 from hwq.sim.reference import predict
@@ -131,27 +131,27 @@ def judged(rows: int, wrong: Iterable[int]) -> Judged:
 
 def test_where_rows_are_few_those_of_training_decide_too() -> None:
     """100 validation rows cannot tell 0.2 points; with 900 of training, 2 rows of 1 000 may be lost, and at most what chance does of the 100."""
-    before = Verdict(judged(100, []), judged(900, []))
-    assert Verdict(judged(100, [0, 1]), judged(900, [])).keeps(before, 0.2)
-    assert not Verdict(judged(100, [0]), judged(900, [0, 1])).keeps(before, 0.2)
+    before = Judgement(judged(100, []), judged(900, []))
+    assert Judgement(judged(100, [0, 1]), judged(900, [])).keeps(before, 0.2)
+    assert not Judgement(judged(100, [0]), judged(900, [0, 1])).keeps(before, 0.2)
     # 5 rows lost of 100 and as many gained in training: 5 points, more than 0.2 and 1.645 times the error, 2.24
-    worse = Verdict(judged(100, range(5)), judged(900, []))
-    assert not worse.keeps(Verdict(judged(100, []), judged(900, range(5))), 0.2)
+    worse = Judgement(judged(100, range(5)), judged(900, []))
+    assert not worse.keeps(Judgement(judged(100, []), judged(900, range(5))), 0.2)
     assert before.keeps(before, 0.0)
 
 
 def test_where_rows_are_many_a_loss_holds_with_a_standard_error_to_spare() -> None:
     """5 000 rows of which 16 change sides: 0.08 points of error, so that 0.12 points may be lost, not 0.14."""
-    before = Verdict(judged(5000, range(5)))
-    assert Verdict(judged(5000, range(5, 16))).keeps(before, 0.2)  # 5 rows gained, 11 lost
-    assert not Verdict(judged(5000, range(5, 17))).keeps(before, 0.2)
+    before = Judgement(judged(5000, range(5)))
+    assert Judgement(judged(5000, range(5, 16))).keeps(before, 0.2)  # 5 rows gained, 11 lost
+    assert not Judgement(judged(5000, range(5, 17))).keeps(before, 0.2)
     assert before.keeps(before, 0.2)
 
 
 def test_training_rows_are_looked_at_where_validation_rows_are_few() -> None:
     graph = random_network(3, (6, 4))
     x, y = np.random.default_rng(0).normal(size=(3000, *graph[graph.inputs[0]].shape)).astype(np.float32), np.arange(3000) % 4
-    few, many = (Verdict.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
+    few, many = (Judgement.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
     assert many.train is None and few.train is not None and len(few.train.right) == 50 and len(few.validation.right) == 100
     assert few.accuracy == pytest.approx((50 * few.train.accuracy + 100 * few.validation.accuracy) / 150)
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.boards import Board
-from hwq.cost.find import Source, comparable, find_models, selection
+from hwq.cost.find import ModelSource, comparable, find_models, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.predict import CompiledCost, compiled_cost, price_model
@@ -50,7 +50,7 @@ class Pricer:
         of another tool on the same family, whose scale the first measurement corrects."""
         tool, stage, store = synthesiser.tool, synthesiser.stage, Store.open(store_path)
         measuring = [s for s in synthesiser.steps if s.measures]
-        source = Source(tool.name, tool.version, stage, options_before(synthesiser, measuring[-1]) if measuring else "")
+        source = ModelSource(tool.name, tool.version, stage, options_before(synthesiser, measuring[-1]) if measuring else "")
         found = find_models(board, source)
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:

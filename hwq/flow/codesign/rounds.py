@@ -73,7 +73,7 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class FrozenNetwork:
     """A frozen network and the weights from which it can be trained on; `compiled` is its LUTs before correction."""
 
     key: str
@@ -88,7 +88,7 @@ class Network:
 class Landed:
     """A network that should fit: its graph, what it is predicted to measure, and how it does on the validation rows."""
 
-    source: Network
+    source: FrozenNetwork
     graph: Graph
     cost: float
     judged: Judged
@@ -99,7 +99,7 @@ class Landed:
 
 
 @dataclass(slots=True)
-class Session:
+class CodesignSession:
     """What all rounds share, and the trials so far.
 
     Args:
@@ -122,7 +122,7 @@ class Session:
     say: Tell
     progress: Callable[[Progress], None]
     done: list[Trial] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
+    networks: list[FrozenNetwork] = field(default_factory=list)
 
     @property
     def correction(self) -> Correction:
@@ -135,25 +135,25 @@ class Session:
     def folder(self, number: int) -> Path:
         return self.out / "rounds" / str(number)
 
-    def trained(self, number: int) -> list[Network]:
+    def trained(self, number: int) -> list[FrozenNetwork]:
         """The networks of a round, trained now, or as they were left."""
         found = self._front() if number == 1 else self._continued(number)
         self.networks += found
         return found
 
-    def _front(self) -> list[Network]:
+    def _front(self) -> list[FrozenNetwork]:
         """The points of the first round's run."""
         return [
             self._network(f"front-{p.id}", p.graph_text(), Candidate(p.epoch, p.val_accuracy, p.ebops, p.beta), None)
             for p in self.first.points()
         ]
 
-    def _network(self, key: str, graph_text: str, candidate: Candidate, weights: Path | None) -> Network:
+    def _network(self, key: str, graph_text: str, candidate: Candidate, weights: Path | None) -> FrozenNetwork:
         graph = verify(parse(graph_text))
         compiled = self.pricer(graph)
-        return Network(key, graph, candidate, weights, compiled.lut, compiled.latency_cycles)
+        return FrozenNetwork(key, graph, candidate, weights, compiled.lut, compiled.latency_cycles)
 
-    def _continued(self, number: int) -> list[Network]:
+    def _continued(self, number: int) -> list[FrozenNetwork]:
         """A population that goes on from the networks nearest above its targets."""
         from hwq.train.approach import Approach, Start
         from hwq.train.checkpoint import read_archive
@@ -187,7 +187,7 @@ class Session:
         nearest = min(self.networks, key=lambda n: abs(math.log(ebops / n.candidate.ebops)))
         return self.correction.corrected(ebops * nearest.compiled / nearest.candidate.ebops)
 
-    def measured(self, number: int, networks: Sequence[Network]) -> Round:
+    def measured(self, number: int, networks: Sequence[FrozenNetwork]) -> Round:
         """Bring networks into the budget, measure the best one, and again with what was learned, until one fits closely."""
         trials: list[Trial] = []
         for attempt in range(TRIES):
@@ -205,7 +205,7 @@ class Session:
         """The graphs that have been measured."""
         return {(self.trials.point_folder(t.point) / "graph.hwq").read_text() for t in self.done}
 
-    def _best(self, number: int, attempt: int, networks: Sequence[Network]) -> Landed:
+    def _best(self, number: int, attempt: int, networks: Sequence[FrozenNetwork]) -> Landed:
         """The most accurate network that should fit; the cheapest of all, as it is, where none can be made to."""
         low, high = (part * self.budget.lut for part in (AIM if attempt else FIRST_AIM))
         slow = self.budget.limits.get("latency", math.inf)
@@ -224,7 +224,7 @@ class Session:
         return max(found, key=lambda one: one.rank(low))
 
     @staticmethod
-    def _promising(above: Sequence[Network]) -> Sequence[Network]:
+    def _promising(above: Sequence[FrozenNetwork]) -> Sequence[FrozenNetwork]:
         """The cheapest, and of the others the most accurate."""
         rest = sorted(above[1:], key=lambda n: -n.candidate.val_accuracy)
         return [*above[:1], *rest[: LANDED - 1]]
@@ -232,7 +232,7 @@ class Session:
     def _judged(self, graph: Graph) -> Judged:
         return Judged.of(graph, self.dataset.x_val, self.dataset.y_val)
 
-    def _landed(self, number: int, attempt: int, network: Network, window: tuple[float, float]) -> Landed | None:
+    def _landed(self, number: int, attempt: int, network: FrozenNetwork, window: tuple[float, float]) -> Landed | None:
         """Digits of a network removed until it should fit; from its file where that is there already."""
         path = self.folder(number) / "landed" / f"{attempt}-{network.key}.hwq"
         if not path.is_file():

@@ -23,7 +23,7 @@ from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
 from hwq.files import read_json, write_json
 from hwq.flow.codesign.landing import Pricer
-from hwq.flow.codesign.rounds import CLOSE, Round, Session, Tell, Trial
+from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Tell, Trial
 from hwq.flow.synth import Link, add_link, synth
 from hwq.flow.train import train
 from hwq.locks import explain, one_writer
@@ -139,7 +139,7 @@ def codesign(
 
     settings = _config(trained)
     epochs = options.epochs or max(1, round(CONTINUED * (settings.resolved(len(dataset.x_train)).epochs or 1)))
-    session = Session(
+    session = CodesignSession(
         dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, progress or (lambda _: None)
     )
     rounds = _rounds(session, options, round_done or (lambda _: None))
@@ -208,7 +208,7 @@ def _kept(run: RunDir, dataset: Dataset) -> dict[str, Any]:
     return {**found, "dataset": dataset.told}
 
 
-def _rounds(session: Session, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
+def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
     """All rounds, those that are recorded as they were."""
     path = session.out / RECORD
     recorded = [_read(one) for one in read_json(path)["rounds"]] if path.is_file() else []
@@ -251,7 +251,7 @@ def _enough(rounds: Sequence[Round], options: CodesignOptions) -> bool:
 
 
 def _result(
-    run: RunDir, session: Session, rounds: Sequence[Round], options: CodesignOptions, tool: str, board: Board
+    run: RunDir, session: CodesignSession, rounds: Sequence[Round], options: CodesignOptions, tool: str, board: Board
 ) -> CodesignSummary:
     """Take the best design over into the run, and say what came of the search."""
     trials = [t for r in rounds for t in r.trials]

@@ -28,7 +28,7 @@ from hwq.flow.train import load_framework
 from hwq.locks import LOCKS, one_writer
 from hwq.train.progress import Progress
 from hwq.units import Period
-from hwq.views.comparison import Comparison, Entry, csv_text, svg
+from hwq.views.comparison import Entry, MethodComparison, csv_text, svg
 
 Tell = Callable[[str], None]
 NOTED_S = 5.0  # between two notes of the CPU time; a kill forgets no more than that
@@ -36,7 +36,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CompareRequest:
     """What to compare.
 
     Attributes:
@@ -104,7 +104,9 @@ class _Clock:
 
 
 @one_writer(lambda request: request.out, "compare.json")
-def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None) -> Comparison:
+def compare(
+    request: CompareRequest, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None
+) -> MethodComparison:
     """Train, prove and measure everything that is not there yet, and write the table and the plot.
 
     Args:
@@ -133,7 +135,7 @@ def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[s
     return _write(request, entries)
 
 
-def _begin(request: Request) -> None:
+def _begin(request: CompareRequest) -> None:
     path, fixed = request.out / "compare.json", request.fixed()
     if path.is_file():
         found = read_json(path)
@@ -150,7 +152,7 @@ def _begin(request: Request) -> None:
     write_json(path, {**fixed, "format": FORMAT})
 
 
-def _case(request: Request, name: str, seed: int) -> Case:
+def _case(request: CompareRequest, name: str, seed: int) -> Case:
     shared = request.out / f"seed-{seed}"
     folder = shared / name.replace(":", "-")
     variant = name.partition(":")[2]
@@ -201,7 +203,7 @@ def _float(case: Case) -> float:
     return float(read_json(path)["cpu_s"]) if path.is_file() else 0.0
 
 
-def _train(request: Request, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
+def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
     """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
     base, before = base_of(name), 0.0
     if base is not None:
@@ -219,7 +221,9 @@ def _train(request: Request, case: Case, name: str, label: str, say: Tell) -> tu
     return runs, before + float(read_json(path)["cpu_s"])
 
 
-def _measure(request: Request, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell) -> list[Entry]:
+def _measure(
+    request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell
+) -> list[Entry]:
     """Every point of the runs, synthesised: those that the store knows already cost nothing."""
     entries = []
     for run in runs:
@@ -256,8 +260,8 @@ def _entry(name: str, seed: int, run: Path, result: SynthResult, cpu_s: float) -
     )
 
 
-def _write(request: Request, entries: Sequence[Entry]) -> Comparison:
-    found = Comparison(request.data, request.model, request.board, request.methods, request.seeds, tuple(entries))
+def _write(request: CompareRequest, entries: Sequence[Entry]) -> MethodComparison:
+    found = MethodComparison(request.data, request.model, request.board, request.methods, request.seeds, tuple(entries))
     write_json(request.out / "comparison.json", found.to_json())
     write_text(request.out / "comparison.csv", csv_text(found))
     write_text(request.out / "comparison.svg", svg(found))
