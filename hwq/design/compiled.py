@@ -33,7 +33,7 @@ from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import rtlsim
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.single import Bench, measured, summary_of
+from hwq.synthesis.single import Bench, manifest_of, measured
 from hwq.toolchains.synthesis import choose
 from hwq.units import Period
 
@@ -181,7 +181,7 @@ class Design:
 
         def prove(where: Path) -> None:
             forecast = Preflight(self.board, synthesiser, store)
-            forecast.check("the design", forecast.forecast(where, summary_of(self.build), timeout_s))
+            forecast.check("the design", forecast.forecast(where, manifest_of(self.build), timeout_s))
             self._prove(where)
 
         found = measured(self.build, bench, "design-", begun=prove)

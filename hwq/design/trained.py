@@ -31,7 +31,7 @@ class Run:
     path: str | Path
 
     def __post_init__(self) -> None:
-        self.directory.meta()
+        self.directory.record()
 
     @property
     def directory(self) -> RunDir:
@@ -71,8 +71,8 @@ class Run:
         found = self.directory.select(point)
         if len(found) != 1:
             raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
-        link = self.directory.meta().get("synth") or {}
-        named = board if board is not None else str(link.get("board", DEFAULT_BOARD))
+        last = self.directory.synthesised()
+        named = board if board is not None else last.link.board if last else DEFAULT_BOARD
         chosen = board_of(named)
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))

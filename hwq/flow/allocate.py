@@ -18,13 +18,13 @@ from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.files import read_json
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
 from hwq.posttraining import channels
+from hwq.posttraining.allocation import NAME, Allocation, Attempt
 from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
-from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
+from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import ChoiceTable, Chosen, solve
 from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
@@ -33,10 +33,10 @@ from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
 from hwq.posttraining.statistics import linear_nodes
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord, Scores
 from hwq.toolchains.synthesis import choose
 
 ROUNDS = 8
-CLOSE = 0.05  # of the measured LUTs: how near the prediction must come
 SENSED_ROWS = 1024
 LEAST_LOSS = 1e-9  # what is no loss at all, for logarithms
 
@@ -84,24 +84,6 @@ class AllocateOptions:
     def choices(self) -> list[Bits]:
         """Every pair of widths."""
         return [Bits(w, a) for a in self.activation_bits for w in self.weight_bits]
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One whole design on the way: predicted and measured LUTs, divergence of its answers.
-
-    `bits` are those of weights and activations by layer; the first is a tuple, one for each channel, where channels have their own.
-    """
-
-    bits: dict[str, tuple[Widths, int]]
-    predicted: float
-    measured: float
-    divergence: float
-
-    @property
-    def close(self) -> bool:
-        """Whether the prediction was near enough."""
-        return abs(self.predicted - self.measured) <= CLOSE * self.measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,21 +241,21 @@ def allocate(
     if options.granularity == "layer":
         del asked["granularity"]  # runs made before there was a choice say nothing of it
     derived = {"method": "allocate", "model": model, "board": board, "options": asked}
-    meta = {"config": {"model": model, "seed": options.seed}, "dataset": dataset.told, "derived": derived}
+    record = RunRecord("training", {"model": model, "seed": options.seed}, dataset.told, derived)
     say("reading the model")
     # a model that cannot be read leaves no run behind
     network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
-    run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
-    if run.meta()["state"] != "trained":
+    run = begin(out, record, drawn(dataset, options.seed))
+    if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
         search = prepare(network, dataset, out / "trials", board, options, store_path=store_path, jobs=jobs, notice=say)
         trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)
-        told = {"chosen": asdict(trial), "trials": [asdict(t) for t, _ in search.trials], "costs": options.costs}
-        write_point(run, "0000", graph, dataset, more={"allocation": told})
+        told = Allocation(trial, tuple(t for t, _ in search.trials), options.costs)
+        write_point(run, "0000", graph, dataset, Origin(more={NAME: told.to_json()}))
         if options.costs == "measured":
             _proven(run, board, store_path, trial.measured, say)
-        done = {**network.meta(), "state": "trained"}
-        run.update(lambda meta: {**meta, **done})
+        found = network.found()
+        run.update(lambda now: now.finished(found))
     return _summary(run)
 
 
@@ -367,20 +349,9 @@ class _Every:
 
 def _summary(run: RunDir) -> AllocateSummary:
     (point,) = run.points()
-    content = read_json(point.folder / "point.json")["allocation"]
-    trials = tuple(_trial(t) for t in content["trials"])
-    chosen = _trial(content["chosen"])
+    told = Allocation.of(point)
+    chosen = told.chosen
     error = abs(chosen.predicted - chosen.measured) / max(chosen.measured, 1e-30)
-    test = float("nan") if point.test_accuracy is None else point.test_accuracy
-    return AllocateSummary(
-        run.path, chosen.measured, error, point.val_accuracy, test, run.meta()["float"]["test_accuracy"], chosen.bits, trials
-    )
-
-
-def _trial(content: dict[str, object]) -> Attempt:
-    bits = {name: (_widths(w), int(a)) for name, (w, a) in dict(content["bits"]).items()}  # type: ignore[call-overload]
-    return Attempt(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]
-
-
-def _widths(stored: object) -> Widths:
-    return tuple(int(w) for w in stored) if isinstance(stored, (list, tuple)) else int(stored)  # type: ignore[call-overload]
+    scores = (point.test_accuracy, (run.record().scores or Scores()).test_accuracy)
+    test, of_float = (float("nan") if score is None else score for score in scores)
+    return AllocateSummary(run.path, chosen.measured, error, point.val_accuracy, test, of_float, chosen.bits, told.trials)

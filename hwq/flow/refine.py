@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,16 +13,15 @@ import numpy.typing as npt
 from hwq.cost.predict import Price, price_for
 from hwq.data import Dataset
 from hwq.design.target import Work
-from hwq.errors import RunError
-from hwq.files import read_json
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import begin, copied, data_of, write_point
+from hwq.posttraining.derived import Origin, begin, copied, data_of, write_point
 from hwq.posttraining.refine import RefineOptions, RefineStep
 from hwq.posttraining.refine import refine as refine_graph
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import Point, RunDir
 
+NAME = "refined"  # of its part of point.json
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
 
 
@@ -90,10 +89,8 @@ def refine(
     dataset = data_of(source, data, lambda line: say("", line))
     options = options or RefineOptions()
     price = price_for(board or price_board, store_path)
-    meta = source.meta()
-    kept: dict[str, Any] = {key: meta[key] for key in ("config", "dataset", "float", "uniform8", "conversion") if key in meta}
     derived = {"method": "refine", "source": str(run), "options": _plain(options)}
-    target = begin(out or refined(run), {**kept, "derived": derived}, copied(source.vectors_path))
+    target = begin(out or refined(run), source.record().derive(derived), copied(source.vectors_path))
     found = [_one(source, p, target, dataset, price, options, say, progress) for p in points]
     if board is not None:
         found = _measured(source, target, found, board, store_path, say)
@@ -141,21 +138,23 @@ def _one(
         )
         say(p.id, "proving")
         refined = {"price": result.price, "val_accuracy_before": result.before.accuracy, "steps": [asdict(s) for s in result.steps]}
-        write_point(target, p.id, result.graph, dataset, epoch=p.epoch, beta=p.beta, terms=p.terms, more={"refined": refined})
-    content, before = read_json(place), p.record
-    try:
-        return RefinedPoint(
-            p.id,
-            content["refined"]["price"],
-            content["features"]["digits"],
-            before["features"]["digits"],
-            content["val_accuracy"],
-            content["refined"]["val_accuracy_before"],
-            content["test_accuracy"],
-            before.get("test_accuracy"),
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{place} is damaged: {error}", hint="delete that point's folder and refine again") from error
+        write_point(target, p.id, result.graph, dataset, Origin(p.epoch, p.beta, p.terms, {NAME: refined}))
+    return _before_and_after(p, target.point(p.id))
+
+
+def _before_and_after(before: Point, after: Point) -> RefinedPoint:
+    """Raises RunError: a record says no such thing."""
+    told = after.told(NAME, "delete that point's folder and refine again")
+    return RefinedPoint(
+        after.id,
+        told.number("price"),
+        after.features("digits"),
+        before.features("digits"),
+        after.val_accuracy,
+        told.share("val_accuracy_before"),
+        math.nan if after.test_accuracy is None else after.test_accuracy,
+        before.test_accuracy,
+    )
 
 
 def _measured(

@@ -39,7 +39,7 @@ def simulate(
         verdict = design.simulation(lambda text, p=design.point.id: say(p, text), fresh=True)  # type: ignore[misc]
         out.append((design.point.id, verdict))
         if verdict.mismatches:
-            gone = Store.open(store_path).void(str(design.summary()["plan"]))
+            gone = Store.open(store_path).void(design.summary().plan)
             if gone:
                 say(design.point.id, f"{gone} measurements of this design are void, and are taken out of the store")
     return out
@@ -76,7 +76,8 @@ def prove_points(
 
 def last_board(run: RunDir) -> str:
     """The board that a run was last synthesised for, else the default."""
-    return str((run.meta().get("synth") or {}).get("board") or DEFAULT_BOARD)
+    last = run.synthesised()
+    return last.link.board if last else DEFAULT_BOARD
 
 
 def _designs(run: Path, target: Target | str | None, point: str) -> list[PointDesign]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target, Work
@@ -15,10 +14,12 @@ from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
+from hwq.run.record import Link
 from hwq.sim.compiled import COMPILED
 from hwq.synthesis.measuring import key_of, measure, options_before
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.readings import require_pass, reread, version_doubt
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
 from hwq.toolchains.steps import Step
@@ -125,7 +126,7 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
     summary = design.summary()  # the proof corrects what a changed record told
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     complete = len(found) == len(known) and intact
-    if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
+    if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary.plan)):
         verdict = design.compare_mapped(lambda text: job.say(point, text))
         _require_equal(design, verdict)
         found = _as_reported(design, job, summary, found)
@@ -136,7 +137,7 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
     records = synthesise(
         synthesiser,
         design.folder,
-        summary["plan"],
+        summary.plan,
         timeout_s=job.work.timeout_s,
         notice=lambda text: job.say(point, text),
         progress=lambda line: job.work.lines(point, line),
@@ -151,7 +152,7 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
-def _as_reported(design: PointDesign, job: _Job, summary: Mapping[str, Any], stored: list[Measurement]) -> list[Measurement]:
+def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list[Measurement]) -> list[Measurement]:
     """Stored measurements, corrected where the reports that they came from are there and tell other numbers.
 
     Raises:
@@ -204,13 +205,13 @@ def _files(design: PointDesign, synthesiser: Synthesiser) -> tuple[Path, ...]:
     return () if last.measures else tuple(p for o in last.outputs for a in o.split("|") for p in sorted(design.folder.glob(a)))
 
 
-def _key(design: PointDesign, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
+def _key(design: PointDesign, synthesiser: Synthesiser, step: Step, summary: Manifest) -> Key:
     tool = synthesiser.tool_of(step)
     return key_of(design.board, step, tool.name, tool.version, options_before(synthesiser, step), summary)
 
 
 def _store_all(
-    design: PointDesign, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
+    design: PointDesign, synthesiser: Synthesiser, summary: Manifest, records: Mapping[str, Record], store: Store
 ) -> tuple[Measurement, ...]:
     """Read every measuring step's reports, and store each.
 
@@ -247,38 +248,4 @@ def write_link(directory: RunDir, synthesiser: Synthesiser, design: PointDesign)
             design.period.ns,
             options_before(synthesiser, step),
         )
-        add_link(directory, link, design.point.id, design.folder.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a run was synthesised with last: everything of a measurement's key that its plan does not say."""
-
-    board: str
-    kind: str
-    tool: str
-    version: str
-    stage: str
-    period_ns: float
-    options: str = ""
-
-
-def add_link(run: RunDir, link: Link, point: str, folder: str) -> None:
-    """Note the folder of a point in run.json, beside those of other points that were synthesised with the same.
-
-    Several processes may do so at once.
-    """
-
-    def change(meta: dict[str, Any]) -> dict[str, Any]:
-        before, wanted = meta.get("synth", {}), asdict(link)
-        same = all(before.get(key, "") == value for key, value in wanted.items())
-        return {**meta, "synth": {**wanted, "folders": {**(before.get("folders", {}) if same else {}), point: folder}}}
-
-    run.update(change)
-
-
-def link(
-    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
-) -> None:
-    """As `add_link`, from plain values: how hwq 0.1.0 was called."""
-    add_link(run, Link(board, kind, tool, version, stage, period_ns), point, folder)
+        directory.link(link, design.point.id, design.folder.name)

@@ -57,7 +57,8 @@ def train(
 
 def _digest(run: Path) -> str | None:
     """Of the data that a run was begun with, where there is one."""
-    return RunDir.open(run).meta().get("dataset", {}).get("digest") if (run / "run.json").is_file() else None
+    told = RunDir.open(run).record().dataset if (run / "run.json").is_file() else None
+    return told.digest or None if told else None
 
 
 def load_framework() -> None:
@@ -96,9 +97,9 @@ def _prices(
         measured: whether bits are paid for with them, not only a budget held against them: which model is told of.
     """
     if (out / "run.json").is_file():
-        recorded = RunDir.open(out).meta().get("config", {})
-        if recorded.get("prices"):
-            return dict(recorded["prices"])
+        recorded = RunDir.open(out).settings()
+        if recorded.has("prices") and (prices := recorded.numbers_by_name("prices")):
+            return prices
     model = price_model(board, store_path)
     found = {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
     with suppress(CostModelError):  # with the model of a whole network, prices follow the network

@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hwq.errors import RunError, ToolError
-from hwq.files import read_json, sha256_of, write_json
+from hwq.fields import Fields
+from hwq.files import read_fields, sha256_of, write_json
 from hwq.locks import explain
 from hwq.toolchains.faults import Fault, diagnose
 from hwq.toolchains.registry import program
@@ -54,6 +55,30 @@ class Record:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     format: int = FORMAT
+
+    @classmethod
+    def of(cls, told: Fields) -> Record:
+        """Raises RunError: a member is missing, of another kind, or one that no record has."""
+        if unknown := sorted(told.rest(*cls.__slots__)):
+            raise RunError(f"it has {unknown[0]!r}", hint=told.hint)
+        step, stage, plan, tool, version = (told.text(name) for name in ("step", "stage", "plan", "tool", "version"))
+        began, seconds = (told.number(name, least=0.0, most=1e11) for name in ("began", "seconds"))
+        return cls(
+            step,
+            stage,
+            plan,
+            tool,
+            version,
+            told.whole("returncode", least=-1000),
+            began,
+            seconds,
+            told.number("peak_mb", least=0.0, most=1e11) if told.has("peak_mb") else None,
+            told.text("host"),
+            told.text("log"),
+            told.texts_by_name("inputs"),
+            told.texts_by_name("outputs"),
+            told.whole("format", FORMAT),
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -103,33 +128,18 @@ def read_record(folder: Path, step: Step, *, sealed: bool = True) -> Record | No
     path = record_path(folder, step.name)
     if not path.exists():
         return None
+    hint = "delete it: the step then runs again"
     try:
-        content = read_json(path, sealed=sealed)
+        told = read_fields(path, sealed=sealed)
     except RunError as error:
-        raise RunError(error.message, hint="delete it: the step then runs again") from error
+        raise RunError(error.message, hint=hint) from error
     try:
-        record = Record(**content)
-        _require_types(record)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{path} is no record of a step: {error}", hint="delete it: the step then runs again") from error
+        record = Record.of(told)
+    except RunError as error:
+        raise RunError(f"{path} is no record of a step: {error.message}", hint=hint) from error
     if record.format != FORMAT or record.step != step.name:
-        raise RunError(
-            f"{path} is a record of {record.step!r} in format {record.format}", hint="delete it: the step then runs again"
-        )
+        raise RunError(f"{path} is a record of {record.step!r} in format {record.format}", hint=hint)
     return record
-
-
-def _require_types(record: Record) -> None:
-    """Raises TypeError or ValueError: a field that no record has."""
-    texts = (record.step, record.stage, record.plan, record.tool, record.version, record.host, record.log)
-    maps = (record.inputs, record.outputs)
-    if not all(isinstance(text, str) for text in texts) or type(record.returncode) is not int:
-        raise TypeError("a name is no text, or the exit code no whole number")
-    if not all(isinstance(m, dict) and all(isinstance(v, str) for v in m.values()) for m in maps):
-        raise TypeError("its inputs or outputs are no names with digests")
-    numbers = (record.began, record.seconds, 0.0 if record.peak_mb is None else record.peak_mb)
-    if not all(type(n) in (int, float) and 0 <= n < 1e11 for n in numbers):
-        raise ValueError("a time or a size that cannot be")
 
 
 def still_valid(record: Record, folder: Path, plan: str, tool: Tool | None, inputs: Mapping[str, str]) -> bool:

@@ -21,7 +21,7 @@ from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.files import read_json, write_json, write_text
+from hwq.files import read_fields, write_json, write_text
 from hwq.ir import Graph, text
 from hwq.train import checkpoint, models
 from hwq.train.config import TrainConfig
@@ -110,8 +110,8 @@ class Approach:
             self._prepare()
             self._train()
             self._finish()
-        content = read_json(self.folder / FOUND)
-        return [self._found(Candidate(**one)) for one in content["networks"]]
+        told = read_fields(self.folder / FOUND, hint="delete its folder and run the same command again")
+        return [self._found(Candidate.of(one)) for one in told.objects("networks")]
 
     def _found(self, candidate: Candidate) -> FoundNetwork:
         return FoundNetwork(candidate, self.folder / "graphs" / f"{candidate.key}.hwq", self._weights(candidate.key))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwq.fields import Fields
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -27,6 +29,12 @@ class Candidate:
     ebops: float
     beta: float
     member: int = 0
+
+    @classmethod
+    def of(cls, told: Fields) -> Candidate:
+        """Raises RunError: it is no candidate as a file has it."""
+        numbers = (told.share("val_accuracy"), told.number("ebops", least=0.0), told.number("beta"))
+        return cls(told.whole("epoch"), *numbers, told.whole("member", 0))
 
     @property
     def key(self) -> str:

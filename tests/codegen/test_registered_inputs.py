@@ -45,7 +45,7 @@ def test_the_option_belongs_to_the_design(tmp_path: Path) -> None:
     one, other = (
         PointDesign(run, run.points()[0], Target.of(board, registered_inputs=flag), code_digest()) for flag in (False, True)
     )
-    assert one.folder != other.folder and other.summary()["latency_cycles"] == one.summary()["latency_cycles"] + 1
+    assert one.folder != other.folder and other.summary().latency_cycles == one.summary().latency_cycles + 1
     stream = PointDesign(run, run.points()[0], Target.of(board, io="stream", registered_inputs=True), code_digest())
     with pytest.raises(UsageError, match="window"):
         _ = stream.build

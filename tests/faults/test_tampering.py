@@ -228,7 +228,7 @@ def test_a_run_chooses_no_code(measured: Measured, tmp_path: Path, monkeypatch: 
     )
     run = tmp_path / "run"
     shutil.copytree(measured.run, run)
-    RunDir(run).update(lambda meta: {**meta, "dataset": {**meta["dataset"], "name": "payload:f", "digest": "x"}})
+    RunDir(run).update(lambda record: replace(record, dataset=replace(record.dataset, name="payload:f", digest="x")))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="does not choose which code runs"):
         refine(run)
@@ -241,7 +241,7 @@ def test_names_cannot_command_the_terminal(measured: Measured, tmp_path: Path) -
     run = tmp_path / "run"
     shutil.copytree(measured.run, run)
     evil = "\x1b]0;owned\x07\x1b[2J\u202e[red]x"
-    RunDir(run).update(lambda meta: {**meta, "dataset": {**meta["dataset"], "name": evil}, "config": {"model": evil}})
+    RunDir(run).update(lambda record: replace(record, dataset=replace(record.dataset, name=evil), config={"model": evil}))
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "hwq.cli", "report", str(run), "--store", str(measured.store)]
     done = subprocess.run(command, capture_output=True, env=env, check=False)

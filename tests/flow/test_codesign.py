@@ -30,10 +30,10 @@ from hwq.flow.codesign import search as flow
 from hwq.flow.codesign.landing import Correction, choose_starts, land
 from hwq.flow.codesign.rounds import Round, Trial
 from hwq.flow.codesign.search import CodesignOptions, best_of, codesign
-from hwq.flow.synth import Link, add_link
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir
+from hwq.run.record import Link
 from hwq.train import approach
 from hwq.train.checkpoint import read_archive
 from hwq.train.config import TrainConfig
@@ -158,7 +158,7 @@ class Tool:
         lut = 1.08 * read_json(run.point_folder(point) / "point.json")["codesign"]["compiled"]
         (run.synth_folder(f"{point}-made")).mkdir(parents=True, exist_ok=True)
         link = Link(target.board.name, target.tool, "yosys", "0", str(target.stage), target.clock.ns)
-        add_link(run, link, point, f"{point}-made")
+        run.link(link, point, f"{point}-made")
         found = SimpleNamespace(
             resources=Resources(lut=round(lut), ff=10.0, dsp=0.0), latency=Latency(3, 3, 1), timing=Timing(fmax_mhz=None)
         )

@@ -28,6 +28,7 @@ from hwq.posttraining.derived import begin, data_of, drawn, prove
 from hwq.posttraining.refine import Judged, Judgement, RefineOptions
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir, write_point
+from hwq.run.record import RunRecord
 from hwq.sim.reference import predict
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
@@ -60,7 +61,7 @@ def test_a_refined_point_keeps_what_its_weights_consist_of(trained: Path, tmp_pa
     run = tmp_path / "run"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth", "checkpoint"))
     (best,) = RunDir(run).select("best")
-    write_point(best.folder, best.graph_text(), best.logits(), best.record, terms=2)
+    write_point(best.folder, best.graph_text(), best.logits(), replace(best.record, terms=2))
     refine(run, out=tmp_path / "out", options=RefineOptions(max_loss=0.0, ways=((0.9, 0.0),), rows=200, patience=0.01))
     assert [p.terms for p in RunDir(tmp_path / "out").points()] == [2]
 
@@ -99,7 +100,7 @@ def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Monke
     np.savez(tmp_path / "here" / "mine.npz", x=rows, y=digits.y_train[:300])
     monkeypatch.chdir(tmp_path)
     data = load("here/mine.npz", seed=0)
-    run = begin(tmp_path / "run", {"config": {"seed": 0}, "dataset": data.told, "derived": {}}, drawn(data, 0))
+    run = begin(tmp_path / "run", RunRecord("", {"seed": 0}, data.told, {}), drawn(data, 0))
     monkeypatch.chdir("/")
     assert data_of(run, None).digest == data.digest
     moved = (tmp_path / "here" / "mine.npz").rename(tmp_path / "there.npz")
@@ -112,9 +113,8 @@ def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Monke
     assert data_of(run, None).digest == data.digest
     # the same data from another place is the same run
     same = load(str(moved), seed=0)
-    assert (
-        begin(run.path, {"config": {}, "dataset": {**same.told, "name": data.name}, "derived": {}}, drawn(same, 0)).path == run.path
-    )
+    told = replace(same.told, name=data.name)
+    assert begin(run.path, RunRecord("", {}, told, {}), drawn(same, 0)).path == run.path
 
 
 def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from hwq.data import Dataset
 from hwq.design.budget import Budget
+from hwq.fields import Fields
 from hwq.files import write_text
 from hwq.flow.codesign.landing import Correction, Pricer, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
-from hwq.posttraining.derived import write_point
+from hwq.posttraining.derived import Origin, write_point
 from hwq.posttraining.refine import Judged
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import RunDir
@@ -54,9 +55,25 @@ class Trial:
     cross_entropy: float
     missed: tuple[str, ...]
 
+    @classmethod
+    def of(cls, told: Fields) -> Trial:
+        """Raises RunError: hwq never wrote this."""
+        measured = told.inner("measured")
+        return cls(
+            told.whole("round"),
+            told.text("point"),
+            told.text("network"),
+            told.number("compiled"),
+            told.number("predicted"),
+            {name: measured.maybe_number(name) for name in measured.content},
+            told.share("val_accuracy"),
+            told.number("cross_entropy"),
+            told.texts("missed"),
+        )
+
     @property
     def lut(self) -> float:
-        return float(self.measured["lut"] or 0.0)
+        return float(self.measured.get("lut") or 0.0)
 
     @property
     def error(self) -> float:
@@ -70,6 +87,11 @@ class Round:
 
     number: int
     trials: tuple[Trial, ...]
+
+    @classmethod
+    def of(cls, told: Fields) -> Round:
+        """Raises RunError: hwq never wrote this."""
+        return cls(told.whole("number"), tuple(map(Trial.of, told.objects("trials"))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +282,7 @@ class CodesignSession:
         self.say(f"point {point}: proving, {best.cost:.0f} LUT predicted, validation {best.judged.accuracy:.4f}")
         if not (place / "point.json").is_file() or (place / "graph.hwq").read_text() != text(best.graph):
             more = {"codesign": {"round": number, "network": best.source.key, "compiled": compiled, "predicted": best.cost}}
-            write_point(self.trials, point, best.graph, self.dataset, epoch=candidate.epoch, beta=candidate.beta, more=more)
+            write_point(self.trials, point, best.graph, self.dataset, Origin(candidate.epoch, candidate.beta, more=more))
         measured = self.measure(point)
         trial = Trial(
             number,

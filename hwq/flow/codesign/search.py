@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board, load
 from hwq.data import Dataset
@@ -21,14 +20,15 @@ from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
 from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
-from hwq.files import read_json, write_json
+from hwq.files import read_fields, write_json
 from hwq.flow.codesign.landing import Pricer
 from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Tell, Trial
-from hwq.flow.synth import Link, add_link, synth
+from hwq.flow.synth import synth
 from hwq.flow.train import train
 from hwq.locks import explain, one_writer
 from hwq.posttraining.derived import begin, data_of, drawn
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord
 from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Progress
@@ -123,7 +123,7 @@ def codesign(
         say("round 1: training the front")
         train(data, config, first, board=board.name, store_path=store_path, notice=say, progress=progress)
     trained = RunDir.open(first)
-    trials = begin(out / "trials", {**_kept(trained, dataset), "derived": run.meta()["derived"]}, drawn(dataset, config.seed))
+    trials = begin(out / "trials", _derived(trained, dataset, run.record().derived or {}), drawn(dataset, config.seed))
 
     def measure(point: str) -> dict[str, float | None]:
         _, (result,) = synth(
@@ -161,16 +161,14 @@ def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, s
         dataset = load_data(data, seed=config.seed, notice=say)
         return dataset, config.resolved(len(dataset.x_train)), out / "rounds" / "1"
     run = RunDir.open(options.start)
-    meta = run.meta()
-    if meta.get("state") != "trained" or not (run.checkpoint / "state.npz").is_file():
+    if not run.record().trained or not (run.checkpoint / "state.npz").is_file():
         raise RunError(f"{run.path} is no finished training", hint="finish it: the same hwq train command again")
     return data_of(run, data, say), _config(run), run.path
 
 
 def _config(run: RunDir) -> TrainConfig:
     """The configuration that a run was trained with."""
-    names = {f.name for f in fields(TrainConfig)}
-    config = TrainConfig(**{key: value for key, value in run.meta()["config"].items() if key in names})
+    config = TrainConfig.of(run.settings())
     if config.method != "hgq":
         raise RunError(f"{run.path} was trained by {config.method}", hint="co-design goes on from runs of --method hgq")
     return config
@@ -198,20 +196,19 @@ def _begin(
         "start": None if options.start is None else str(options.start),
         "config": config.to_json(),
     }
-    meta = {"config": config.to_json(), "dataset": dataset.told, "derived": asked}
-    return begin(out, meta, drawn(dataset, config.seed))
+    return begin(out, RunRecord("", config.to_json(), dataset.told, asked), drawn(dataset, config.seed))
 
 
-def _kept(run: RunDir, dataset: Dataset) -> dict[str, Any]:
-    meta = run.meta()
-    found: dict[str, Any] = {key: meta[key] for key in ("config", "float", "uniform8", "conversion") if key in meta}
-    return {**found, "dataset": dataset.told}
+def _derived(run: RunDir, dataset: Dataset, method: Mapping[str, object]) -> RunRecord:
+    """Of a run that goes on from `run` with the same data, which may lie elsewhere now."""
+    return replace(run.record().derive(method), dataset=dataset.told)
 
 
 def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
     """All rounds, those that are recorded as they were."""
     path = session.out / RECORD
-    recorded = [_read(one) for one in read_json(path)["rounds"]] if path.is_file() else []
+    hint = "delete it: what was measured is known to the store"
+    recorded = [Round.of(one) for one in read_fields(path, hint=hint).objects("rounds")] if path.is_file() else []
     rounds: list[Round] = []
     while not _enough(rounds, options):
         number = len(rounds) + 1
@@ -224,14 +221,6 @@ def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Call
             write_json(path, {"rounds": [asdict(one) for one in rounds]})
         round_done(rounds[-1])
     return rounds
-
-
-def _read(content: Mapping[str, Any]) -> Round:
-    try:
-        trials = (Trial(**{**one, "missed": tuple(one["missed"])}) for one in content["trials"])
-        return Round(int(content["number"]), tuple(trials))
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{RECORD} is damaged: {error}", hint="delete it: what was measured is known to the store") from error
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
@@ -262,10 +251,18 @@ def _result(
         hint = "a larger budget, a smaller --model, more --rounds or --epochs"
         return replace(summary, problem=f"nothing keeps the budget: {'; '.join(nearest.missed)} at best", hint=hint)
     _take(session.trials, run, best.point)
-    content = read_json(run.point_folder(best.point) / "point.json")
-    summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=content["test_accuracy"])
-    found = {**_kept(session.first, session.dataset), "codesign": {"best": best.point, "lut": best.lut, "rounds": len(rounds)}}
-    run.update(lambda meta: {**meta, **found})
+    summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=run.point(best.point).test_accuracy)
+    told = {"best": best.point, "lut": best.lut, "rounds": len(rounds)}
+    found = _derived(session.first, session.dataset, {})
+    run.update(
+        lambda now: replace(
+            now.finished(found),
+            state=now.state,
+            config=found.config,
+            dataset=found.dataset,
+            more={**now.more, **found.more, "codesign": told},
+        )
+    )
     if best.val_accuracy < (options.min_accuracy or 0.0):
         wanted = f"{best.val_accuracy:.4f} on the validation rows within the budget, {options.min_accuracy:.4f} was asked"
         return replace(summary, problem=wanted, hint="a larger budget, a larger --model, or more --epochs or --rounds")
@@ -274,14 +271,16 @@ def _result(
 
 def _take(trials: RunDir, run: RunDir, point: str) -> None:
     """Copy a point with its generated files from the trials; one that was taken before goes."""
-    source = trials.meta()["synth"]
-    folder = source["folders"][point]
+    source = trials.synthesised()
+    folder = source.folders.get(point) if source else None
+    if source is None or folder is None:
+        raise RunError(f"{trials.path} does not say where point {point} was synthesised", hint="run the same command again")
     _copied(trials.point_folder(point), run.point_folder(point))
     _copied(trials.synth_folder(folder), run.synth_folder(folder))
     for other in run.points():
         if other.id != point:
             shutil.rmtree(other.folder)
-    add_link(run, Link(**{f.name: source[f.name] for f in fields(Link) if f.name in source}), point, folder)
+    run.link(source.link, point, folder)
 
 
 def _copied(origin: Path, target: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from hwq.boards import load as load_board
 from hwq.design.target import Target, Work
 from hwq.errors import RunError, UsageError
-from hwq.files import read_json, write_json, write_text
+from hwq.files import inside, read_fields, read_json, write_json, write_text
 from hwq.flow.compare.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
@@ -69,7 +69,7 @@ class CompareRequest:
         if doubled:
             raise UsageError(f"the method {doubled[0]!r} is given twice")
 
-    def fixed(self) -> dict[str, Any]:
+    def fixed(self) -> dict[str, object]:
         """What must be the same whenever this comparison goes on."""
         settings = {key: dict(v) if isinstance(v, Mapping) else v for key, v in self.settings.items()}
         synthesis = {"tool": self.tool, **({} if self.clock is None else {"clock": str(self.clock)})}
@@ -86,8 +86,7 @@ class _Clock:
     noted: float = 0.0
 
     def __post_init__(self) -> None:
-        content = read_json(self.path) if self.path.is_file() else {}
-        self.before = float(content.get("cpu_s", 0.0))
+        self.before = _Done.read(self.path).cpu_s
         self.started = self.noted = time.process_time()
 
     @property
@@ -99,8 +98,24 @@ class _Clock:
             self.noted = time.process_time()
             self.save()
 
-    def save(self, **more: Any) -> None:
-        write_json(self.path, {"cpu_s": self.spent, **more})
+    def save(self, runs: Sequence[str] | None = None) -> None:
+        write_json(self.path, {"cpu_s": self.spent, **({} if runs is None else {"runs": list(runs)})})
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a clock left: CPU seconds, and the finished runs once the training is over."""
+
+    cpu_s: float = 0.0
+    runs: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> _Done:
+        """Raises RunError: the file is damaged."""
+        if not path.is_file():
+            return cls()
+        told = read_fields(path, hint="delete it and run the same command again")
+        return cls(told.number("cpu_s", 0.0, least=0.0), told.texts("runs") if told.has("runs") else None)
 
 
 @one_writer(lambda request: request.out, "compare.json")
@@ -200,7 +215,7 @@ def _float(case: Case) -> float:
         clock = _Clock(path)
         train_float(_ticking(case, clock))
         clock.save()
-    return float(read_json(path)["cpu_s"]) if path.is_file() else 0.0
+    return _Done.read(path).cpu_s
 
 
 def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
@@ -211,14 +226,14 @@ def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell
         sources, before = _train(request, other, base, f"{label} ({base})", say)
         case = replace(case, sources=tuple(sources))
     path = case.folder / "training.json"
-    done = read_json(path) if path.is_file() else {}
-    if "runs" in done:
-        return [case.folder / name for name in done["runs"]], before + float(done["cpu_s"])
+    done = _Done.read(path)
+    if done.runs is not None:
+        return [inside(case.folder, name) for name in done.runs], before + done.cpu_s
     say(f"{label}: training")
     clock = _Clock(path)
     runs = method_of(name)(_ticking(case, clock))
     clock.save(runs=[str(run.relative_to(case.folder)) for run in runs])
-    return runs, before + float(read_json(path)["cpu_s"])
+    return runs, before + _Done.read(path).cpu_s
 
 
 def _measure(
