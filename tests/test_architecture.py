@@ -69,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "synthesis": _DESIGNED - {"design", "run", "fields"} | {"tools", "reports"},
     "posttraining": _DESIGNED | {"synthesis", "train", "conversion", "data", "frontend"},
-    "views": {"templates"},
+    "views": {"templates", "reports.types"},
     "flow": {"*"},
     "registration": set(),  # names modules and loads them by name, when Keras is there
     "__init__": {
@@ -87,7 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "conversion.config",
     },
     "cli": {"flow", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
-    | {"design.budget", "design.target", "tools.doctor", "toolchains.registry", "toolchains.steps", "train.config"},
+    | {"design.budget", "design.target", "tools.doctor", "toolchains.registry", "toolchains.steps", "train.config", "train.progress"},
 }
 
 # Third-party libraries: at import time, and only inside functions.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -64,7 +63,7 @@ def compare(
     if seeds < 1:
         raise click.BadParameter(f"{seeds} splits are too few", param_hint="--seeds")
     target = out or Path("runs") / f"compare-{Path(data.replace(':', '_')).stem}"
-    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    given = {name: value for name, value in settings.items() if value is not None}
     request = CompareRequest(
         data,
         tuple(name.strip() for name in methods.split(",") if name.strip()),

@@ -76,7 +76,7 @@ def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
 
     objects = parse_files(paths)
     if as_json:
-        emit(objects)
+        emit([found.to_json() for found in objects])
     else:
         from hwq.views.parsed import render_parsed
 

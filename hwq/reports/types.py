@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal, TypedDict
 
 from hwq.errors import ReportError
 
@@ -87,6 +89,41 @@ class ReportedModule:
     power_w: float | None = None
 
 
+CountName = Literal["lut", "ff", "dsp", "bram", "ramb18", "uram"]
+
+
+class Counts(TypedDict, total=False):
+    """Counts by the fields of Report and ReportedModule that hold them; what is not there is not reported."""
+
+    lut: float | None
+    ff: float | None
+    dsp: float | None
+    bram: float | None
+    ramb18: float | None
+    uram: float | None
+
+
+def counts_of(names: Iterable[CountName], find: Callable[[CountName], float | None]) -> Counts:
+    """What `find` says of each name."""
+    found: Counts = {}
+    for name in names:
+        found[name] = find(name)
+    return found
+
+
+CycleName = Literal["lat_min", "lat_max", "ii_min", "ii_max"]
+
+
+class Cycles(TypedDict):
+    """Latency and interval by the fields of Report and ReportedModule that hold them."""
+
+    lat_min: int | None
+    lat_max: int | None
+    ii_min: int | None
+    ii_max: int | None
+
+
+NO_CYCLES: Cycles = {"lat_min": None, "lat_max": None, "ii_min": None, "ii_max": None}
 _PER_36K = {"18K": 2, "4K": 9}  # blocks that hold as much as one of 36 Kbit
 
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.reports.text import Source, read
 from hwq.reports.types import Report, ReportedModule, Resources, Status
@@ -39,7 +38,7 @@ def read_stat(path: Path) -> Resources:
     return count(_cells(source, parse_json(source).get("design"), "design"))
 
 
-def parse_json(source: Source) -> dict[str, Any]:
+def parse_json(source: Source) -> dict[str, object]:
     """The object of a whole file.
 
     Raises:
@@ -56,7 +55,7 @@ def parse_json(source: Source) -> dict[str, Any]:
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) != len(pairs):
         raise ValueError("a key is there twice")

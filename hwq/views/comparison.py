@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -153,13 +152,13 @@ class MethodComparison:
             spread(best, lambda e: e.training_cpu_s),
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The points and the table; what is not known is null."""
         whole = asdict(self) | {"summaries": [asdict(s) for s in self.summaries()]}
-        return _plain(whole)  # type: ignore[no-any-return]
+        return {name: _plain(value) for name, value in whole.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
