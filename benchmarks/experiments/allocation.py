@@ -205,13 +205,13 @@ def _budgets(context: Context[Settings], data: str, granularity: str) -> dict[st
     A budget is lost too where nothing fits, or where a uniform width within it diverges as little.
     """
     from hwq.errors import BudgetError
-    from hwq.flow.allocate import prepare
+    from hwq.flow.allocate import Tools, prepare
 
     run = trained(context, data, 0, SMALL[data], epochs=20, population=1)
     options = AllocateOptions(
         1.0, costs=costs(context), weight_bits=WEIGHT_BITS, activation_bits=ACTIVATION_BITS, granularity=granularity
     )
-    search = prepare(*_float(run, data), context.work / "trials", BOARD, options)
+    search = prepare(*_float(run, data), context.work / "trials", options, Tools(BOARD))
     plain = _plain(search)
     low, high = min(lut for lut, _ in plain), max(lut for lut, _ in plain)
     found: dict[str, Any] = {"budgets": 6 if context.quick else 8, "lost": 0, "over": 0, "errors": []}

@@ -60,6 +60,14 @@ def gathers(kind: type, name: str) -> Callable[[Callable[..., None]], Callable[.
     return decorate
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class BoardAndStore:
+    """Whose measurements say what things cost, and where they are kept."""
+
+    board: str | None
+    store: Path | str | None
+
+
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 

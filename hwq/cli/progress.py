@@ -11,7 +11,7 @@ from hwq.cli.common import EVERY_S, console, note
 if TYPE_CHECKING:
     import rich.progress
 
-    from hwq.train.progress import Progress
+    from hwq.events import Progress
 
 
 def elapsed(seconds: float) -> str:

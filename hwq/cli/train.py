@@ -10,6 +10,7 @@ import click
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
+from hwq.events import Events
 from hwq.train.config import METHODS, TrainConfig
 
 _DEFAULT = TrainConfig()
@@ -108,7 +109,7 @@ def train(
     config = TrainConfig(**options)
     target = out or Path("runs") / Path(data.replace(":", "_")).stem
     with Bar() as bar:
-        summary = run_training(data, config, target, board=board, store_path=store, notice=note, progress=bar)
+        summary = run_training(data, config, target, board=board, store_path=store, events=Events(note=note, progress=bar))
     if as_json:
         emit({"run": target, "summary": summary})
         return

@@ -163,6 +163,23 @@ class Price:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
 
 
+@dataclass(frozen=True, slots=True)
+class CostSource:
+    """Whose measurements say what things cost: those of a board's family in a store, with the models that come with hwq.
+
+    Attributes:
+        board: None: no measurements at all.
+        store_path: None: the user's own store.
+    """
+
+    board: str | None = None
+    store_path: Path | str | None = None
+
+    def price(self) -> Price:
+        """As `price_for`."""
+        return price_for(self.board, self.store_path)
+
+
 def price_for(board: str | None, store_path: Path | str | None) -> Price:
     """The model of compiled designs' LUTs on the board's family, where there is one (`price_model`)."""
     if board is None:

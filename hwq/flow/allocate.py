@@ -18,6 +18,7 @@ from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
+from hwq.events import QUIET, Events
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
@@ -27,7 +28,7 @@ from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
 from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import ChoiceTable, Chosen, solve
-from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
+from hwq.posttraining.operators import OperatorBench, WidthChoices, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantized
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
@@ -84,6 +85,15 @@ class AllocateOptions:
     def choices(self) -> list[Bits]:
         """Every pair of widths."""
         return [Bits(w, a) for a in self.activation_bits for w in self.weight_bits]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Whose tool measures, where what it measured is kept, and how many run at a time."""
+
+    board: str = DEFAULT_BOARD
+    store_path: Path | str | None = None
+    jobs: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,29 +228,27 @@ def allocate(
     data: str,
     out: Path,
     *,
-    board: str = DEFAULT_BOARD,
     options: AllocateOptions | None = None,
-    store_path: Path | str | None = None,
-    jobs: int = 2,
-    notice: Notice | None = None,
+    tools: Tools = Tools(),
+    events: Events = QUIET,
 ) -> AllocateSummary:
     """Choose widths, and write the network as a run of one bit-exact point.
 
     Args:
         model, data: as `hwq.flow.ptq.ptq` takes them.
         out: the run; what operators and trials cost is kept in the store.
-        jobs: tools at a time.
+        tools: whose tool measures, and where what it measured is kept.
 
     Raises:
         BudgetError: nothing keeps the budget, or the accuracy.
         DataError, ModelError, RunError, BoardError, ToolError, ReportError, MismatchError.
     """
-    options, say = options or AllocateOptions(), notice or (lambda text: None)
-    dataset = load(data, seed=options.seed, notice=notice)
+    options, say = options or AllocateOptions(), events.note
+    dataset = load(data, seed=options.seed, notice=say)
     asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
     if options.granularity == "layer":
         del asked["granularity"]  # runs made before there was a choice say nothing of it
-    derived = {"method": "allocate", "model": model, "board": board, "options": asked}
+    derived = {"method": "allocate", "model": model, "board": tools.board, "options": asked}
     record = RunRecord("training", {"model": model, "seed": options.seed}, dataset.told, derived)
     say("reading the model")
     # a model that cannot be read leaves no run behind
@@ -248,12 +256,12 @@ def allocate(
     run = begin(out, record, drawn(dataset, options.seed))
     if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
-        search = prepare(network, dataset, out / "trials", board, options, store_path=store_path, jobs=jobs, notice=say)
+        search = prepare(network, dataset, out / "trials", options, tools, events)
         trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)
         told = Allocation(trial, tuple(t for t, _ in search.trials), options.costs)
         write_point(run, "0000", graph, dataset, Origin(more={NAME: told.to_json()}))
         if options.costs == "measured":
-            _proven(run, board, store_path, trial.measured, say)
+            _proven(run, tools, trial.measured, say)
         found = network.found()
         run.update(lambda now: now.finished(found))
     return _summary(run)
@@ -263,12 +271,9 @@ def prepare(
     network: FloatModel,
     dataset: Dataset,
     folder: Path,
-    board: str,
     options: AllocateOptions,
-    *,
-    store_path: Path | str | None = None,
-    jobs: int = 2,
-    notice: Notice | None = None,
+    tools: Tools = Tools(),
+    events: Events = QUIET,
 ) -> Search:
     """Sensitivities and costs, and how a whole design is measured.
 
@@ -278,15 +283,16 @@ def prepare(
     Raises:
         BoardError, ToolError, ReportError.
     """
-    say = notice or (lambda text: None)
+    say = events.note
     layers = [node.name for node in linear_nodes(network.fine)]
-    lut: Callable[[Graph], float] = price_for(board, store_path)
+    lut: Callable[[Graph], float] = price_for(tools.board, tools.store_path)
     if options.costs == "measured":
-        chosen = load_board(board)
+        chosen = load_board(tools.board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
-        lut = OperatorBench.of(chosen, synthesiser, Store.open(store_path), folder).lut
+        lut = OperatorBench.of(chosen, synthesiser, Store.open(tools.store_path), folder).lut
     every = _Every(say)
-    costs = cost_table(network.fine, layers, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
+    among = WidthChoices(network.fine, options.choices, network.rows)
+    costs = cost_table(among, layers, lut, jobs=tools.jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]
     if options.objective == "kl":
         loss = by_divergence(network.fine, layers, options.choices, rows, progress=every("sensitivities"))
@@ -296,19 +302,17 @@ def prepare(
     if options.granularity == "layer":
         return Search(network, dataset, options, table, [Group(name) for name in layers], lut, say)
     groups = groups_of(network.fine, layers)
-    return Search(network, dataset, options, _of_channels(network, options, groups, table, every), groups, lut, say, table)
+    return Search(network, dataset, options, _of_channels(among, options, groups, table, every), groups, lut, say, table)
 
 
 def _of_channels(
-    network: FloatModel, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, every: _Every
+    among: WidthChoices, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, every: _Every
 ) -> ChoiceTable:
     """The table of the layers, divided over their channels, which share the activation width."""
-    fine, choices = network.fine, options.choices
-    costs = channel_costs(
-        fine, groups, choices, network.rows, layers.cost, price_for(None, None), progress=every("channels priced")
-    )
+    fine, choices = among.fine, among.choices
+    costs = channel_costs(among, groups, layers.cost, price_for(None, None), progress=every("channels priced"))
     if options.objective == "kl":
-        rows = network.rows[:SENSED_ROWS]
+        rows = among.rows[:SENSED_ROWS]
         parts = channels.by_divergence(fine, groups, choices, rows, progress=every("sensitivities of channels"))
     else:
         parts = channels.by_roundoff(fine, groups, choices)
@@ -317,7 +321,7 @@ def _of_channels(
     return ChoiceTable(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
 
 
-def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: float, say: Notice) -> None:
+def _proven(run: RunDir, tools: Tools, measured: float, say: Notice) -> None:
     """Prove and synthesise the chosen design as `hwq synth` does; the trials before it were synthesised alone.
 
     Raises:
@@ -325,7 +329,7 @@ def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: fl
     """
     from hwq.flow.synth import synth
 
-    _, (result,) = synth(run.path, board, store_path=store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
+    _, (result,) = synth(run.path, tools.board, store_path=tools.store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
     lut = result.measurement.resources.lut if result.measurement else None
     if lut != measured:
         raise ToolError(

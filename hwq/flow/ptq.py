@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.cost.predict import price_for
+from hwq.cost.predict import CostSource
 from hwq.data import load
 from hwq.errors import UsageError
+from hwq.events import QUIET, Events
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
@@ -82,23 +83,22 @@ def ptq(
     out: Path,
     *,
     options: PtqOptions | None = None,
-    board: str | None = None,
-    store_path: Path | str | None = None,
-    notice: Notice | None = None,
+    costs: CostSource = CostSource(),  # noqa: B008  (frozen)
+    events: Events = QUIET,
 ) -> PtqSummary:
     """Quantise a trained float model after training.
 
     Args:
         model: a .keras file, module:function, or a run directory, whose float network is taken.
         data: as `hwq train` takes it; training rows calibrate without their labels, validation labels rank the points.
-        board: whose measurements price the points of `digits`, where there are any.
+        costs: whose measurements price the points of `digits`, where there are any.
 
     Raises:
         DataError, ModelError, UsageError, RunError.
         MismatchError: a point that is not bit-exact; it is not written.
     """
-    options, say = options or PtqOptions(), notice or (lambda text: None)
-    dataset = load(data, seed=options.seed, notice=notice)
+    options, say = options or PtqOptions(), events.note
+    dataset = load(data, seed=options.seed, notice=say)
     asked = {**asdict(options), "bits": list(options.bits)}
     derived = {"method": "ptq", "model": model, "options": asked}
     record = RunRecord("training", {"model": model, "seed": options.seed}, dataset.told, derived)
@@ -108,7 +108,7 @@ def ptq(
     run = begin(out, record, drawn(dataset, options.seed))
     if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
-        price = price_for(board, store_path)
+        price = costs.price()
         for number, graph in enumerate(_graphs(network, dataset.x_train, price, options, say)):
             if not (run.point_folder(f"{number:04d}") / "point.json").is_file():
                 found = write_point(run, f"{number:04d}", graph, dataset, Origin(more={"method": options.method}))

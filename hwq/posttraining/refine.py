@@ -120,6 +120,22 @@ class Judgement:
         return before.accuracy - self.accuracy <= limit and lost <= limit + ONE_SIDED * error
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What refinement looks at.
+
+    Attributes:
+        train: training rows (rows, *input shape) and labels.
+        validation: rows and labels that decide when to stop; with those of training where they are few (`Judgement`).
+        derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
+            results, by name, as `hwq.conversion.graph_model` has them.
+    """
+
+    train: Rows
+    validation: Rows
+    derivatives: Derivatives
+
+
 @dataclass(frozen=True, slots=True)
 class RefineStep:
     """One network on way number `way`: `price` relative to the first."""
@@ -145,10 +161,8 @@ class Refined:
 
 def refine(
     graph: Graph,
-    train: Rows,
-    validation: Rows,
+    evidence: Evidence,
     *,
-    derivatives: Derivatives,
     price: Price,
     options: RefineOptions,
     progress: Callable[[RefineStep], None] | None = None,
@@ -156,19 +170,17 @@ def refine(
     """Make a network cheaper without training it.
 
     Args:
-        train: training rows (rows, *input shape) and labels.
-        validation: rows and labels that decide when to stop; with those of training where they are few (`Judgement`).
-        derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
-            results, by name, as `hwq.conversion.graph_model` has them.
+        evidence: what says which digits matter, and when to stop.
         price: what a network costs, in any unit.
         progress: told of every portion.
     """
+    train, validation = evidence.train, evidence.validation
     first, start = Judgement.of(graph, train, validation, options.max_loss), price(graph)
     best, steps = (graph, 1.0, first), list[RefineStep]()
     for way, (portion, trust) in enumerate(options.ways):
         failed, rng = 0.0, np.random.default_rng([options.seed, way])
         settings = Portions(portion, trust, options.moves, options.rows)
-        for now in portions(graph, train[0], derivatives, settings, rng):
+        for now in portions(graph, train[0], evidence.derivatives, settings, rng):
             judged, cost = Judgement.of(now, train, validation, options.max_loss), price(now) / start
             holds = judged.keeps(first, options.max_loss)
             best = (now, cost, judged) if holds and cost < best[1] else best

@@ -87,6 +87,18 @@ class Record:
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a step is run for: a plan's digest, and the fingerprints of the steps before it."""
+
+    plan: str
+    inputs: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: str, before: Mapping[str, Record]) -> Basis:
+        return cls(plan, {name: record.fingerprint for name, record in before.items()})
+
+
 @contextmanager
 def locked(folder: Path, notice: Callable[[str], None] | None = None) -> Iterator[None]:
     """Keep other processes from running steps in the same folder; the lock ends with its holder, however that ends.
@@ -142,9 +154,9 @@ def read_record(folder: Path, step: Step, *, sealed: bool = True) -> Record | No
     return record
 
 
-def still_valid(record: Record, folder: Path, plan: str, tool: Tool | None, inputs: Mapping[str, str]) -> bool:
+def still_valid(record: Record, folder: Path, tool: Tool | None, basis: Basis) -> bool:
     """Whether a step need not run again: same plan, tool and predecessors, and every file still as it was made."""
-    if record.plan != plan or dict(record.inputs) != dict(inputs):
+    if record.plan != basis.plan or dict(record.inputs) != dict(basis.inputs):
         return False
     if tool is not None and (record.tool, record.version) != (tool.name, tool.version):
         return False
@@ -169,8 +181,7 @@ def run_step(
     step: Step,
     tool: Tool,
     folder: Path,
-    plan: str,
-    inputs: Mapping[str, str],
+    basis: Basis,
     *,
     timeout_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -187,15 +198,14 @@ def run_step(
         [*tool.argv, *program(step.program).lead(tool), *step.arguments],
         cwd=folder / step.folder,
         log=log,
-        tool=tool.name,
-        version=tool.version,
+        tool=tool,
         timeout_s=timeout_s,
         on_line=on_line,
     )
     fault = diagnose(done.returncode, log.read_text(errors="replace"))
     if fault is not None:
         raise failure(str(tool), step, done, fault)
-    return _conclude(step, folder, plan, inputs, done, began)
+    return _conclude(step, folder, basis, done, began)
 
 
 def failure(tool: str, step: Step, done: ToolRun, fault: Fault) -> ToolError:
@@ -222,7 +232,7 @@ def _clear(step: Step, folder: Path) -> None:
         raise explain(error, folder / step.log) from error
 
 
-def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], done: ToolRun, began: float) -> Record:
+def _conclude(step: Step, folder: Path, basis: Basis, done: ToolRun, began: float) -> Record:
     import platform
 
     outputs: dict[str, str] = {}
@@ -239,7 +249,7 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
     record = Record(
         step=step.name,
         stage=step.stage,
-        plan=plan,
+        plan=basis.plan,
         tool=done.tool,
         version=done.version,
         returncode=done.returncode,
@@ -248,7 +258,7 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
         peak_mb=round(done.peak_mb, 1),
         host=platform.node(),
         log=step.log,
-        inputs=dict(inputs),
+        inputs=dict(basis.inputs),
         outputs=outputs,
     )
     write_json(record_path(folder, step.name), asdict(record))

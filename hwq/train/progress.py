@@ -1,23 +1,11 @@
-"""What training tells while it works, and a candidate of the Pareto archive."""
+"""A candidate of the Pareto archive, and what a finished training found; what it tells while it works is in `hwq.events`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hwq.events import Progress as Progress
 from hwq.fields import Fields
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One report: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points."""
-
-    phase: str
-    step: int
-    steps: int
-    val_accuracy: float | None = None
-    ebops: float | None = None
-    beta: float | None = None
-    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from hwq.cli import cli
 from hwq.cli.allocate import allocate
 from hwq.errors import DataError, HwqError, ModelError
 from hwq.flow.allocate import AllocateOptions, AllocateSummary, Attempt
-from hwq.flow.refine import RefinedPoint, RefineSummary
+from hwq.flow.refine import RefinedPoint, RefineEvents, RefineSummary
 from hwq.posttraining.refine import RefineStep
 
 
@@ -67,9 +67,9 @@ def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path
     summary = RefineSummary(tmp_path, "bits", (one,))
 
     def run(path: Path, **options: object) -> RefineSummary:
-        told = options["progress"]
-        assert callable(told)
-        told("0003", RefineStep(0, 1, 0.9, 0.95, 0.1, True))
+        told = options["events"]
+        assert isinstance(told, RefineEvents)
+        told.step("0003", RefineStep(0, 1, 0.9, 0.95, 0.1, True))
         return summary
 
     monkeypatch.setattr("hwq.flow.refine.refine", run)

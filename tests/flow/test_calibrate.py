@@ -10,7 +10,7 @@ from fake_runs import fake, real
 from hwq import boards
 from hwq.cost.find import ModelSource, find_models, libraries, own_models
 from hwq.errors import ToolError
-from hwq.flow.calibrate import calibrate
+from hwq.flow.calibrate import CalibrateOptions, calibrate
 from hwq.measure.store import Store
 
 
@@ -24,7 +24,7 @@ def yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(tmp_path: Path, designs: int, **options: object) -> object:
     places = {"store_path": tmp_path / "s.sqlite", "work": tmp_path / "work", "out": tmp_path / "models"}
-    return calibrate("zcu104", tool="yosys", designs=designs, jobs=2, **{**places, **options})  # type: ignore[arg-type]
+    return calibrate("zcu104", CalibrateOptions(tool="yosys", designs=designs, jobs=2, **{**places, **options}))  # type: ignore[arg-type]
 
 
 def starts(path: Path) -> int:

@@ -139,8 +139,8 @@ def test_a_clock_is_refused_where_no_tool_tells_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="more than ulx3s-85f has"):
         codesign("digits", CONFIG, tmp_path / "out", "ulx3s-85f", CodesignOptions(Budget.parse("lut=1e6")))
     assert not (tmp_path / "out").exists()
-    clock = flow._tool(boards.load("xcvu9p"), CodesignOptions(Budget.parse("lut=4,fmax=125"), tool="yosys"))[1]
-    assert clock == Period(8.0)
+    place = flow._tool(boards.load("xcvu9p"), CodesignOptions(Budget.parse("lut=4,fmax=125"), tool="yosys"))
+    assert place.period == Period(8.0)
 
 
 class Tool:
@@ -212,7 +212,7 @@ def test_a_search_that_broke_off_goes_on(small: tuple[Path, flow.CodesignSummary
     tool = Tool()
     assert search(out, tool, start=first, rounds=1).rounds == found.rounds[:1]
     with pytest.raises(ToolError), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds_module.Session, "_continued", lambda self, number: self._front())  # without training
+        patch.setattr(rounds_module.CodesignSession, "_continued", lambda self, number: self._front())  # without training
         search(out, Tool(fail_at=0), start=first)
     assert len(read_json(out / "codesign.json")["rounds"]) == 1
 

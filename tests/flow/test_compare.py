@@ -15,6 +15,7 @@ from rich.console import Console
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import BudgetError, RunError, UsageError
+from hwq.events import Events
 from hwq.flow.compare import methods
 from hwq.flow.compare import table as flow
 from hwq.flow.compare.methods import METHODS, Case, method_of
@@ -230,7 +231,9 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     asked: list[Any] = []
 
     def refined(source: Path, **given: Any) -> None:
-        asked.append((source, given["out"], given["point"], given["price_board"]))
+        request = given["request"]
+        asked.append((source, given["out"], request.point, request.costs.board))
+        assert not request.measured
 
     def allocated(model: str, data: str, out: Path, **given: Any) -> None:
         if given["options"].max_loss < 1:
@@ -242,7 +245,7 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(methods, "run_ptq", lambda model, data, out, **given: asked.append((model, out, given["options"].method)))
     told: list[str] = []
     source = tmp_path / "hgq" / "run"
-    case = Case("digits", "mlp:8", "xcvu9p", 3, "", tmp_path / "own", tmp_path, (source,), notice=told.append)
+    case = Case("digits", "mlp:8", "xcvu9p", 3, "", tmp_path / "own", tmp_path, (source,), events=Events(note=told.append))
     assert methods.refine(case) == [tmp_path / "own" / "run"] and asked == [(source, tmp_path / "own" / "run", "all", "xcvu9p")]
     asked.clear()
     assert [run.name for run in methods.ptq(replace(case, variant="uniform"))] == ["4-bit", "5-bit", "6-bit"]

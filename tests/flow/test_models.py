@@ -16,7 +16,7 @@ from hwq.cost.library import file_name, read, to_text
 from hwq.cost.model import ModelKey, compiler_of
 from hwq.cost.predict import price_model
 from hwq.errors import CostModelError, ReportError
-from hwq.flow.calibrate import calibrate, known_rows
+from hwq.flow.calibrate import CalibrateOptions, calibrate, known_rows
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 
@@ -104,6 +104,6 @@ def test_a_calibration_simulates_what_the_compiler_made(tmp_path: Path, monkeypa
     monkeypatch.setenv("HWQ_BAMBU", str(fake(tmp_path, "bambu", body, "PandA 2024.10")))
     places = {"store_path": tmp_path / "s.sqlite", "work": tmp_path / "work", "out": tmp_path / "models"}
     with pytest.raises((CostModelError, ReportError)):
-        calibrate("zcu104", tool="bambu", stage="csynth", designs=1, jobs=1, **places)
+        calibrate("zcu104", CalibrateOptions(tool="bambu", stage="csynth", designs=1, jobs=1, **places))
     assert Store.open(tmp_path / "s.sqlite").find() == []
     assert list((tmp_path / "work").rglob("bambu/csynth.log")) and not list((tmp_path / "work").rglob("steps/bambu-csynth.json"))

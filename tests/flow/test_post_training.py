@@ -20,7 +20,7 @@ from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunErr
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
-from hwq.flow.refine import refine
+from hwq.flow.refine import RefineRequest, refine
 from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
@@ -68,7 +68,7 @@ def test_a_refined_point_keeps_what_its_weights_consist_of(trained: Path, tmp_pa
 
 def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> None:
     options = RefineOptions(max_loss=3.0, ways=((0.1, 0.1),), rows=600, patience=0.2)
-    summary = refine(trained, out=tmp_path / "out", point="all", options=options)
+    summary = refine(trained, out=tmp_path / "out", request=RefineRequest("all"), options=options)
     assert len(summary.points) == len(RunDir(trained).points()) and summary.points[0].lut is None
     for one in summary.points:
         assert one.price < 1 and one.digits < one.digits_before
@@ -76,7 +76,7 @@ def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> 
     bit_exact(tmp_path / "out")
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "points" / summary.points[0].point / "point.json").unlink()  # as a kill would leave it
-    refine(trained, out=tmp_path / "out", point="all", options=options)
+    refine(trained, out=tmp_path / "out", request=RefineRequest("all"), options=options)
     assert contents(tmp_path / "out") == before
     with pytest.raises(RunError, match="another options"):
         refine(trained, out=tmp_path / "out", options=replace(options, max_loss=1.0))

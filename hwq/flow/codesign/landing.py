@@ -95,7 +95,6 @@ def land(
     cost: Callable[[Graph], float],
     window: tuple[float, float],
     seed: int,
-    progress: Callable[[float], None] | None = None,
 ) -> tuple[Graph, float] | None:
     """Take digits away until the cost lies within the window, those first that the training loss misses least.
 
@@ -103,7 +102,6 @@ def land(
         x: training rows, of the input's shape.
         derivatives: as of `hwq.posttraining.refine.refine`.
         window: lowest and highest cost, in the unit of `cost`. A network below it is returned as it is.
-        progress: told the cost after each portion.
 
     Returns:
         The network and its cost, which lies below the window where one digit steps over it; None where all digits are gone first.
@@ -121,8 +119,6 @@ def land(
             halved += 1
             continue
         now, price, halved = step, after, max(halved - 1, 0)
-        if progress:
-            progress(price)
     return now, price
 
 

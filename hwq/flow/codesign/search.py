@@ -20,6 +20,7 @@ from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
 from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
+from hwq.events import Events, quiet
 from hwq.files import read_fields, write_json
 from hwq.flow.codesign.landing import Pricer
 from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Tell, Trial
@@ -31,7 +32,6 @@ from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord
 from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Progress
 from hwq.units import Period
 
 ROUNDS = 4
@@ -49,6 +49,7 @@ class CodesignOptions:
         epochs: of each round after the first; None: a part of those of the first.
         tool, stage, clock: as of `hwq.flow.synth.synth`.
         start: a trained run that stands for the first round's; None: it is trained.
+        store_path: where measurements are kept; None: the user's own store.
     """
 
     budget: Budget
@@ -59,6 +60,7 @@ class CodesignOptions:
     stage: str | None = None
     clock: Period | None = None
     start: Path | None = None
+    store_path: Path | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ class CodesignSummary:
             raise BudgetError(self.problem, hint=self.hint)
 
 
+@dataclass(frozen=True, slots=True)
+class CodesignEvents(Events):
+    """Also told of every round that is finished."""
+
+    round: Callable[[Round], None] = quiet
+
+
 @one_writer(lambda out: out)
 def codesign(
     data: str,
@@ -95,33 +104,30 @@ def codesign(
     board_name: str,
     options: CodesignOptions,
     *,
-    store_path: Path | str | None = None,
-    tell: Tell | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    lines: Callable[[str, str], None] | None = None,
-    round_done: Callable[[Round], None] | None = None,
+    events: CodesignEvents = CodesignEvents(),
 ) -> CodesignSummary:
     """Search a design of highest validation accuracy within a budget that is measured; a killed search goes on where it was.
 
     Args:
         config: of the first round; with `options.start`, that run's own takes its place.
-        tell: told what happens; progress: of training; lines: what a program prints, by point; round_done: told of every round.
 
     Raises:
         UsageError: a budget that the board cannot have or the tool not measure.
         RunError: the directory holds something else.
         DataError, ModelError, TrainingError, CostModelError, ToolError, PreflightError, MismatchError: of the steps.
     """
-    say, board = tell or (lambda _: None), load(board_name)
-    synthesiser, period = _tool(board, options)
+    say, place = events.note, _tool(load(board_name), options)
+    board, synthesiser, period = place.board, place.synthesiser, place.period
     options.budget.require(board, synthesiser)
     dataset, config, first = _data(data, config, out, options, say)
-    run = _begin(out, dataset, config, board, synthesiser, period, options)
-    pricer = Pricer.of(board, period, synthesiser, store_path)
+    run = _begin(out, dataset, config, place, options)
+    pricer = Pricer.of(board, period, synthesiser, options.store_path)
     say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
     if options.start is None:
         say("round 1: training the front")
-        train(data, config, first, board=board.name, store_path=store_path, notice=say, progress=progress)
+        train(
+            data, config, first, board=board.name, store_path=options.store_path, events=Events(note=say, progress=events.progress)
+        )
     trained = RunDir.open(first)
     trials = begin(out / "trials", _derived(trained, dataset, run.record().derived or {}), drawn(dataset, config.seed))
 
@@ -130,8 +136,8 @@ def codesign(
             trials.path,
             Target.of(board.name, tool=synthesiser.kind, stage=synthesiser.stage, clock=period),
             point=point,
-            store_path=store_path,
-            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=lines or (lambda point, line: None)),
+            store_path=options.store_path,
+            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=events.line),
         )
         if result.measurement is None:
             raise RunError(f"the stage {synthesiser.stage} measures no design", hint="choose another --stage")
@@ -140,19 +146,28 @@ def codesign(
     settings = _config(trained)
     epochs = options.epochs or max(1, round(CONTINUED * (settings.resolved(len(dataset.x_train)).epochs or 1)))
     session = CodesignSession(
-        dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, progress or (lambda _: None)
+        dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, events.progress
     )
-    rounds = _rounds(session, options, round_done or (lambda _: None))
+    rounds = _rounds(session, options, events.round)
     return _result(run, session, rounds, options, str(synthesiser.tool), board)
 
 
-def _tool(board: Board, options: CodesignOptions) -> tuple[Synthesiser, Period]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where designs are measured."""
+
+    board: Board
+    synthesiser: Synthesiser
+    period: Period
+
+
+def _tool(board: Board, options: CodesignOptions) -> _Place:
     """The tool and clock: those asked for, else with a budget on fmax a tool that routes, and that clock."""
     wanted, stage, fmax = options.tool, options.stage, options.budget.limits.get("fmax")
     if fmax is not None and wanted == "auto" and stage is None:
         stage = "route"
     period = options.clock or (Period(1e3 / fmax) if fmax else board.default_clock)
-    return choose(wanted, board, stage=stage, period_ns=period.ns), period
+    return _Place(board, choose(wanted, board, stage=stage, period_ns=period.ns), period)
 
 
 def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, say: Tell) -> tuple[Dataset, TrainConfig, Path]:
@@ -174,23 +189,16 @@ def _config(run: RunDir) -> TrainConfig:
     return config
 
 
-def _begin(
-    out: Path,
-    dataset: Dataset,
-    config: TrainConfig,
-    board: Board,
-    synthesiser: Synthesiser,
-    period: Period,
-    options: CodesignOptions,
-) -> RunDir:
+def _begin(out: Path, dataset: Dataset, config: TrainConfig, place: _Place, options: CodesignOptions) -> RunDir:
     """The directory of the search; what is asked must be what was asked before."""
+    synthesiser = place.synthesiser
     asked = {
         "method": "codesign",
-        "board": board.name,
+        "board": place.board.name,
         "tool": synthesiser.tool.name,
         "version": synthesiser.tool.version,
         "stage": synthesiser.stage,
-        "period_ns": period.ns,
+        "period_ns": place.period.ns,
         "budget": dict(options.budget.limits),
         "epochs": options.epochs,
         "start": None if options.start is None else str(options.start),

@@ -15,18 +15,19 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hwq.boards import load as load_board
 from hwq.design.target import Target, Work
 from hwq.errors import RunError, UsageError
+from hwq.events import Events, Progress, quiet
 from hwq.files import inside, read_fields, read_json, write_json, write_text
 from hwq.flow.compare.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
 from hwq.locks import LOCKS, one_writer
-from hwq.train.progress import Progress
 from hwq.units import Period
 from hwq.views.comparison import Entry, MethodComparison, csv_text, svg
 
@@ -145,7 +146,7 @@ def compare(
             with _watched(case, label, say, progress) as watched:
                 float_s = _float(watched)
                 runs, cpu_s = _train(request, watched, name, label, say)
-            entries += _measure(request, name, seed, runs, float_s + cpu_s, label, say)
+            entries += _measure(request, name, seed, runs, float_s + cpu_s, partial(_labelled, say, label))
             _write(request, entries)  # so that a long comparison can be looked at while it goes on
     return _write(request, entries)
 
@@ -187,25 +188,23 @@ def _case(request: CompareRequest, name: str, seed: int) -> Case:
 @contextmanager
 def _watched(case: Case, label: str, say: Tell, progress: Callable[[str, Progress], None] | None) -> Iterator[Case]:
     """The case with its reports led to the caller."""
-    shown = (lambda p: progress(label, p)) if progress else None
-    yield replace(case, notice=lambda text: say(f"{label}: {text}"), progress=shown)
+    shown = (lambda p: progress(label, p)) if progress else quiet
+    yield replace(case, events=Events(note=lambda text: say(f"{label}: {text}"), progress=shown))
 
 
 def _ticking(case: Case, clock: _Clock) -> Case:
     """The case, noting CPU time with each report of progress."""
-    inner, told = case.progress, case.notice
+    told = case.events
 
     def report(p: Progress) -> None:
         clock.tick()
-        if inner:
-            inner(p)
+        told.progress(p)
 
     def notice(text: str) -> None:
         clock.tick()
-        if told:
-            told(text)
+        told.note(text)
 
-    return replace(case, progress=report, notice=notice)
+    return replace(case, events=replace(told, progress=report, note=notice))
 
 
 def _float(case: Case) -> float:
@@ -222,7 +221,7 @@ def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell
     """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
     base, before = base_of(name), 0.0
     if base is not None:
-        other = replace(_case(request, base, case.seed), progress=case.progress, notice=case.notice)
+        other = replace(_case(request, base, case.seed), events=case.events)
         sources, before = _train(request, other, base, f"{label} ({base})", say)
         case = replace(case, sources=tuple(sources))
     path = case.folder / "training.json"
@@ -236,15 +235,17 @@ def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell
     return runs, before + _Done.read(path).cpu_s
 
 
-def _measure(
-    request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell
-) -> list[Entry]:
+def _labelled(say: Tell, label: str, text: str) -> None:
+    say(f"{label}: {text}")
+
+
+def _measure(request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, say: Tell) -> list[Entry]:
     """Every point of the runs, synthesised: those that the store knows already cost nothing."""
     entries = []
     for run in runs:
 
         def told(point: str, what: str, run: Path = run) -> None:
-            say(f"{label}: {run.name}, point {point}: {what}")
+            say(f"{run.name}, point {point}: {what}")
 
         target = Target.of(request.board, request.clock, tool=request.tool)
         _, results = synth(run, target, point="all", store_path=request.store_path, work=Work(request.jobs, tell=told))
