@@ -15,22 +15,22 @@ from pathlib import Path
 
 import numpy as np
 
-from hwq.files import read_json
 from hwq.ir import parse
 from hwq.run.directory import RunDir
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.serial import BoardLink, SerialPort
+from hwq.toolchains.manifest import Manifest
 
 
 def main(run: Path, device: Path, rows: int = 100) -> int:
     """Send the first test rows to the board; 0 when every bit of every answer is right."""
     directory = RunDir.open(run)
     folder = next(f for f in sorted((run / "synth").iterdir()) if list(f.glob("board/*.bit")))
-    summary = read_json(folder / "build.json")
-    graph = parse(directory.select(summary["point"])[0].graph_path.read_text())
+    plan = Manifest.read(folder)
+    graph = parse(directory.select(plan.point or "best")[0].graph_path.read_text())
     with np.load(directory.vectors_path) as vectors:
         inputs, labels = quantize_inputs(graph, vectors["x"][:rows]), vectors["y"][:rows]
-    link = BoardLink(graph, summary["design"], SerialPort(device))
+    link = BoardLink(graph, plan.design, SerialPort(device))
     link.check()
     found, wanted = link.infer(inputs), evaluate(graph, inputs)
     wrong = int((found != wanted).any(axis=1).sum())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hwq.conversion.config import QuantizeConfig
     from hwq.conversion.convert import quantize
     from hwq.cost.predict import predict_cost
-    from hwq.design.compiled import Compiled as Design
+    from hwq.design.compiled import Design
     from hwq.design.compiled import compile_network as compile
     from hwq.design.target import Target
     from hwq.design.trained import Run
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # name -> module and what it is called there; "" is the module itself
 _PUBLIC = {
-    "Design": ("hwq.design.compiled", "Compiled"),
+    "Design": ("hwq.design.compiled", "Design"),
     "Graph": ("hwq.ir", "Graph"),
     "QuantizeConfig": ("hwq.conversion.config", "QuantizeConfig"),
     "Run": ("hwq.design.trained", "Run"),

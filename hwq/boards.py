@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.errors import BoardError, UsageError
 from hwq.places import directory
 from hwq.units import Period
 
+DEFAULT_BOARD = "xcvu9p"  # where neither the caller nor a synthesis names one
 YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
 
 
@@ -136,7 +137,7 @@ def _harness(table: _Table) -> Harness:
 class _Table:
     """A TOML table that is read key by key and complains by name."""
 
-    def __init__(self, path: Path, content: dict[str, Any], prefix: str) -> None:
+    def __init__(self, path: Path, content: Mapping[str, object], prefix: str) -> None:
         self.path, self.content, self.prefix, self.seen = path, content, prefix, set[str]()
 
     def _fail(self, key: str, expected: str) -> BoardError:
@@ -146,7 +147,7 @@ class _Table:
             hint="docs/how-to/add-a-board.md shows a whole file",
         )
 
-    def _get(self, key: str) -> Any:
+    def _get(self, key: str) -> object:
         self.seen.add(key)
         return self.content.get(key)
 

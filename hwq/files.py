@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import RunError
+from hwq.fields import Fields, Json
 from hwq.locks import explain
 
 SEALED, SEAL = "sealed", "seal"  # the first and the last member of a record
@@ -49,7 +50,7 @@ def write_text(path: Path, content: str) -> None:
     atomic_write(path, lambda stream: _ignore(stream.write(content.encode())))
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write a record with its seal, so that a later change of the file is noticed."""
     body = json.dumps({**content, SEALED: True}, indent=1, sort_keys=True).removesuffix("\n}")
     write_text(path, f'{body},\n "{SEAL}": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n')
@@ -63,7 +64,7 @@ def _ignore(_: object) -> None:
     return None
 
 
-def read_json(path: Path, *, sealed: bool = False) -> dict[str, Any]:
+def read_json(path: Path, *, sealed: bool = False) -> dict[str, Json]:
     """The content of a record, without its seal.
 
     Args:
@@ -95,6 +96,15 @@ def read_json(path: Path, *, sealed: bool = False) -> dict[str, Any]:
             hint="put the file back, or delete it and run the same command again",
         )
     return {key: value for key, value in content.items() if key not in (SEALED, SEAL)}
+
+
+def read_fields(path: Path, *, sealed: bool = False, hint: str | None = None) -> Fields:
+    """As `read_json`, with its members to be checked one by one; `hint` says how the file is mended.
+
+    Raises:
+        RunError: the file is missing, no JSON object, or not as it was written.
+    """
+    return Fields(read_json(path, sealed=sealed), str(path), hint)
 
 
 def is_sealed(path: Path) -> bool:

@@ -12,12 +12,14 @@ import numpy as np
 from networks import random_network
 
 from hwq import boards
-from hwq.design.point import VERDICT, Design, code_digest
+from hwq.data.facts import DataFacts
+from hwq.design.point import VERDICT, PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.files import sha256_of, write_npz
 from hwq.ir import text
 from hwq.run.directory import RunDir, write_point
+from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.compare import Comparison
 from hwq.sim.reference import predict
 
@@ -31,20 +33,20 @@ def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) ->
     write_npz(path / "vectors.npz", x=x, y=np.zeros(ROWS, np.int64))
     for number in range(points):
         graph = random_network(11 + number, sizes)
-        facts = {"epoch": 1, "val_accuracy": 0.5, "ebops": 100.0 + number, "beta": 0.1, "test_accuracy": 0.5}
-        write_point(path / "points" / f"{number:04d}", text(graph), predict(graph, x), facts)
-    dataset = {"name": "none", "train": 1, "validation": 1, "test": ROWS}
+        record = PointRecord(1, 0.5, 100.0 + number, 0.1, 0.5)
+        write_point(path / "points" / f"{number:04d}", text(graph), predict(graph, x), record)
+    dataset = DataFacts("none", train=1, validation=1, test=ROWS)
     digests = {"vectors.npz": sha256_of(path / "vectors.npz")}
-    RunDir(path).save_meta({"config": {"model": "mlp"}, "dataset": dataset, "digests": digests})
+    RunDir(path).save(RunRecord("", {"model": "mlp"}, dataset, digests=digests))
     return path
 
 
-def prove(run: Path, board: str) -> list[Design]:
+def prove(run: Path, board: str) -> list[PointDesign]:
     """Generate every point for a board and note it as proven, so that a test needs no compiler."""
     made = boards.load(board)
     designs = []
     for point in RunDir.open(run).points():
-        design = Design(RunDir.open(run), point, Target.of(made), code_digest())
+        design = PointDesign(RunDir.open(run), point, Target.of(made), code_digest())
         summary = design.summary()
         comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
         judged = judged_inputs(summary, point, design.run)

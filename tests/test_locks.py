@@ -13,16 +13,21 @@ import pytest
 from fake_runs import make_run
 
 from hwq.errors import RunError
-from hwq.flow.synth import Link, add_link
 from hwq.locks import LOCKS, held, one_writer
 from hwq.run.directory import RunDir
+from hwq.run.record import Link
 
 LINK = Link("xcvu9p", "yosys", "yosys", "0.70", "synth", 5.0)
 
 
+def folders_of(run: RunDir) -> dict[str, str]:
+    found = run.synthesised()
+    return dict(found.folders) if found else {}
+
+
 def note(run: Path, name: str) -> None:
     for number in range(40):
-        add_link(RunDir.open(run), LINK, f"{name}-{number}", f"folder-{number}")
+        RunDir.open(run).link(LINK, f"{name}-{number}", f"folder-{number}")
 
 
 def test_links_of_several_processes_are_all_kept(tmp_path: Path) -> None:
@@ -33,16 +38,16 @@ def test_links_of_several_processes_are_all_kept(tmp_path: Path) -> None:
     for process in processes:
         process.join(60)
     assert [p.exitcode for p in processes] == [0, 0, 0]
-    assert len(RunDir.open(run).meta()["synth"]["folders"]) == 120
+    assert len(folders_of(RunDir.open(run))) == 120
 
 
 def test_links_of_another_measurement_begin_anew(tmp_path: Path) -> None:
     run = RunDir.open(make_run(tmp_path / "run"))
-    add_link(run, LINK, "0000", "a")
-    add_link(run, LINK, "0001", "b")
-    assert run.meta()["synth"]["folders"] == {"0000": "a", "0001": "b"}
-    add_link(run, Link("xcvu9p", "yosys", "yosys", "0.71", "synth", 5.0), "0001", "c")
-    assert run.meta()["synth"]["folders"] == {"0001": "c"} and run.meta()["synth"]["version"] == "0.71"
+    run.link(LINK, "0000", "a")
+    run.link(LINK, "0001", "b")
+    assert folders_of(run) == {"0000": "a", "0001": "b"}
+    run.link(Link("xcvu9p", "yosys", "yosys", "0.71", "synth", 5.0), "0001", "c")
+    assert folders_of(run) == {"0001": "c"} and run.record().synth["version"] == "0.71"
 
 
 def test_the_second_is_told_who_is_first(tmp_path: Path) -> None:

@@ -81,13 +81,13 @@ def costs(context: Context[Settings]) -> Literal["measured", "predicted"]:
 @EXPERIMENT.part
 def milp(context: Context[Settings]) -> Iterator[Row]:
     """Brute force where that is possible, and time at full size."""
-    from hwq.posttraining.milp import Table, solve
+    from hwq.posttraining.milp import ChoiceTable, solve
 
     rng = np.random.default_rng(0)
     wrong = 0
     for _ in range(10 if context.quick else 100):
         groups, choices = int(rng.integers(1, 7)), int(rng.integers(2, 5))
-        table = Table(rng.exponential(1, (groups, choices)), rng.uniform(1, 100, (groups, choices)))
+        table = ChoiceTable(rng.exponential(1, (groups, choices)), rng.uniform(1, 100, (groups, choices)))
         budget = float(table.cost.min(axis=1).sum() * rng.uniform(1, 3))
         number = np.arange(groups)
         every = [c for c in itertools.product(range(choices), repeat=groups) if table.cost[number, c].sum() <= budget]
@@ -96,7 +96,7 @@ def milp(context: Context[Settings]) -> Iterator[Row]:
     loss = np.sort(rng.exponential(1, (2000, 8)))[:, ::-1]
     cost = np.sort(rng.uniform(10, 200, (2000, 8)))
     began = time.process_time()
-    solve(Table(loss, cost), budget=float(cost.min(axis=1).sum() * 2))
+    solve(ChoiceTable(loss, cost), budget=float(cost.min(axis=1).sum() * 2))
     seconds = time.process_time() - began
     yield Row("milp", "small tables", "not the optimum of brute force", wrong, "tables", bar=at_most(0))
     yield Row("milp", "2 000 groups x 8", "CPU time", seconds, "s", bar=at_most(60))
@@ -205,13 +205,13 @@ def _budgets(context: Context[Settings], data: str, granularity: str) -> dict[st
     A budget is lost too where nothing fits, or where a uniform width within it diverges as little.
     """
     from hwq.errors import BudgetError
-    from hwq.flow.allocate import prepare
+    from hwq.flow.allocate import Tools, prepare
 
     run = trained(context, data, 0, SMALL[data], epochs=20, population=1)
     options = AllocateOptions(
         1.0, costs=costs(context), weight_bits=WEIGHT_BITS, activation_bits=ACTIVATION_BITS, granularity=granularity
     )
-    search = prepare(*_float(run, data), context.work / "trials", BOARD, options)
+    search = prepare(*_float(run, data), context.work / "trials", options, Tools(BOARD))
     plain = _plain(search)
     low, high = min(lut for lut, _ in plain), max(lut for lut, _ in plain)
     found: dict[str, Any] = {"budgets": 6 if context.quick else 8, "lost": 0, "over": 0, "errors": []}
@@ -233,11 +233,11 @@ def _budgets(context: Context[Settings], data: str, granularity: str) -> dict[st
 
 def _plain(search: Search) -> list[tuple[float, float]]:
     """LUTs and divergence of every uniform width, measured as the trials are."""
-    from hwq.posttraining.quantize import quantised, uniform
+    from hwq.posttraining.quantize import quantized, uniform
 
     network = search.network
     widths = [(w, a) for w in WEIGHT_BITS for a in ACTIVATION_BITS]
-    graphs = [quantised(network.fine, uniform(network.fine, w, a), network.rows) for w, a in widths]
+    graphs = [quantized(network.fine, uniform(network.fine, w, a), network.rows) for w, a in widths]
     return [(search.measure(graph), search.loss(graph)) for graph in graphs]
 
 

@@ -16,7 +16,7 @@ from benchmarks.common.row import Peer, Row, at_least, at_most
 from hwq.boards import load
 from hwq.design.budget import Budget
 from hwq.flow.codesign.landing import Pricer
-from hwq.flow.codesign.search import CodesignOptions, CodesignSummary, codesign
+from hwq.flow.codesign.search import CodesignEvents, CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify
 from hwq.run.directory import RunDir
@@ -86,9 +86,9 @@ def measured(context: Context[NoSettings], case: Case) -> Iterator[Row]:
     train(data, case.config, front)
     for budget in case.budgets:
         limits = Budget({"lut": float(budget), "dsp": 0.0})
-        options = CodesignOptions(limits, epochs=case.round_epochs, tool="yosys", start=front)
+        options = CodesignOptions(limits, epochs=case.round_epochs, tool="yosys", start=front, store_path=store)
         run = context.work / f"{case.data}-{budget}"
-        found = codesign(data, case.config, run, BOARD, options, store_path=store, tell=lambda line: context.say(f"  {line}"))
+        found = codesign(data, case.config, run, BOARD, options, events=CodesignEvents(note=lambda line: context.say(f"  {line}")))
         yield from rows_of(case, budget, found, front_accuracy(RunDir.open(front), budget, store))
 
 

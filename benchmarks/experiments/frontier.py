@@ -89,7 +89,7 @@ class Ours:
             ("refine", run, better, json.dumps({"data": case.spec, **case.refine})),
         )
         spent = [WORKER.once(out.with_name(f"{out.name}.json"), *a)["cpu_s"] for out, a in zip((run, better), asked, strict=True)]
-        batch = int(RunDir.open(run).meta()["config"]["batch_size"])
+        batch = RunDir.open(run).settings().whole("batch_size")
         return cls(points(run, predicted=False), points(better, predicted=False), sum(spent), batch)
 
 

@@ -19,9 +19,11 @@ from benchmarks.common.datasets import spec
 from benchmarks.common.experiment import Context, Experiment
 from benchmarks.common.row import Peer, Row, at_most
 from hwq.data import load
-from hwq.flow.compare.table import Request, compare
+from hwq.fields import Fields, as_json
+from hwq.flow.compare.table import CompareRequest, compare
 from hwq.run.directory import RunDir, best
-from hwq.views.comparison import Comparison, Entry
+from hwq.run.record import Scores
+from hwq.views.comparison import Entry, MethodComparison
 
 BOARD = "xcvu9p"
 FLOOR = 0.90  # least validation accuracy at which costs are compared
@@ -50,11 +52,11 @@ EXPERIMENT = Experiment(
 )
 
 
-def compared(context: Context[Settings]) -> Comparison:
+def compared(context: Context[Settings]) -> MethodComparison:
     """HGQ and the other methods on digits; made once."""
     methods = ("hgq", *context.settings.methods)
     seeds = tuple(range(context.settings.seeds))
-    request = Request("digits", methods, BOARD, seeds, context.work / "digits", settings={"max_points": 8})
+    request = CompareRequest("digits", methods, BOARD, seeds, context.work / "digits", settings={"max_points": 8})
     return compare(request, tell=context.say)
 
 
@@ -71,7 +73,8 @@ def fine_tuning(context: Context[Settings]) -> Iterator[Row]:
             config = TrainConfig(method="shift", seed=seed, epochs=EPOCHS, random_rows=16)
             trainer.train(dataset, config, run)
             directory = RunDir(run)
-            drops.append(100 * (directory.meta()["float"]["test_accuracy"] - (best(directory.points()).test_accuracy or math.nan)))
+            scores = directory.record().scores or Scores()
+            drops.append(100 * ((scores.test_accuracy or math.nan) - (best(directory.points()).test_accuracy or math.nan)))
         yield Row("shift", data, f"points lost in {EPOCHS} epochs from float, mean", mean(drops), "", bar=at_most(DROP_BAR))
 
 
@@ -81,8 +84,9 @@ def hardening(context: Context[Settings]) -> Iterator[Row]:
     compared(context)
     jumps = []
     for seed in range(context.settings.seeds):
-        found = RunDir(context.work / "digits" / f"seed-{seed}" / "shift" / "run").meta()["hardening"]
-        jumps.append(100 * (found["soft_val_accuracy"] - found["hard_val_accuracy"]))
+        run = RunDir(context.work / "digits" / f"seed-{seed}" / "shift" / "run")
+        found = Fields(as_json(run.record().more), str(run.path / "run.json")).inner("hardening")
+        jumps.append(100 * (found.share("soft_val_accuracy") - found.share("hard_val_accuracy")))
     yield Row("shift", "digits", "points lost at hardening, mean", mean(jumps), "", bar=at_most(JUMP_BAR))
     yield Row("shift", "digits", "points lost at hardening, worst", max(jumps), "")
 

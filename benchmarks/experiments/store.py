@@ -20,11 +20,11 @@ from benchmarks.common.processes import ROOT, WORKERS, Usage
 from benchmarks.common.row import Row, at_most
 from hwq import boards
 from hwq.cost.find import libraries
-from hwq.design.point import Design, code_digest
+from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
-from hwq.flow.synth import Link, add_link
 from hwq.measure.measurement import Key, Measurement
 from hwq.run.directory import RunDir
+from hwq.run.record import Link
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,9 @@ def make_run(path: Path) -> Path:
     run, board = RunDir.open(path), boards.load(BOARD)
     summary = path
     for point in run.select("all"):
-        design = Design(run, point, Target.of(board), code_digest())
+        design = PointDesign(run, point, Target.of(board), code_digest())
         design.summary()
-        add_link(run, Link(BOARD, TOOL, TOOL, VERSION, STAGE, board.default_clock.ns), point.id, design.folder.name)
+        run.link(Link(BOARD, TOOL, TOOL, VERSION, STAGE, board.default_clock.ns), point.id, design.folder.name)
         summary = design.folder / "build.json"
     return summary
 

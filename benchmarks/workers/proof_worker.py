@@ -135,6 +135,7 @@ def run(out: Path, work: Callable[[Clock], None]) -> dict[str, float]:
 
 
 def train(data: str, out: str, options: str) -> dict[str, float]:
+    from hwq.events import Events
     from hwq.flow.train import train as run_train
     from hwq.train.config import TrainConfig
 
@@ -145,12 +146,13 @@ def train(data: str, out: str, options: str) -> dict[str, float]:
         place_elsewhere(config.seed, placebo)
 
     def work(clock: Clock) -> None:
-        run_train(data, config, Path(out), progress=clock.tick)
+        run_train(data, config, Path(out), events=Events(progress=clock.tick))
 
     return run(Path(out), work)
 
 
 def refine(source: str, out: str, options: str) -> dict[str, float]:
+    from hwq.flow.refine import RefineEvents, RefineRequest
     from hwq.flow.refine import refine as run_refine
     from hwq.posttraining.refine import RefineOptions
 
@@ -165,7 +167,8 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
         digits_elsewhere(seed)
 
     def work(clock: Clock) -> None:
-        run_refine(Path(source), out=Path(out), data=data, point="all", options=chosen, tell=clock.tick, progress=clock.tick)
+        events = RefineEvents(point=clock.tick, step=clock.tick)
+        run_refine(Path(source), out=Path(out), request=RefineRequest("all", data), options=chosen, events=events)
 
     return run(Path(out), work)
 

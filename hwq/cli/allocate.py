@@ -2,17 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hwq.cli.common import as_json, emit, note, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import as_json, emit, gathers, note, say, store_option
+from hwq.events import Events
+
+if TYPE_CHECKING:
+    from hwq.flow.allocate import AllocateOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _AllocateAsked:
+    """What is chosen, by what, as it was typed."""
+
+    budget: str | None
+    minimise: str | None
+    max_loss: float
+    weight_bits: str
+    activation_bits: str
+    costs: str
+    objective: str
+    granularity: str
+    adaptive: bool
+    seed: int
+
+    def options(self) -> AllocateOptions:
+        from hwq.flow.allocate import AllocateOptions
+        from hwq.flow.ptq import bits_of
+
+        limit = None if self.budget is None else _limit(self.budget)
+        if (limit is None) == (self.minimise is None):
+            raise click.UsageError("give --budget lut=N, or --minimise lut")
+        return AllocateOptions(
+            limit,
+            self.max_loss,
+            tuple(bits_of(self.weight_bits)),
+            tuple(bits_of(self.activation_bits)),
+            self.costs,
+            self.objective,
+            self.adaptive,
+            seed=self.seed,
+            granularity=self.granularity,
+        )
+
+
+def _limit(budget: str) -> float:
+    name, _, number = budget.partition("=")
+    try:
+        limit = float(number)
+    except ValueError as error:
+        raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget") from error
+    if name != "lut":
+        raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget")
+    return limit
+
+
+@dataclass(frozen=True, slots=True)
+class _ToolsAsked:
+    """Whose tool measures, where that is kept, and how many run at a time."""
+
+    board: str
+    store: Path | str | None
+    jobs: int
 
 
 @click.command()
 @click.argument("model")
 @click.argument("data")
-@click.option("--board", default="xcvu9p", show_default=True, help="Whose tool measures.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose tool measures.")
 @click.option("--budget", metavar="lut=N", help="LUTs at most.")
 @click.option("--minimise", type=click.Choice(["lut"]), help="Instead of a budget: as few as keep the accuracy.")
 @click.option(
@@ -43,64 +105,26 @@ from hwq.cli.common import as_json, emit, note, say, store_option
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
 @store_option
 @as_json
-def allocate(
-    model: str,
-    data: str,
-    board: str,
-    budget: str | None,
-    minimise: str | None,
-    max_loss: float,
-    weight_bits: str,
-    activation_bits: str,
-    costs: str,
-    objective: str,
-    granularity: str,
-    adaptive: bool,
-    out: Path | None,
-    jobs: int,
-    seed: int,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_AllocateAsked, "asked")
+@gathers(_ToolsAsked, "measuring")
+def allocate(model: str, data: str, asked: _AllocateAsked, measuring: _ToolsAsked, out: Path | None, as_json: bool) -> None:
     """Choose a width for the weights and activations of each layer, or channel, of the trained float MODEL by integer programming.
 
     Sensitivities come from unlabelled rows of DATA, costs from the tool; whole designs are synthesised until the prediction is right.
     """
-    from hwq.flow.allocate import AllocateOptions
+    from hwq.flow.allocate import Tools
     from hwq.flow.allocate import allocate as run_allocation
-    from hwq.flow.ptq import bits_of
 
-    limit = None
-    if budget is not None:
-        name, _, number = budget.partition("=")
-        try:
-            limit = float(number)
-        except ValueError as error:
-            raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget") from error
-        if name != "lut":
-            raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget")
-    if (limit is None) == (minimise is None):
-        raise click.UsageError("give --budget lut=N, or --minimise lut")
-    options = AllocateOptions(
-        limit,
-        max_loss,
-        tuple(bits_of(weight_bits)),
-        tuple(bits_of(activation_bits)),
-        costs,
-        objective,
-        adaptive,
-        seed=seed,
-        granularity=granularity,
-    )
     target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-allocated"
-    summary = run_allocation(model, data, target, board=board, options=options, store_path=store, jobs=jobs, notice=note)
+    options, tools = asked.options(), Tools(measuring.board, measuring.store, measuring.jobs)
+    summary = run_allocation(model, data, target, options=options, tools=tools, events=Events(note=note))
     if as_json:
         emit(summary)
         return
     widths = ", ".join(f"{name} {_told(w)} x {a}" for name, (w, a) in summary.bits.items())
-    say(f"{target}: {summary.lut:.0f} LUT ({costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
+    say(f"{target}: {summary.lut:.0f} LUT ({asked.costs}; predicted within {summary.prediction_error:.1%}), {widths} bits")
     say(f"validation {summary.val_accuracy:.4f}, test {summary.test_accuracy:.4f}, float model {summary.float_test_accuracy:.4f}")
-    say(f"next: hwq synth {target} --board {board}")
+    say(f"next: hwq synth {target} --board {measuring.board}")
 
 
 def _told(weights: int | tuple[int, ...]) -> str:

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, emit, note, say, store_option
+from hwq.cli.common import as_json, emit, gathers, note, say, store_option
 from hwq.cli.progress import Counted
+from hwq.events import Events
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
+
+
+@dataclass(frozen=True, slots=True)
+class _Experiment:
+    """How much is measured, with which tool, and where, as it was typed."""
+
+    tool: str
+    stage: str | None
+    budget_minutes: float | None
+    designs: int
+    jobs: int
+    timeout: float
+    work: Path | None
+    out: Path | None
+    store: Path | str | None
 
 
 @click.command()
@@ -28,39 +45,28 @@ from hwq.toolchains.steps import STAGES
 )
 @store_option
 @as_json
-def calibrate(
-    board: str,
-    tool: str,
-    stage: str | None,
-    budget_minutes: float | None,
-    designs: int,
-    jobs: int,
-    timeout: float,
-    work: Path | None,
-    out: Path | None,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_Experiment, "asked")
+def calibrate(board: str, asked: _Experiment, as_json: bool) -> None:
     """Measure what operations cost on a board with a tool, and fit the cost models that reports and training use.
 
     Small designs that between them span what networks consist of are synthesised, and everything that the store knows is added. What has
     been measured is never measured again: the same command goes on where it was stopped, and a longer one makes better models.
     """
+    from hwq.flow.calibrate import CalibrateOptions
     from hwq.flow.calibrate import calibrate as run_calibration
 
-    found = run_calibration(
-        board,
-        tool=tool,
-        stage=stage,
-        budget_minutes=budget_minutes,
-        designs=designs,
-        jobs=jobs,
-        store_path=store,
-        work=work,
-        out=out,
-        timeout_s=timeout,
-        tell=Counted(designs),
+    options = CalibrateOptions(
+        asked.tool,
+        asked.stage,
+        asked.budget_minutes,
+        asked.designs,
+        asked.jobs,
+        store_path=asked.store,
+        work=asked.work,
+        out=asked.out,
+        timeout_s=asked.timeout,
     )
+    found = run_calibration(board, options, events=Events(point=Counted(asked.designs)))
     if as_json:
         emit(found)
         return

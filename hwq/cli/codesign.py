@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, note, say, store_option
+from hwq.cli.common import ClockOption, ToolLines, as_json, emit, gathers, note, say, store_option
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.train.config import TrainConfig
@@ -15,8 +16,31 @@ from hwq.units import Period
 
 if TYPE_CHECKING:
     from hwq.flow.codesign.rounds import Round
+    from hwq.flow.codesign.search import CodesignOptions
 
 _DEFAULT = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class _SearchAsked:
+    """What the design must keep, and how it is searched and measured, as it was typed."""
+
+    budget: str
+    min_accuracy: float | None
+    start: Path | None
+    rounds: int
+    round_epochs: int | None
+    tool: str
+    stage: str | None
+    clock: Period | None
+    store: Path | str | None
+
+    def options(self) -> CodesignOptions:
+        from hwq.design.budget import Budget
+        from hwq.flow.codesign.search import CodesignOptions
+
+        budget, search = Budget.parse(self.budget), (self.min_accuracy, self.rounds, self.round_epochs)
+        return CodesignOptions(budget, *search, self.tool, self.stage, self.clock, self.start, self.store)
 
 
 @click.command()
@@ -41,37 +65,24 @@ _DEFAULT = TrainConfig()
 @click.option(
     "--stage", type=click.Choice(STAGES), help="Where it is measured; default synth, csynth for C synthesis, route for nextpnr."
 )
-@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's.")
+@click.option(
+    "--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's."
+)
 @store_option
 @as_json
-def codesign(
-    data: str,
-    board: str,
-    budget: str,
-    min_accuracy: float | None,
-    out: Path | None,
-    start: Path | None,
-    rounds: int,
-    round_epochs: int | None,
-    tool: str,
-    stage: str | None,
-    clock: Period | None,
-    store: Path | str | None,
-    as_json: bool,
-    **training: Any,
-) -> None:
+@gathers(_SearchAsked, "asked")
+def codesign(data: str, board: str, out: Path | None, asked: _SearchAsked, as_json: bool, **training: Any) -> None:
     """Find the most accurate network on DATA whose design keeps a budget, as a tool measures it.
 
     Rounds of training, synthesis and correction of what was predicted; each goes on from the networks of the last one, until the best
     design uses 98 to 100 % of the LUTs. The same command goes on where it was stopped. What is left in the run is the best design.
     """
     from hwq.cli.progress import Bar
-    from hwq.design.budget import Budget
-    from hwq.flow.codesign.search import CodesignOptions
+    from hwq.flow.codesign.search import CodesignEvents
     from hwq.flow.codesign.search import codesign as search
 
-    limits = Budget.parse(budget)
-    options = CodesignOptions(limits, min_accuracy, rounds, round_epochs, tool, stage, clock, start)
+    options = asked.options()
+    limits = options.budget
     target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-codesign"
     bar = Bar()
 
@@ -86,11 +97,7 @@ def codesign(
             target,
             board,
             options,
-            store_path=store,
-            tell=tell,
-            progress=bar,
-            lines=Progress(),
-            round_done=lambda one: tell_round(one, limits.lut, bar),
+            events=CodesignEvents(note=tell, progress=bar, line=ToolLines(), round=lambda one: tell_round(one, limits.lut, bar)),
         )
     if as_json:
         emit(summary)

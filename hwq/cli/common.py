@@ -60,10 +60,18 @@ def gathers(kind: type, name: str) -> Callable[[Callable[..., None]], Callable[.
     return decorate
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class BoardAndStore:
+    """Whose measurements say what things cost, and where they are kept."""
+
+    board: str | None
+    store: Path | str | None
+
+
 run_argument = click.argument("run", type=click.Path(path_type=Path))
 
 
-class Clock(click.ParamType[Period]):
+class ClockOption(click.ParamType[Period]):
     """A clock as 200MHz or 5ns."""
 
     name = "clock"
@@ -134,7 +142,7 @@ def note(text: str) -> None:
 EVERY_S = 10.0  # between two lines of progress where there is no terminal
 
 
-class Progress:
+class ToolLines:
     """Shows at most one line a programs' output every few seconds, so that a long run is seen to be alive.
 
     A line for each point in a terminal; elsewhere one in ten seconds for all of them, with the time since the beginning.

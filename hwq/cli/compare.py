@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
-from hwq.cli.common import Clock, as_json, console, emit, note, say, store_option
+from hwq.cli.common import ClockOption, as_json, console, emit, gathers, note, say, store_option
 from hwq.cli.progress import Bars
 from hwq.toolchains.registry import kinds
 from hwq.units import Period
 
 METHODS = "hgq,shift,uniform,prune"
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What is compared, and where it is measured, as it was typed."""
+
+    data: str
+    methods: str
+    board: str
+    seeds: int
+    model: str
+    out: Path | None
+    tool: str
+    clock: Period | None
+    jobs: int
+    store: Path | str | None
 
 
 @click.command()
@@ -34,49 +50,36 @@ METHODS = "hgq,shift,uniform,prune"
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--max-points", type=int, help="Points of each front.")
 @click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@click.option("--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
 @store_option
 @as_json
-def compare(
-    data: str,
-    methods: str,
-    board: str,
-    seeds: int,
-    model: str,
-    out: Path | None,
-    tool: str,
-    clock: Period | None,
-    jobs: int,
-    store: Path | str | None,
-    as_json: bool,
-    **settings: int | None,
-) -> None:
+@gathers(_Compared, "asked")
+def compare(asked: _Compared, as_json: bool, **settings: int | None) -> None:
     """Compare methods on DATA: the same splits, seeds and float networks, each design proven and synthesised.
 
     One table and one plot: test accuracy, measured LUTs and CPU time of training, mean and spread over the splits. The same
     command resumes; one with more methods or seeds adds to it.
     """
-    from hwq.flow.compare.table import Request
+    from hwq.flow.compare.table import CompareRequest
     from hwq.flow.compare.table import compare as run_comparison
     from hwq.views.comparison import render
 
-    if seeds < 1:
-        raise click.BadParameter(f"{seeds} splits are too few", param_hint="--seeds")
-    target = out or Path("runs") / f"compare-{Path(data.replace(':', '_')).stem}"
-    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    request = Request(
-        data,
-        tuple(name.strip() for name in methods.split(",") if name.strip()),
-        board,
-        tuple(range(seeds)),
+    if asked.seeds < 1:
+        raise click.BadParameter(f"{asked.seeds} splits are too few", param_hint="--seeds")
+    target = asked.out or Path("runs") / f"compare-{Path(asked.data.replace(':', '_')).stem}"
+    request = CompareRequest(
+        asked.data,
+        tuple(name.strip() for name in asked.methods.split(",") if name.strip()),
+        asked.board,
+        tuple(range(asked.seeds)),
         target,
-        model,
-        store,
-        given,
-        tool,
-        clock,
-        jobs,
+        asked.model,
+        asked.store,
+        {name: value for name, value in settings.items() if value is not None},
+        asked.tool,
+        asked.clock,
+        asked.jobs,
     )
     bars = Bars()
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hwq.cli.common import EVERY_S, console, note
+
+if TYPE_CHECKING:
+    import rich.progress
+
+    from hwq.events import Progress
 
 
 def elapsed(seconds: float) -> str:
@@ -27,8 +32,8 @@ class Bar:
     def __init__(self, label: str = "", *, began: float | None = None) -> None:
         """`label` stands before each line; `began` is when the command did, by time.monotonic, where not now."""
         self.label = label
-        self.bars: Any = None
-        self.tasks: dict[str, Any] = {}
+        self.bars: rich.progress.Progress | None = None
+        self.tasks: dict[str, rich.progress.TaskID] = {}
         self.began = self.last = time.monotonic() if began is None else began
         self.phase, self.step, self.steps = "", 0, 0
         self.best: float | None = None
@@ -57,7 +62,7 @@ class Bar:
                 note(told)
         self.phase, self.best = "", None
 
-    def __call__(self, p: Any) -> None:
+    def __call__(self, p: Progress) -> None:
         if p.phase != self.phase or p.step < self.step:
             self.finished()
         self.phase, self.step, self.steps = p.phase, p.step, p.steps
@@ -76,8 +81,9 @@ class Bar:
     def _told(self) -> str:
         return f", best validation accuracy {self.best:.4f}" if self.best is not None else ""
 
-    def _draw(self, p: Any) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    def _draw(self, p: Progress) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Shown
 
         if self.bars is None:
             columns = (
@@ -87,7 +93,7 @@ class Bar:
                 TimeElapsedColumn(),
                 TextColumn("{task.fields[told]}"),
             )
-            self.bars = Progress(*columns, console=console(stderr=True))
+            self.bars = Shown(*columns, console=console(stderr=True))
             self.bars.start()
         if p.phase not in self.tasks:
             self.tasks[p.phase] = self.bars.add_task(p.phase, total=p.steps, told="")
@@ -103,7 +109,7 @@ class Bars:
         self.label, self.began = "", time.monotonic()
         self.bar = Bar(began=self.began)
 
-    def __call__(self, label: str, p: Any) -> None:
+    def __call__(self, label: str, p: Progress) -> None:
         if label != self.label:
             self.bar.finished()
             self.bar.pause()

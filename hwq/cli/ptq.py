@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hwq.cli.common import as_json, emit, note, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import BoardAndStore, as_json, emit, gathers, note, say, store_option
+from hwq.events import Events
+
+if TYPE_CHECKING:
+    from hwq.flow.ptq import PtqOptions
+
+
+@dataclass(frozen=True, slots=True)
+class _PtqAsked:
+    """How the model is quantised, as it was typed."""
+
+    method: str
+    bits: str | None
+    activation_bits: int
+    points: int
+    error: float
+    adaptive: bool
+    max_points: int
+    seed: int
+
+    def options(self) -> PtqOptions:
+        from hwq.flow.ptq import PtqOptions, bits_of
+
+        default = {"digits": "6", "multipoint": "2"}.get(self.method, "2-8")
+        more = (self.activation_bits, self.points, self.error, self.adaptive)
+        bits = tuple(bits_of(self.bits or default))
+        return PtqOptions(self.method, bits, *more, max_points=self.max_points, seed=self.seed)
 
 
 @click.command()
@@ -30,39 +59,23 @@ from hwq.cli.common import as_json, emit, note, say, store_option
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
 @store_option
 @as_json
-def ptq(
-    model: str,
-    data: str,
-    out: Path | None,
-    method: str,
-    bits: str | None,
-    activation_bits: int,
-    points: int,
-    error: float,
-    adaptive: bool,
-    max_points: int,
-    board: str | None,
-    seed: int,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_PtqAsked, "asked")
+@gathers(BoardAndStore, "prices")
+def ptq(model: str, data: str, out: Path | None, asked: _PtqAsked, prices: BoardAndStore, as_json: bool) -> None:
     """Quantise the trained float MODEL on rows of DATA, without a training step and without labels, to a bit-exact run.
 
     MODEL is a .keras file, module:function returning a trained model, or a run directory of hwq train, whose float network is taken.
     """
-    from hwq.flow.ptq import PtqOptions, bits_of
+    from hwq.cost.predict import CostSource
     from hwq.flow.ptq import ptq as run_ptq
 
-    default = {"digits": "6", "multipoint": "2"}.get(method, "2-8")
-    options = PtqOptions(
-        method, tuple(bits_of(bits or default)), activation_bits, points, error, adaptive, max_points=max_points, seed=seed
-    )
-    target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-{method}"
-    summary = run_ptq(model, data, target, options=options, board=board, store_path=store, notice=note)
+    target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-{asked.method}"
+    costs = CostSource(prices.board, prices.store)
+    summary = run_ptq(model, data, target, options=asked.options(), costs=costs, events=Events(note=note))
     if as_json:
         emit(summary)
         return
     say(
         f"{target}: {len(summary.points)} points, best {summary.best}; float model {summary.float_test_accuracy:.4f} on the test rows"
     )
-    say(f"next: hwq synth {target} --board {board or 'xcvu9p'} --point all")
+    say(f"next: hwq synth {target} --board {prices.board or DEFAULT_BOARD} --point all")

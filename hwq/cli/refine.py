@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from hwq.cli.common import Progress, as_json, emit, note, run_argument, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import BoardAndStore, ToolLines, as_json, emit, gathers, note, run_argument, say, store_option
+
+
+@dataclass(frozen=True, slots=True)
+class _What:
+    """Which points are refined, and how far."""
+
+    point: str
+    max_loss: float
+    data: str | None
+    seed: int
 
 
 @click.command()
@@ -21,27 +33,21 @@ from hwq.cli.common import Progress, as_json, emit, note, run_argument, say, sto
 @click.option("--seed", default=0, show_default=True, help="Of the training rows that are looked at.")
 @store_option
 @as_json
-def refine(
-    run: Path,
-    point: str,
-    out: Path | None,
-    max_loss: float,
-    board: str | None,
-    data: str | None,
-    seed: int,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_What, "what")
+@gathers(BoardAndStore, "prices")
+def refine(run: Path, what: _What, out: Path | None, prices: BoardAndStore, as_json: bool) -> None:
     """Make points of RUN cheaper by digit removal, without training: a new run, proven bit-exact.
 
     Any run will do, whatever method made it. The same command goes on where it was stopped.
     """
+    from hwq.cost.predict import CostSource
+    from hwq.flow.refine import RefineEvents, RefineRequest
     from hwq.flow.refine import refine as run_refinement
-    from hwq.posttraining.refine import RefineOptions, Step
+    from hwq.posttraining.refine import RefineOptions, RefineStep
 
-    lines = Progress()
+    lines = ToolLines()
 
-    def progress(p: str, step: Step) -> None:
+    def progress(p: str, step: RefineStep) -> None:
         lines(
             p, f"portion {step.number}, price {step.price:.3f}, validation {step.accuracy:.4f}{'' if step.kept else ' (too low)'}"
         )
@@ -49,13 +55,9 @@ def refine(
     summary = run_refinement(
         run,
         out=out,
-        point=point,
-        options=RefineOptions(max_loss=max_loss, seed=seed),
-        board=board,
-        data=data,
-        store_path=store,
-        tell=lambda p, what: note(f"  point {p}: {what}" if p else f"  {what}"),
-        progress=progress,
+        request=RefineRequest(what.point, what.data, CostSource(prices.board, prices.store), prices.board is not None),
+        options=RefineOptions(max_loss=what.max_loss, seed=what.seed),
+        events=RefineEvents(point=lambda p, text: note(f"  point {p}: {text}" if p else f"  {text}"), step=progress),
     )
     if as_json:
         emit(summary)
@@ -69,4 +71,4 @@ def refine(
             line += f", test {one.test_accuracy_before:.4f} -> {one.test_accuracy:.4f}"
         say(line)
     say(f"priced by {summary.priced_by}")
-    say(f"next: hwq synth {summary.run} --board {board or 'xcvu9p'}")
+    say(f"next: hwq synth {summary.run} --board {prices.board or DEFAULT_BOARD}")

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from hwq.cli.common import as_json, console, emit, note, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import BoardAndStore, as_json, console, emit, gathers, note, say, store_option
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What is written beside what is shown."""
+
+    html: Path | None
+    csv: Path | None
 
 
 @click.command()
@@ -15,18 +25,12 @@ from hwq.cli.common import as_json, console, emit, note, say, store_option
 @click.option("--parse", is_flag=True, help="Read report and log files of any tool instead of a run.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
-@click.option("--board", help="Whose costs to show; default the board of the last synthesis, else xcvu9p.")
+@click.option("--board", help=f"Whose costs to show; default the board of the last synthesis, else {DEFAULT_BOARD}.")
 @store_option
 @as_json
-def report(
-    paths: tuple[Path, ...],
-    parse: bool,
-    html: Path | None,
-    csv: Path | None,
-    board: str | None,
-    store: Path | str | None,
-    as_json: bool,
-) -> None:
+@gathers(_Files, "files")
+@gathers(BoardAndStore, "costs")
+def report(paths: tuple[Path, ...], parse: bool, files: _Files, costs: BoardAndStore, as_json: bool) -> None:
     """Show what the points of RUN reach and cost: accuracy, predicted and measured resources, mismatches.
 
     Before a synthesis, costs are predicted for a board.
@@ -35,7 +39,7 @@ def report(
     cannot be read.
     """
     if parse:
-        if html or csv or store or board:
+        if files.html or files.csv or costs.store or costs.board:
             raise click.UsageError("--parse goes with --json alone")
         if not paths:
             raise click.UsageError("--parse needs at least one FILE")
@@ -45,17 +49,17 @@ def report(
         raise click.UsageError("Missing argument 'RUN'." if not paths else "one RUN at a time; for report files use --parse")
     from hwq.flow.report import gather
 
-    content = gather(paths[0], store_path=store, board=board)
-    if html is not None:
+    content = gather(paths[0], store_path=costs.store, board=costs.board)
+    if files.html is not None:
         from hwq.files import write_text
         from hwq.views.html import page
 
-        write_text(html, page(content))
-    if csv is not None:
+        write_text(files.html, page(content))
+    if files.csv is not None:
         from hwq.files import write_text
         from hwq.views.frame import to_csv
 
-        write_text(csv, to_csv(content))
+        write_text(files.csv, to_csv(content))
     if as_json:
         emit(content)
         return
@@ -63,8 +67,8 @@ def report(
 
     render(content, console())
     if content.board is None:
-        note(f"predictions, nothing is measured; next: hwq synth {paths[0]} --board {board or 'xcvu9p'}")
-    for path in (html, csv):
+        note(f"predictions, nothing is measured; next: hwq synth {paths[0]} --board {costs.board or DEFAULT_BOARD}")
+    for path in (files.html, files.csv):
         if path is not None:
             say(f"wrote {path.resolve()}")
 
@@ -75,7 +79,7 @@ def _parse(paths: tuple[Path, ...], *, as_json: bool) -> None:
 
     objects = parse_files(paths)
     if as_json:
-        emit(objects)
+        emit([found.to_json() for found in objects])
     else:
         from hwq.views.parsed import render_parsed
 

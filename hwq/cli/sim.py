@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hwq.cli.common import Clock, as_json, emit, gathers, io_option, note, run_argument, say, store_option
+from hwq.boards import DEFAULT_BOARD
+from hwq.cli.common import ClockOption, as_json, emit, gathers, io_option, note, run_argument, say, store_option
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -41,9 +42,9 @@ class _Proof:
 
 @click.command()
 @run_argument
-@click.option("--board", help="Whose pipeline to simulate; default the run's last, else xcvu9p.")
+@click.option("--board", help=f"Whose pipeline to simulate; default the run's last, else {DEFAULT_BOARD}.")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
-@click.option("--clock", type=Clock(), help="Clock target; default the board's.")
+@click.option("--clock", type=ClockOption(), help="Clock target; default the board's.")
 @io_option
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hwq.cli.common import Clock, Progress, as_json, emit, gathers, io_option, note, run_argument, say, store_option
+from hwq.cli.common import ClockOption, ToolLines, as_json, emit, gathers, io_option, note, run_argument, say, store_option
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.units import Period
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _DesignAsked:
     """What the designs are for, as it was typed."""
 
     board: str
@@ -68,7 +68,7 @@ class _Dry:
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
 @click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
-@click.option("--clock", type=Clock(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@click.option("--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default the board's.")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
 @click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
@@ -89,10 +89,10 @@ class _Dry:
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
-@gathers(_Asked, "asked")
+@gathers(_DesignAsked, "asked")
 @gathers(_Limits, "limits")
 @gathers(_Dry, "dry")
-def synth(run: Path, point: str, asked: _Asked, limits: _Limits, dry: _Dry, as_json: bool) -> None:
+def synth(run: Path, point: str, asked: _DesignAsked, limits: _Limits, dry: _Dry, as_json: bool) -> None:
     """Generate C++ and Verilog for points of RUN, prove them bit-exact, take them to a stage, and store what was measured."""
     if dry.out is not None and not dry.dry_run:
         raise click.UsageError("--out goes with --dry-run")
@@ -102,7 +102,7 @@ def synth(run: Path, point: str, asked: _Asked, limits: _Limits, dry: _Dry, as_j
     from hwq.design.target import Work
     from hwq.flow.synth import synth as run_synthesis
 
-    told = Work(limits.jobs, limits.timeout, limits.force, lambda p, what: note(f"  point {p}: {what}"), Progress())
+    told = Work(limits.jobs, limits.timeout, limits.force, lambda p, what: note(f"  point {p}: {what}"), ToolLines())
     synthesiser, results = run_synthesis(run, asked.target(), point=point, store_path=limits.store, work=told)
     if as_json:
         # `measurement` is that of the stage itself, `measurements` those on the way to it
@@ -122,7 +122,7 @@ def synth(run: Path, point: str, asked: _Asked, limits: _Limits, dry: _Dry, as_j
     say(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
-def _plan(run: Path, point: str, asked: _Asked, dry: _Dry, as_json: bool) -> None:
+def _plan(run: Path, point: str, asked: _DesignAsked, dry: _Dry, as_json: bool) -> None:
     from hwq.flow.planning import plan
 
     planned = plan(run, asked.target(), point=point, out=dry.out)

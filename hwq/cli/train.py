@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
+from hwq.events import Events
 from hwq.train.config import METHODS, TrainConfig
 
 _DEFAULT = TrainConfig()
@@ -87,7 +89,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by."
 )
-@click.option("--board", default="xcvu9p", show_default=True, help="Whose measurements --costs measured takes.")
+@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
 def train(
@@ -107,7 +109,7 @@ def train(
     config = TrainConfig(**options)
     target = out or Path("runs") / Path(data.replace(":", "_")).stem
     with Bar() as bar:
-        summary = run_training(data, config, target, board=board, store_path=store, notice=note, progress=bar)
+        summary = run_training(data, config, target, board=board, store_path=store, events=Events(note=note, progress=bar))
     if as_json:
         emit({"run": target, "summary": summary})
         return

@@ -44,17 +44,22 @@ def _scaled(node: Node, source: Node, moved: Moved) -> list[str]:
     for i, t in enumerate(node.type):
         if t.width:
             lines.append(f"{ap_type(t)} {node.name}_{i} = 0;")
-            lines += _added(node, source, moved, i, i, int(factor[i]), int(frac[i]))
+            lines += _added(node, source, moved, (i, i), (int(factor[i]), int(frac[i])))
     return lines
 
 
 def _summed(node: Node, source: Node, moved: Moved) -> list[str]:
     k, k_frac = (a.ravel() for a in odd_form(constants(node)[0]))
-    return sums(node, source, lambda out, element, w: _added(node, source, moved, out, element, int(k[w]), int(k_frac[w])))
+    return sums(node, source, lambda out, element, w: _added(node, source, moved, (out, element), (int(k[w]), int(k_frac[w]))))
 
 
-def _added(node: Node, source: Node, moved: Moved, out: int, element: int, mantissa: int, frac: int) -> list[str]:
-    """Statements that add input element times mantissa 2^-frac to a result: one a digit, none for padding and what is always zero."""
+def _added(node: Node, source: Node, moved: Moved, place: tuple[int, int], factor: tuple[int, int]) -> list[str]:
+    """Statements that add an input element times a factor to a result: one a digit, none for padding and what is always zero.
+
+    Args:
+        place: the elements of the result and of the input; factor: (mantissa, frac), which is mantissa 2^-frac.
+    """
+    (out, element), (mantissa, frac) = place, factor
     if element < 0 or not source.type.width.flat[element]:
         return []
     terms = [(sign, _term(moved, node, source, element, position - frac)) for position, sign in csd(mantissa)]

@@ -21,7 +21,7 @@ _SPEED = (0.5, 1.0, 2.0)  # clocks, in multiples of the board's default
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class ExperimentDesign:
     """One design to measure.
 
     Attributes:
@@ -204,7 +204,7 @@ _GROUPS: dict[str, tuple[Callable[[Maker], None], int]] = {
 GROUPS = tuple(_GROUPS)
 
 
-def trials(count: int) -> Iterator[Trial]:
+def trials(count: int) -> Iterator[ExperimentDesign]:
     """The first `count` designs, the same on every call: some of each group early, so that a short budget still spans them all."""
     made = dict.fromkeys(_GROUPS, 0)
     shares = {group: share for group, (_, share) in _GROUPS.items()}
@@ -214,7 +214,7 @@ def trials(count: int) -> Iterator[Trial]:
         made[group] += 1
 
 
-def trial(group: str, number: int) -> Trial:
+def trial(group: str, number: int) -> ExperimentDesign:
     """One design of a group; a design that comes out empty is replaced by the next that does not."""
     for attempt in range(100):
         maker = Maker.of(group, 1000 * attempt + number)
@@ -222,4 +222,4 @@ def trial(group: str, number: int) -> Trial:
         graph = maker.graph()
         if all(int(graph[name].type.width.max(initial=0)) for name in graph.outputs):
             break
-    return Trial(group, number, float(maker.rng.choice(_SPEED)), graph)
+    return ExperimentDesign(group, number, float(maker.rng.choice(_SPEED)), graph)

@@ -66,7 +66,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Source:
+class ModelSource:
     """Which program's reports of which stage, with what else a measurement depends on (`hwq.measure.measurement.Key`)."""
 
     tool: str
@@ -75,11 +75,11 @@ class Source:
     options: str = ""
 
     @classmethod
-    def of(cls, key: Key) -> Source:
+    def of(cls, key: Key) -> ModelSource:
         return cls(key.tool, key.version, key.stage, key.options)
 
 
-def find_models(board: Board, source: Source, folder: Path | None = None) -> Found | None:
+def find_models(board: Board, source: ModelSource, folder: Path | None = None) -> Found | None:
     """The models for a source on a board: its very own, else of other versions; None where there are none.
 
     What another compiler made of the C++ is another source, whatever program mapped it.
@@ -100,7 +100,7 @@ def find_models(board: Board, source: Source, folder: Path | None = None) -> Fou
     return near
 
 
-def selection(board: Board, source: Source, counted: float | None = None) -> Selection:
+def selection(board: Board, source: ModelSource, counted: float | None = None) -> Selection:
     """All stored measurements that may stand in one model with those of `source` on `board`; of one count of features, or of all."""
     family = model_family(board, source.tool)
     families = {name: _family(name, source.tool) for name in names()}

@@ -6,11 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import Board
+from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import load as load_board
 from hwq.boards import of as board_of
 from hwq.cost.features import circuit_features, features
-from hwq.cost.find import Source, comparable, find_models, libraries, selection
+from hwq.cost.find import ModelSource, comparable, find_models, libraries, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel, compiler_of
 from hwq.cost.terms import COMPILED, LINEAR
@@ -31,7 +31,7 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     """
     known = load_board(board)
     store = Store.open(store_path)
-    sources = [Source(*found) for found in store.sources()]
+    sources = [ModelSource(*found) for found in store.sources()]
     counts = {source: store.count(selection(known, source)) for source in sources}
     # hwq's own Verilog first: what another compiler makes of a design has other prices
     for source, count in sorted(counts.items(), key=lambda item: (compiler_of(item[0].options) != "", -item[1])):
@@ -54,7 +54,7 @@ def design_models(board: Board, store_path: Path | str | None = None) -> dict[st
     """The models of a compiled design's costs, by target, all of the tool whose model of LUTs `price_model` takes; empty: there are none."""
     try:
         lut = price_model(board.name, store_path, COMPILED)
-        found = find_models(board, Source(lut.key.tool, lut.key.version, lut.key.stage, lut.key.options))
+        found = find_models(board, ModelSource(lut.key.tool, lut.key.version, lut.key.stage, lut.key.options))
     except (CostModelError, BoardError):
         return {}
     others = {} if found is None else {target: found.model(target, COMPILED) for target in ("ff", "period_ns")}
@@ -105,7 +105,11 @@ def estimate(graph: Graph, circuit: Circuit, board: Board, store_path: Path | st
 
 
 def predict_cost(
-    graph: Graph, board: str | Board = "xcvu9p", clock: str | float | Period | None = None, *, store_path: Path | str | None = None
+    graph: Graph,
+    board: str | Board = DEFAULT_BOARD,
+    clock: str | float | Period | None = None,
+    *,
+    store_path: Path | str | None = None,
 ) -> Estimate:
     """What a network in integers will cost on a board, before any tool runs.
 
@@ -165,6 +169,23 @@ class Price:
 
     def __str__(self) -> str:
         return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
+
+
+@dataclass(frozen=True, slots=True)
+class CostSource:
+    """Whose measurements say what things cost: those of a board's family in a store, with the models that come with hwq.
+
+    Attributes:
+        board: None: no measurements at all.
+        store_path: None: the user's own store.
+    """
+
+    board: str | None = None
+    store_path: Path | str | None = None
+
+    def price(self) -> Price:
+        """As `price_for`."""
+        return price_for(self.board, self.store_path)
 
 
 def price_for(board: str | None, store_path: Path | str | None) -> Price:

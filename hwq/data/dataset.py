@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.data.facts import DataFacts
 from hwq.data.preprocess import AS_IT_IS, Preprocess, standardising
 from hwq.errors import DataError
 
@@ -58,15 +59,19 @@ class Dataset:
         return whole.hexdigest()[:16]
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """What must be the same for it to be the same data."""
-        facts = {"name": self.name, "digest": self.digest, "n_classes": self.n_classes, "shape": list(self.shape)}
-        return facts | {"train": len(self.x_train), "validation": len(self.x_val), "test": len(self.x_test)}
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """What a run's run.json says of it: the facts, where its file lies, from which later commands read it again, and its preprocessing."""
-        return self.facts | ({"file": self.file} if self.file else {}) | {"preprocess": self.preprocess.to_json()}
+    def told(self) -> DataFacts:
+        """What a run's run.json says of it."""
+        return DataFacts(
+            self.name,
+            self.digest,
+            self.n_classes,
+            self.shape,
+            train=len(self.x_train),
+            validation=len(self.x_val),
+            test=len(self.x_test),
+            file=self.file,
+            preprocess=self.preprocess,
+        )
 
     def summary(self) -> str:
         """One line for the user: rows, label, classes, features, what was done to them."""
@@ -242,14 +247,18 @@ def checked(data: Dataset) -> Dataset:
     Raises:
         DataError: as `check_rows` and `check_labels`.
     """
-    parts: dict[str, Any] = {}
-    for part in ("train", "val", "test"):
-        x, y = getattr(data, f"x_{part}"), getattr(data, f"y_{part}")
-        rows = check_rows(x, f"{data.name}, x_{part}").astype(np.float32)
-        if parts and rows.shape[1:] != parts["x_train"].shape[1:]:
-            raise DataError(f"{data.name}: x_{part} has rows of shape {rows.shape[1:]}, x_train {parts['x_train'].shape[1:]}")
-        parts |= {f"x_{part}": rows, f"y_{part}": check_labels(y, len(rows), f"{data.name}, y_{part}", data.n_classes)}
-    return replace(data, **parts)
+    train = _checked_part(data, "train", data.x_train, data.y_train)
+    val = _checked_part(data, "val", data.x_val, data.y_val)
+    test = _checked_part(data, "test", data.x_test, data.y_test)
+    for part, (rows, _) in (("val", val), ("test", test)):
+        if rows.shape[1:] != train[0].shape[1:]:
+            raise DataError(f"{data.name}: x_{part} has rows of shape {rows.shape[1:]}, x_train {train[0].shape[1:]}")
+    return replace(data, x_train=train[0], y_train=train[1], x_val=val[0], y_val=val[1], x_test=test[0], y_test=test[1])
+
+
+def _checked_part(data: Dataset, part: str, x: FloatArray, y: LabelArray) -> tuple[FloatArray, LabelArray]:
+    rows = check_rows(x, f"{data.name}, x_{part}").astype(np.float32)
+    return rows, check_labels(y, len(rows), f"{data.name}, y_{part}", data.n_classes)
 
 
 def _enough(labels: LabelArray, name: str, texts: Sequence[str]) -> int:

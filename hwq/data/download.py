@@ -10,9 +10,10 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol, Self
+from typing import IO, Protocol, Self
 
 from hwq.errors import DataError
+from hwq.fields import Json
 from hwq.files import atomic_write
 from hwq.places import cache
 
@@ -77,7 +78,7 @@ def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notic
     return target
 
 
-def read_json(url: str, name: str) -> dict[str, Any]:
+def read_json(url: str, name: str) -> dict[str, Json]:
     """A JSON object from the network, not cached.
 
     Raises:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hwq.data.csv_text import read_csv
 from hwq.data.table import DataTable, table_of
@@ -14,7 +15,7 @@ from hwq.errors import DataError
 SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a .npz file.
 
     Raises:

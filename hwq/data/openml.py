@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from hwq.data.download import Notice, fetch, local, read_json
-from hwq.errors import DataError
+from hwq.errors import DataError, RunError
+from hwq.fields import Fields
 
 SERVER = "https://www.openml.org"
 JETS = "hls4ml_lhcjets_hlf"
@@ -37,17 +38,19 @@ def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str
     own = local(f"{name}.arff")
     if own is not None:
         return read_arff(own)
-    said = read_json(f"{server}/api/v1/json/data/{data_id}", name).get("data_set_description")
+    said = read_json(f"{server}/api/v1/json/data/{data_id}", name)
     try:
-        found, url, checksum = said["name"], said["url"], said["md5_checksum"]  # type: ignore[index]
-    except (KeyError, TypeError) as error:
-        raise DataError(f"OpenML's description of data set {data_id} lacks {error}", hint="try again later") from error
+        told = Fields(said, f"OpenML's description of data set {data_id}").inner("data_set_description")
+        found, url, checksum = told.text("name"), told.text("url"), told.text("md5_checksum")
+        target = told.text("default_target_attribute", "class")
+    except RunError as error:
+        raise DataError(error.message, hint="try again later") from error
     if found != name:
         raise DataError(
             f"OpenML's data set {data_id} is {found!r}, expected {name!r}", hint="download the right one as a .csv file"
         )
     path = fetch(url, f"{name}.arff", md5=checksum, notice=notice)
-    return read_arff(path, said.get("default_target_attribute") or "class")  # type: ignore[union-attr]
+    return read_arff(path, target or "class")
 
 
 def read_arff(path: Path, target: str = "class") -> OpenMLTable:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hwq.errors import DataError, RunError
+from hwq.errors import DataError
+from hwq.fields import Fields
 
 BLOCK = 1 << 20  # numbers that are standardised at once, in float64
 
@@ -77,18 +77,25 @@ class Preprocess:
         place = np.unravel_index(element, shape)
         return f"x{element}" if len(shape) < 2 else f"x[{','.join(str(int(i)) for i in place)}]"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Preprocess:
-        """Raises RunError: it is not what `to_json` writes."""
-        try:
-            names = {key: tuple(str(v) for v in told[key]) for key in ("features", "classes", "left_out")}
-            mean, deviation = (tuple(float(v) for v in told[key]) for key in ("mean", "deviation"))
-            return cls(mean=mean, deviation=deviation, standardised=bool(told["standardised"]), label=str(told["label"]), **names)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"run.json is damaged: its preprocess part lacks or spoils {error}", hint="train again") from error
+    def of(cls, told: Fields) -> Preprocess:
+        """The inverse of `to_json`.
+
+        Raises:
+            RunError: a member is missing, or of another kind.
+        """
+        return cls(
+            told.texts("features"),
+            told.numbers("mean"),
+            told.numbers("deviation"),
+            told.flag("standardised"),
+            told.texts("classes"),
+            told.text("label"),
+            told.texts("left_out"),
+        )
 
 
 AS_IT_IS = Preprocess()  # of data that came ready

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import Board
+from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Build, Form, Style, build
 from hwq.cost.predict import Estimate, estimate
@@ -33,13 +33,13 @@ from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import rtlsim
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.single import Bench, measured, summary_of
+from hwq.synthesis.single import Bench, manifest_of, measured
 from hwq.toolchains.synthesis import choose
 from hwq.units import Period
 
 
 @dataclass(frozen=True)
-class Compiled:
+class Design:
     """A network compiled for a board and clock.
 
     Attributes:
@@ -181,7 +181,7 @@ class Compiled:
 
         def prove(where: Path) -> None:
             forecast = Preflight(self.board, synthesiser, store)
-            forecast.check("the design", forecast.forecast(where, summary_of(self.build), timeout_s))
+            forecast.check("the design", forecast.forecast(where, manifest_of(self.build), timeout_s))
             self._prove(where)
 
         found = measured(self.build, bench, "design-", begun=prove)
@@ -209,13 +209,13 @@ class Compiled:
 
 def compile_network(
     network: Any,
-    board: str | Board = "xcvu9p",
+    board: str | Board = DEFAULT_BOARD,
     clock: str | float | Period | None = None,
     *,
     data: npt.ArrayLike | None = None,
     style: Style = "multiply",
     strict: bool = False,
-) -> Compiled:
+) -> Design:
     """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
 
     The outputs of the design are logits where the twin ends in a softmax; a warning says so.
@@ -254,4 +254,4 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Compiled(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)
+    return Design(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)

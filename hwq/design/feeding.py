@@ -28,6 +28,7 @@ from hwq.ir import Graph
 from hwq.run.directory import RunDir
 from hwq.sim.compare import output_types
 from hwq.templates import render
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import contents
 
 FILES = README, PREPROCESS = "README.md", "preprocess.json"
@@ -131,7 +132,7 @@ class Feeding:
     def interval(self) -> int:
         return self.made.interval if isinstance(self.made, StreamBuild) else 1
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """What preprocess.json says."""
         plan = self.made.plan
         return {
@@ -203,9 +204,9 @@ def write_feeding(folder: Path, feeding: Feeding, run: str = "", point: str = ""
     return {"of": _digest(feeding.known), **{name: sha256_of(folder / name) for name in FILES}}
 
 
-def is_fed(folder: Path, summary: Mapping[str, Any], known: Preprocess | None) -> bool:
+def is_fed(folder: Path, manifest: Manifest, known: Preprocess | None) -> bool:
     """Whether both files are there, as build.json has them."""
-    told = summary.get("feeding", {})
+    told = manifest.feeding or {}
     return told.get("of") == _digest(known) and all(told.get(name) and sha256_of(folder / name) == told[name] for name in FILES)
 
 
@@ -219,8 +220,8 @@ def preprocess_of(run: RunDir) -> Preprocess | None:
     Raises:
         RunError: run.json is damaged.
     """
-    told = run.meta().get("dataset", {}).get("preprocess")
-    return None if told is None else Preprocess.from_json(told)
+    told = run.record().dataset
+    return None if told is None else told.preprocess
 
 
 def ready_rows(known: Preprocess | None, rows: Any) -> npt.NDArray[np.float32]:
@@ -260,7 +261,7 @@ def _cell(text: str) -> str:
     )
 
 
-def _shown(element: Feature | Output) -> dict[str, Any]:
+def _shown(element: Feature | Output) -> dict[str, object]:
     return {**asdict(element), "name": _cell(element.name)}
 
 

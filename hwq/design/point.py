@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +21,7 @@ from hwq.design.feeding import Feeding, is_fed, preprocess_of, write_feeding
 from hwq.design.target import Io, Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.errors import RunError, UsageError
-from hwq.files import inside, read_json, sha256_of, write_json
+from hwq.files import read_fields, sha256_of
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, digest, parse, verify
 from hwq.places import directory
@@ -36,8 +35,8 @@ from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import compare_routed, random_inputs
 from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.sim.vectors import write_rows
+from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.nextpnr import ROUTED_NETLIST
-from hwq.toolchains.plan import digest_of
 from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import MAPPED, ROUTED
@@ -65,7 +64,7 @@ def code_digest() -> str:
 
 
 @dataclass
-class Design:
+class PointDesign:
     """One point for one board and clock, in its own folder below the run."""
 
     run: RunDir
@@ -120,66 +119,55 @@ class Design:
             return build_stream(self.graph, self.board, self.period)
         return build(self.graph, self.board, self.period, Form(asked.style, self.terms, asked.registered_inputs))
 
-    def summary(self, notice: Notice | None = None) -> dict[str, Any]:
+    def summary(self, notice: Notice | None = None) -> Manifest:
         """What was generated (digests, features, latency).
 
         The files are written when they are not there yet, and again when one is missing or was changed: each is hashed before it is believed.
         """
-        path = self.folder / "build.json"
-        content = self._written(notice) if path.is_file() else None
-        if content is None:
+        found = self._written(notice) if (self.folder / BUILD).is_file() else None
+        if found is None:
             made = self.build
             made.plan.write(self.folder)
-            content = self._facts()
-            write_json(path, content)
-        elif content["features"].get("counted") != VERSION:
-            content |= {"group": self.group, "features": features_of(self.build)}
-            write_json(path, content)
+            found = self._facts(None)
+            found.write(self.folder)
+        elif found.features.get("counted") != VERSION:
+            found = replace(found, group=self.group, features=features_of(self.build))
+            found.write(self.folder)
         known = preprocess_of(self.run)
-        if not is_fed(self.folder, content, known):
+        if not is_fed(self.folder, found, known):
             told = Feeding.of(self.build, self.graph, known)
-            content["feeding"] = write_feeding(self.folder, told, str(self.run.path), self.point.id)
-            write_json(path, content)
-        return content
+            found = replace(found, feeding=write_feeding(self.folder, told, str(self.run.path), self.point.id))
+            found.write(self.folder)
+        return found
 
-    def _facts(self) -> dict[str, Any]:
-        """What build.json says, by the design itself."""
+    def _facts(self, before: Manifest | None) -> Manifest:
+        """What build.json says, by the design itself; of `before` what that does not decide."""
         made = self.build
-        return {
-            "design": made.plan.design,
-            "plan": made.plan.digest,
-            "files": sorted(made.plan.files),
-            "point": self.point.id,
-            "board": self.board.name,
-            "top": made.plan.top,
-            "latency_cycles": made.plan.latency_cycles,
-            "period_ns": made.plan.period_ns,
-            "interval": made.interval if isinstance(made, StreamBuild) else 1,
-            "features": features_of(made),
-            "group": self.group,
-        }
+        interval = made.interval if isinstance(made, StreamBuild) else 1
+        found = Manifest.of_plan(made.plan, features_of(made), interval=interval, group=self.group)
+        kept = (None, {}) if before is None else (before.feeding, before.more)
+        return replace(found, point=self.point.id, files=tuple(sorted(made.plan.files)), feeding=kept[0], more=kept[1])
 
-    def _corrected(self, summary: dict[str, Any], notice: Notice | None) -> dict[str, Any]:
+    def _corrected(self, summary: Manifest, notice: Notice | None) -> Manifest:
         """build.json as the design is: its files' digest says nothing of latency and features. The design is compiled for its proof anyway."""
-        facts = self._facts()
-        wrong = [name for name, value in facts.items() if summary.get(name) != value]
+        right = self._facts(summary)
+        wrong = [field.name for field in fields(Manifest) if getattr(summary, field.name) != getattr(right, field.name)]
         if not wrong:
             return summary
         if notice:
             notice(f"build.json told another {wrong[0]} than the design has: it is written again")
-        content = {**summary, **facts}
-        write_json(self.folder / "build.json", content)
-        return content
+        right.write(self.folder)
+        return right
 
-    def _written(self, notice: Notice | None) -> dict[str, Any] | None:
+    def _written(self, notice: Notice | None) -> Manifest | None:
         """build.json, where it and every file that it names are as they were written; None where they must be generated again."""
         try:
-            content = read_json(self.folder / "build.json", sealed=True)
-            changed = changed_files(self.folder, content)
-            if changed is None and content["design"] == digest(self.graph):
-                return content
+            found = Manifest.read(self.folder, sealed=True)
+            changed = found.changed(self.folder) if found.files is not None else BUILD
+            if changed is None and found.design == digest(self.graph):
+                return found
             what = changed or "build.json, which is of another design,"
-        except (RunError, KeyError, TypeError) as error:
+        except RunError as error:
             what = f"build.json ({error})"
         if notice:
             notice(f"{what} is missing or was changed: generating again")
@@ -188,7 +176,8 @@ class Design:
     @property
     def group(self) -> str:
         """What the points of all runs on the same data have in common: cost models are tested on groups that they have not seen."""
-        return str(self.run.meta().get("dataset", {}).get("name", ""))
+        told = self.run.record().dataset
+        return told.name if told else ""
 
     def write_test_data(self, rows: int = 200) -> None:
         """`tb_data/`: rows of the run with the reference's answers, for the test bench, whatever stage is run first."""
@@ -209,7 +198,7 @@ class Design:
         verdict.write(self.folder / VERDICT)
         return self.compare_mapped(notice, fresh=fresh)
 
-    def _judged(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict | None:
+    def _judged(self, summary: Manifest, notice: Notice | None) -> Verdict | None:
         """The stored verdict, without what it says of netlists that are others by now; None where it is of other files."""
         if not (self.folder / VERDICT).is_file():
             return None
@@ -237,7 +226,7 @@ class Design:
         """Take what an evaluator said out of the stored verdict."""
         Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
 
-    def _inputs(self, summary: Mapping[str, Any]) -> dict[str, str]:
+    def _inputs(self, summary: Manifest) -> dict[str, str]:
         return judged_inputs(summary, self.point, self.run)
 
     def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
@@ -281,10 +270,10 @@ class Design:
         if record is None or not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
             return False
         try:
-            made = read_json(record).get("outputs", {}).get(NETLISTS[stage])
+            made = read_fields(record).texts_by_name("outputs").get(NETLISTS[stage])
         except RunError:
             return True
-        return bool(made != sha256_of(self.folder / NETLISTS[stage]))
+        return made != sha256_of(self.folder / NETLISTS[stage])
 
     def _record(self, stage: str) -> Path | None:
         """Where the step that makes a netlist leaves its record; None where no tool for the board makes one."""
@@ -295,16 +284,14 @@ class Design:
         """Whether no netlist was changed after its step made it."""
         return not any(self._changed(stage) for stage in NETLISTS)
 
-    def _netlist(
-        self, stage: str, inputs: IntArray, summary: Mapping[str, Any], notice: Notice | None, fresh: bool
-    ) -> Comparison | None:
+    def _netlist(self, stage: str, inputs: IntArray, summary: Manifest, notice: Notice | None, fresh: bool) -> Comparison | None:
         """What one netlist computes; None where nothing here can say it."""
         made = self.build
         if isinstance(made, Build):
             # a changed cell may matter in none of the run's rows: all of the inputs' range is looked at as well
             inputs = np.concatenate([inputs, random_inputs(self.graph)])
         if stage == ROUTED:
-            return compare_routed(self.folder, summary["latency_cycles"], inputs)
+            return compare_routed(self.folder, summary.latency_cycles, inputs)
         if stage in COMPILED:
             return COMPILED[stage].compare(self.folder, inputs, notice)
         rows = self._simulated_rows(len(inputs))
@@ -312,7 +299,7 @@ class Design:
         found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
         return None if found is None else compare(self.graph, "reference", expected, stage, to_types(found, made.graph, self.graph))
 
-    def _simulate(self, summary: Mapping[str, Any], notice: Notice | None) -> Verdict:
+    def _simulate(self, summary: Manifest, notice: Notice | None) -> Verdict:
         judged = self._inputs(summary)
         x, labels = self.run.vectors()
         inputs = quantize_inputs(self.graph, x)
@@ -362,21 +349,3 @@ def require_streamable(io: Io, synthesiser: Synthesiser) -> None:
     found = [why for s in synthesiser.steps if (why := program(s.program).unstreamed) is not None]
     if io == "stream" and found:
         raise UsageError(f"a streamed design does not go through {found[0].what}", hint=found[0].instead)
-
-
-def changed_files(folder: Path, summary: Mapping[str, Any]) -> str | None:
-    """The first of a plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
-
-    Args:
-        summary: the plan's build.json.
-
-    Raises:
-        RunError: a name that leaves the folder.
-    """
-    contents: dict[str, bytes] = {}
-    for name in summary["files"]:
-        path = inside(folder, str(name))
-        if not path.is_file():
-            return str(name)
-        contents[str(name)] = path.read_bytes()
-    return None if digest_of(contents) == summary["plan"] else "a file"

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import Board
+from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Form, Style, build
 from hwq.data.preprocess import Preprocess
-from hwq.design.compiled import Compiled
+from hwq.design.compiled import Design
 from hwq.design.feeding import preprocess_of
 from hwq.errors import RunError
 from hwq.ir import parse, verify
 from hwq.run.directory import Point, RunDir
 from hwq.units import Period
-
-BOARD = "xcvu9p"  # where neither the caller nor a synthesis names one
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Run:
     path: str | Path
 
     def __post_init__(self) -> None:
-        self.directory.meta()
+        self.directory.record()
 
     @property
     def directory(self) -> RunDir:
@@ -63,7 +61,7 @@ class Run:
         clock: str | float | Period | None = None,
         *,
         style: Style = "multiply",
-    ) -> Compiled:
+    ) -> Design:
         """A point as a design: `predict` takes rows as they were trained with, `predict_raw` rows of the user's own file.
 
         Args:
@@ -80,10 +78,10 @@ class Run:
         found = self.directory.select(point)
         if len(found) != 1:
             raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
-        link = self.directory.meta().get("synth") or {}
-        named = board if board is not None else str(link.get("board", BOARD))
+        last = self.directory.synthesised()
+        named = board if board is not None else last.link.board if last else DEFAULT_BOARD
         chosen = board_of(named)
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))
         made = build(graph, chosen, period, Form(style=style, terms=found[0].terms))
-        return Compiled(graph, chosen, period, made, preprocess=self.preprocess)
+        return Design(graph, chosen, period, made, preprocess=self.preprocess)

@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from hwq.errors import RunError
-from hwq.files import read_json, sha256_of, write_json
+from hwq.fields import Fields
+from hwq.files import read_fields, sha256_of, write_json
 from hwq.run.directory import Point, RunDir
 from hwq.sim.compare import Comparison, Mismatch
+from hwq.toolchains.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Verdict:
     def without(self, stage: str) -> Verdict:
         return replace(self, comparisons=tuple(c for c in self.comparisons if c.stage_b != stage))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """As it is stored and shown."""
         return {
             "comparisons": [asdict(c) for c in self.comparisons],
@@ -70,18 +70,25 @@ class Verdict:
     @classmethod
     def read(cls, path: Path, *, sealed: bool = True) -> Verdict:
         """Raises RunError: no such file, changed, or damaged; or without a seal, where one must be there."""
-        content = read_json(path, sealed=sealed)
-        try:
-            found = []
-            for c in content["comparisons"]:
-                first = Mismatch(**c["first"]) if c["first"] else None
-                found.append(Comparison(**{**c, "first": first}))
-            accuracy = float(content["accuracy"])
-            if not 0 <= accuracy <= 1 or any(c.mismatches < 0 for c in found):
-                raise ValueError("its numbers cannot be")
-            return cls(tuple(found), int(content["samples"]), accuracy, dict(content.get("judged", {})))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{path} is damaged: {type(error).__name__} {error}", hint="run hwq sim again") from error
+        told = read_fields(path, sealed=sealed, hint="run hwq sim again")
+        comparisons = tuple(_comparison(one) for one in told.objects("comparisons"))
+        judged = told.texts_by_name("judged") if told.has("judged") else {}  # hwq 0.1.0 did not say
+        return cls(comparisons, told.whole("samples"), told.share("accuracy"), judged)
+
+
+def _comparison(told: Fields) -> Comparison:
+    return Comparison(
+        told.text("stage_a"),
+        told.text("stage_b"),
+        told.whole("samples"),
+        told.whole("mismatches"),
+        _mismatch(told.inner("first")) if told.has("first") else None,
+    )
+
+
+def _mismatch(told: Fields) -> Mismatch:
+    a, b = (told.number(name, finite=False) for name in ("a", "b"))  # what Keras answers may be no number
+    return Mismatch(told.whole("sample"), told.text("node"), told.whole("element"), a, b)
 
 
 FACTS = (
@@ -95,10 +102,11 @@ FACTS = (
 )  # of build.json, beside the plan's digest
 
 
-def judged_inputs(summary: Mapping[str, Any], point: Point, run: RunDir) -> dict[str, str]:
+def judged_inputs(manifest: Manifest, point: Point, run: RunDir) -> dict[str, str]:
     """What a verdict on a design is about: its build.json, the point's graph and Keras' answers, the rows."""
-    facts = json.dumps([summary.get(name) for name in FACTS], sort_keys=True)
-    known = {"plan": str(summary["plan"]), "facts": hashlib.sha256(facts.encode()).hexdigest()}
+    told = manifest.to_json()
+    facts = json.dumps([told.get(name) for name in FACTS], sort_keys=True)
+    known = {"plan": manifest.plan, "facts": hashlib.sha256(facts.encode()).hexdigest()}
     return {**known, **{p.name: sha256_of(p) for p in (point.graph_path, point.keras_path, run.vectors_path)}}
 
 

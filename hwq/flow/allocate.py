@@ -12,30 +12,32 @@ from pathlib import Path
 
 import numpy as np
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.boards import load as load_board
 from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.files import read_json
+from hwq.events import QUIET, Events
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
 from hwq.posttraining import channels
+from hwq.posttraining.allocation import NAME, Allocation, Attempt
 from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
-from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
+from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
-from hwq.posttraining.milp import Chosen, Table, solve
-from hwq.posttraining.operators import OperatorBench, channel_costs, cost_table
-from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantised
+from hwq.posttraining.milp import ChoiceTable, Chosen, solve
+from hwq.posttraining.operators import OperatorBench, WidthChoices, channel_costs, cost_table
+from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantized
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
 from hwq.posttraining.statistics import linear_nodes
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord, Scores
 from hwq.toolchains.synthesis import choose
 
 ROUNDS = 8
-CLOSE = 0.05  # of the measured LUTs: how near the prediction must come
 SENSED_ROWS = 1024
 LEAST_LOSS = 1e-9  # what is no loss at all, for logarithms
 
@@ -86,21 +88,12 @@ class AllocateOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """One whole design on the way: predicted and measured LUTs, divergence of its answers.
+class Tools:
+    """Whose tool measures, where what it measured is kept, and how many run at a time."""
 
-    `bits` are those of weights and activations by layer; the first is a tuple, one for each channel, where channels have their own.
-    """
-
-    bits: dict[str, tuple[Widths, int]]
-    predicted: float
-    measured: float
-    divergence: float
-
-    @property
-    def close(self) -> bool:
-        """Whether the prediction was near enough."""
-        return abs(self.predicted - self.measured) <= CLOSE * self.measured
+    board: str = DEFAULT_BOARD
+    store_path: Path | str | None = None
+    jobs: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +107,7 @@ class AllocateSummary:
     test_accuracy: float
     float_test_accuracy: float
     bits: dict[str, tuple[Widths, int]]
-    trials: tuple[Trial, ...] = field(default_factory=tuple)
+    trials: tuple[Attempt, ...] = field(default_factory=tuple)
 
 
 @dataclass(slots=True)
@@ -127,17 +120,17 @@ class Search:
     network: FloatModel
     dataset: Dataset
     options: AllocateOptions
-    table: Table
+    table: ChoiceTable
     groups: list[Group]
     measure: Callable[[Graph], float]
     say: Notice
-    layers: Table | None = None
+    layers: ChoiceTable | None = None
     glue: float = 0.0
-    trials: list[tuple[Trial, Graph]] = field(default_factory=list)
+    trials: list[tuple[Attempt, Graph]] = field(default_factory=list)
 
     def graph(self, chosen: Chosen) -> Graph:
         """The whole design."""
-        made = adaptive if self.options.adaptive else quantised
+        made = adaptive if self.options.adaptive else quantized
         return verify(made(self.network.fine, self.widths(chosen), self.network.rows))
 
     def widths(self, chosen: Chosen) -> dict[str, Bits]:
@@ -149,18 +142,18 @@ class Search:
         rows = self.network.rows
         return divergence(answers(self.network.fine, rows), answers(graph, coarse_rows(self.network.fine, graph, rows)))
 
-    def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Trial:
+    def attempt(self, chosen: Chosen, graph: Graph, loss: float) -> Attempt:
         """Measure a whole design, and put the difference to its parts (the glue) into the next prediction."""
         bits = {name: (b.weights, b.activations) for name, b in self.widths(chosen).items()}
         predicted = chosen.cost + self.glue
         measured = self.measure(graph)
-        trial = Trial(bits, predicted, measured, loss)
+        trial = Attempt(bits, predicted, measured, loss)
         self.trials.append((trial, graph))
         self.glue = measured - chosen.cost
         self.say(f"predicted {predicted:.0f} LUT, measured {measured:.0f}, divergence {loss:.4g}")
         return trial
 
-    def within(self, budget: float) -> tuple[Trial, Graph]:
+    def within(self, budget: float) -> tuple[Attempt, Graph]:
         """The measured design of least divergence within the budget.
 
         Raises:
@@ -200,7 +193,7 @@ class Search:
                 found += [replace(c, choice=tuple(c.choice[n] for n in layer_numbers(self.groups))) for c in plain]
         return list({c.choice: c for c in found}.values())
 
-    def cheapest(self, max_loss: float) -> tuple[Trial, Graph]:
+    def cheapest(self, max_loss: float) -> tuple[Attempt, Graph]:
         """The fewest LUTs whose validation accuracy is at most `max_loss` points below the float model's."""
         best = self._within_loss(float(self.table.loss.min(axis=1).sum()), max_loss)
         if best is None:
@@ -235,44 +228,42 @@ def allocate(
     data: str,
     out: Path,
     *,
-    board: str = "xcvu9p",
     options: AllocateOptions | None = None,
-    store_path: Path | str | None = None,
-    jobs: int = 2,
-    notice: Notice | None = None,
+    tools: Tools = Tools(),
+    events: Events = QUIET,
 ) -> AllocateSummary:
     """Choose widths, and write the network as a run of one bit-exact point.
 
     Args:
         model, data: as `hwq.flow.ptq.ptq` takes them.
         out: the run; what operators and trials cost is kept in the store.
-        jobs: tools at a time.
+        tools: whose tool measures, and where what it measured is kept.
 
     Raises:
         BudgetError: nothing keeps the budget, or the accuracy.
         DataError, ModelError, RunError, BoardError, ToolError, ReportError, MismatchError.
     """
-    options, say = options or AllocateOptions(), notice or (lambda text: None)
-    dataset = load(data, seed=options.seed, notice=notice)
+    options, say = options or AllocateOptions(), events.note
+    dataset = load(data, seed=options.seed, notice=say)
     asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
     if options.granularity == "layer":
         del asked["granularity"]  # runs made before there was a choice say nothing of it
-    derived = {"method": "allocate", "model": model, "board": board, "options": asked}
-    meta = {"config": {"model": model, "seed": options.seed}, "dataset": dataset.told, "derived": derived}
+    derived = {"method": "allocate", "model": model, "board": tools.board, "options": asked}
+    record = RunRecord("training", {"model": model, "seed": options.seed}, dataset.told, derived)
     say("reading the model")
     # a model that cannot be read leaves no run behind
     network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
-    run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
-    if run.meta()["state"] != "trained":
+    run = begin(out, record, drawn(dataset, options.seed))
+    if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
-        search = prepare(network, dataset, out / "trials", board, options, store_path=store_path, jobs=jobs, notice=say)
+        search = prepare(network, dataset, out / "trials", options, tools, events)
         trial, graph = search.cheapest(options.max_loss) if options.budget is None else search.within(options.budget)
-        told = {"chosen": asdict(trial), "trials": [asdict(t) for t, _ in search.trials], "costs": options.costs}
-        write_point(run, "0000", graph, dataset, more={"allocation": told})
+        told = Allocation(trial, tuple(t for t, _ in search.trials), options.costs)
+        write_point(run, "0000", graph, dataset, Origin(more={NAME: told.to_json()}))
         if options.costs == "measured":
-            _proven(run, board, store_path, trial.measured, say)
-        done = {**network.meta(), "state": "trained"}
-        run.update(lambda meta: {**meta, **done})
+            _proven(run, tools, trial.measured, say)
+        found = network.found()
+        run.update(lambda now: now.finished(found))
     return _summary(run)
 
 
@@ -280,12 +271,9 @@ def prepare(
     network: FloatModel,
     dataset: Dataset,
     folder: Path,
-    board: str,
     options: AllocateOptions,
-    *,
-    store_path: Path | str | None = None,
-    jobs: int = 2,
-    notice: Notice | None = None,
+    tools: Tools = Tools(),
+    events: Events = QUIET,
 ) -> Search:
     """Sensitivities and costs, and how a whole design is measured.
 
@@ -295,44 +283,45 @@ def prepare(
     Raises:
         BoardError, ToolError, ReportError.
     """
-    say = notice or (lambda text: None)
+    say = events.note
     layers = [node.name for node in linear_nodes(network.fine)]
-    lut: Callable[[Graph], float] = price_for(board, store_path)
+    lut: Callable[[Graph], float] = price_for(tools.board, tools.store_path)
     if options.costs == "measured":
-        chosen = load_board(board)
+        chosen = load_board(tools.board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
-        lut = OperatorBench.of(chosen, synthesiser, Store.open(store_path), folder).lut
+        lut = OperatorBench.of(chosen, synthesiser, Store.open(tools.store_path), folder).lut
     every = _Every(say)
-    costs = cost_table(network.fine, layers, options.choices, network.rows, lut, jobs=jobs, progress=every("operators measured"))
+    among = WidthChoices(network.fine, options.choices, network.rows)
+    costs = cost_table(among, layers, lut, jobs=tools.jobs, progress=every("operators measured"))
     rows = network.rows[:SENSED_ROWS]
     if options.objective == "kl":
         loss = by_divergence(network.fine, layers, options.choices, rows, progress=every("sensitivities"))
     else:
         loss = by_roundoff(network.fine, layers, options.choices)
-    table = Table(loss, costs)
+    table = ChoiceTable(loss, costs)
     if options.granularity == "layer":
         return Search(network, dataset, options, table, [Group(name) for name in layers], lut, say)
     groups = groups_of(network.fine, layers)
-    return Search(network, dataset, options, _of_channels(network, options, groups, table, every), groups, lut, say, table)
+    return Search(network, dataset, options, _of_channels(among, options, groups, table, every), groups, lut, say, table)
 
 
-def _of_channels(network: FloatModel, options: AllocateOptions, groups: list[Group], layers: Table, every: _Every) -> Table:
+def _of_channels(
+    among: WidthChoices, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, every: _Every
+) -> ChoiceTable:
     """The table of the layers, divided over their channels, which share the activation width."""
-    fine, choices = network.fine, options.choices
-    costs = channel_costs(
-        fine, groups, choices, network.rows, layers.cost, price_for(None, None), progress=every("channels priced")
-    )
+    fine, choices = among.fine, among.choices
+    costs = channel_costs(among, groups, layers.cost, price_for(None, None), progress=every("channels priced"))
     if options.objective == "kl":
-        rows = network.rows[:SENSED_ROWS]
+        rows = among.rows[:SENSED_ROWS]
         parts = channels.by_divergence(fine, groups, choices, rows, progress=every("sensitivities of channels"))
     else:
         parts = channels.by_roundoff(fine, groups, choices)
     numbers = layer_numbers(groups)
     options_of = np.array([options.activation_bits.index(b.activations) for b in choices], np.int64)
-    return Table(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
+    return ChoiceTable(channels.divided(layers.loss, parts, numbers), costs, np.tile(options_of, (len(groups), 1)), numbers)
 
 
-def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: float, say: Notice) -> None:
+def _proven(run: RunDir, tools: Tools, measured: float, say: Notice) -> None:
     """Prove and synthesise the chosen design as `hwq synth` does; the trials before it were synthesised alone.
 
     Raises:
@@ -340,7 +329,7 @@ def _proven(run: RunDir, board: str, store_path: Path | str | None, measured: fl
     """
     from hwq.flow.synth import synth
 
-    _, (result,) = synth(run.path, board, store_path=store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
+    _, (result,) = synth(run.path, tools.board, store_path=tools.store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
     lut = result.measurement.resources.lut if result.measurement else None
     if lut != measured:
         raise ToolError(
@@ -364,20 +353,9 @@ class _Every:
 
 def _summary(run: RunDir) -> AllocateSummary:
     (point,) = run.points()
-    content = read_json(point.folder / "point.json")["allocation"]
-    trials = tuple(_trial(t) for t in content["trials"])
-    chosen = _trial(content["chosen"])
+    told = Allocation.of(point)
+    chosen = told.chosen
     error = abs(chosen.predicted - chosen.measured) / max(chosen.measured, 1e-30)
-    test = float("nan") if point.test_accuracy is None else point.test_accuracy
-    return AllocateSummary(
-        run.path, chosen.measured, error, point.val_accuracy, test, run.meta()["float"]["test_accuracy"], chosen.bits, trials
-    )
-
-
-def _trial(content: dict[str, object]) -> Trial:
-    bits = {name: (_widths(w), int(a)) for name, (w, a) in dict(content["bits"]).items()}  # type: ignore[call-overload]
-    return Trial(bits, *(float(content[name]) for name in ("predicted", "measured", "divergence")))  # type: ignore[arg-type]
-
-
-def _widths(stored: object) -> Widths:
-    return tuple(int(w) for w in stored) if isinstance(stored, (list, tuple)) else int(stored)  # type: ignore[call-overload]
+    scores = (point.test_accuracy, (run.record().scores or Scores()).test_accuracy)
+    test, of_float = (float("nan") if score is None else score for score in scores)
+    return AllocateSummary(run.path, chosen.measured, error, point.val_accuracy, test, of_float, chosen.bits, told.trials)

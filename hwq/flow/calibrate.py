@@ -10,13 +10,14 @@ from pathlib import Path
 
 from hwq.boards import Board, load
 from hwq.codegen.build import build
-from hwq.cost.experiment import Trial, trials
+from hwq.cost.experiment import ExperimentDesign, trials
 from hwq.cost.features import VERSION
-from hwq.cost.find import Source, comparable, find_models, model_family, own_models, selection
+from hwq.cost.find import ModelSource, comparable, find_models, model_family, own_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, to_text, write_rows
 from hwq.cost.model import CostModel, ModelKey
 from hwq.errors import CostModelError, ReportError, ToolError
+from hwq.events import QUIET, Events
 from hwq.files import write_text
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
@@ -52,42 +53,46 @@ class Calibration:
     refused: tuple[str, ...]
 
 
-def calibrate(
-    board_name: str,
-    *,
-    tool: str = "auto",
-    stage: str | None = None,
-    budget_minutes: float | None = None,
-    designs: int = DESIGNS,
-    jobs: int = 2,
-    store_path: Path | str | None = None,
-    work: Path | None = None,
-    out: Path | None = None,
-    timeout_s: float | None = 1800.0,
-    tell: Tell | None = None,
-) -> Calibration:
-    """Measure designs that the store does not know yet, and write the models of every stage on the way.
+@dataclass(frozen=True, slots=True)
+class CalibrateOptions:
+    """How much is measured, and where.
 
-    Args:
+    Attributes:
         stage: one of `hwq.toolchains.steps.STAGES`; the tool's own default when None.
         budget_minutes: no design is begun after so long; None: all `designs` are measured.
-        designs: of the experiment.
+        designs: of the experiment; jobs: so many at a time.
         work: where files are generated; the user's cache when None. A killed calibration goes on from there.
         out: where the models go; `hwq.cost.find.own_models` when None.
         timeout_s: limit for each program on one design.
+    """
+
+    tool: str = "auto"
+    stage: str | None = None
+    budget_minutes: float | None = None
+    designs: int = DESIGNS
+    jobs: int = 2
+    store_path: Path | str | None = None
+    work: Path | None = None
+    out: Path | None = None
+    timeout_s: float | None = 1800.0
+
+
+def calibrate(board_name: str, options: CalibrateOptions | None = None, *, events: Events = QUIET) -> Calibration:
+    """Measure designs that the store does not know yet, and write the models of every stage on the way.
 
     Raises:
         BoardError, UsageError, ToolMissingError, StoreError, RunError.
         ToolError: the tool fails on the first designs.
         CostModelError: no model at all can be fitted.
     """
+    asked = options or CalibrateOptions()
     board = load(board_name)
-    synthesiser = choose(tool, board, stage=stage, period_ns=board.default_clock.ns)
-    bench = Bench(board, synthesiser, Store.open(store_path), (work or _cache()) / board.name, timeout_s=timeout_s)
-    job = _Job(bench, tell or _quiet)
-    deadline = None if budget_minutes is None else time.monotonic() + 60 * budget_minutes
-    new, known, failed = _run(job, trials(designs), jobs, deadline)
-    files, models, refused = fit_stages(bench.store, board, synthesiser, out or own_models())
+    synthesiser = choose(asked.tool, board, stage=asked.stage, period_ns=board.default_clock.ns)
+    store, folder = Store.open(asked.store_path), (asked.work or _cache()) / board.name
+    job = _Calibrating(Bench(board, synthesiser, store, folder, timeout_s=asked.timeout_s), events.point)
+    deadline = None if asked.budget_minutes is None else time.monotonic() + 60 * asked.budget_minutes
+    new, known, failed = _run(job, trials(asked.designs), asked.jobs, deadline)
+    files, models, refused = fit_stages(store, board, synthesiser, asked.out or own_models())
     if not models:
         raise CostModelError(f"no model can be fitted: {'; '.join(refused)}", hint="more --designs or --budget-minutes")
     return Calibration(board.name, str(synthesiser.tool), new, known, tuple(failed), tuple(files), tuple(models), tuple(refused))
@@ -114,7 +119,7 @@ def fit_stages(store: Store, board: Board, synthesiser: Synthesiser, out: Path) 
 
 def known_rows(store: Store, board: Board, key: ModelKey) -> list[Measurement]:
     """What the store holds for a key, and what existing models of the same version were fitted to; each design once."""
-    source = Source(key.tool, key.version, key.stage, key.options)
+    source = ModelSource(key.tool, key.version, key.stage, key.options)
     rows = comparable(store, selection(board, source, VERSION))
     existing = find_models(board, source)
     # files of hwq 0.1.0 do not say their options
@@ -139,24 +144,20 @@ def _cache() -> Path:
     return cache() / "calibrate"
 
 
-def _quiet(_design: str, _what: str) -> None:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Calibrating:
     """What all designs of one call share."""
 
     bench: Bench
     tell: Tell
 
 
-def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
+def _run(job: _Calibrating, queue: Iterator[ExperimentDesign], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
     """(measured now, known before, failures): `jobs` designs at a time, begun while there is time."""
     done: list[bool] = []
     failed: list[str] = []
     pool = ThreadPoolExecutor(max(1, jobs))
-    waiting: dict[Future[bool], Trial] = {}
+    waiting: dict[Future[bool], ExperimentDesign] = {}
     try:
         more = True
         while more or waiting:
@@ -182,7 +183,7 @@ def _run(job: _Job, queue: Iterator[Trial], jobs: int, deadline: float | None) -
     return sum(done), len(done) - sum(done), failed
 
 
-def _measured(trial: Trial, job: _Job) -> bool:
+def _measured(trial: ExperimentDesign, job: _Calibrating) -> bool:
     """Measure one design on the way to the stage; False where the store knew it."""
     board = job.bench.board
     made = build(trial.graph, board, Period(board.default_clock.ns / trial.speed))

@@ -9,16 +9,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
-from hwq.boards import Board, load, names
+from hwq.boards import DEFAULT_BOARD, Board, load, names
 from hwq.cost.features import VERSION, features
-from hwq.design.point import changed_files
 from hwq.errors import MismatchError, RunError, ToolError
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
@@ -28,6 +26,7 @@ from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import RunDir
+from hwq.run.record import Link
 from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
@@ -35,6 +34,7 @@ from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.synthesis.measuring import measure, options_of
 from hwq.synthesis.readings import version_doubt
 from hwq.toolchains.faults import diagnose
+from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import kinds, kinds_for, stages_for, steps_for, toolchain
 from hwq.toolchains.runner import Record, changed_outputs, read_record, record_path
@@ -71,17 +71,17 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         ReportError: a report that cannot be believed.
         MismatchError: a routed netlist that is not the plan's design.
     """
-    summary = _summary(folder)
-    board = load(summary["board"])
-    records = _records(folder, board, summary)
+    manifest = _manifest(folder)
+    board = load(manifest.board)
+    records = _records(folder, board, manifest)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
-    target = folder if run is None else _home(RunDir.open(run), folder, summary)
+    target = folder if run is None else _home(RunDir.open(run), folder, manifest)
     if target != folder:
-        summary = read_json(target / "build.json")  # what this run says of the plan, not what came back
-    _require_facts(folder, board, summary)
-    _prove(folder, run, summary, records)
-    chains = _chains(board, summary["period_ns"])
+        manifest = Manifest.read(target)  # what this run says of the plan, not what came back
+    _require_facts(folder, board, manifest)
+    _prove(folder, run, manifest, records)
+    chains = _chains(board, manifest.period_ns)
     measurements = []
     options = ""
     for name, (step, record) in records.items():
@@ -91,16 +91,16 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
             raise RunError(f"{folder} has a record of {name} but none of {missing[0]}, which comes before it")
         if step.measures:
             options = options_of(step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before})
-            measurements.append(measure(step, record, folder, board, summary, options))
+            measurements.append(measure(step, record, folder, board, manifest, options))
     store = Store.open(store_path)
     for measurement, artefacts in measurements:
         store.put(measurement, artefacts)
     if run is not None and target != folder:
         _copy(folder, target, records)
     if run is not None and measurements:
-        _link(RunDir.open(run), options, board, summary, records, chains, target)
+        _link(RunDir.open(run), options, manifest, records, target)
     doubts = [version_doubt(step, record, folder) for step, record in records.values()]
-    return Imported(summary["point"], tuple(records), tuple(m for m, _ in measurements), target, tuple(filter(None, doubts)))
+    return Imported(manifest.point or "", tuple(records), tuple(m for m, _ in measurements), target, tuple(filter(None, doubts)))
 
 
 def streamed(folder: Path) -> bool:
@@ -108,40 +108,39 @@ def streamed(folder: Path) -> bool:
     return "x_valid" in (folder / "rtl" / f"{TOP}.v").read_text()
 
 
-def _require_facts(folder: Path, board: Board, summary: Mapping[str, Any]) -> None:
+def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     """What build.json says of the design must be what the plan's files say, which its digest covers.
 
     Raises:
         RunError: it is something else.
     """
     stream, hint = streamed(folder), "give the run that it was generated from: --run RUN"
-    if not str(summary["point"]).isalnum() or not re.fullmatch("[0-9a-f]{16}", str(summary["design"])):
+    if not (manifest.point or "").isalnum() or not re.fullmatch("[0-9a-f]{16}", manifest.design):
         raise RunError(f"{folder / 'build.json'} names no point and design as hwq does", hint=hint)
     parts = {board.part for board in map(load, names())}
-    scripts = [(folder / str(name)).read_text() for name in summary["files"] if str(name).endswith((".tcl", ".cfg", ".sh"))]
+    scripts = [(folder / name).read_text() for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
     if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
         raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
-    if stream != (summary.get("interval", 1) != 1):
+    if stream != (manifest.interval != 1):
         raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
-    told = summary["features"]
+    told = manifest.features
     if stream or told.get("counted") != VERSION:
         return
     graph = verify(parse((folder / "graph.hwq").read_text()))
-    circuit = circuit_of(graph, board, Period(float(summary["period_ns"])))
-    if summary["latency_cycles"] not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
+    circuit = circuit_of(graph, board, Period(manifest.period_ns))
+    if manifest.latency_cycles not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
         raise RunError(
-            f"{folder / 'build.json'} tells {summary['latency_cycles']} cycles, its graph takes {circuit.latency}", hint=hint
+            f"{folder / 'build.json'} tells {manifest.latency_cycles} cycles, its graph takes {circuit.latency}", hint=hint
         )
     found = features(graph, circuit)
-    differing = [name for name in sorted({*found, *told}) if abs(found.get(name, 0.0) - float(told.get(name, 0.0))) > 1e-9]
-    if differing and circuit.latency == summary["latency_cycles"]:
+    differing = [name for name in sorted({*found, *told}) if abs(found.get(name, 0.0) - told.get(name, 0.0)) > 1e-9]
+    if differing and circuit.latency == manifest.latency_cycles:
         name = differing[0]
         raise RunError(f"{folder / 'build.json'} tells {told.get(name)} {name}, its graph has {found.get(name)}", hint=hint)
 
 
-def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: Mapping[str, tuple[Step, Record]]) -> None:
+def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[str, tuple[Step, Record]]) -> None:
     """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
-    latency = int(summary["latency_cycles"])
     evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {
         ROUTED: compare_routed,
         **{name: partial(_compare_compiled, compiled) for name, compiled in COMPILED.items()},
@@ -156,7 +155,7 @@ def _prove(folder: Path, run: Path | None, summary: Mapping[str, Any], records: 
     if run is not None:
         inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
     for name in proven:
-        comparison = evaluators[name](folder, latency, inputs)
+        comparison = evaluators[name](folder, manifest.latency_cycles, inputs)
         if comparison is not None and comparison.mismatches:
             hint = "the netlist is not that of the plan; please report it with graph.hwq"
             raise MismatchError(f"{folder}: {comparison}", hint=hint)
@@ -166,30 +165,28 @@ def _compare_compiled(compiled: Compiled, folder: Path, _: int, inputs: IntArray
     return compiled.compare(folder, inputs, None)
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     """build.json, after checking that the generated files are the ones that it names."""
-    if not (folder / "build.json").is_file():
+    if not (folder / BUILD).is_file():
         raise RunError(
             f"{folder} holds no plan: it has no build.json",
-            hint="make one with: hwq synth RUN --board xcvu9p --dry-run --out FOLDER",
+            hint=f"make one with: hwq synth RUN --board {DEFAULT_BOARD} --dry-run --out FOLDER",
         )
-    summary = read_json(folder / "build.json")
+    manifest = Manifest.read(folder)
+    if manifest.files is None or manifest.point is None:
+        raise RunError(f"{folder / BUILD} is of no plan of a run", hint="hwq synth --dry-run writes plans")
     try:
-        changed = changed_files(folder, summary)
-        numbers = int(summary["latency_cycles"]), float(summary["period_ns"]), dict(summary["features"]), str(summary["design"])
-        del numbers
+        changed = manifest.changed(folder)
     except OSError as error:
         raise RunError(f"{folder} is not complete: {error.strerror} ({error.filename})", hint="copy the whole folder") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / 'build.json'} is of no plan: {error}", hint="hwq synth --dry-run writes plans") from error
     if changed is not None and not (folder / changed).is_file() and changed != "a file":
         raise RunError(f"{folder} is not complete: {changed} is missing", hint="copy the whole folder")
     if changed is not None:
         raise RunError(
-            f"the files of {folder} do not have the digest {summary['plan']}: they were changed",
+            f"the files of {folder} do not have the digest {manifest.plan}: they were changed",
             hint="run the plan as it was generated",
         )
-    return summary
+    return manifest
 
 
 def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
@@ -201,15 +198,15 @@ def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
     ]
 
 
-def _records(folder: Path, board: Board, summary: Mapping[str, Any]) -> dict[str, tuple[Step, Record]]:
+def _records(folder: Path, board: Board, manifest: Manifest) -> dict[str, tuple[Step, Record]]:
     """The finished steps, in the order of their chains, each checked as if it had run here."""
     found: dict[str, tuple[Step, Record]] = {}
     sealed = is_sealed(folder / "build.json")  # plans of hwq 0.1.0 are not
-    for step in (s for chain in _chains(board, summary["period_ns"]) for s in chain):
+    for step in (s for chain in _chains(board, manifest.period_ns) for s in chain):
         record = read_record(folder, step, sealed=sealed) if step.name not in found else None
         if record is None:
             continue
-        if record.plan != summary["plan"]:
+        if record.plan != manifest.plan:
             raise RunError(f"{record_path(folder, step.name)} is of another plan", hint="remove steps/ and run the plan again")
         _require_own(folder, step, record)
         log = folder / step.log
@@ -224,8 +221,8 @@ def _records(folder: Path, board: Board, summary: Mapping[str, Any]) -> dict[str
             raise ToolError(
                 f"{what} of {step.name} is missing or was changed after the run", hint="copy the whole folder again", log=log
             )
-        inputs = {name: r.fingerprint for name, (_, r) in found.items() if name in _before(step, board, summary)}
-        found[step.name] = step, Record(**{**asdict(record), "inputs": inputs})
+        inputs = {name: r.fingerprint for name, (_, r) in found.items() if name in _before(step, board, manifest)}
+        found[step.name] = step, replace(record, inputs=inputs)
     return found
 
 
@@ -243,19 +240,19 @@ def _require_own(folder: Path, step: Step, record: Record) -> None:
             )
 
 
-def _before(step: Step, board: Board, summary: Mapping[str, Any]) -> list[str]:
+def _before(step: Step, board: Board, manifest: Manifest) -> list[str]:
     """The names of the steps ahead of `step` in the shortest chain that has it."""
-    names = [[s.name for s in chain] for chain in _chains(board, summary["period_ns"])]
+    names = [[s.name for s in chain] for chain in _chains(board, manifest.period_ns)]
     chain = min((n for n in names if step.name in n), key=len)
     return chain[: chain.index(step.name)]
 
 
-def _home(run: RunDir, folder: Path, summary: Mapping[str, Any]) -> Path:
+def _home(run: RunDir, folder: Path, manifest: Manifest) -> Path:
     """The folder of the plan in the run."""
     for path in sorted(run.path.glob("synth/*/build.json")):
-        if read_json(path).get("plan") == summary["plan"]:
+        if read_json(path).get("plan") == manifest.plan:
             return folder if path.parent.resolve() == folder.resolve() else path.parent
-    raise RunError(f"{run.path} has no plan {summary['plan']}", hint="give the run that it was generated from")
+    raise RunError(f"{run.path} has no plan {manifest.plan}", hint="give the run that it was generated from")
 
 
 def _copy(folder: Path, target: Path, records: Mapping[str, tuple[Step, Record]]) -> None:
@@ -269,25 +266,11 @@ def _copy(folder: Path, target: Path, records: Mapping[str, tuple[Step, Record]]
         write_json(record_path(target, step.name), asdict(record))
 
 
-def _link(
-    run: RunDir,
-    options: str,
-    board: Board,
-    summary: Mapping[str, Any],
-    records: Mapping[str, tuple[Step, Record]],
-    chains: list[tuple[Step, ...]],
-    target: Path,
-) -> None:
+def _link(run: RunDir, options: str, manifest: Manifest, records: Mapping[str, tuple[Step, Record]], target: Path) -> None:
     """Make `hwq report` show what came back: the last measuring step."""
     step, record = next((s, r) for s, r in reversed(list(records.values())) if s.measures)
-    kind = next(
-        k for k in kinds_for(board) for chain in chains if step in chain and step.name in sum(toolchain(k).chains.values(), ())
-    )
-    from hwq.flow.synth import Link, add_link
-
-    add_link(
-        run,
-        Link(board.name, kind, record.tool, record.version, step.stage, summary["period_ns"], options),
-        summary["point"],
-        target.name,
-    )
+    board = load(manifest.board)
+    chains = [chain for chain in _chains(board, manifest.period_ns) if step in chain]
+    kind = next(k for k in kinds_for(board) for _ in chains if step.name in sum(toolchain(k).chains.values(), ()))
+    link = Link(board.name, kind, record.tool, record.version, step.stage, manifest.period_ns, options)
+    run.link(link, manifest.point or "", target.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.design.feeding import FILES as FEEDING
-from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target
 from hwq.locks import explain
 from hwq.run.directory import RunDir
@@ -56,13 +56,13 @@ def plan(
     require_streamable(target.io, synthesiser)
     planned = []
     for p in directory.select(point):
-        design = Design(directory, p, target, code)
+        design = PointDesign(directory, p, target, code)
         summary = design.summary()
         design.write_test_data()
-        folder = design.folder if out is None else _copy(design.folder, out / p.id, summary["files"])
+        folder = design.folder if out is None else _copy(design.folder, out / p.id, summary.files or ())
         script = f"./run.sh {synthesiser.kind} {synthesiser.stage}"
         commands = tuple(command(synthesiser, step) for step in synthesiser.steps)
-        planned.append(Planned(p.id, folder, summary["plan"], commands, script, tuple(summary["files"])))
+        planned.append(Planned(p.id, folder, summary.plan, commands, script, tuple(summary.files or ())))
     return planned
 
 
@@ -76,7 +76,7 @@ def command(synthesiser: Synthesiser, step: Step) -> str:
     return f"cd {step.folder} && {started}" if step.folder else started
 
 
-def _copy(folder: Path, target: Path, files: list[str]) -> Path:
+def _copy(folder: Path, target: Path, files: tuple[str, ...]) -> Path:
     data = [str(p.relative_to(folder)) for p in sorted(folder.glob("tb_data/*.dat"))]
     for name in (*files, "build.json", *FEEDING, *data):
         try:

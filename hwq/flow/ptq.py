@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,19 +10,21 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.cost.predict import price_for
+from hwq.cost.predict import CostSource
 from hwq.data import load
 from hwq.errors import UsageError
+from hwq.events import QUIET, Events
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import Notice, accuracy, begin, drawn, write_point
+from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.multipoint import multipoint
-from hwq.posttraining.quantize import quantised, uniform
+from hwq.posttraining.quantize import quantized, uniform
 from hwq.posttraining.refine import Portions, portions
 from hwq.posttraining.rounding import adaptive
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import best
+from hwq.run.record import RunRecord, Scores
 
 METHODS = ("uniform", "adaptive", "multipoint", "digits")
 TRUST, MOVES = 0.1, 0.001  # of Portions: a network with many digits has many changes in a portion
@@ -80,41 +83,42 @@ def ptq(
     out: Path,
     *,
     options: PtqOptions | None = None,
-    board: str | None = None,
-    store_path: Path | str | None = None,
-    notice: Notice | None = None,
+    costs: CostSource = CostSource(),  # noqa: B008  (frozen)
+    events: Events = QUIET,
 ) -> PtqSummary:
     """Quantise a trained float model after training.
 
     Args:
         model: a .keras file, module:function, or a run directory, whose float network is taken.
         data: as `hwq train` takes it; training rows calibrate without their labels, validation labels rank the points.
-        board: whose measurements price the points of `digits`, where there are any.
+        costs: whose measurements price the points of `digits`, where there are any.
 
     Raises:
         DataError, ModelError, UsageError, RunError.
         MismatchError: a point that is not bit-exact; it is not written.
     """
-    options, say = options or PtqOptions(), notice or (lambda text: None)
-    dataset = load(data, seed=options.seed, notice=notice)
+    options, say = options or PtqOptions(), events.note
+    dataset = load(data, seed=options.seed, notice=say)
     asked = {**asdict(options), "bits": list(options.bits)}
     derived = {"method": "ptq", "model": model, "options": asked}
-    meta = {"config": {"model": model, "seed": options.seed}, "dataset": dataset.told, "derived": derived}
+    record = RunRecord("training", {"model": model, "seed": options.seed}, dataset.told, derived)
     say("reading the model")
     # a model that cannot be read leaves no run behind
     network = None if (out / "run.json").is_file() else read_float(model, dataset, seed=options.seed)
-    run = begin(out, {**meta, "state": "training"}, drawn(dataset, options.seed))
-    if run.meta()["state"] != "trained":
+    run = begin(out, record, drawn(dataset, options.seed))
+    if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
-        price = price_for(board, store_path)
+        price = costs.price()
         for number, graph in enumerate(_graphs(network, dataset.x_train, price, options, say)):
             if not (run.point_folder(f"{number:04d}") / "point.json").is_file():
-                found = write_point(run, f"{number:04d}", graph, dataset, more={"method": options.method})
-                say(f"point {number:04d}: {found['ebops']:.0f} EBOPs, validation {found['val_accuracy']:.4f}")
-        told = {**network.meta(), "state": "trained"}
-        run.update(lambda meta: {**meta, **told})
-    points = run.points()
-    return PtqSummary(run.path, tuple(p.id for p in points), best(points).id, run.meta()["float"]["test_accuracy"])
+                found = write_point(run, f"{number:04d}", graph, dataset, Origin(more={"method": options.method}))
+                say(f"point {number:04d}: {found.ebops:.0f} EBOPs, validation {found.val_accuracy:.4f}")
+        told = network.found()
+        run.update(lambda now: now.finished(told))
+    points, scores = run.points(), run.record().scores or Scores()
+    return PtqSummary(
+        run.path, tuple(p.id for p in points), best(points).id, math.nan if scores.test_accuracy is None else scores.test_accuracy
+    )
 
 
 def _graphs(
@@ -126,7 +130,7 @@ def _graphs(
         if options.method == "multipoint":
             yield verify(multipoint(network.fine, choice, network.rows, count=options.points, limit=options.error)[0])
             continue
-        rounded = adaptive if options.method == "adaptive" or options.adaptive else quantised
+        rounded = adaptive if options.method == "adaptive" or options.adaptive else quantized
         graph = verify(rounded(network.fine, choice, network.rows))
         yield graph
         if options.method == "digits":

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hwq.cost.predict import Price, price_for
+from hwq.cost.predict import CostSource, Price
 from hwq.data import Dataset
 from hwq.design.target import Work
-from hwq.errors import RunError
-from hwq.files import read_json
+from hwq.events import Events, quiet
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import begin, copied, data_of, write_point
-from hwq.posttraining.refine import RefineOptions, Step
+from hwq.posttraining.derived import Origin, begin, copied, data_of, write_point
+from hwq.posttraining.refine import Evidence, RefineOptions, RefineStep
 from hwq.posttraining.refine import refine as refine_graph
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import Point, RunDir
 
-Tell = Callable[[str, str], None]  # (point, what is happening to it)
+NAME = "refined"  # of its part of point.json
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,47 +55,61 @@ class RefineSummary:
     points: tuple[RefinedPoint, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class RefineRequest:
+    """Which points are refined, and by which prices.
+
+    Attributes:
+        point: best, all, or a point's number.
+        data: where the run's data is, when its name does not say.
+        costs: whose measurements price digits.
+        measured: synthesise before and after on the board of `costs`.
+    """
+
+    point: str = "best"
+    data: str | None = None
+    costs: CostSource = CostSource()  # noqa: RUF009  (frozen)
+    measured: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RefineEvents(Events):
+    """Also told of every step: the point, and what the step came to."""
+
+    step: Callable[[str, RefineStep], None] = quiet
+
+
 @one_writer(lambda run, out: out or refined(run))
 def refine(
     run: Path,
     *,
     out: Path | None = None,
-    point: str = "best",
+    request: RefineRequest = RefineRequest(),
     options: RefineOptions | None = None,
-    board: str | None = None,
-    price_board: str | None = None,
-    data: str | None = None,
-    store_path: Path | str | None = None,
-    tell: Tell | None = None,
-    progress: Callable[[str, Step], None] | None = None,
+    events: RefineEvents = RefineEvents(),
 ) -> RefineSummary:
     """Remove digits from points of a run; the points of `out` have the numbers of those they come from.
 
     Args:
         run: of any method: only its graphs and its data are read.
         out: the new run; None: `run` with "-refined" behind it. Points that are there already are kept as they are.
-        board: synthesise before and after, and price by what was measured on its family.
-        price_board: price by what was measured on this board's family, and synthesise nothing.
-        data: where the run's data is, when its name does not say.
 
     Raises:
         RunError, DataError, ModelError.
         MismatchError: a refined network is not bit-exact; it is not written.
-        ToolError, PreflightError: of the synthesis, where a board was given.
+        ToolError, PreflightError: of the synthesis, where it is asked for.
     """
-    say = tell or (lambda point, what: None)
     source = RunDir.open(run)
-    points = source.select(point)
-    dataset = data_of(source, data, lambda line: say("", line))
+    points = source.select(request.point)
+    dataset = data_of(source, request.data, lambda line: events.point("", line))
     options = options or RefineOptions()
-    price = price_for(board or price_board, store_path)
-    meta = source.meta()
-    kept: dict[str, Any] = {key: meta[key] for key in ("config", "dataset", "float", "uniform8", "conversion") if key in meta}
+    price = request.costs.price()
     derived = {"method": "refine", "source": str(run), "options": _plain(options)}
-    target = begin(out or refined(run), {**kept, "derived": derived}, copied(source.vectors_path))
-    found = [_one(source, p, target, dataset, price, options, say, progress) for p in points]
-    if board is not None:
-        found = _measured(source, target, found, board, store_path, say)
+    target = begin(out or refined(run), source.record().derive(derived), copied(source.vectors_path))
+    job = _Refining(target, dataset, price, options, events)
+    found = [_one(p, job) for p in points]
+    if request.measured and request.costs.board is not None:
+        found = _measured((source, target), found, request.costs.board, request.costs.store_path, events)
     return RefineSummary(target.path, str(price), tuple(found))
 
 
@@ -111,17 +124,19 @@ def _plain(options: RefineOptions) -> dict[str, object]:
     return {**asdict(options), "ways": [list(way) for way in options.ways]}
 
 
-def _one(
-    source: RunDir,
-    p: Point,
-    target: RunDir,
-    dataset: Dataset,
-    price: Price,
-    options: RefineOptions,
-    say: Tell,
-    progress: Callable[[str, Step], None] | None,
-) -> RefinedPoint:
-    place = target.point_folder(p.id) / "point.json"
+@dataclass(frozen=True, slots=True)
+class _Refining:
+    """What all points of one call share."""
+
+    target: RunDir
+    dataset: Dataset
+    price: Price
+    options: RefineOptions
+    events: RefineEvents
+
+
+def _one(p: Point, job: _Refining) -> RefinedPoint:
+    place, dataset, say = job.target.point_folder(p.id) / "point.json", job.dataset, job.events.point
     if not place.is_file():
         say(p.id, "loading TensorFlow")
         from hwq.conversion.graph_model import GraphModel
@@ -129,47 +144,47 @@ def _one(
         def derivatives(graph: Graph, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Floats], dict[str, Floats]]:
             return GraphModel.of(graph).derivatives(dataset.x_train[rows], dataset.y_train[rows])
 
-        say(p.id, f"refining, priced by {price}")
+        say(p.id, f"refining, priced by {job.price}")
         result = refine_graph(
             verify(parse(p.graph_text())),
-            (dataset.x_train, dataset.y_train),
-            (dataset.x_val, dataset.y_val),
-            derivatives=derivatives,
-            price=price,
-            options=options,
-            progress=(lambda step: progress(p.id, step)) if progress else None,
+            Evidence((dataset.x_train, dataset.y_train), (dataset.x_val, dataset.y_val), derivatives),
+            price=job.price,
+            options=job.options,
+            progress=lambda step: job.events.step(p.id, step),
         )
         say(p.id, "proving")
         refined = {"price": result.price, "val_accuracy_before": result.before.accuracy, "steps": [asdict(s) for s in result.steps]}
-        write_point(target, p.id, result.graph, dataset, epoch=p.epoch, beta=p.beta, terms=p.terms, more={"refined": refined})
-    content, before = read_json(place), p.record
-    try:
-        return RefinedPoint(
-            p.id,
-            content["refined"]["price"],
-            content["features"]["digits"],
-            before["features"]["digits"],
-            content["val_accuracy"],
-            content["refined"]["val_accuracy_before"],
-            content["test_accuracy"],
-            before.get("test_accuracy"),
-        )
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{place} is damaged: {error}", hint="delete that point's folder and refine again") from error
+        write_point(job.target, p.id, result.graph, dataset, Origin(p.epoch, p.beta, p.terms, {NAME: refined}))
+    return _before_and_after(p, job.target.point(p.id))
+
+
+def _before_and_after(before: Point, after: Point) -> RefinedPoint:
+    """Raises RunError: a record says no such thing."""
+    told = after.told(NAME, "delete that point's folder and refine again")
+    return RefinedPoint(
+        after.id,
+        told.number("price"),
+        after.features("digits"),
+        before.features("digits"),
+        after.val_accuracy,
+        told.share("val_accuracy_before"),
+        math.nan if after.test_accuracy is None else after.test_accuracy,
+        before.test_accuracy,
+    )
 
 
 def _measured(
-    source: RunDir, target: RunDir, found: list[RefinedPoint], board: str, store_path: Path | str | None, say: Tell
+    runs: tuple[RunDir, RunDir], found: list[RefinedPoint], board: str, store_path: Path | str | None, events: Events
 ) -> list[RefinedPoint]:
     """With the LUTs of the tool, before and after."""
     from hwq.flow.synth import synth
 
     luts: list[dict[str, float | None]] = []
-    for run, when in ((source, "before"), (target, "after")):
+    for run, when in zip(runs, ("before", "after"), strict=True):
         measured: dict[str, float | None] = {}
 
         def told(point: str, what: str, when: str = when) -> None:
-            say(point, f"{when}: {what}")
+            events.point(point, f"{when}: {what}")
 
         for one in found:
             _, (result,) = synth(run.path, board, point=one.point, store_path=store_path, work=Work(tell=told))

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from hwq.boards import Board, load
+from hwq.boards import DEFAULT_BOARD, Board, load
 from hwq.cost.features import features
-from hwq.cost.find import Beside, Found, Source, comparable, find_models, selection
+from hwq.cost.find import Beside, Found, ModelSource, comparable, find_models, selection
 from hwq.cost.model import CostModel, Prediction
 from hwq.cost.predict import design_models
-from hwq.design.point import NETLISTS, VERDICT, changed_files
+from hwq.design.point import NETLISTS, VERDICT
 from hwq.design.verdict import Verdict, judged_inputs, rows_told
 from hwq.errors import CostModelError, ReportError, RunError, ToolError, UsageError
-from hwq.files import inside, read_json, sha256_of
+from hwq.files import inside, sha256_of
 from hwq.ir import digest, parse, verify
 from hwq.measure.measurement import WHOLE, Key, Measurement
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import Point, RunDir, best
+from hwq.run.record import Link, Synthesised
 from hwq.synthesis.readings import reread
+from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import steps_for
 from hwq.views.model import PointRow, RunReport
 
 TARGETS = ("lut", "ff")
-
-
-BOARD = "xcvu9p"  # whose costs are predicted where neither the caller nor a synthesis names one
 
 
 def gather(run: Path, *, store_path: Path | str | None = None, board: str | None = None) -> RunReport:
@@ -44,44 +43,43 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         BoardError: there is no such board.
     """
     directory = RunDir.open(run)
-    meta = directory.meta()
+    record = directory.record()
     points, moved = _whole(directory)
-    link = _link(directory, meta)
-    if link is not None and board not in (None, link["board"]):
-        link = None  # nothing is known to be measured there
-    guess = _Guess.of(link["board"] if link else board or BOARD, store_path)
-    store = Store.open(store_path) if link else None
+    last = directory.synthesised()
+    if last is not None and board not in (None, last.link.board):
+        last = None  # nothing is known to be measured there
+    guess = _Guess.of(last.link.board if last else board or DEFAULT_BOARD, store_path)
+    store = Store.open(store_path) if last else None
     rows: list[PointRow] = []
     warnings: list[str] = list(moved)
-    models: tuple[str, ...] = ()
-    known = [_artefacts(directory, link, p) for p in points]
-    designs = [summary["design"] for summary, _, _ in known if summary is not None]
-    beside = Beside(_comparable(store, link, designs) if store and link else [], _found(link), TARGETS)
-    for p, (summary, verdict, doubts) in zip(points, known, strict=True):
-        warnings += doubts
-        measurement, doubt = _measured(directory, store, summary, link, p)
+    known = [_artefacts(directory, last, p) for p in points]
+    designs = [one.manifest.design for one in known if one.manifest is not None]
+    beside = Beside(_comparable(store, last.link, designs) if store and last else [], _found(last), TARGETS)
+    for p, one in zip(points, known, strict=True):
+        warnings += one.doubts
+        measurement, doubt = _measured(directory, store, one.manifest, last, p)
         warnings += doubt
-        row = _row(p, summary, verdict, measurement, beside, chosen=p.id == best(points).id)
+        row = _row(p, one, measurement, beside, chosen=p.id == best(points).id)
         # what was not synthesised is predicted; what was changed since is not looked at
-        rows.append(guess.complete(row, p) if summary is None and not doubts else row)
-    if link is not None:
+        rows.append(guess.complete(row, p) if one.manifest is None and not one.doubts else row)
+    if last is not None:
         models = tuple(str(model) for model in beside.without(""))
     else:
         models = tuple(str(guess.models[target]) for target in TARGETS if target in guess.models)
-    config, data = meta["config"], meta["dataset"]
+    float_accuracy = record.scores.test_accuracy if record.scores else None
     return RunReport(
         title=str(run),
-        dataset=f"{data['name']}: {data['train']} training, {data['validation']} validation, {data['test']} test rows",
-        model=config["model"],
-        board=link["board"] if link else None,
-        tool=f"{link['tool']} {link['version']}".strip() if link else None,
-        period_ns=link["period_ns"] if link else None,
-        float_accuracy=meta.get("float", {}).get("test_accuracy", float("nan")),
-        uniform8_ebops=meta.get("uniform8", {}).get("ebops", float("nan")),
+        dataset=str(directory.data()),
+        model=directory.settings().text("model"),
+        board=last.link.board if last else None,
+        tool=f"{last.link.tool} {last.link.version}".strip() if last else None,
+        period_ns=last.link.period_ns if last else None,
+        float_accuracy=math.nan if float_accuracy is None else float_accuracy,
+        uniform8_ebops=(record.uniform8 or {}).get("ebops", math.nan),
         rows=tuple(rows),
         cost_models=models,
         warnings=tuple(warnings),
-        predicted_for=str(guess) if link is None else "",
+        predicted_for=str(guess) if last is None else "",
     )
 
 
@@ -108,50 +106,51 @@ class _Guess:
         graph = optimise(verify(parse(point.graph_text())))
         circuit = circuit_of(graph, self.board, self.board.default_clock)
         found = _predicted([self.models[target] for target in TARGETS if target in self.models], features(graph, circuit))
-        lut, ff = found.get("lut"), found.get("ff")
-        return replace(row, **_costs("lut", lut), **_costs("ff", ff), latency_predicted=circuit.latency)
+        return replace(_costed(row, found), latency_predicted=circuit.latency)
 
 
-def _costs(target: str, found: Prediction | None) -> dict[str, Any]:
-    """The fields of a row for a prediction."""
-    if found is None:
-        return {}
-    return {
-        f"{target}_predicted": found.value,
-        f"{target}_error": found.relative_error,
-        f"{target}_beyond": found.out_of_range,
-    }
+def _costed(row: PointRow, found: Mapping[str, Prediction]) -> PointRow:
+    """The row with predictions, by target; as it is where there is none."""
+    lut, ff = found.get("lut"), found.get("ff")
+    if lut is not None:
+        row = replace(row, lut_predicted=lut.value, lut_error=lut.relative_error, lut_beyond=lut.out_of_range)
+    if ff is not None:
+        row = replace(row, ff_predicted=ff.value, ff_error=ff.relative_error, ff_beyond=ff.out_of_range)
+    return row
 
 
-def _artefacts(
-    directory: RunDir, link: dict[str, Any] | None, point: Point
-) -> tuple[dict[str, Any] | None, Verdict | None, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Artefacts:
     """build.json and sim.json of a point, where it has been synthesised, each left out where it is not of the files as they are; and why."""
-    name = (link or {}).get("folders", {}).get(point.id)
-    if name is None:
-        return None, None, []
+
+    manifest: Manifest | None = None
+    verdict: Verdict | None = None
+    doubts: tuple[str, ...] = ()
+
+
+def _artefacts(directory: RunDir, last: Synthesised | None, point: Point) -> _Artefacts:
+    name = last.folders.get(point.id) if last else None
+    if last is None or name is None:
+        return _Artefacts()
     try:
-        folder = inside(directory.path / "synth", str(name))
-        sealed = "options" in (link or {})  # a link of hwq 0.1.0 has none, and neither have its records
-        summary = read_json(folder / "build.json", sealed=sealed) if (folder / "build.json").is_file() else None
-        if summary is None:
-            return None, None, [f"point {point.id}: {folder} is gone: hwq synth makes it again"]
-        verdict = Verdict.read(folder / VERDICT, sealed=sealed) if (folder / VERDICT).is_file() else None
-        if summary["point"] != point.id or summary["design"] != digest(parse(point.graph_text())):
+        folder = inside(directory.path / "synth", name)
+        if not (folder / BUILD).is_file():
+            return _Artefacts(doubts=(f"point {point.id}: {folder} is gone: hwq synth makes it again",))
+        manifest = Manifest.read(folder, sealed=last.sealed)
+        verdict = Verdict.read(folder / VERDICT, sealed=last.sealed) if (folder / VERDICT).is_file() else None
+        if manifest.point != point.id or manifest.design != digest(parse(point.graph_text())):
             raise RunError(f"{folder} is of another design: it was moved or changed")
-        changed = changed_files(folder, summary)
-    except (RunError, KeyError, TypeError, ValueError) as error:
-        return None, None, [f"point {point.id}: {error}; hwq synth makes it again"]
+        changed = manifest.changed(folder)
+    except RunError as error:
+        return _Artefacts(doubts=(f"point {point.id}: {error}; hwq synth makes it again",))
     if changed is not None:
-        return (
-            summary,
-            None,
-            [f"point {point.id}: {changed} in {folder} is missing or was changed: hwq synth generates and proves it again"],
-        )
+        doubt = f"point {point.id}: {changed} in {folder} is missing or was changed: hwq synth generates and proves it again"
+        return _Artefacts(manifest, doubts=(doubt,))
     netlists = {name: sha256_of(folder / name) for name in NETLISTS.values() if verdict is not None and name in verdict.judged}
-    if verdict is not None and not verdict.holds_for({**judged_inputs(summary, point, directory), **netlists}):
-        return summary, None, [f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"]
-    return summary, verdict, []
+    if verdict is not None and not verdict.holds_for({**judged_inputs(manifest, point, directory), **netlists}):
+        doubt = f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"
+        return _Artefacts(manifest, doubts=(doubt,))
+    return _Artefacts(manifest, verdict)
 
 
 def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
@@ -173,40 +172,20 @@ def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
     return points, doubts
 
 
-def _link(directory: RunDir, meta: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the run was synthesised with last.
-
-    Raises:
-        RunError: the record says it in a way that hwq never writes.
-    """
-    link = meta.get("synth")
-    if link is None:
-        return None
-    try:
-        texts = all(isinstance(link[name], str) for name in ("board", "kind", "tool", "version", "stage"))
-        if (
-            texts
-            and isinstance(link.get("options", ""), str)
-            and isinstance(link["folders"], dict)
-            and float(link["period_ns"]) > 0
-        ):
-            return dict(link)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        pass
-    raise RunError(f"{directory.path / 'run.json'} is damaged: its entry of the last synthesis", hint="run hwq synth again")
-
-
 def _measured(
-    directory: RunDir, store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None, point: Point
+    directory: RunDir, store: Store | None, manifest: Manifest | None, last: Synthesised | None, point: Point
 ) -> tuple[Measurement | None, list[str]]:
-    """The measurement that the link names, where the store says what the reports in the folder say; and why not."""
-    stored = _measurement(store, summary, link)
-    if stored is None or link is None or summary is None:
-        return stored, []
-    folder = directory.path / "synth" / str(link["folders"][point.id])
+    """The measurement that the link names, by its whole key, where the store says what the reports in the folder say; and why not."""
+    if store is None or last is None or manifest is None:
+        return None, []
+    link, board = last.link, load(last.link.board)
+    stored = store.get(Key(manifest.design, manifest.plan, WHOLE, link.board, link.tool, link.version, link.stage, link.options))
+    if stored is None:
+        return None, []
+    folder = directory.path / "synth" / last.folders[point.id]
     try:
-        steps = steps_for(link["kind"], link["stage"], load(link["board"]), TOP, float(link["period_ns"]))
-        told = reread([s for s in steps if s.measures][-1], folder, load(link["board"]), summary, sealed="options" in link)
+        steps = steps_for(link.kind, link.stage, board, TOP, link.period_ns)
+        told = reread([s for s in steps if s.measures][-1], folder, board, manifest, sealed=last.sealed)
     except (RunError, ToolError, ReportError, UsageError, IndexError) as error:
         return None, [f"point {point.id}: {error}; hwq synth measures it again"]
     if told is not None and told != (stored.resources, stored.timing, stored.latency):
@@ -214,26 +193,18 @@ def _measured(
     return stored, []
 
 
-def _comparable(store: Store, link: dict[str, Any], designs: list[str]) -> list[Measurement]:
+def _comparable(store: Store, link: Link, designs: list[str]) -> list[Measurement]:
     """Measurements of the same family, tool and version, whatever run they are from; where only some are drawn, none of this run."""
-    return comparable(store, selection(load(link["board"]), _source(link)), designs)
+    return comparable(store, selection(load(link.board), _source(link)), designs)
 
 
-def _found(link: dict[str, Any] | None) -> Found | None:
+def _found(last: Synthesised | None) -> Found | None:
     """The cost models of the tool that the run was synthesised with last."""
-    return find_models(load(link["board"]), _source(link)) if link else None
+    return find_models(load(last.link.board), _source(last.link)) if last else None
 
 
-def _source(link: dict[str, Any]) -> Source:
-    return Source(link["tool"], link["version"], link["stage"], link.get("options", ""))
-
-
-def _measurement(store: Store | None, summary: dict[str, Any] | None, link: dict[str, Any] | None) -> Measurement | None:
-    """The one that the link names, by its whole key."""
-    if store is None or summary is None or link is None:
-        return None
-    where = (link["board"], link["tool"], link["version"], link["stage"])
-    return store.get(Key(summary["design"], summary["plan"], WHOLE, *where, link.get("options", "")))
+def _source(link: Link) -> ModelSource:
+    return ModelSource(link.tool, link.version, link.stage, link.options)
 
 
 def _predicted(models: list[CostModel], counted: Mapping[str, float]) -> dict[str, Prediction]:
@@ -244,18 +215,11 @@ def _predicted(models: list[CostModel], counted: Mapping[str, float]) -> dict[st
         return {}
 
 
-def _row(
-    point: Any,
-    summary: dict[str, Any] | None,
-    verdict: Verdict | None,
-    measurement: Measurement | None,
-    beside: Beside,
-    *,
-    chosen: bool,
-) -> PointRow:
+def _row(point: Point, known: _Artefacts, measurement: Measurement | None, beside: Beside, *, chosen: bool) -> PointRow:
+    manifest, verdict = known.manifest, known.verdict
     predicted: dict[str, Prediction] = {}
-    if summary is not None:
-        predicted = _predicted(beside.without(summary["design"]), summary["features"])
+    if manifest is not None:
+        predicted = _predicted(beside.without(manifest.design), manifest.features)
     resources = measurement.resources if measurement else None
     row = PointRow(
         point=point.id,
@@ -272,11 +236,11 @@ def _row(
         ff_predicted=None,
         dsp=resources.dsp if resources else None,
         latency_cycles=measurement.latency.max_cycles if measurement else None,
-        latency_predicted=summary["latency_cycles"] if summary else None,
+        latency_predicted=manifest.latency_cycles if manifest else None,
         slack_ns=measurement.timing.slack_ns if measurement else None,
         mismatches=verdict.mismatches if verdict else None,
         samples=verdict.samples if verdict else None,
         rows_told=rows_told(verdict.comparisons) if verdict else None,
         chosen=chosen,
     )
-    return replace(row, **_costs("lut", predicted.get("lut")), **_costs("ff", predicted.get("ff")))
+    return _costed(row, predicted)

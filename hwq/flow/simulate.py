@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.codegen.build import Build
-from hwq.design.point import Design, code_digest
+from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import UsageError
@@ -38,7 +39,7 @@ def simulate(
         verdict = design.simulation(lambda text, p=design.point.id: say(p, text), fresh=True)  # type: ignore[misc]
         out.append((design.point.id, verdict))
         if verdict.mismatches:
-            gone = Store.open(store_path).void(str(design.summary()["plan"]))
+            gone = Store.open(store_path).void(design.summary().plan)
             if gone:
                 say(design.point.id, f"{gone} measurements of this design are void, and are taken out of the store")
     return out
@@ -74,11 +75,12 @@ def prove_points(
 
 
 def last_board(run: RunDir) -> str:
-    """The board that a run was last synthesised for, else xcvu9p."""
-    return str((run.meta().get("synth") or {}).get("board") or "xcvu9p")
+    """The board that a run was last synthesised for, else the default."""
+    last = run.synthesised()
+    return last.link.board if last else DEFAULT_BOARD
 
 
-def _designs(run: Path, target: Target | str | None, point: str) -> list[Design]:
+def _designs(run: Path, target: Target | str | None, point: str) -> list[PointDesign]:
     directory = RunDir.open(run)
     chosen = Target.of(target or last_board(directory))
-    return [Design(directory, p, chosen, code_digest()) for p in directory.select(point)]
+    return [PointDesign(directory, p, chosen, code_digest()) for p in directory.select(point)]

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hwq.design.point import Design, code_digest, require_streamable
+from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
+from hwq.run.record import Link
 from hwq.sim.compiled import COMPILED
 from hwq.synthesis.measuring import key_of, measure, options_before
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.readings import require_pass, reread, version_doubt
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
 from hwq.toolchains.steps import Step
@@ -74,7 +75,7 @@ def synth(
     synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns)
     require_streamable(target.io, synthesiser)
     store = Store.open(store_path)
-    designs = [Design(directory, p, target, code) for p in points]
+    designs = [PointDesign(directory, p, target, code) for p in points]
     job = _Job(synthesiser, store, Preflight(target.board, synthesiser, store), work)
     results: dict[str, SynthResult] = {}
     # the largest first: it takes longest, and the small ones fill the time beside it
@@ -108,7 +109,7 @@ class _Job:
         self.work.tell(point, what)
 
 
-def _one(design: Design, job: _Job) -> SynthResult:
+def _one(design: PointDesign, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
     job.say(point, "generating")
     summary = design.summary(lambda text: job.say(point, text))
@@ -125,7 +126,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     summary = design.summary()  # the proof corrects what a changed record told
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     complete = len(found) == len(known) and intact
-    if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary["plan"])):
+    if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary.plan)):
         verdict = design.compare_mapped(lambda text: job.say(point, text))
         _require_equal(design, verdict)
         found = _as_reported(design, job, summary, found)
@@ -136,7 +137,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     records = synthesise(
         synthesiser,
         design.folder,
-        summary["plan"],
+        summary.plan,
         timeout_s=job.work.timeout_s,
         notice=lambda text: job.say(point, text),
         progress=lambda line: job.work.lines(point, line),
@@ -151,7 +152,7 @@ def _one(design: Design, job: _Job) -> SynthResult:
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
-def _as_reported(design: Design, job: _Job, summary: Mapping[str, Any], stored: list[Measurement]) -> list[Measurement]:
+def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list[Measurement]) -> list[Measurement]:
     """Stored measurements, corrected where the reports that they came from are there and tell other numbers.
 
     Raises:
@@ -171,7 +172,7 @@ def _as_reported(design: Design, job: _Job, summary: Mapping[str, Any], stored: 
     return out
 
 
-def _require_equal(design: Design, verdict: Verdict) -> None:
+def _require_equal(design: PointDesign, verdict: Verdict) -> None:
     for comparison in verdict.comparisons:
         if comparison.mismatches:
             raise MismatchError(
@@ -179,7 +180,7 @@ def _require_equal(design: Design, verdict: Verdict) -> None:
             )
 
 
-def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
+def prove_netlists(design: PointDesign, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
     """Evaluate netlists mapped and routed, and another compiler's Verilog, before anything that was counted in them is believed.
 
     Raises:
@@ -199,18 +200,18 @@ def prove_netlists(design: Design, records: Mapping[str, Record], notice: Callab
     return verdict
 
 
-def _files(design: Design, synthesiser: Synthesiser) -> tuple[Path, ...]:
+def _files(design: PointDesign, synthesiser: Synthesiser) -> tuple[Path, ...]:
     last = synthesiser.steps[-1]
     return () if last.measures else tuple(p for o in last.outputs for a in o.split("|") for p in sorted(design.folder.glob(a)))
 
 
-def _key(design: Design, synthesiser: Synthesiser, step: Step, summary: Mapping[str, Any]) -> Key:
+def _key(design: PointDesign, synthesiser: Synthesiser, step: Step, summary: Manifest) -> Key:
     tool = synthesiser.tool_of(step)
     return key_of(design.board, step, tool.name, tool.version, options_before(synthesiser, step), summary)
 
 
 def _store_all(
-    design: Design, synthesiser: Synthesiser, summary: Mapping[str, Any], records: Mapping[str, Record], store: Store
+    design: PointDesign, synthesiser: Synthesiser, summary: Manifest, records: Mapping[str, Record], store: Store
 ) -> tuple[Measurement, ...]:
     """Read every measuring step's reports, and store each.
 
@@ -233,7 +234,7 @@ def _store_all(
     return tuple(measurements)
 
 
-def write_link(directory: RunDir, synthesiser: Synthesiser, design: Design) -> None:
+def write_link(directory: RunDir, synthesiser: Synthesiser, design: PointDesign) -> None:
     """Remember what was asked last and where a point's files are, so that `hwq report` shows it whatever becomes of hwq's code."""
     measuring = [s for s in synthesiser.steps if s.measures]
     if measuring:
@@ -247,38 +248,4 @@ def write_link(directory: RunDir, synthesiser: Synthesiser, design: Design) -> N
             design.period.ns,
             options_before(synthesiser, step),
         )
-        add_link(directory, link, design.point.id, design.folder.name)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """What a run was synthesised with last: everything of a measurement's key that its plan does not say."""
-
-    board: str
-    kind: str
-    tool: str
-    version: str
-    stage: str
-    period_ns: float
-    options: str = ""
-
-
-def add_link(run: RunDir, link: Link, point: str, folder: str) -> None:
-    """Note the folder of a point in run.json, beside those of other points that were synthesised with the same.
-
-    Several processes may do so at once.
-    """
-
-    def change(meta: dict[str, Any]) -> dict[str, Any]:
-        before, wanted = meta.get("synth", {}), asdict(link)
-        same = all(before.get(key, "") == value for key, value in wanted.items())
-        return {**meta, "synth": {**wanted, "folders": {**(before.get("folders", {}) if same else {}), point: folder}}}
-
-    run.update(change)
-
-
-def link(
-    run: RunDir, board: str, kind: str, tool: str, version: str, stage: str, period_ns: float, point: str, folder: str
-) -> None:
-    """As `add_link`, from plain values: how hwq 0.1.0 was called."""
-    add_link(run, Link(board, kind, tool, version, stage, period_ns), point, folder)
+        directory.link(link, design.point.id, design.folder.name)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwq.boards import DEFAULT_BOARD
 from hwq.cost.predict import price_for, price_model
 from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
 from hwq.errors import CostModelError
+from hwq.events import QUIET, Events
 from hwq.locks import one_writer
 from hwq.run.directory import RunDir
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Progress, TrainSummary
+from hwq.train.progress import TrainSummary
 
 if TYPE_CHECKING:
     from hwq.data import Dataset
@@ -28,10 +29,9 @@ def train(
     config: TrainConfig,
     out: Path,
     *,
-    board: str = "xcvu9p",
+    board: str = DEFAULT_BOARD,
     store_path: Path | str | None = None,
-    notice: Callable[[str], None] | None = None,
-    progress: Callable[[Progress], None] | None = None,
+    events: Events = QUIET,
 ) -> TrainSummary:
     """Train a run, or go on with it; the summary's seconds are those of the whole call, loading of TensorFlow included.
 
@@ -39,24 +39,23 @@ def train(
         DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
     started = time.monotonic()
-    dataset: Dataset = load(data, seed=config.seed, notice=notice, digest=_digest(out))
-    if notice:
-        notice(dataset.summary())
+    dataset: Dataset = load(data, seed=config.seed, notice=events.note, digest=_digest(out))
+    events.note(dataset.summary())
     config = config.resolved(len(dataset.x_train))
     if config.costs == "measured" or "lut" in config.budget:
-        config = replace(config, prices=_prices(out, board, store_path, notice, measured=config.costs == "measured"))
-    if notice:
-        notice("loading TensorFlow")
+        config = replace(config, prices=_prices(out, board, store_path, events, measured=config.costs == "measured"))
+    events.note("loading TensorFlow")
     from hwq.train import trainer
 
     price = price_for(board, store_path) if "lut" in config.budget else None
-    summary = trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=progress)
+    summary = trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=events.progress)
     return replace(summary, seconds=time.monotonic() - started)
 
 
 def _digest(run: Path) -> str | None:
     """Of the data that a run was begun with, where there is one."""
-    return RunDir.open(run).meta().get("dataset", {}).get("digest") if (run / "run.json").is_file() else None
+    told = RunDir.open(run).record().dataset if (run / "run.json").is_file() else None
+    return told.digest or None if told else None
 
 
 def load_framework() -> None:
@@ -64,14 +63,7 @@ def load_framework() -> None:
     from hwq.train import trainer as trainer
 
 
-def float_network(
-    data: str,
-    config: TrainConfig,
-    out: Path,
-    *,
-    notice: Callable[[str], None] | None = None,
-    progress: Callable[[Progress], None] | None = None,
-) -> Path:
+def float_network(data: str, config: TrainConfig, out: Path, events: Events = QUIET) -> Path:
     """Train the float network of `config` alone, into the .keras file `out`; nothing is done where that is there already.
 
     Raises:
@@ -79,31 +71,28 @@ def float_network(
     """
     if out.is_file():
         return out
-    dataset: Dataset = load(data, seed=config.seed, notice=notice)
+    dataset: Dataset = load(data, seed=config.seed, notice=events.note)
     from hwq.train import trainer
 
-    trainer.train_float(dataset, config.resolved(len(dataset.x_train)), out, progress=progress)
+    trainer.train_float(dataset, config.resolved(len(dataset.x_train)), out, progress=events.progress)
     return out
 
 
-def _prices(
-    out: Path, board: str, store_path: Path | str | None, notice: Callable[[str], None] | None, *, measured: bool
-) -> dict[str, float]:
+def _prices(out: Path, board: str, store_path: Path | str | None, events: Events, *, measured: bool) -> dict[str, float]:
     """The prices that a run was begun with, else those of the tool with most measurements on the board's family.
 
     Args:
         measured: whether bits are paid for with them, not only a budget held against them: which model is told of.
     """
     if (out / "run.json").is_file():
-        recorded = RunDir.open(out).meta().get("config", {})
-        if recorded.get("prices"):
-            return dict(recorded["prices"])
+        recorded = RunDir.open(out).settings()
+        if recorded.has("prices") and (prices := recorded.numbers_by_name("prices")):
+            return prices
     model = price_model(board, store_path)
     found = {name: value for name, value in model.coefficients.items() if name in LAYER_COSTS}
     with suppress(CostModelError):  # with the model of a whole network, prices follow the network
         whole = price_model(board, store_path, TRAINING)
         found |= whole.coefficients
         model = whole if measured else model
-    if notice:
-        notice(f"prices: {model}")
+    events.note(f"prices: {model}")
     return found

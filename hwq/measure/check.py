@@ -53,7 +53,7 @@ class _Number:
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class _ShortText:
     longest: int
     empty: bool = True
 
@@ -81,7 +81,7 @@ def _features(field: str, value: object) -> None:
 
 
 _LARGEST = 1e15
-_FEATURE_NAME, _FEATURE = _Text(_NAME, empty=False), _Number(-_LARGEST, _LARGEST, optional=False)
+_FEATURE_NAME, _FEATURE = _ShortText(_NAME, empty=False), _Number(-_LARGEST, _LARGEST, optional=False)
 _Rule = Callable[[str, object], None]
 
 
@@ -107,7 +107,7 @@ class _Object:
 _COUNT, _CYCLES, _SPENT = _Number(0, 1e9), _Number(0, 10**12, whole=True), _Number(0, 1e10, optional=False)
 _BODY = _Object(
     {
-        "family": _Text(_NAME),
+        "family": _ShortText(_NAME),
         "resources": _Object(dict.fromkeys(("lut", "ff", "dsp", "bram36", "uram", "carry", "inverters"), _COUNT)),
         "timing": _Object(
             {"period_ns": _Number(0, 1e9), "slack_ns": _Number(-1e9, 1e9), "fmax_mhz": _Number(0, 1e9), "met": _yes_or_no}
@@ -116,11 +116,11 @@ _BODY = _Object(
         "features": _features,
         "seconds": _SPENT,
         "peak_mb": _SPENT,
-        "when": _Text(_NAME),
-        "log": _Text(_PATH),
-        "host": _Text(_NAME),
+        "when": _ShortText(_NAME),
+        "log": _ShortText(_PATH),
+        "host": _ShortText(_NAME),
         "power_w": _Number(0, 1e6),
-        "group": _Text(_NAME),
+        "group": _ShortText(_NAME),
     },
     ("family", "resources", "timing", "latency"),
 )
@@ -129,7 +129,7 @@ _BODY = _Object(
 def check_key(key: Mapping[str, object]) -> None:
     """Raises FieldError: a name of a key that is no short printable text."""
     for name, value in key.items():
-        _Text(_OPTIONS if name == "options" else _NAME, empty=name in _MAY_BE_EMPTY)(name, value)
+        _ShortText(_OPTIONS if name == "options" else _NAME, empty=name in _MAY_BE_EMPTY)(name, value)
         if name in ("tool", "stage", "board") and (not _PLAIN.fullmatch(str(value)) or str(value).lower() in _NOTHING):
             raise FieldError(name, value, "a name that begins with a letter, of letters, digits and . + - _")
 

@@ -250,7 +250,7 @@ class Store:
 
         flat = []
         for m in self.find():
-            row: dict[str, Any] = dict(zip(KEY, astuple(m.key), strict=True))
+            row: dict[str, object] = dict(zip(KEY, astuple(m.key), strict=True))
             for part in (m.resources, m.timing, m.latency):
                 row |= {f.name: getattr(part, f.name) for f in fields(part)}
             row |= {f"feature_{k}": v for k, v in m.features.items()}

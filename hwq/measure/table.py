@@ -81,8 +81,8 @@ def write_table(path: Path, rows: Callable[[], Iterable[Measurement]]) -> int:
     return count
 
 
-def _flat(m: Measurement) -> dict[str, Any]:
-    row: dict[str, Any] = dict(zip(_KEY, astuple(m.key), strict=True))
+def _flat(m: Measurement) -> dict[str, object]:
+    row: dict[str, object] = dict(zip(_KEY, astuple(m.key), strict=True))
     for part in (m.resources, m.timing, m.latency):
         row |= asdict(part)
     row |= {f"{_FEATURE}{name}": float(value) for name, value in m.features.items()}

@@ -16,7 +16,7 @@ from hwq.fixed import Overflow, TypeArray, requantize, to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import OPS, Constant, Graph, Node
 from hwq.ir.windows import Index
-from hwq.posttraining.quantize import Bits, Widths, channels_of, coarse_rows, per_channel, quantised, rounded_bias
+from hwq.posttraining.quantize import Bits, Widths, channels_of, coarse_rows, per_channel, quantized, rounded_bias
 from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
 from hwq.posttraining.sensitivity import answers, divergence, told
 from hwq.sim.compare import output_types
@@ -51,7 +51,7 @@ def layer_numbers(groups: Sequence[Group]) -> Index:
 
 
 def together(groups: Sequence[Group], chosen: Sequence[Bits]) -> dict[str, Bits]:
-    """What `quantised` takes, of the choice for each group; the channels of a layer in order, with one activation width."""
+    """What `quantized` takes, of the choice for each group; the channels of a layer in order, with one activation width."""
     out: dict[str, Bits] = {}
     apart: dict[str, tuple[int, ...]] = {}
     for group, bits in zip(groups, chosen, strict=True):
@@ -107,7 +107,7 @@ def by_divergence(
             if progress:
                 progress(mine[0] * len(weight_bits) + (w + 1) * len(mine), weights.size)
         for a, wide in enumerate(activation_bits):
-            coarse = quantised(fine, {name: Bits(KEPT, wide)}, rows)
+            coarse = quantized(fine, {name: Bits(KEPT, wide)}, rows)
             activations[n, a] = max(divergence(wanted, answers(coarse, coarse_rows(fine, coarse, rows))), 0.0)
     even = 1.0 / np.bincount(layer)[layer]
     columns = [(weight_bits.index(b.weights), activation_bits.index(b.activations)) for b in choices]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
 from hwq.data.load import is_function
 from hwq.errors import DataError, MismatchError, RunError
+from hwq.fields import as_json
 from hwq.files import sha256_of, write_npz
 from hwq.ir import Graph, text, verify
 from hwq.locks import LOCKS, explain
@@ -26,6 +27,7 @@ from hwq.passes import optimise
 from hwq.passes.lower import lower
 from hwq.run.directory import RunDir
 from hwq.run.directory import write_point as write_record
+from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, predict, quantize_inputs
@@ -34,11 +36,11 @@ Notice = Callable[[str], None]
 RANDOM_ROWS = 10_000
 
 
-def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -> RunDir:
+def begin(out: Path, record: RunRecord, vectors: Callable[[Path], None]) -> RunDir:
     """The run directory of a method and its options, made where it is not there yet.
 
     Args:
-        meta: run.json's content; its `derived` and `dataset` are what must be the same when it is there already, but for the data's file.
+        record: run.json; its `derived` and `dataset` are what must be the same when it is there already, but for the data's file.
         vectors: writes vectors.npz to a path.
 
     Raises:
@@ -46,10 +48,9 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
     """
     if (out / "run.json").is_file():
         run = RunDir.open(out)
-        found = run.meta()
-        for part in ("derived", "dataset"):
-            there, wanted = found.get(part, {}), meta[part]
-            differing = [key for key in wanted if there.get(key) != wanted[key] and key != "file"]  # which may have moved
+        found = run.record()
+        for there, wanted in ((found.derived or {}, as_json(record.derived or {})), (_data(found), _data(record))):
+            differing = [key for key in wanted if there.get(key) != wanted[key]]
             if differing:
                 key = differing[0]
                 raise RunError(
@@ -68,8 +69,16 @@ def begin(out: Path, meta: Mapping[str, Any], vectors: Callable[[Path], None]) -
     run = RunDir(out)
     vectors(run.vectors_path)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    run.save_meta({"state": "trained", **meta, "versions": versions, "digests": {"vectors.npz": sha256_of(run.vectors_path)}})
+    digests = {"vectors.npz": sha256_of(run.vectors_path)}
+    more = {**record.more, "versions": versions}
+    run.save(replace(record, state=record.state or "trained", digests=digests, more=more))
     return run
+
+
+def _data(record: RunRecord) -> dict[str, object]:
+    """What is said of the data, but for its file, which may have moved."""
+    told = record.dataset.to_json() if record.dataset else {}
+    return {name: value for name, value in told.items() if name != "file"}
 
 
 def copied(source: Path) -> Callable[[Path], None]:
@@ -108,24 +117,23 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
     Raises:
         DataError: not found, or other data than the run's.
     """
-    meta = run.meta()
-    told = meta["dataset"]
-    if spec is None and is_function(str(told["name"])):
+    told = run.data()
+    if spec is None and is_function(told.name):
         raise DataError(
-            f"the run's data is what the function {told['name']} returns, and a run does not choose which code runs",
-            hint=f"name it yourself: --data {told['name']}",
+            f"the run's data is what the function {told.name} returns, and a run does not choose which code runs",
+            hint=f"name it yourself: --data {told.name}",
         )
-    there = Path(told.get("file", "")).is_file()  # else it may have moved with the run, or lie in this folder
+    there = Path(told.file).is_file()  # else it may have moved with the run, or lie in this folder
     try:
-        seed = int(meta["config"].get("seed", 0))
-        dataset = load(spec or told["file" if there else "name"], seed=seed, notice=notice, digest=told.get("digest"))
+        seed = run.settings().whole("seed", 0)
+        dataset = load(spec or (told.file if there else told.name), seed=seed, notice=notice, digest=told.digest)
     except DataError as error:
         if spec is not None:
             raise
-        raise DataError(f"the run's data {told['name']!r} is not found: {error.message}", hint="say where it is: --data") from error
-    if dataset.digest != told["digest"]:
+        raise DataError(f"the run's data {told.name!r} is not found: {error.message}", hint="say where it is: --data") from error
+    if dataset.digest != told.digest:
         raise DataError(
-            f"{spec or told['name']} has digest {dataset.digest}, the run was made from {told['digest']}",
+            f"{spec or told.name} has digest {dataset.digest}, the run was made from {told.digest}",
             hint="say where the run's own data is: --data",
         )
     return dataset
@@ -136,17 +144,23 @@ def accuracy(graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64])
     return float((predict(graph, x).argmax(axis=1) == y).mean())
 
 
-def write_point(
-    run: RunDir,
-    point: str,
-    graph: Graph,
-    dataset: Dataset,
-    *,
-    epoch: int = 0,
-    beta: float = 0.0,
-    terms: int = 1,
-    more: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is said of a point beside what its network shows.
+
+    Attributes:
+        epoch, beta: of the training that the network comes from; 0 where no training made it.
+        terms: as of `hwq.run.record.PointRecord`.
+        more: what the method says, by its own name.
+    """
+
+    epoch: int = 0
+    beta: float = 0.0
+    terms: int = 1
+    more: Mapping[str, object] = field(default_factory=dict)
+
+
+def write_point(run: RunDir, point: str, graph: Graph, dataset: Dataset, origin: Origin = Origin()) -> PointRecord:
     """Prove a network bit-exact, and write it as a point; what point.json holds. The test rows are looked at here.
 
     Raises:
@@ -157,18 +171,19 @@ def write_point(
     x, _ = run.vectors()
     logits = prove(graph, x)
     counted = graph_features(graph)
-    facts = {
-        "epoch": epoch,
-        "val_accuracy": accuracy(graph, dataset.x_val, dataset.y_val),
-        "ebops": counted["ebops"],
-        "beta": beta,
-        "test_accuracy": accuracy(graph, dataset.x_test, dataset.y_test),
-        "features": counted,
-        "widest_accumulator_bits": widest_accumulator(graph),
-        "keras_dtype": "float64",
-        **(more or {}),
-    }
-    return write_record(run.point_folder(point), text(graph), logits, facts, terms)
+    record = PointRecord(
+        origin.epoch,
+        accuracy(graph, dataset.x_val, dataset.y_val),
+        counted["ebops"],
+        origin.beta,
+        accuracy(graph, dataset.x_test, dataset.y_test),
+        origin.terms,
+        features=counted,
+        widest_accumulator_bits=widest_accumulator(graph),
+        keras_dtype="float64",
+        more=origin.more,
+    )
+    return write_record(run.point_folder(point), text(graph), logits, record)
 
 
 def prove(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

@@ -14,6 +14,7 @@ from hwq.data.load import is_function
 from hwq.errors import ModelError
 from hwq.ir import Graph
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord, Scores
 from hwq.sim.reference import predict, quantize_inputs
 
 FINE_BITS = 14  # of weights and activations: below the noise of any trained model
@@ -45,10 +46,10 @@ class FloatModel:
     converted: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...]
 
-    def meta(self) -> dict[str, Any]:
+    def found(self) -> RunRecord:
         """What run.json tells of it."""
         conversion = {"converted": [list(c) for c in self.converted], "skipped": [list(s) for s in self.skipped]}
-        return {"float": {"val_accuracy": self.val_accuracy, "test_accuracy": self.test_accuracy}, "conversion": conversion}
+        return RunRecord(scores=Scores(self.val_accuracy, self.test_accuracy), more={"conversion": conversion})
 
 
 def read_float(spec: str, dataset: Dataset, *, seed: int = 0, margin: float = 1.125) -> FloatModel:
@@ -109,7 +110,7 @@ def _of_run(path: Path, dataset: Dataset) -> Any:
     weights = run.checkpoint / "float.npz"
     if not weights.is_file():
         raise ModelError(f"{path} keeps no float network", hint="give the .keras file that it was made from")
-    spec = str(run.meta()["config"]["model"])
+    spec = run.settings().text("model")
     if is_function(spec) and not spec.startswith("mlp:") and not spec.endswith(".keras"):
         raise ModelError(
             f"the network of {path} is what the function {spec} returns, and a run does not choose which code runs",

@@ -24,7 +24,7 @@ TIME_LIMIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Table:
+class ChoiceTable:
     """What every choice of every group costs and loses.
 
     Attributes:
@@ -48,7 +48,7 @@ class Chosen:
     cost: float
 
 
-def solve(table: Table, *, budget: float | None = None, most_loss: float | None = None, count: int = 1) -> list[Chosen]:
+def solve(table: ChoiceTable, *, budget: float | None = None, most_loss: float | None = None, count: int = 1) -> list[Chosen]:
     """The `count` best solutions, best first: least loss within the budget, or least cost within the loss. Fewer where there are no more.
 
     Raises:
@@ -71,12 +71,12 @@ def solve(table: Table, *, budget: float | None = None, most_loss: float | None 
     return found
 
 
-def _totals(table: Table, choice: tuple[int, ...]) -> Chosen:
+def _totals(table: ChoiceTable, choice: tuple[int, ...]) -> Chosen:
     rows = np.arange(len(choice))
     return Chosen(choice, float(table.loss[rows, list(choice)].sum()), float(table.cost[rows, list(choice)].sum()))
 
 
-def _one(table: Table, goal: Floats, held: Floats, limit: float, known: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
+def _one(table: ChoiceTable, goal: Floats, held: Floats, limit: float, known: Sequence[tuple[int, ...]]) -> tuple[int, ...] | None:
     """The best choice that is none of `known`."""
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import coo_array, vstack
@@ -140,7 +140,7 @@ def _quiet() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _options(table: Table) -> dict[tuple[int, int], int]:
+def _options(table: ChoiceTable) -> dict[tuple[int, int], int]:
     """A number for each option of each family."""
     if table.shared is None or table.family is None:
         return {}
@@ -149,7 +149,7 @@ def _options(table: Table) -> dict[tuple[int, int], int]:
 
 
 def _links(
-    table: Table, options: dict[tuple[int, int], int], number: npt.NDArray[np.int64], first: int
+    table: ChoiceTable, options: dict[tuple[int, int], int], number: npt.NDArray[np.int64], first: int
 ) -> tuple[list[tuple[int, int, float]], int]:
     """For each group and option: the group's choices of that option are taken just as often as the family's option."""
     entries: list[tuple[int, int, float]] = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph
-from hwq.posttraining.quantize import Bits, coarse_rows, quantised, rounded_bias
+from hwq.posttraining.quantize import Bits, coarse_rows, quantized, rounded_bias
 from hwq.posttraining.ranges import retraced
 from hwq.posttraining.rebuild import Floats, real
 from hwq.posttraining.rounding import with_constants
@@ -81,7 +81,7 @@ def multipoint(
         rows: input mantissas of `fine` for calibration rows.
         limit: relative output error at which a channel gets no more points.
     """
-    graph = quantised(fine, choice, rows)
+    graph = quantized(fine, choice, rows)
     inputs = coarse_rows(fine, graph, rows)
     told: dict[str, list[list[float]]] = {}
     for name in (node.name for node in linear_nodes(fine) if node.name in choice):

@@ -18,7 +18,7 @@ from hwq.ir import Graph, verify
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.posttraining.channels import Group, column, divided, layer_numbers
-from hwq.posttraining.quantize import Bits, quantised
+from hwq.posttraining.quantize import Bits, quantized
 from hwq.posttraining.sensitivity import part_of
 from hwq.posttraining.statistics import linear_nodes
 from hwq.synthesis.single import Bench, measured
@@ -55,11 +55,24 @@ class OperatorBench:
         return float(found.measurements[-1].resources.lut or 0.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WidthChoices:
+    """The networks among which an allocation chooses: a fine graph, the widths to choose from, and calibration rows."""
+
+    fine: Graph
+    choices: Sequence[Bits]
+    rows: IntArray
+
+    def parts(self, layers: Sequence[str]) -> Iterator[list[Graph]]:
+        """For each choice, the out-of-context design of every layer."""
+        for bits in self.choices:
+            graph = verify(quantized(self.fine, {node.name: bits for node in linear_nodes(self.fine)}, self.rows))
+            yield [verify(part_of(graph, name)) for name in layers]
+
+
 def cost_table(
-    fine: Graph,
+    among: WidthChoices,
     groups: Sequence[str],
-    choices: Sequence[Bits],
-    rows: IntArray,
     lut: Callable[[Graph], float],
     *,
     jobs: int = 1,
@@ -71,7 +84,7 @@ def cost_table(
         lut: the cost of one out-of-context design.
         progress: told how many of how many are known.
     """
-    parts = [part for many in _parts(fine, groups, choices, rows) for part in many]
+    parts = [part for many in among.parts(groups) for part in many]
     out = np.zeros(len(parts))
     pool = ThreadPoolExecutor(max(1, jobs))
     try:
@@ -81,21 +94,12 @@ def cost_table(
                 progress(number + 1, len(parts))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return out.reshape(len(choices), len(groups)).T
-
-
-def _parts(fine: Graph, layers: Sequence[str], choices: Sequence[Bits], rows: IntArray) -> Iterator[list[Graph]]:
-    """For each choice, the out-of-context design of every layer."""
-    for bits in choices:
-        graph = verify(quantised(fine, {node.name: bits for node in linear_nodes(fine)}, rows))
-        yield [verify(part_of(graph, name)) for name in layers]
+    return out.reshape(len(among.choices), len(groups)).T
 
 
 def channel_costs(
-    fine: Graph,
+    among: WidthChoices,
     groups: Sequence[Group],
-    choices: Sequence[Bits],
-    rows: IntArray,
     layers: npt.NDArray[np.float64],
     price: Callable[[Graph], float],
     *,
@@ -112,8 +116,8 @@ def channel_costs(
         progress: told how many of how many channels are priced.
     """
     names = list(dict.fromkeys(group.layer for group in groups))
-    out = np.zeros((len(groups), len(choices)))
-    for c, many in enumerate(_parts(fine, names, choices, rows)):
+    out = np.zeros((len(groups), len(among.choices)))
+    for c, many in enumerate(among.parts(names)):
         parts = dict(zip(names, many, strict=True))
         for g, group in enumerate(groups):
             out[g, c] = 0.0 if group.channel is None else price(column(parts[group.layer], group))

@@ -41,7 +41,7 @@ class Bits:
         return _each(self.weights, channels)
 
 
-def quantised(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weights: Weights | None = None) -> Graph:
+def quantized(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weights: Weights | None = None) -> Graph:
     """The network at the chosen widths; an operation that is not named keeps what it has.
 
     Args:
@@ -53,7 +53,7 @@ def quantised(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weight
     by_name = fine.by_name()
     asked: dict[str, int] = {}
     for name, bits in choice.items():
-        place = quantiser_of(fine, by_name[name])
+        place = quantizer_of(fine, by_name[name])
         asked[place] = max(bits.activations, asked.get(place, 0))
     nodes: dict[str, Node] = {}
     for node in fine.nodes:
@@ -81,7 +81,7 @@ def coarse_rows(fine: Graph, graph: Graph, rows: IntArray) -> IntArray:
     return np.concatenate(parts, axis=1)
 
 
-def quantiser_of(graph: Graph, node: Node) -> str:
+def quantizer_of(graph: Graph, node: Node) -> str:
     """The name of the input or quantize node that decides the types of what `node` reads."""
     by_name, name = graph.by_name(), node.inputs[0]
     while by_name[name].op not in ("input", "quantize"):

@@ -85,14 +85,14 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """A network on validation rows; and, where those are few, on training rows, too (else None)."""
 
     validation: Judged
     train: Judged | None = None
 
     @classmethod
-    def of(cls, graph: Graph, train: Rows, validation: Rows, max_loss: float) -> Verdict:
+    def of(cls, graph: Graph, train: Rows, validation: Rows, max_loss: float) -> Judgement:
         """Evaluate the integer reference; training rows only where validation rows cannot tell a loss of `max_loss` points from chance."""
         found = Judged.of(graph, *validation)
         if np.sqrt(CHANGED / len(validation[0])) <= max_loss / 100:
@@ -105,7 +105,7 @@ class Verdict:
         parts = [self.validation.right] if self.train is None else [self.validation.right, self.train.right]
         return float(np.concatenate(parts).mean())
 
-    def keeps(self, before: Verdict, max_loss: float) -> bool:
+    def keeps(self, before: Judgement, max_loss: float) -> bool:
         """Whether the accuracy lost is at most `max_loss` points.
 
         The cheapest of many networks is taken, and so one that validation rows flatter: where they are enough to tell such a loss
@@ -120,8 +120,24 @@ class Verdict:
         return before.accuracy - self.accuracy <= limit and lost <= limit + ONE_SIDED * error
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What refinement looks at.
+
+    Attributes:
+        train: training rows (rows, *input shape) and labels.
+        validation: rows and labels that decide when to stop; with those of training where they are few (`Judgement`).
+        derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
+            results, by name, as `hwq.conversion.graph_model` has them.
+    """
+
+    train: Rows
+    validation: Rows
+    derivatives: Derivatives
+
+
 @dataclass(frozen=True, slots=True)
-class Step:
+class RefineStep:
     """One network on way number `way`: `price` relative to the first."""
 
     way: int
@@ -140,40 +156,36 @@ class Refined:
     price: float
     judged: Judged
     before: Judged
-    steps: tuple[Step, ...]
+    steps: tuple[RefineStep, ...]
 
 
 def refine(
     graph: Graph,
-    train: Rows,
-    validation: Rows,
+    evidence: Evidence,
     *,
-    derivatives: Derivatives,
     price: Price,
     options: RefineOptions,
-    progress: Callable[[Step], None] | None = None,
+    progress: Callable[[RefineStep], None] | None = None,
 ) -> Refined:
     """Make a network cheaper without training it.
 
     Args:
-        train: training rows (rows, *input shape) and labels.
-        validation: rows and labels that decide when to stop; with those of training where they are few (`Verdict`).
-        derivatives: (graph, numbers of training rows) -> gradient and curvature of each row's loss by every linear operation's
-            results, by name, as `hwq.conversion.graph_model` has them.
+        evidence: what says which digits matter, and when to stop.
         price: what a network costs, in any unit.
         progress: told of every portion.
     """
-    first, start = Verdict.of(graph, train, validation, options.max_loss), price(graph)
-    best, steps = (graph, 1.0, first), list[Step]()
+    train, validation = evidence.train, evidence.validation
+    first, start = Judgement.of(graph, train, validation, options.max_loss), price(graph)
+    best, steps = (graph, 1.0, first), list[RefineStep]()
     for way, (portion, trust) in enumerate(options.ways):
         failed, rng = 0.0, np.random.default_rng([options.seed, way])
         settings = Portions(portion, trust, options.moves, options.rows)
-        for now in portions(graph, train[0], derivatives, settings, rng):
-            judged, cost = Verdict.of(now, train, validation, options.max_loss), price(now) / start
+        for now in portions(graph, train[0], evidence.derivatives, settings, rng):
+            judged, cost = Judgement.of(now, train, validation, options.max_loss), price(now) / start
             holds = judged.keeps(first, options.max_loss)
             best = (now, cost, judged) if holds and cost < best[1] else best
             failed = 0.0 if holds else failed + portion
-            steps.append(Step(way, len(steps) + 1, cost, judged.validation.accuracy, judged.validation.cross_entropy, holds))
+            steps.append(RefineStep(way, len(steps) + 1, cost, judged.validation.accuracy, judged.validation.cross_entropy, holds))
             if progress:
                 progress(steps[-1])
             if failed >= options.patience:

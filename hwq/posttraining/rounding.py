@@ -12,7 +12,7 @@ import numpy as np
 
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
-from hwq.posttraining.quantize import Bits, Widths, bias_widths, channel_steps, coarse_rows, quantised
+from hwq.posttraining.quantize import Bits, Widths, bias_widths, channel_steps, coarse_rows, quantized
 from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
 from hwq.posttraining.statistics import Seen, linear_nodes, seen
 from hwq.sim.reference import evaluate_nodes
@@ -21,12 +21,12 @@ SWEEPS = 6
 
 
 def adaptive(fine: Graph, choice: Mapping[str, Bits], rows: IntArray) -> Graph:
-    """As `hwq.posttraining.quantize.quantised`, with every kernel rounded for its layer's outputs, biases taking the mean error.
+    """As `hwq.posttraining.quantize.quantized`, with every kernel rounded for its layer's outputs, biases taking the mean error.
 
     Args:
         rows: input mantissas of `fine` for calibration rows.
     """
-    graph = quantised(fine, choice, rows)
+    graph = quantized(fine, choice, rows)
     inputs = coarse_rows(fine, graph, rows)
     for name in (node.name for node in linear_nodes(fine) if node.name in choice):
         node = graph[name]

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from hwq.fixed import to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph
-from hwq.posttraining.quantize import Bits, per_channel, quantised
+from hwq.posttraining.quantize import Bits, per_channel, quantized
 from hwq.posttraining.rebuild import real
 from hwq.sim.compare import output_types
 from hwq.sim.reference import evaluate
@@ -58,7 +58,7 @@ def by_divergence(
     out = np.zeros((len(groups), len(choices)))
     for g, name in enumerate(groups):
         for c, bits in enumerate(choices):
-            graph = quantised(fine, {name: bits}, rows)
+            graph = quantized(fine, {name: bits}, rows)
             out[g, c] = max(divergence(wanted, answers(graph, coarse_rows(fine, graph, rows))), 0.0)
             if progress:
                 progress(g * len(choices) + c + 1, out.size)

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from hwq.reports.registry import parse
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.types import Report, ReportedModule, Status
 
-__all__ = ["Module", "Report", "Status", "parse"]
+__all__ = ["Report", "ReportedModule", "Status", "parse"]

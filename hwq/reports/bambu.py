@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hwq.reports.text import Source
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.types import Report, ReportedModule, Status
 
 KIND = "bambu"
 _SIGN = re.compile(r"^\s*(?:Version: PandA |Scheduling Information of function \S+:)", re.MULTILINE)
@@ -77,7 +77,7 @@ def read_bambu(source: Source) -> Report:
         reason=reason,
         states=_whole(values.get("states")),
         modules=tuple(
-            Module(
+            ReportedModule(
                 name,
                 name,
                 0 if name == top else 1,

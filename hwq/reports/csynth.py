@@ -7,16 +7,15 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.reports.csynth_text import check_time, verdict
 from hwq.reports.numbers import nanoseconds, number, whole, whole_range
 from hwq.reports.parts import is_part
 from hwq.reports.text import Source, read, refuse_damage
-from hwq.reports.types import Latency, Module, Report, Resources, Timing
+from hwq.reports.types import CountName, Counts, CycleName, Cycles, Latency, Report, ReportedModule, Resources, Timing
 from hwq.reports.xml import Xml, parse_xml
 
-_AREA = {
+_AREA: dict[CountName, tuple[str, ...]] = {
     "lut": ("LUT",),
     "ff": ("FF",),
     "dsp": ("DSP", "DSP48E", "DSP58", "DSP48"),
@@ -119,10 +118,10 @@ def _unit(xml: Xml) -> Callable[[str | None], float | None]:
     return convert
 
 
-def _area(source: Source, area: ET.Element | None) -> dict[str, Any]:
+def _area(source: Source, area: ET.Element | None) -> Counts:
     if area is None:
         raise source.error("no <AreaEstimates/Resources>", hint="did the synthesis end?")
-    values: dict[str, Any] = {}
+    values: Counts = {}
     for key, names in _AREA.items():
         found = [child for child in area if child.tag in names]
         if len(found) > 1:
@@ -133,50 +132,52 @@ def _area(source: Source, area: ET.Element | None) -> dict[str, Any]:
     return values
 
 
-def _cycles(xml: Xml, clocks: tuple[float | None, ...]) -> dict[str, Any]:
+def _cycles(xml: Xml, clocks: tuple[float | None, ...]) -> Cycles:
     """Latency and interval; the latency as a time, where there is one, is cycles by one of the clocks."""
     source = xml.source
-    values: dict[str, Any] = {
+    low, high = xml.get(f"{_LATENCY}/PipelineInitiationInterval", whole_range)
+    ii_min, ii_max = xml.get(f"{_LATENCY}/Interval-min", whole), xml.get(f"{_LATENCY}/Interval-max", whole)
+    values: Cycles = {
         "lat_min": xml.get(f"{_LATENCY}/Best-caseLatency", whole),
         "lat_max": xml.get(f"{_LATENCY}/Worst-caseLatency", whole),
-        "ii_min": xml.get(f"{_LATENCY}/Interval-min", whole),
-        "ii_max": xml.get(f"{_LATENCY}/Interval-max", whole),
+        "ii_min": low if ii_min is None else ii_min,
+        "ii_max": high if ii_max is None else ii_max,
     }
-    low, high = xml.get(f"{_LATENCY}/PipelineInitiationInterval", whole_range)
-    for key, value in (("ii_min", low), ("ii_max", high)):
-        values[key] = value if values[key] is None else values[key]
-    for low_key, high_key in (("lat_min", "lat_max"), ("ii_min", "ii_max")):
-        if None not in (values[low_key], values[high_key]) and values[low_key] > values[high_key]:
-            raise source.error(f"{low_key} is {values[low_key]}, {high_key} {values[high_key]}: the report is damaged")
-    for key, name in (("lat_min", "Best"), ("lat_max", "Worst")):
+    for low_key, high_key in _PAIRS:
+        least, most = values[low_key], values[high_key]
+        if least is not None and most is not None and least > most:
+            raise source.error(f"{low_key} is {least}, {high_key} {most}: the report is damaged")
+    for cycles, name in ((values["lat_min"], "Best"), (values["lat_max"], "Worst")):
         shown = xml.text(f"{_LATENCY}/{name}-caseRealTimeLatency")
-        if values[key] is not None and shown:
-            check_time(source, values[key], clocks, shown)
+        if cycles is not None and shown:
+            check_time(source, cycles, clocks, shown)
     return values
 
 
-def _modules(source: Source, root: ET.Element) -> tuple[Module, ...]:
+_PAIRS: tuple[tuple[CycleName, CycleName], ...] = (("lat_min", "lat_max"), ("ii_min", "ii_max"))
+
+
+def _modules(source: Source, root: ET.Element) -> tuple[ReportedModule, ...]:
     """What the summary says of each function, the top among them."""
     found = []
     for element in root.findall("ModuleInformation/Module"):
         xml = Xml(source, element)
         area = element.find("AreaEstimates/Resources")
-        values: dict[str, Any] = {}
+        values: Counts = {}
         for key, names in _AREA.items():
             child = next((c for c in area if c.tag in names), None) if area is not None else None
             values[key] = None if child is None else source.convert(f"<{names[0]}>", child.text, whole)
         low, high = xml.get(f"{_LATENCY}/PipelineInitiationInterval", whole_range)
-        values |= {"ii_min": low, "ii_max": high}
-        values["lat_min"] = xml.get(f"{_LATENCY}/Best-caseLatency", whole)
-        values["lat_max"] = xml.get(f"{_LATENCY}/Worst-caseLatency", whole)
-        found.append(Module(xml.text("Name"), xml.text("Name"), 1, **values))
+        best, worst = (xml.get(f"{_LATENCY}/{case}-caseLatency", whole) for case in ("Best", "Worst"))
+        cycles: Cycles = {"lat_min": best, "lat_max": worst, "ii_min": low, "ii_max": high}
+        found.append(ReportedModule(xml.text("Name"), xml.text("Name"), 1, **values, **cycles))
     return tuple(found)
 
 
-def _same_top(source: Source, modules: tuple[Module, ...], top: str, area: dict[str, Any]) -> None:
+def _same_top(source: Source, modules: tuple[ReportedModule, ...], top: str, area: Counts) -> None:
     """The top stands twice in a summary. Real ones differ by a few LUTs (2625 and 2627), damaged ones by far more."""
     again = next((m for m in modules if m.name == top), None)
-    for key, value in area.items():
-        other = getattr(again, key, None)
+    for key in _AREA:
+        value, other = area.get(key), getattr(again, key, None)
         if value is not None and other is not None and abs(value - other) > 10 + 0.05 * value:
             raise source.error(f"{key}: {value:g} of the design, {other:g} of its top module: the report is damaged")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 from hwq.reports.csynth_text import find_title, head_fields, head_version, verdict, whole_tables
 from hwq.reports.numbers import count, number, whole
-from hwq.reports.text import Row, Source, Table, is_border, read_table
-from hwq.reports.types import Module, Report
+from hwq.reports.text import Row, Source, TextTable, is_border, read_table
+from hwq.reports.types import CountName, Cycles, Report, ReportedModule, counts_of
 
 _TITLE = re.compile(r"== Synthesis Summary Report of '(.+)'\s*$")
 _HEADING = re.compile(r"\s*[+*] Performance & Resource Estimates:\s*$")
@@ -21,7 +20,13 @@ def is_summary(text: str) -> bool:
     return "== Synthesis Summary Report of '" in text
 
 
-_SUMMARY_COLUMNS = {"bram": ("bram",), "dsp": ("dsp",), "ff": ("ff",), "lut": ("lut",), "uram": ("uram",)}
+_SUMMARY_COLUMNS: dict[CountName, tuple[str, ...]] = {
+    "bram": ("bram",),
+    "dsp": ("dsp",),
+    "ff": ("ff",),
+    "lut": ("lut",),
+    "uram": ("uram",),
+}
 
 
 def read_summary(source: Source) -> Report:
@@ -71,7 +76,7 @@ def read_summary(source: Source) -> Report:
         reason=reason,
         state="C synthesis",
         modules=modules[1:],
-        **{key: getattr(top, key) for key in ("lut", "ff", "dsp", "bram", "uram", "lat_min", "lat_max", "ii_min", "ii_max")},
+        **{key: getattr(top, key) for key in (*_SUMMARY_COLUMNS, "lat_min", "lat_max", "ii_min", "ii_max")},
     )
 
 
@@ -80,7 +85,7 @@ def _same_name(shown: str, name: str) -> bool:
     return shown == name or (shown.endswith("...") and len(shown) > 8 and name.startswith(shown[:-3]))
 
 
-def _same_clock(source: Source, table: Table) -> None:
+def _same_clock(source: Source, table: TextTable) -> None:
     """Latency in ns by latency in cycles is the period of one clock, in every row that is in time: a damaged digit shows as another period."""
     cycles_at, time_at = table.index("latency (cycles)"), table.index("latency (ns)")
     if cycles_at is None or time_at is None:
@@ -101,7 +106,7 @@ def _same_clock(source: Source, table: Table) -> None:
             )
 
 
-def _same_device(source: Source, table: Table) -> None:
+def _same_device(source: Source, table: TextTable) -> None:
     """A count by its share is the size of one device, in every row."""
     for names in _SUMMARY_COLUMNS.values():
         at = table.index(*names)
@@ -119,21 +124,25 @@ def _same_device(source: Source, table: Table) -> None:
                 raise source.error(text, row.line)
 
 
-def _summary_row(source: Source, table: Table, row: Row) -> Module | None:
+def _summary_row(source: Source, table: TextTable, row: Row) -> ReportedModule | None:
     """A module; None for a loop, which has no resources of its own."""
     marker = row.raw.lstrip()
     if not marker.startswith(("+", "*")):
         if not marker.startswith("o "):
             raise source.error(f"{row.cells[0]!r} is neither module nor loop", row.line)
         return None
-    values: dict[str, Any] = {}
-    for key, names in _SUMMARY_COLUMNS.items():
-        at = table.index(*names)
-        values[key] = source.convert(f"{row.cells[0]}, {key}", row.cells[at or 0], count, row.line)
-    for key, name in (("lat", "latency (cycles)"), ("ii", "interval")):
-        text = row.cells[table.index(name) or 0]
-        low, _, high = text.partition("~")
-        values[f"{key}_max"] = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
-        values[f"{key}_min"] = source.convert(f"{row.cells[0]}, {name}", low, whole, row.line)
-    module = Module(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values)
+
+    def used(name: CountName) -> float | None:
+        at = table.index(*_SUMMARY_COLUMNS[name])
+        return source.convert(f"{row.cells[0]}, {name}", row.cells[at or 0], count, row.line)
+
+    def clocks(name: str) -> tuple[int | None, int | None]:
+        low, _, high = row.cells[table.index(name) or 0].partition("~")
+        longest = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
+        return source.convert(f"{row.cells[0]}, {name}", low, whole, row.line), longest
+
+    values = counts_of(_SUMMARY_COLUMNS, used)
+    (lat_min, lat_max), (ii_min, ii_max) = clocks("latency (cycles)"), clocks("interval")
+    cycles: Cycles = {"lat_min": lat_min, "lat_max": lat_max, "ii_min": ii_min, "ii_max": ii_max}
+    module = ReportedModule(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values, **cycles)
     return replace(module, name=module.name.rstrip("* ")) if module.name.endswith("*") else module

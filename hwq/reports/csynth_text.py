@@ -5,26 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from hwq.reports.numbers import count, nanoseconds, whole
 from hwq.reports.parts import is_part
-from hwq.reports.text import Row, Source, Table, is_border, is_table_line, read_table
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.text import Row, Source, TextTable, is_border, is_table_line, read_table
+from hwq.reports.types import NO_CYCLES, CountName, Counts, CycleName, Cycles, Report, ReportedModule, Status
 from hwq.reports.vivado_head import check_year
 
 _TITLE = re.compile(r"== ((?:Vivado|Vitis|AMD|Vitis Unified) ?\S* ?HLS) Report for '(.+)'\s*$")
 _FIELD = re.compile(r"\s*\* ([A-Z][A-Za-z ]*?):\s+(.*?)\s*$")
 _VERSION = re.compile(r"(\d{4}\.\d+(?:\.\d+)?)(?:_\w+)?(?:\s+\(build .*?(\d{4})\))?", re.IGNORECASE)
 _HEADING = re.compile(r"\s*[+*] ([^:]+?)\s*(?:\([^)]*\))?:\s*$")
-_AREA = {
+_AREA: dict[CountName, tuple[str, ...]] = {
     "bram": ("bram_18k", "bram"),
     "dsp": ("dsp", "dsp48e", "dsp48", "dsp58"),
     "ff": ("ff",),
     "lut": ("lut",),
     "uram": ("uram",),
 }
-_CYCLES = {
+_CYCLES: dict[CycleName, tuple[str, ...]] = {
     "lat_min": ("latency (cycles) min", "latency min"),
     "lat_max": ("latency (cycles) max", "latency max"),
     "ii_min": ("interval min",),
@@ -160,7 +159,7 @@ def whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
         read_table(source, lines, first)
 
 
-def _after(source: Source, lines: Sequence[str], part: _Part, *headings: str) -> Table | None:
+def _after(source: Source, lines: Sequence[str], part: _Part, *headings: str) -> TextTable | None:
     """The table that follows the headings, each after the one before it; None where one is not there or says N/A."""
     at = part.start
     for heading in headings:
@@ -195,15 +194,15 @@ def _clock(source: Source, lines: Sequence[str], part: _Part) -> tuple[float | N
     return tuple(slowest)
 
 
-def _latency(source: Source, lines: Sequence[str], part: _Part, target: float | None, estimate: float | None) -> dict[str, Any]:
+def _latency(source: Source, lines: Sequence[str], part: _Part, target: float | None, estimate: float | None) -> Cycles:
     table = _after(source, lines, part, "Latency", "Summary")
     if table is None or len(table.rows) != 1:
         raise source.error("no table of the latency, or not one row in it", part.start)
     values = _cycles(source, table, table.rows[0], required=True)
-    for key, name in (("lat_min", "latency (absolute) min"), ("lat_max", "latency (absolute) max")):
+    for cycles, name in ((values["lat_min"], "latency (absolute) min"), (values["lat_max"], "latency (absolute) max")):
         at = table.index(name)
-        if at is not None and target is not None and values[key] is not None:
-            check_time(source, values[key], (target, estimate), table.rows[0].cells[at], table.rows[0].line)
+        if at is not None and target is not None and cycles is not None:
+            check_time(source, cycles, (target, estimate), table.rows[0].cells[at], table.rows[0].line)
     return values
 
 
@@ -222,21 +221,20 @@ def check_time(source: Source, cycles: int, clocks_ns: Sequence[float | None], s
         raise source.error(f"a latency of {cycles} cycles of {known[0]:g} ns is not {shown}: the report is damaged", line)
 
 
-def _cycles(source: Source, table: Table, row: Row, *, required: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {}
+def _cycles(source: Source, table: TextTable, row: Row, *, required: bool) -> Cycles:
+    values = NO_CYCLES.copy()
     for key, names in _CYCLES.items():
         at = table.index(*names)
         if at is None and required:
             raise source.error(f"no column {names[0]!r} in the table of the latency", table.line)
         values[key] = None if at is None else source.convert(names[0], row.cells[at], whole, row.line)
-    for low, high in (("lat_min", "lat_max"), ("ii_min", "ii_max")):
-        a, b = values[low], values[high]
+    for low, a, b in (("lat", values["lat_min"], values["lat_max"]), ("ii", values["ii_min"], values["ii_max"])):
         if a is not None and b is not None and a > b:
-            raise source.error(f"the smallest {low.split('_')[0]} is larger than the largest: the row is damaged", row.line)
+            raise source.error(f"the smallest {low} is larger than the largest: the row is damaged", row.line)
     return values
 
 
-def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[dict[str, Any], bool]:
+def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[Counts, bool]:
     """The Total row, which is the sum of the rows above it; and whether all of it is zero."""
     table = _after(source, lines, part, "Summary")
     if table is None:
@@ -244,43 +242,43 @@ def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[dict[str, 
     total = next((row for row in table.rows if row.cells[0].lower() == "total"), None)
     if total is None:
         raise source.error("no row 'Total' in the table of the resources", table.line)
-    values: dict[str, Any] = {}
+    values: Counts = {}
     for key, names in _AREA.items():
         at = table.index(*names)
         if at is None:
             if key != "uram":
                 raise source.error(f"no column {names[0]!r} in the table of the resources", table.line)
             continue
-        values[key] = source.convert(names[0], total.cells[at], count, total.line)
-        if values[key] is None:
+        values[key] = used = source.convert(names[0], total.cells[at], count, total.line)
+        if used is None:
             raise source.error(f"the total of {names[0]!r} is not said", total.line)
         above = sum(source.convert(names[0], r.cells[at], count, r.line) or 0 for r in table.rows if r.line < total.line)
-        if above != values[key]:
-            raise source.error(
-                f"{names[0]}: the total is {values[key]:g}, the rows make {above:g}: the table is damaged", total.line
-            )
+        if above != used:
+            raise source.error(f"{names[0]}: the total is {used:g}, the rows make {above:g}: the table is damaged", total.line)
     for column in table.columns:
         if column not in ("name", *(n for names in _AREA.values() for n in names)):
             raise source.error(f"{column!r} is no column of the table of the resources that hwq knows", table.line)
     return values, not any(values.values())
 
 
-def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _Part) -> tuple[Module, ...]:
+def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _Part) -> tuple[ReportedModule, ...]:
     """The instances below the top, with resources and, where they have one, latency."""
     table = _after(source, lines, area, "Detail", "Instance")
     timing = _after(source, lines, performance, "Latency", "Detail", "Instance")
-    cycles: dict[str, dict[str, Any]] = {}
+    cycles: dict[str, Cycles] = {}
     if timing is not None:
         cycles = {row.cells[0]: _cycles(source, timing, row, required=False) for row in timing.rows}
     modules = []
     for row in table.rows if table else ():
         if table is None or row.cells[0].lower() == "total":
             continue
-        values: dict[str, Any] = {}
+        values: Counts = {}
         for key, names in _AREA.items():
             if (at := table.index(*names)) is not None:
                 values[key] = source.convert(f"{row.cells[0]}, {names[0]}", row.cells[at], count, row.line)
         modules.append(
-            Module(row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], {}))
+            ReportedModule(
+                row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], NO_CYCLES)
+            )
         )
     return tuple(modules)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from typing import Any
 
 from hwq.reports.numbers import count, number
 from hwq.reports.parts import PART, is_part
-from hwq.reports.text import Row, Source, Table, depth, is_border, read_table
-from hwq.reports.types import Module, Report, Status
+from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table
+from hwq.reports.types import CountName, Counts, Report, ReportedModule, Status, counts_of
 from hwq.reports.utilization import TRIMMED_LUT
 from hwq.reports.vivado_head import check_year
 from hwq.reports.xml import parse_xml
@@ -20,9 +19,9 @@ _COUNT = re.compile(r"([A-Z]+):\s+(\S+)\s*$")
 _PERIOD = re.compile(r"CP (required|achieved(?: post-synthesis| post-implementation)?):\s+(\S+)\s*$")
 _TITLE = re.compile(r"== Vivado (RTL Synthesis|Place & Route) Results\s*$", re.MULTILINE)
 _SAID = {"Timing met": True, "Timing not met": False, "No Sequential Path": None}
-_KEYS = ("lut", "ff", "dsp", "bram", "uram")
+_KEYS: tuple[CountName, ...] = ("lut", "ff", "dsp", "bram", "uram")
 _EXPORTED = frozenset({*_KEYS, "clb", "slice", "srl", "latch", "lutram", "muxf7", "muxf8", "carry8", "carry4"})
-_NEEDED = ("lut", "ff", "dsp", "bram")
+_NEEDED: tuple[CountName, ...] = ("lut", "ff", "dsp", "bram")
 
 
 def is_export(text: str) -> bool:
@@ -35,14 +34,14 @@ def is_export_text(text: str) -> bool:
     return _TITLE.search(text[:2000]) is not None
 
 
-def _verdict(values: dict[str, Any], met: bool | None, *, placed: bool) -> dict[str, Any]:
-    """status and reason, as fields of a report."""
+def _verdict(values: Counts, met: bool | None, *, placed: bool) -> tuple[Status, str | None]:
+    """Status and reason."""
     few = (values["lut"] or 0) <= TRIMMED_LUT if placed else not values["lut"] and not values["ff"]
     if few and not any((values["dsp"], values["bram"], values.get("uram"))):
-        return {"status": Status.TRIMMED, "reason": f"only {values['lut']:g} LUTs are left: the design was trimmed"}
+        return Status.TRIMMED, f"only {values['lut']:g} LUTs are left: the design was trimmed"
     if met is False:
-        return {"status": Status.TIMING_MISSED, "reason": "the achieved clock period is longer than the target"}
-    return {"status": Status.OK, "reason": None}
+        return Status.TIMING_MISSED, "the achieved clock period is longer than the target"
+    return Status.OK, None
 
 
 def _compare(source: Source, target: float | None, achieved: float | None, met: bool | None) -> None:
@@ -90,7 +89,8 @@ def read_export(source: Source) -> Report:
         if counts.get(key) is None:
             raise source.error(f"no {key.upper()} row in it: the report is damaged")
     _compare(source, periods["required"], achieved, met)
-    values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}
+    values = counts_of(_KEYS, counts.get)
+    status, reason = _verdict(values, met, placed=placed)
     return Report(
         "export.rpt",
         tool="Vivado (HLS export)",
@@ -101,8 +101,9 @@ def read_export(source: Source) -> Report:
         clk_est_ns=achieved,
         timing_met=met,
         state="Routed" if placed else "Synthesized",
+        status=status,
+        reason=reason,
         **values,
-        **_verdict(values, met, placed=placed),
     )
 
 
@@ -116,7 +117,7 @@ def read_export_xml(source: Source) -> Report:
     kind = {"synth": "export_syn.xml", "syn": "export_syn.xml", "impl": "export_impl.xml"}.get(xml.text("RunData/RUN_TYPE"))
     if xml.root.tag != "profile" or kind is None:
         raise source.error(f"no export report: its RUN_TYPE is {xml.text('RunData/RUN_TYPE')!r}")
-    values: dict[str, Any] = {key: xml.get(f"AreaReport/Resources/{key.upper()}", count) for key in _KEYS}
+    values = counts_of(_KEYS, lambda name: xml.get(f"AreaReport/Resources/{name.upper()}", count))
     for key in _NEEDED:
         if values[key] is None:
             raise source.error(f"no <{key.upper()}> in <AreaReport/Resources>")
@@ -141,6 +142,7 @@ def read_export_xml(source: Source) -> Report:
     _same_top(source, modules, values)
     if not re.fullmatch(r"20[1-4]\d\.\d(?:\.\d)?", version) or not str(items.get("Version", version)).startswith(version[:6]):
         raise source.error(f"<VIVADO_VERSION> is {version!r}, the general information says {items.get('Version')!r}: it is damaged")
+    status, reason = _verdict(values, met, placed=kind == "export_impl.xml")
     return Report(
         kind,
         tool="Vivado (HLS export)",
@@ -154,30 +156,33 @@ def read_export_xml(source: Source) -> Report:
         timing_met=met,
         state="Routed" if kind == "export_impl.xml" else "Synthesized",
         modules=modules,
+        status=status,
+        reason=reason,
         **values,
-        **_verdict(values, met, placed=kind == "export_impl.xml"),
     )
 
 
-def _same_top(source: Source, modules: Sequence[Module], values: dict[str, Any]) -> None:
+def _same_top(source: Source, modules: Sequence[ReportedModule], values: Counts) -> None:
     """The design stands twice: in its summary, and as the first row of its modules, where a zero is left out."""
     if not modules or modules[0].depth != 0 or modules[0].lut is None:
         return
     for key in _KEYS:
         again = getattr(modules[0], key) or 0
-        slip = 2 + 0.002 * (values.get(key) or 0) if key in ("lut", "ff") else 0  # LUTs that the wrapper shares with the module
-        if values.get(key) is not None and abs(values[key] - again) > slip:
-            raise source.error(f"the design has {values[key]:g} {key.upper()}, its top module {again:g}: the report is damaged")
+        found = values.get(key)
+        slip = 2 + 0.002 * (found or 0) if key in ("lut", "ff") else 0  # LUTs that the wrapper shares with the module
+        if found is not None and abs(found - again) > slip:
+            raise source.error(f"the design has {found:g} {key.upper()}, its top module {again:g}: the report is damaged")
 
 
-def _rtl_module(source: Source, element: ET.Element) -> Module:
+def _rtl_module(source: Source, element: ET.Element) -> ReportedModule:
     name = element.get("CELL") or ""
     area = element.find("Resources")
-    values: dict[str, Any] = {}
-    for key in _KEYS:
-        shown = None if area is None else area.get(key.upper())
-        values[key] = source.convert(f"{name}, {key.upper()}", shown, count)
-    return Module(
+
+    def used(key: CountName) -> float | None:
+        return source.convert(f"{name}, {key.upper()}", None if area is None else area.get(key.upper()), count)
+
+    values = counts_of(_KEYS, used)
+    return ReportedModule(
         name, element.get("RTLNAME") or element.get("MODULENAME"), source.convert("DEPTH", element.get("DEPTH"), _int), **values
     )
 
@@ -218,14 +223,14 @@ def read_export_text(source: Source) -> Report:
         raise source.error("truncated: the list of the reports has no rows", len(lines))
     table = _first_table(source, lines, heads[f"{stage} Resources"])
     modules = tuple(_text_module(source, table, row) for row in table.rows)
-    _same_top(source, modules, counts)
+    _same_top(source, modules, counts_of(_KEYS, counts.get))
     fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
     version = re.fullmatch(r"(\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(\d{4})\))?", fields.get("Version", ""))
     if version is None or not is_part(fields.get("Target device", "")):
         raise source.error("the head names no version or no device: it is damaged")
     check_year(source, version[1], version[2])
-    values: dict[str, Any] = {key: counts.get(key) for key in _KEYS}
-    placed = stage == "Place & Route"
+    values, placed = counts_of(_KEYS, counts.get), stage == "Place & Route"
+    status, reason = _verdict(values, met, placed=placed)
     return Report(
         "export_impl.rpt" if placed else "export_syn.rpt",
         tool="Vivado (HLS export)",
@@ -237,12 +242,13 @@ def read_export_text(source: Source) -> Report:
         timing_met=met,
         state="Routed" if placed else "Synthesized",
         modules=modules,
+        status=status,
+        reason=reason,
         **values,
-        **_verdict(values, met, placed=placed),
     )
 
 
-def _first_table(source: Source, lines: Sequence[str], start: int) -> Table:
+def _first_table(source: Source, lines: Sequence[str], start: int) -> TextTable:
     at = next((i for i in range(start, min(start + 8, len(lines))) if is_border(lines[i])), None)
     if at is None:
         raise source.error("truncated: a section without its table", min(start + 8, len(lines)))
@@ -259,9 +265,9 @@ def _timing(source: Source, lines: Sequence[str], start: int) -> tuple[float | N
     return periods["target"], periods.get("post-route", periods.get("post-synthesis")), met
 
 
-def _text_module(source: Source, table: Table, row: Row) -> Module:
-    values: dict[str, Any] = {}
+def _text_module(source: Source, table: TextTable, row: Row) -> ReportedModule:
+    values: Counts = {}
     for key in _KEYS:
         if (at := table.index(key)) is not None:
             values[key] = source.convert(f"{row.cells[0]}, {key.upper()}", row.cells[at], count, row.line)
-    return Module(row.cells[0], None, depth(row), **values)
+    return ReportedModule(row.cells[0], None, depth(row), **values)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from hwq.reports.text import Source
-from hwq.reports.types import Report, Status
+from hwq.reports.types import Counts, Report, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ _LOGIC = re.compile(r".*(?:LUT|COMB|_LC$|^ALU$|CARRY|RAM16|RAMW|SLICE)")
 _NO_LUT = re.compile(r"MUX2_LUT\d|LUT\d_MUX|PFUMX|L6MUX21|WIDEFN9")  # multiplexers between LUTs, with places of their own
 
 
-def read_nextpnr(source: Source, content: dict[str, Any]) -> Report:
+def read_nextpnr(source: Source, content: Mapping[str, object]) -> Report:
     """Routed cells and, of the clock that is nearest to failing, target and achieved period.
 
     Raises:
@@ -73,7 +72,7 @@ def read_nextpnr(source: Source, content: dict[str, Any]) -> Report:
     used, clocks = content.get("utilization"), content.get("fmax")
     if not isinstance(used, dict) or not isinstance(clocks, dict):
         raise source.error("no utilization or no fmax in it")
-    values = _cells(source, {name: _used(source, name, cell) for name, cell in used.items()})
+    values, unit = _cells(source, {name: _used(source, name, cell) for name, cell in used.items()})
     slowest = _slowest(source, clocks)
     met = None if slowest is None else slowest[0] >= slowest[1]
     period = None if slowest is None else round(1e3 / slowest[0], 6)
@@ -89,6 +88,7 @@ def read_nextpnr(source: Source, content: dict[str, Any]) -> Report:
         status=Status.TIMING_MISSED if late else Status.OK,
         reason=_reason(slowest, late=late),
         state="Routed",
+        bram_unit=unit,
         **values,
     )
 
@@ -106,8 +106,8 @@ def _used(source: Source, name: str, cell: object) -> int:
     return number
 
 
-def _cells(source: Source, used: Mapping[str, int]) -> dict[str, Any]:
-    """The counts of the family whose sign is among the cells."""
+def _cells(source: Source, used: Mapping[str, int]) -> tuple[Counts, str | None]:
+    """The counts of the family whose sign is among the cells, and the unit of its block RAM."""
     family = next((f for f in FAMILIES if f.sign in used), None)
     if family is None:
         raise source.error(f"no LUT cells among {', '.join(sorted(used)[:8])}")
@@ -120,16 +120,11 @@ def _cells(source: Source, used: Mapping[str, int]) -> dict[str, Any]:
         return sum(found) if found else None
 
     bram = total(family.bram)
-    return {
-        "lut": total(family.lut),
-        "ff": total(dict.fromkeys(family.ff, 1)),
-        "dsp": total(dict.fromkeys(family.dsp, 1)),
-        "bram": bram,
-        "bram_unit": None if bram is None else family.bram_unit,
-    }
+    ff, dsp = total(dict.fromkeys(family.ff, 1)), total(dict.fromkeys(family.dsp, 1))
+    return {"lut": total(family.lut), "ff": ff, "dsp": dsp, "bram": bram}, None if bram is None else family.bram_unit
 
 
-def _slowest(source: Source, clocks: Mapping[str, Any]) -> tuple[float, float] | None:
+def _slowest(source: Source, clocks: Mapping[str, object]) -> tuple[float, float] | None:
     """(achieved, wanted) in MHz of the clock that is nearest to failing."""
     slowest: tuple[float, float] | None = None
     for name, clock in clocks.items():

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hwq.reports.numbers import number
-from hwq.reports.text import Source, Table, depth, is_border, read_table
-from hwq.reports.types import Module, Report
+from hwq.reports.text import Source, TextTable, depth, is_border, read_table
+from hwq.reports.types import Report, ReportedModule
 from hwq.reports.utilization import report_of
-from hwq.reports.vivado_head import Section, read_header, read_sections, require_end
+from hwq.reports.vivado_head import ReportSection, read_header, read_sections, require_end
 
 
 def read_power(source: Source) -> Report:
@@ -57,7 +57,7 @@ def _watts(text: str) -> str:
     return text.split("(", 1)[0].strip() if "exceeded" in text else text
 
 
-def _table(source: Source, lines: Sequence[str], section: Section, *, headless: bool = False) -> Table:
+def _table(source: Source, lines: Sequence[str], section: ReportSection, *, headless: bool = False) -> TextTable:
     at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
     if at is None:
         raise source.error(f"section {section.title!r} has no table", section.end)
@@ -67,7 +67,7 @@ def _table(source: Source, lines: Sequence[str], section: Section, *, headless: 
     return table
 
 
-def _hierarchy(source: Source, lines: Sequence[str], section: Section | None) -> tuple[Module, ...]:
+def _hierarchy(source: Source, lines: Sequence[str], section: ReportSection | None) -> tuple[ReportedModule, ...]:
     if section is None:
         return ()
     table = _table(source, lines, section)
@@ -78,6 +78,6 @@ def _hierarchy(source: Source, lines: Sequence[str], section: Section | None) ->
     if at is None:
         raise source.error("the table of the hierarchy has no rows, or no column of power: it is cut off or damaged", table.line)
     return tuple(
-        Module(row.cells[0], depth=depth(row), power_w=source.convert(row.cells[0], row.cells[at], number, row.line))
+        ReportedModule(row.cells[0], depth=depth(row), power_w=source.convert(row.cells[0], row.cells[at], number, row.line))
         for row in table.rows
     )

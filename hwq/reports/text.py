@@ -105,7 +105,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """A table drawn with +, - and |. `columns`: names joined over the header's lines, lower case, single spaces."""
 
     line: int
@@ -128,7 +128,7 @@ def is_table_line(line: str) -> bool:
     return stripped.startswith("|") or (stripped.startswith("+") and is_border(line))
 
 
-def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[Table, int]:
+def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[TextTable, int]:
     """The table whose upper border is `lines[start]`, and the index of the line after it.
 
     Raises:
@@ -153,7 +153,7 @@ def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[Table,
             rows.append(_row(source, line, edges, start + offset + 1))
         elif line.rstrip() != block[0].rstrip():
             raise source.error("the table is damaged: its borders differ", start + offset + 1)
-    return Table(start + 1, columns, tuple(rows)), end
+    return TextTable(start + 1, columns, tuple(rows)), end
 
 
 def _names(header: Sequence[str], edges: Sequence[int]) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _row(source: Source, line: str, edges: Sequence[int], number: int) -> Row:
     return Row(number, tuple(cell.strip() for cell in cells), cells[0])
 
 
-def tables(source: Source, lines: Sequence[str], start: int = 0, end: int | None = None) -> Iterator[Table]:
+def tables(source: Source, lines: Sequence[str], start: int = 0, end: int | None = None) -> Iterator[TextTable]:
     """Every table of lines[start:end].
 
     Raises:

@@ -36,7 +36,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class TimingSummary:
     """A timing summary: worst slack of setup, hold and pulse width, what the report states, and all clocks in its order."""
 
     header: Header
@@ -92,7 +92,7 @@ def _untimed(text: str) -> str | None:
     return f"no delay is set at {ports}: the logic there is not timed"
 
 
-def read_summary(source: Source) -> Summary:
+def read_summary(source: Source) -> TimingSummary:
     """The summary itself.
 
     Raises:
@@ -130,7 +130,7 @@ def read_summary(source: Source) -> Summary:
         raise source.error(f"WNS is {slacks[0]}, but the worst of the clocks is {worst}: the report is damaged", start + 1)
     if detail < len(lines):
         _check_paths(source, lines, detail)
-    return Summary(header, slacks[0], slacks[1], slacks[2], met, clocks)
+    return TimingSummary(header, slacks[0], slacks[1], slacks[2], met, clocks)
 
 
 def _rows(source: Source, lines: Sequence[str], start: int, end: int) -> list[dict[str, float | None]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal, TypedDict
 
 from hwq.errors import ReportError
 
@@ -65,7 +67,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Module:
+class ReportedModule:
     """What a report says of one part of the design. `name` is the instance where there are instances, else the module.
 
     `depth` is 0 for the top; `bram` is in the unit of its report, with half-size blocks (`ramb18`) apart where the report has them apart.
@@ -87,6 +89,41 @@ class Module:
     power_w: float | None = None
 
 
+CountName = Literal["lut", "ff", "dsp", "bram", "ramb18", "uram"]
+
+
+class Counts(TypedDict, total=False):
+    """Counts by the fields of Report and ReportedModule that hold them; what is not there is not reported."""
+
+    lut: float | None
+    ff: float | None
+    dsp: float | None
+    bram: float | None
+    ramb18: float | None
+    uram: float | None
+
+
+def counts_of(names: Iterable[CountName], find: Callable[[CountName], float | None]) -> Counts:
+    """What `find` says of each name."""
+    found: Counts = {}
+    for name in names:
+        found[name] = find(name)
+    return found
+
+
+CycleName = Literal["lat_min", "lat_max", "ii_min", "ii_max"]
+
+
+class Cycles(TypedDict):
+    """Latency and interval by the fields of Report and ReportedModule that hold them."""
+
+    lat_min: int | None
+    lat_max: int | None
+    ii_min: int | None
+    ii_max: int | None
+
+
+NO_CYCLES: Cycles = {"lat_min": None, "lat_max": None, "ii_min": None, "ii_max": None}
 _PER_36K = {"18K": 2, "4K": 9}  # blocks that hold as much as one of 36 Kbit
 
 
@@ -129,7 +166,7 @@ class Report:
     state: str | None = None
     error_lines: int | None = None
     first_error: str | None = None
-    modules: tuple[Module, ...] = ()
+    modules: tuple[ReportedModule, ...] = ()
     black_boxes: tuple[str, ...] = ()
     states: int | None = None
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hwq.reports.numbers import count, number, whole
 from hwq.reports.states import is_placed
-from hwq.reports.text import Row, Source, Table, depth, is_border, read_table, tables
-from hwq.reports.types import Module, Report, Resources, Status
-from hwq.reports.vivado_head import Header, Section, read_header, read_sections, require_end
+from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table, tables
+from hwq.reports.types import CountName, Counts, Report, ReportedModule, Resources, Status, counts_of
+from hwq.reports.vivado_head import Header, ReportSection, read_header, read_sections, require_end
 
 TRIMMED_LUT = 8  # a placed design with no more LUTs than this, and nothing else, lost its logic on the way
 
-_NAMES = {
+_NAMES: dict[CountName, tuple[str, ...]] = {
     "lut": ("clb luts", "slice luts", "luts"),
     "ff": ("clb registers", "slice registers", "registers"),
     "dsp": ("dsps", "dsp slices"),
@@ -25,7 +25,7 @@ _NAMES = {
 _PARTS = ("lut as logic", "lut as memory", "register as flip flop", "register as latch")
 _CARRY = ("carry8", "carry4", "lookahead8")
 _MEMORY = re.compile(r"(block ram|uram|ramb|fifo)|pipelining$|note")
-_HIER = {
+_HIER: dict[CountName, tuple[str, ...]] = {
     "lut": ("total luts", "luts"),
     "ff": ("ffs", "registers"),
     "dsp": ("dsp blocks", "dsp slices", "dsp48 blocks", "dsp48s", "dsps"),
@@ -33,7 +33,7 @@ _HIER = {
     "ramb18": ("ramb18", "ramb18s"),
     "uram": ("uram", "urams"),
 }
-_KERNEL: dict[str, tuple[str, ...]] = {"lut": ("lut",), "ff": ("reg",), "dsp": ("dsp",), "bram": ("bram",), "uram": ("uram",)}
+_KERNEL: dict[CountName, tuple[str, ...]] = {"lut": ("lut",), "ff": ("reg",), "dsp": ("dsp",), "bram": ("bram",), "uram": ("uram",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ def read_flat(source: Source) -> Report:
     if flat.black_boxes:
         uncounted = f"{len(flat.black_boxes)} black boxes are not in the counts ({', '.join(flat.black_boxes[:4])})"
         reason = uncounted if reason is None else f"{reason}; {uncounted}"
-    fields: dict[str, Any] = {key: found.get(key) for key in _NAMES}
-    fields |= {"bram_unit": "36K tile" if "bram" in found else None, "black_boxes": flat.black_boxes}
-    return report_of(flat.header, "vivado_utilization", status=status, reason=reason, **fields)
+    unit, counts = "36K tile" if "bram" in found else None, counts_of(_NAMES, lambda name: found.get(name))
+    boxes = flat.black_boxes
+    return report_of(flat.header, "vivado_utilization", status=status, reason=reason, bram_unit=unit, black_boxes=boxes, **counts)
 
 
 def report_of(header: Header, kind: str, **fields: Any) -> Report:
@@ -113,7 +113,7 @@ def flat_counts(source: Source) -> Flat:
     return Flat(header, found, tuple(boxes))
 
 
-def _site_table(source: Source, title: str, table: Table, found: dict[str, float], rows: dict[str, float]) -> None:
+def _site_table(source: Source, title: str, table: TextTable, found: dict[str, float], rows: dict[str, float]) -> None:
     used_at, available_at, percent_at = table.index("used"), table.index("available"), table.index("util%")
     at = used_at if used_at is not None else 1
     for row in table.rows:
@@ -160,7 +160,7 @@ def _check_percent(source: Source, row: Row, used: float, at: tuple[int | None, 
     return percent
 
 
-def _primitives(source: Source, table: Table, found: dict[str, float]) -> None:
+def _primitives(source: Source, table: TextTable, found: dict[str, float]) -> None:
     used_at = table.index("used")
     for row in table.rows:
         if used_at is not None and row.cells[0].lower() in _CARRY:
@@ -179,7 +179,7 @@ def _agree(source: Source, rows: dict[str, float], found: dict[str, float]) -> N
     halves = next((rows[n] for n in ("ramb18", "ramb18e5") if n in rows), None)
     wholes = next((rows[n] for n in ("ramb36/fifo", "ramb36", "ramb36e5") if n in rows), None)
     registers = total("register as flip flop", "register as latch")
-    sums = {
+    sums: dict[CountName, float | None] = {
         "lut": total("lut as logic", "lut as memory"),
         "ff": None if registers is None else registers + rows.get("register as and/or", 0),
         "bram": None if halves is None or wholes is None else wholes + halves / 2,
@@ -215,12 +215,12 @@ def read_hierarchical(source: Source) -> Report:
     placed = is_placed(header.state)
     if not any((top.dsp, top.bram, top.ramb18, top.uram)) and (top.lut <= TRIMMED_LUT if placed else not top.lut and not top.ff):
         status, reason = Status.TRIMMED, f"only {top.lut:g} LUTs are left: the design was trimmed, so this is no measurement"
-    fields: dict[str, Any] = {key: getattr(top, key) for key in _HIER}
+    counts = counts_of(_HIER, lambda name: getattr(top, name))
     unit = "RAMB36" if top.bram is not None else None
-    return report_of(header, "vivado_utilization_hier", bram_unit=unit, status=status, reason=reason, modules=modules, **fields)
+    return report_of(header, "vivado_utilization_hier", bram_unit=unit, status=status, reason=reason, modules=modules, **counts)
 
 
-def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) -> None:
+def _check_hierarchy(source: Source, table: TextTable, modules: Sequence[ReportedModule]) -> None:
     """A part is never larger than the whole, and LUTs are logic, RAM and shift registers."""
     _check_sums(source, table, modules)
     parts = [table.index(name) for name in ("logic luts", "lutrams", "srls")]
@@ -237,7 +237,7 @@ def _check_hierarchy(source: Source, table: Table, modules: Sequence[Module]) ->
                 )
 
 
-def _check_sums(source: Source, table: Table, modules: Sequence[Module]) -> None:
+def _check_sums(source: Source, table: TextTable, modules: Sequence[ReportedModule]) -> None:
     """Registers, memories and multipliers of an instance are those of its children, but for a few that Vivado moved across.
 
     LUTs are not, as two may share one.
@@ -261,7 +261,7 @@ def _check_sums(source: Source, table: Table, modules: Sequence[Module]) -> None
                 )
 
 
-def _known_columns(source: Source, table: Table, names: dict[str, tuple[str, ...]], others: Sequence[str]) -> None:
+def _known_columns(source: Source, table: TextTable, names: Mapping[CountName, tuple[str, ...]], others: Sequence[str]) -> None:
     """A count that is not there is well; one that is not there while an unknown column is would be lost."""
     known = {name for group in names.values() for name in group} | set(others)
     unknown = [column for column in table.columns if column not in known]
@@ -298,26 +298,26 @@ def read_kernels(source: Source) -> Report:
             raise source.error(f"{key}: used and unused do not make the budget: the report is damaged", table.line)
         if mine is not None and total > mine:
             raise source.error(f"{key}: {mine:g} are used, but the kernels make {total:g}: the report is damaged", table.line)
-    fields: dict[str, Any] = {key: getattr(used, key) for key in _KERNEL}
+    counts = counts_of(_KERNEL, lambda name: getattr(used, name))
     unit = "36K tile" if used.bram is not None else None
-    return report_of(header, "vivado_utilization_hier", bram_unit=unit, modules=kernels, **fields)
+    return report_of(header, "vivado_utilization_hier", bram_unit=unit, modules=kernels, **counts)
 
 
-def _only_table(source: Source, lines: Sequence[str], section: Section) -> Table:
+def _only_table(source: Source, lines: Sequence[str], section: ReportSection) -> TextTable:
     at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
     if at is None:
         raise source.error(f"truncated: section {section.title!r} has no table", section.end)
     return read_table(source, lines, at)[0]
 
 
-def _module(source: Source, table: Table, row: Row, names: dict[str, tuple[str, ...]], *, unit: int) -> Module:
-    values: dict[str, Any] = {}
+def _module(source: Source, table: TextTable, row: Row, names: Mapping[CountName, tuple[str, ...]], *, unit: int) -> ReportedModule:
+    values: Counts = {}
     for key, known in names.items():
         at = table.index(*known)
         if at is not None:
             values[key] = source.convert(f"{row.cells[0]}, {table.columns[at]}", row.cells[at], count, row.line)
     module = table.index("module")
-    return Module(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
+    return ReportedModule(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
 
 
 def resources_of(flat: Flat) -> Resources:

@@ -85,7 +85,7 @@ def _check_header(source: Source, fields: dict[str, str], version: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ReportSection:
     """lines[start:end] are the body of a numbered section."""
 
     title: str
@@ -93,7 +93,7 @@ class Section:
     end: int
 
 
-def read_sections(source: Source, lines: Sequence[str], start: int) -> dict[str, Section]:
+def read_sections(source: Source, lines: Sequence[str], start: int) -> dict[str, ReportSection]:
     """The numbered sections after the table of contents, by title in lower case; every one that is announced must be there.
 
     Raises:
@@ -116,16 +116,16 @@ def read_sections(source: Source, lines: Sequence[str], start: int) -> dict[str,
         if name not in starts:
             raise source.error(f"truncated: section {name!r} of its table of contents is not in it", len(lines))
     marks = sorted(starts.items(), key=lambda item: item[1])
-    found: dict[str, Section] = {}
+    found: dict[str, ReportSection] = {}
     for (name, begin), (_, end) in zip(marks, [*marks[1:], ("", len(lines))], strict=True):
         title = name.split(" ", 1)[1].lower()
-        found.setdefault(title, Section(name, begin + 2, end))
+        found.setdefault(title, ReportSection(name, begin + 2, end))
     if not found:
         raise source.error("its table of contents is empty: the report is damaged or truncated", at)
     return found
 
 
-def require_end(source: Source, lines: Sequence[str], section: Section) -> None:
+def require_end(source: Source, lines: Sequence[str], section: ReportSection) -> None:
     """The last table of `section` is whole.
 
     Raises:

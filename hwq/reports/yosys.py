@@ -7,10 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hwq.reports.text import Source, read
-from hwq.reports.types import Module, Report, Resources, Status
+from hwq.reports.types import Report, ReportedModule, Resources, Status
 
 # the flip-flops of Xilinx, ECP5, Nexus and MachXO2, iCE40, Gowin
 _FF = re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF|FD1P3[A-Z]+|FD1S3[A-Z]+|SB_DFFN?(E?(S?[SR])?|E)|DFFN?[SRPC]?E?")
@@ -39,7 +38,7 @@ def read_stat(path: Path) -> Resources:
     return count(_cells(source, parse_json(source).get("design"), "design"))
 
 
-def parse_json(source: Source) -> dict[str, Any]:
+def parse_json(source: Source) -> dict[str, object]:
     """The object of a whole file.
 
     Raises:
@@ -56,7 +55,7 @@ def parse_json(source: Source) -> dict[str, Any]:
     return content
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) != len(pairs):
         raise ValueError("a key is there twice")
@@ -87,11 +86,11 @@ def read_stat_json(source: Source) -> Report:
     for name, module in (listed if isinstance(listed, dict) else {}).items():
         own = count(_cells(source, module, name))
         bare = name.removeprefix("\\")
-        modules.append(Module(bare, bare, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
+        modules.append(ReportedModule(bare, bare, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
     return _stat(found, version[1] if version else None, modules)
 
 
-def _stat(found: Resources, version: str | None, modules: Sequence[Module]) -> Report:
+def _stat(found: Resources, version: str | None, modules: Sequence[ReportedModule]) -> Report:
     nothing = not any((found.lut, found.ff, found.dsp, found.bram36, found.uram))
     return Report(
         "yosys_stat",
@@ -129,7 +128,7 @@ def read_stat_text(source: Source) -> Report:
     for section in sections:
         if section.name != _WHOLE:
             own = count(section.cells)
-            modules.append(Module(section.name, section.name, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
+            modules.append(ReportedModule(section.name, section.name, 0, own.lut, own.ff, own.dsp, _eighteen(own), uram=own.uram))
     whole = next((s for s in sections if s.name == _WHOLE), sections[0])
     if len(modules) > 1 and whole.name != _WHOLE:
         raise source.error("truncated: several modules, but no section of the design hierarchy", source.text.count("\n") + 1)

@@ -16,41 +16,78 @@ digest is not believed. Records of hwq 0.1.0 have neither and are still read.
 from __future__ import annotations
 
 import difflib
-import math
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from hwq.data.facts import DataFacts
 from hwq.errors import RunError
-from hwq.files import is_sealed, read_json, require_digest, sha256_of, write_json, write_npz, write_text
+from hwq.fields import Fields, as_json
+from hwq.files import is_sealed, read_fields, require_digest, sha256_of, write_json, write_npz, write_text
 from hwq.locks import LOCKS, held
+from hwq.run.record import FORMAT, Link, PointRecord, RunRecord, Synthesised
 
-FORMAT = 1
+HINT = "put the file back, or train again"
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One point of the Pareto front, as `point.json` tells it.
-
-    Attributes:
-        terms: signed powers of two that its weights were trained to consist of; 1 where nothing is said.
-        record: everything that point.json says.
-    """
+    """One point of the Pareto front: where it is, and what its point.json says."""
 
     id: str
     folder: Path
-    epoch: int
-    val_accuracy: float
-    ebops: float
-    beta: float
-    test_accuracy: float | None
-    terms: int = 1
-    record: Mapping[str, Any] = field(default_factory=dict)
+    record: PointRecord
+
+    @property
+    def epoch(self) -> int:
+        return self.record.epoch
+
+    @property
+    def val_accuracy(self) -> float:
+        return self.record.val_accuracy
+
+    @property
+    def ebops(self) -> float:
+        return self.record.ebops
+
+    @property
+    def beta(self) -> float:
+        return self.record.beta
+
+    @property
+    def test_accuracy(self) -> float | None:
+        return self.record.test_accuracy
+
+    @property
+    def terms(self) -> int:
+        """Signed powers of two that its weights were trained to consist of; 1 where nothing is said."""
+        return self.record.terms
+
+    def features(self, name: str) -> float:
+        """One of what the network consists of.
+
+        Raises:
+            RunError: the record does not say.
+        """
+        hint = "delete that point's folder and make it again"
+        return Fields(as_json(self.record.features or {}), str(self.folder / "point.json"), hint).number(name)
+
+    def told(self, name: str, again: str) -> Fields:
+        """What the method that wrote the point says of it under its own name.
+
+        Args:
+            again: how to make it again.
+
+        Raises:
+            RunError: it says nothing.
+        """
+        return Fields(as_json(self.record.more), str(self.folder / "point.json"), again).inner(name)
 
     @property
     def graph_path(self) -> Path:
@@ -88,9 +125,8 @@ class Point:
         self._require(self.keras_path)
 
     def _require(self, path: Path) -> None:
-        require_digest(
-            path, self.record.get("digests", {}).get(path.name), "put the file back, or delete that point's folder and train again"
-        )
+        digest = (self.record.digests or {}).get(path.name)
+        require_digest(path, digest, "put the file back, or delete that point's folder and train again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +143,83 @@ class RunDir:
         run = cls(path)
         if not is_sealed(path / "run.json") and any(is_sealed(p) for p in path.glob("points/*/point.json")):
             raise RunError(f"{path / 'run.json'} is not as hwq wrote it: its seal is gone", hint="put the file back")
-        found = run.meta().get("format")
+        found = run._fields().content.get("format")
         if found != FORMAT:
             raise RunError(f"{path} has run format {found}; this hwq reads {FORMAT}", hint="train it again with this version")
+        run.record()
         return run
 
-    def meta(self) -> dict[str, Any]:
-        return read_json(self.path / "run.json")
+    def record(self) -> RunRecord:
+        """run.json.
 
-    def save_meta(self, meta: Mapping[str, Any]) -> None:
+        Raises:
+            RunError: missing, or not as hwq wrote it.
+        """
+        return RunRecord.of(self._fields())
+
+    def _fields(self) -> Fields:
+        return read_fields(self.path / "run.json", hint=HINT)
+
+    def settings(self) -> Fields:
+        """What the run was trained or made with: `config` of run.json.
+
+        Raises:
+            RunError: it does not say.
+        """
+        return self._fields().inner("config")
+
+    def data(self) -> DataFacts:
+        """What the run was made from.
+
+        Raises:
+            RunError: it does not say.
+        """
+        return DataFacts.of(self._fields().inner("dataset"))
+
+    def synthesised(self) -> Synthesised | None:
+        """What the run was synthesised with last; None where it was not.
+
+        Raises:
+            RunError: the record says it in a way that hwq never writes.
+        """
+        told = self._fields()
+        return Synthesised.of(replace(told.inner("synth"), hint="run hwq synth again")) if told.has("synth") else None
+
+    def save(self, record: RunRecord) -> None:
         """Write run.json whole. Of a run that other processes may work on, use `update`."""
-        write_json(self.path / "run.json", {**meta, "format": FORMAT})
+        write_json(self.path / "run.json", record.to_json())
 
     def adopt(self) -> None:
         """Give the record of a run that hwq 0.1.0 began a seal, before points with seals are written beside it."""
         if not is_sealed(self.path / "run.json"):
-            self.save_meta(self.meta())
+            self.save(self.record())
 
-    def update(self, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> dict[str, Any]:
+    def update(self, change: Callable[[RunRecord], RunRecord]) -> RunRecord:
         """Read run.json, change it and write it, while no other process does.
 
         Raises:
             RunError: it cannot be read or written.
         """
         with held(self.path / LOCKS[1], wait=True):
-            before = self.meta()
-            after = dict(change(dict(before)))
+            before = self.record()
+            after = change(before)
             if after != before:
-                self.save_meta(after)
+                self.save(after)
             return after
+
+    def link(self, link: Link, point: str, folder: str) -> None:
+        """Note the folder of a point in run.json, beside those of other points that were synthesised with the same.
+
+        Several processes may do so at once. An entry that cannot be read gives way.
+        """
+
+        def change(record: RunRecord) -> RunRecord:
+            before = Synthesised(link)
+            with suppress(RunError):
+                before = self.synthesised() or before
+            return replace(record, synth=as_json(before.adding(link, point, folder).to_json()))
+
+        self.update(change)
 
     def vectors(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
         """(x, y) of vectors.npz: rows for the evaluators, and the labels of those that are test rows.
@@ -143,13 +227,12 @@ class RunDir:
         Raises:
             RunError: missing, damaged, or not the file that the run was made with.
         """
-        hint = "put the file back, or train again"
-        require_digest(self.vectors_path, self.meta().get("digests", {}).get("vectors.npz"), hint)
+        require_digest(self.vectors_path, (self.record().digests or {}).get("vectors.npz"), HINT)
         try:
             with np.load(self.vectors_path) as stored:
                 return stored["x"], stored["y"]
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            raise RunError(f"{self.vectors_path} is damaged: {error}", hint=hint) from error
+            raise RunError(f"{self.vectors_path} is damaged: {error}", hint=HINT) from error
 
     @property
     def vectors_path(self) -> Path:
@@ -165,9 +248,17 @@ class RunDir:
     def point_folder(self, point_id: str) -> Path:
         return self.path / "points" / point_id
 
+    def point(self, point_id: str) -> Point:
+        """The finished point of exactly this number.
+
+        Raises:
+            RunError: there is none, or its record is damaged.
+        """
+        return _point(self.point_folder(point_id) / "point.json", self.record().digests is not None)
+
     def points(self) -> list[Point]:
         """The finished points, cheapest first."""
-        sealed = "digests" in self.meta()  # since hwq 0.1.0
+        sealed = self.record().digests is not None  # since hwq 0.1.0
         found = [_point(p, sealed) for p in sorted(self.path.glob("points/*/point.json"))]
         return sorted(found, key=lambda p: (p.ebops, p.id))
 
@@ -213,48 +304,22 @@ def best(points: list[Point]) -> Point:
     return max(points, key=lambda p: (p.val_accuracy, -p.ebops))
 
 
-def write_point(
-    folder: Path, graph_text: str, logits: npt.NDArray[np.float64], facts: Mapping[str, Any], terms: int = 1
-) -> dict[str, Any]:
+def write_point(folder: Path, graph_text: str, logits: npt.NDArray[np.float64], record: PointRecord) -> PointRecord:
     """Write a point: its graph, Keras' answers, and point.json last; the one writer of such a folder.
 
-    Args:
-        facts: what point.json says of it: epoch, val_accuracy, ebops, beta and test_accuracy at least.
-        terms: as `Point.terms`.
+    Returns:
+        The record with the digests of both files.
 
     Raises:
         RunError: it cannot be written.
     """
     write_text(folder / "graph.hwq", graph_text)
     write_npz(folder / "keras.npz", logits=logits)
-    digests = {name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")}
-    content = {**facts, "terms": terms, "digests": digests}
-    write_json(folder / "point.json", content)
-    return content
+    record = replace(record, digests={name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")})
+    write_json(folder / "point.json", record.to_json())
+    return record
 
 
 def _point(path: Path, sealed: bool) -> Point:
-    content = read_json(path, sealed=sealed)
-    try:
-        test = content.get("test_accuracy")
-        return Point(
-            id=path.parent.name,
-            folder=path.parent,
-            epoch=int(content["epoch"]),
-            val_accuracy=_number(content, "val_accuracy", most=1.0),
-            ebops=_number(content, "ebops"),
-            beta=float(content["beta"]),
-            test_accuracy=None if test is None else _number(content, "test_accuracy", most=1.0),
-            terms=int(content.get("terms", 1)),
-            record=content,
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} is damaged: {error}", hint="delete that point's folder and train again") from error
-
-
-def _number(content: Mapping[str, Any], name: str, most: float = math.inf) -> float:
-    """Raises ValueError: no finite number from 0 to `most`."""
-    value = float(content[name])
-    if not (math.isfinite(value) and 0 <= value <= most):
-        raise ValueError(f"{name} is {value}")
-    return value
+    told = read_fields(path, sealed=sealed, hint="delete that point's folder and train again")
+    return Point(path.parent.name, path.parent, PointRecord.of(told))

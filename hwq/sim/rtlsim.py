@@ -6,6 +6,7 @@ Where Verilator is installed it simulates the Verilog.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ def rtlsim(
     verilator = find_verilator()
     if verilator is not None:
         return _verilated(verilator, build, folder, inputs)
-    return _cxxrtl("rtl", "sim/cxxrtl.ys", [], build, folder, inputs, notice)
+    return _cxxrtl(_RTL, build, folder, inputs, notice)
 
 
 def mapped(
@@ -52,21 +53,27 @@ def mapped(
     """
     if not (folder / NETLIST).is_file():
         raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint="hwq synth --tool yosys makes one")
-    return _cxxrtl("mapped", "sim/mapped.ys", ["-DHWQ_MAPPED"], build, folder, inputs, notice)
+    return _cxxrtl(_MAPPED, build, folder, inputs, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What CXXRTL makes a program of: its name, the script that writes its C++, and what the test bench is told."""
+
+    name: str
+    script: str
+    defines: tuple[str, ...] = ()
+
+
+_RTL, _MAPPED = _Model("rtl", "sim/cxxrtl.ys"), _Model("mapped", "sim/mapped.ys", ("-DHWQ_MAPPED",))
 
 
 def _cxxrtl(
-    name: str,
-    script: str,
-    defines: list[str],
-    build: Build | StreamBuild,
-    folder: Path,
-    inputs: IntArray,
-    notice: Callable[[str], None] | None,
+    model: _Model, build: Build | StreamBuild, folder: Path, inputs: IntArray, notice: Callable[[str], None] | None
 ) -> npt.NDArray[np.int64]:
-    log = folder / "sim" / f"{Path(script).stem}.log"
-    run_script(script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
-    flags = [*FLAGS, *defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
+    name, log = model.name, folder / "sim" / f"{Path(model.script).stem}.log"
+    run_script(model.script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
+    flags = [*FLAGS, *model.defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
     compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=folder / "sim" / f"{name}_build.log")
     return drive(f"sim/{name}", name, build, folder, inputs)
 

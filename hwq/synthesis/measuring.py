@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board, load
 from hwq.codegen.build import Build
@@ -17,6 +16,7 @@ from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import NETLIST
 from hwq.synthesis.readings import read_power, read_step
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import MAPPED, Step
@@ -41,9 +41,9 @@ def options_before(synthesiser: Synthesiser, step: Step) -> str:
     return options_of(step, {s: str(synthesiser.tools[s.program]) for s in before if s.program in synthesiser.tools})
 
 
-def key_of(board: Board, step: Step, tool: str, version: str, options: str, summary: Mapping[str, Any]) -> Key:
-    """What identifies the measurement of a step; `summary` is the plan's build.json."""
-    return Key(summary["design"], summary["plan"], WHOLE, board.name, tool, version, step.stage, options)
+def key_of(board: Board, step: Step, tool: str, version: str, options: str, manifest: Manifest) -> Key:
+    """What identifies the measurement of a step; `manifest` is the plan's build.json."""
+    return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, options)
 
 
 def require_mapped(made: Build, folder: Path) -> None:
@@ -66,7 +66,7 @@ def require_mapped(made: Build, folder: Path) -> None:
 
 
 def measure(
-    step: Step, record: Record, folder: Path, board: Board, summary: Mapping[str, Any], options: str
+    step: Step, record: Record, folder: Path, board: Board, manifest: Manifest, options: str
 ) -> tuple[Measurement, dict[str, bytes]]:
     """The measurement of a finished step, and the reports and log to archive with it.
 
@@ -74,17 +74,17 @@ def measure(
         ReportError: a report that cannot be read or believed.
     """
     measurement = Measurement(
-        key_of(board, step, record.tool, record.version, options, summary),
+        key_of(board, step, record.tool, record.version, options, manifest),
         board.family,
-        *read_step(step, record, folder, board, summary),
-        features=summary["features"],
+        *read_step(step, record, folder, board, manifest),
+        features=manifest.features,
         seconds=record.seconds,
         peak_mb=record.peak_mb or 0.0,
         when=datetime.fromtimestamp(record.began, UTC).isoformat(timespec="seconds"),
         log=str(folder / record.log),
         host=record.host,
         power_w=read_power(record, folder),
-        group=summary.get("group", ""),
+        group=manifest.group,
     )
     names = [n for n in record.outputs if Path(n).suffix in REPORTS and Path(n).name != "netlist.json"]
     paths = {name: folder / name for name in (*names, record.log)}

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from hwq.boards import Board
-from hwq.cost.find import Source, comparable, find_models, models_without, selection
+from hwq.cost.find import ModelSource, comparable, find_models, models_without, selection
 from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.synthesis.measuring import options_before
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser
@@ -102,9 +102,9 @@ class Preflight:
             known = find_models(board, _source(synthesiser, step, tool))
             self.models = {m.target: m for m in models_without("", rows, known, ("lut", "ff", "period_ns"))}
 
-    def forecast(self, folder: Path, summary: Mapping[str, Any], timeout_s: float | None = None) -> Forecast:
-        """What to expect of the design whose build.json is `summary`; `folder` holds its files."""
-        features: Mapping[str, float] = summary["features"]
+    def forecast(self, folder: Path, manifest: Manifest, timeout_s: float | None = None) -> Forecast:
+        """What to expect of the design whose build.json is `manifest`; `folder` holds its files."""
+        features = manifest.features
         resources = [self._expect(target, features) for target in ("lut", "ff")]
         if not self.synthesiser.toolchain.multiplies:  # the RTL's scripts forbid DSPs
             resources.append(Expectation("dsp", 0.0, 0.0, self.board.dsp, True))
@@ -120,7 +120,7 @@ class Preflight:
                 if t is not None and t > 2 * timeout_s
             ]
         seconds, clock = sum(known) if known else None, self._clock(features)
-        return Forecast(tuple(resources), int(summary["latency_cycles"]), seconds, tuple(limits), clock)
+        return Forecast(tuple(resources), manifest.latency_cycles, seconds, tuple(limits), clock)
 
     def check(self, who: str, forecast: Forecast) -> None:
         """Raises PreflightError: something stands against the design."""
@@ -129,7 +129,7 @@ class Preflight:
                 f"{who}: {'; '.join(forecast.limits)}", hint="take a smaller point or a larger board, or go on with --force"
             )
 
-    def surprises(self, summary: Mapping[str, Any], measured: Sequence[Measurement]) -> list[str]:
+    def surprises(self, manifest: Manifest, measured: Sequence[Measurement]) -> list[str]:
         """What was measured far outside its predicted interval, as sentences: a sign that tool, report or model is not what it seems."""
         found = []
         for target in ("lut", "ff") if measured else ():
@@ -137,7 +137,7 @@ class Preflight:
             if value is None or model is None:
                 continue
             try:
-                expected = model.predict(summary["features"])
+                expected = model.predict(manifest.features)
             except HwqError:
                 continue  # a model of an earlier version, of features that are not counted any more
             half = max(expected.high - expected.value, FEW)
@@ -174,8 +174,8 @@ class Preflight:
         return None if found.out_of_range else (1e3 / found.value, found.relative_error)
 
 
-def _source(synthesiser: Synthesiser, step: Step, tool: Tool) -> Source:
-    return Source(tool.name, tool.version, step.stage, options_before(synthesiser, step))
+def _source(synthesiser: Synthesiser, step: Step, tool: Tool) -> ModelSource:
+    return ModelSource(tool.name, tool.version, step.stage, options_before(synthesiser, step))
 
 
 def _seconds(rows: Sequence[Measurement], features: Mapping[str, float]) -> float | None:

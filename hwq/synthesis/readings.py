@@ -5,9 +5,7 @@ Which report of a tool holds which number is in that tool's file of `hwq.toolcha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board
 from hwq.errors import ReportError
@@ -15,6 +13,7 @@ from hwq.reports import parse
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.sim.netlist import MappedNetlist, require_counts
 from hwq.toolchains.believing import believe
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.runner import Record, changed_outputs, read_record
 from hwq.toolchains.steps import Finished, Step
@@ -29,14 +28,14 @@ def read_step(
     record: Record,
     folder: Path,
     board: Board,
-    summary: Mapping[str, Any],
+    manifest: Manifest,
     *,
     counted: bool = True,
 ) -> tuple[Resources, Timing, Latency]:
     """Resources, timing and latency that a finished step reports.
 
     Args:
-        summary: the plan's build.json: its latency, and the features of the design.
+        manifest: the plan's build.json: its latency, and the features of the design.
         counted: compare the report with the cells of the netlist beside it.
 
     Raises:
@@ -45,18 +44,18 @@ def read_step(
     if step.read is None:
         raise ReportError(folder / step.log, f"{step.name} measures nothing")
     files = {Path(name).name: folder / name for name in record.outputs}
-    pipeline = Latency(summary["latency_cycles"], summary["latency_cycles"], summary.get("interval", 1))
+    pipeline = Latency(manifest.latency_cycles, manifest.latency_cycles, manifest.interval)
     found = step.read(Finished(step, folder, files, board, TOP, pipeline))
     if found.whole:
         require_logic(found.path, found.resources)
-        _refuse_trimmed(found.path, found.resources, summary)
+        _refuse_trimmed(found.path, found.resources, manifest)
     if counted and NETLIST in files:
         require_counts(found.path, MappedNetlist.read(files[NETLIST], TOP))
     return found.resources, found.timing, found.latency
 
 
 def reread(
-    step: Step, folder: Path, board: Board, summary: Mapping[str, Any], *, sealed: bool = True
+    step: Step, folder: Path, board: Board, manifest: Manifest, *, sealed: bool = True
 ) -> tuple[Resources, Timing, Latency] | None:
     """What the reports of a step that has run in `folder` say; None where they are not there as they were made.
 
@@ -69,9 +68,9 @@ def reread(
         ReportError: a report that cannot be read or believed.
     """
     record = read_record(folder, step, sealed=sealed)
-    if record is None or record.plan != summary["plan"] or changed_outputs(record, folder):
+    if record is None or record.plan != manifest.plan or changed_outputs(record, folder):
         return None
-    return read_step(step, record, folder, board, summary, counted=False)
+    return read_step(step, record, folder, board, manifest, counted=False)
 
 
 def version_doubt(step: Step, record: Record, folder: Path) -> str | None:
@@ -105,8 +104,8 @@ def require_pass(step: Step, record: Record, folder: Path) -> None:
         believe(folder / name, parse(folder / name))
 
 
-def _refuse_trimmed(path: Path, resources: Resources, summary: Mapping[str, Any]) -> None:
-    needed = summary.get("features", {}).get("adder_bits", 0.0)
+def _refuse_trimmed(path: Path, resources: Resources, manifest: Manifest) -> None:
+    needed = manifest.features.get("adder_bits", 0.0)
     # a carry cell adds four bits or more, and an inverter is counted apart
     logic = (resources.lut or 0.0) + CARRIED * (resources.carry or 0.0) + (resources.inverters or 0.0)
     if resources.lut is not None and logic <= TRIMMED < needed and not resources.dsp:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board
 from hwq.codegen.build import Build
 from hwq.cost.features import VERSION, features
 from hwq.errors import ReportError, ToolError
-from hwq.files import write_json
 from hwq.ir import Graph
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
 from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import random_inputs
 from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
@@ -51,19 +50,9 @@ class Bench:
     timeout_s: float | None = None
 
 
-def summary_of(made: Build, group: str = "") -> dict[str, Any]:
+def manifest_of(made: Build, group: str = "") -> Manifest:
     """What build.json says of a design that belongs to no run; `group` names designs that cost models leave out together."""
-    return {
-        "design": made.plan.design,
-        "plan": made.plan.digest,
-        "board": made.plan.board,
-        "top": made.plan.top,
-        "period_ns": made.plan.period_ns,
-        "latency_cycles": made.plan.latency_cycles,
-        "interval": 1,
-        "group": group,
-        "features": features(made.graph, made.circuit),
-    }
+    return Manifest.of_plan(made.plan, features(made.graph, made.circuit), group=group)
 
 
 def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Callable[[Path], None] | None = None) -> Measured:
@@ -77,14 +66,14 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
         ToolError, ReportError: of a step; it runs again next time.
         MismatchError: the netlist computes something else.
     """
-    board, summary = bench.board, summary_of(made, group)
+    board, manifest = bench.board, manifest_of(made, group)
     # the clock belongs to the design: nextpnr is told it
     steps = choose(bench.synthesiser.kind, board, stage=bench.synthesiser.stage, period_ns=made.plan.period_ns)
     measuring = [step for step in steps.steps if step.measures]
     tools = {step: steps.tool_of(step) for step in measuring}
     options = {step: options_before(steps, step) for step in measuring}
     keys = {
-        step: replace(key_of(board, step, tools[step].name, tools[step].version, options[step], summary), scope=bench.scope)
+        step: replace(key_of(board, step, tools[step].name, tools[step].version, options[step], manifest), scope=bench.scope)
         for step in measuring
     }
     known = [found for key in keys.values() if (found := bench.store.get(key)) is not None]
@@ -93,7 +82,7 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
         return Measured(tuple(known), True)
     folder = bench.folder / f"{name}{made.plan.digest[:12]}"
     made.plan.write(folder)
-    write_json(folder / "build.json", summary)
+    manifest.write(folder)
     if begun:
         begun(folder)
     records = synthesise(steps, folder, made.plan.digest, timeout_s=bench.timeout_s)
@@ -104,7 +93,7 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     out = []
     for step in measuring:
         try:
-            found, artefacts = measure(step, records[step.name], folder, board, summary, options[step])
+            found, artefacts = measure(step, records[step.name], folder, board, manifest, options[step])
         except ReportError:
             record_path(folder, step.name).unlink(missing_ok=True)
             raise

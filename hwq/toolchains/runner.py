@@ -17,7 +17,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hwq.errors import RunError, ToolError
-from hwq.files import read_json, sha256_of, write_json
+from hwq.fields import Fields
+from hwq.files import read_fields, sha256_of, write_json
 from hwq.locks import explain
 from hwq.toolchains.faults import Fault, diagnose
 from hwq.toolchains.registry import program
@@ -55,11 +56,47 @@ class Record:
     outputs: Mapping[str, str]
     format: int = FORMAT
 
+    @classmethod
+    def of(cls, told: Fields) -> Record:
+        """Raises RunError: a member is missing, of another kind, or one that no record has."""
+        if unknown := sorted(told.rest(*cls.__slots__)):
+            raise RunError(f"it has {unknown[0]!r}", hint=told.hint)
+        step, stage, plan, tool, version = (told.text(name) for name in ("step", "stage", "plan", "tool", "version"))
+        began, seconds = (told.number(name, least=0.0, most=1e11) for name in ("began", "seconds"))
+        return cls(
+            step,
+            stage,
+            plan,
+            tool,
+            version,
+            told.whole("returncode", least=-1000),
+            began,
+            seconds,
+            told.number("peak_mb", least=0.0, most=1e11) if told.has("peak_mb") else None,
+            told.text("host"),
+            told.text("log"),
+            told.texts_by_name("inputs"),
+            told.texts_by_name("outputs"),
+            told.whole("format", FORMAT),
+        )
+
     @property
     def fingerprint(self) -> str:
         """Over what it made and with what."""
         content = json.dumps([self.tool, self.version, sorted(self.outputs.items())])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a step is run for: a plan's digest, and the fingerprints of the steps before it."""
+
+    plan: str
+    inputs: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: str, before: Mapping[str, Record]) -> Basis:
+        return cls(plan, {name: record.fingerprint for name, record in before.items()})
 
 
 @contextmanager
@@ -103,38 +140,23 @@ def read_record(folder: Path, step: Step, *, sealed: bool = True) -> Record | No
     path = record_path(folder, step.name)
     if not path.exists():
         return None
+    hint = "delete it: the step then runs again"
     try:
-        content = read_json(path, sealed=sealed)
+        told = read_fields(path, sealed=sealed)
     except RunError as error:
-        raise RunError(error.message, hint="delete it: the step then runs again") from error
+        raise RunError(error.message, hint=hint) from error
     try:
-        record = Record(**content)
-        _require_types(record)
-    except (TypeError, ValueError) as error:
-        raise RunError(f"{path} is no record of a step: {error}", hint="delete it: the step then runs again") from error
+        record = Record.of(told)
+    except RunError as error:
+        raise RunError(f"{path} is no record of a step: {error.message}", hint=hint) from error
     if record.format != FORMAT or record.step != step.name:
-        raise RunError(
-            f"{path} is a record of {record.step!r} in format {record.format}", hint="delete it: the step then runs again"
-        )
+        raise RunError(f"{path} is a record of {record.step!r} in format {record.format}", hint=hint)
     return record
 
 
-def _require_types(record: Record) -> None:
-    """Raises TypeError or ValueError: a field that no record has."""
-    texts = (record.step, record.stage, record.plan, record.tool, record.version, record.host, record.log)
-    maps = (record.inputs, record.outputs)
-    if not all(isinstance(text, str) for text in texts) or type(record.returncode) is not int:
-        raise TypeError("a name is no text, or the exit code no whole number")
-    if not all(isinstance(m, dict) and all(isinstance(v, str) for v in m.values()) for m in maps):
-        raise TypeError("its inputs or outputs are no names with digests")
-    numbers = (record.began, record.seconds, 0.0 if record.peak_mb is None else record.peak_mb)
-    if not all(type(n) in (int, float) and 0 <= n < 1e11 for n in numbers):
-        raise ValueError("a time or a size that cannot be")
-
-
-def still_valid(record: Record, folder: Path, plan: str, tool: Tool | None, inputs: Mapping[str, str]) -> bool:
+def still_valid(record: Record, folder: Path, tool: Tool | None, basis: Basis) -> bool:
     """Whether a step need not run again: same plan, tool and predecessors, and every file still as it was made."""
-    if record.plan != plan or dict(record.inputs) != dict(inputs):
+    if record.plan != basis.plan or dict(record.inputs) != dict(basis.inputs):
         return False
     if tool is not None and (record.tool, record.version) != (tool.name, tool.version):
         return False
@@ -159,8 +181,7 @@ def run_step(
     step: Step,
     tool: Tool,
     folder: Path,
-    plan: str,
-    inputs: Mapping[str, str],
+    basis: Basis,
     *,
     timeout_s: float | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -177,15 +198,14 @@ def run_step(
         [*tool.argv, *program(step.program).lead(tool), *step.arguments],
         cwd=folder / step.folder,
         log=log,
-        tool=tool.name,
-        version=tool.version,
+        tool=tool,
         timeout_s=timeout_s,
         on_line=on_line,
     )
     fault = diagnose(done.returncode, log.read_text(errors="replace"))
     if fault is not None:
         raise failure(str(tool), step, done, fault)
-    return _conclude(step, folder, plan, inputs, done, began)
+    return _conclude(step, folder, basis, done, began)
 
 
 def failure(tool: str, step: Step, done: ToolRun, fault: Fault) -> ToolError:
@@ -212,7 +232,7 @@ def _clear(step: Step, folder: Path) -> None:
         raise explain(error, folder / step.log) from error
 
 
-def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], done: ToolRun, began: float) -> Record:
+def _conclude(step: Step, folder: Path, basis: Basis, done: ToolRun, began: float) -> Record:
     import platform
 
     outputs: dict[str, str] = {}
@@ -229,7 +249,7 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
     record = Record(
         step=step.name,
         stage=step.stage,
-        plan=plan,
+        plan=basis.plan,
         tool=done.tool,
         version=done.version,
         returncode=done.returncode,
@@ -238,7 +258,7 @@ def _conclude(step: Step, folder: Path, plan: str, inputs: Mapping[str, str], do
         peak_mb=round(done.peak_mb, 1),
         host=platform.node(),
         log=step.log,
-        inputs=dict(inputs),
+        inputs=dict(basis.inputs),
         outputs=outputs,
     )
     write_json(record_path(folder, step.name), asdict(record))

@@ -14,7 +14,7 @@ from hwq.errors import ToolMissingError, UsageError
 from hwq.toolchains.base import Toolchain
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import automatic, program, steps_for, toolchain, toolchains_for
-from hwq.toolchains.runner import Record, locked, read_record, run_step, still_valid
+from hwq.toolchains.runner import Basis, Record, locked, read_record, run_step, still_valid
 from hwq.toolchains.steps import STAGES, Step
 from hwq.tools.find import Tool
 from hwq.tools.wasm import FIRST_CALL, compiled
@@ -108,12 +108,12 @@ def synthesise(
     with locked(folder, notice):
         for step in synthesiser.steps:
             tool = synthesiser.tool_of(step)
-            inputs = {name: record.fingerprint for name, record in records.items()}
+            basis = Basis.of(plan, records)
             record = read_record(folder, step)
-            if record is None or not still_valid(record, folder, plan, tool, inputs):
+            if record is None or not still_valid(record, folder, tool, basis):
                 if notice:
                     notice(f"{step.stage}: {tool}" + (f" ({FIRST_CALL})" if not compiled(tool) else ""))
-                record = run_step(step, tool, folder, plan, inputs, timeout_s=timeout_s, on_line=progress)
+                record = run_step(step, tool, folder, basis, timeout_s=timeout_s, on_line=progress)
             records[step.name] = record
     return records
 
@@ -122,9 +122,8 @@ def finished(synthesiser: Synthesiser, folder: Path, plan: str) -> bool:
     """Whether every step has run with these programs and all its files are still there."""
     records: dict[str, Record] = {}
     for step in synthesiser.steps:
-        inputs = {name: record.fingerprint for name, record in records.items()}
         record = read_record(folder, step)
-        if record is None or not still_valid(record, folder, plan, synthesiser.tool_of(step), inputs):
+        if record is None or not still_valid(record, folder, synthesiser.tool_of(step), Basis.of(plan, records)):
             return False
         records[step.name] = record
     return True

@@ -45,7 +45,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class VivadoStage:
     """A script: it opens what `after` left, runs the commands in order and reports.
 
     Attributes:
@@ -74,10 +74,10 @@ class Stage:
 _UTILISATION = {"utilization": "report_utilization"}
 _HIERARCHY = {"utilization_hierarchical": "report_utilization -hierarchical"}
 _TIMING = {"timing": "report_timing_summary"}
-STAGES: dict[str, Stage] = {
+STAGES: dict[str, VivadoStage] = {
     s.name: s
     for s in (
-        Stage(
+        VivadoStage(
             "synth",
             "",
             (
@@ -86,8 +86,8 @@ STAGES: dict[str, Stage] = {
             ),
             _UTILISATION | _HIERARCHY | _TIMING,
         ),
-        Stage("place", "synth", (Command("place_design", ("placed",)),), _UTILISATION | _TIMING),
-        Stage(
+        VivadoStage("place", "synth", (Command("place_design", ("placed",)),), _UTILISATION | _TIMING),
+        VivadoStage(
             "route",
             "place",
             (Command("route_design", ("routed",)),),
@@ -101,7 +101,7 @@ def steps(_: Request) -> tuple[Step, ...]:
     return tuple(_step(stage) for stage in STAGES.values())
 
 
-def _step(stage: Stage) -> Step:
+def _step(stage: VivadoStage) -> Step:
     name = stage.name
     arguments = ("-mode", "batch", "-nojournal", "-log", f"vivado/{name}_vivado.log", "-source", f"vivado/{name}.tcl")
     outputs = tuple(f"vivado/{file}" for file in stage.outputs)
@@ -133,7 +133,7 @@ def scripts(request: Request) -> tuple[Script, ...]:
     return (Script("vivado/clock.xdc", "tcl/clock.xdc.j2", clock), *(_script(stage, request) for stage in STAGES.values()))
 
 
-def _script(stage: Stage, request: Request) -> Script:
+def _script(stage: VivadoStage, request: Request) -> Script:
     commands = [command.tcl.format(top=request.top, part=request.board.part) for command in stage.commands]
     values = {"stage": stage, "commands": commands, "top": request.top}
     return Script(f"vivado/{stage.name}.tcl", "tcl/vivado.tcl.j2", values)

@@ -52,7 +52,7 @@ def compile_program(sources: Sequence[str], output: str, *, cwd: Path, flags: Se
         ToolError: g++ failed; the message holds its first error.
     """
     gxx = find_gxx()
-    done = run([*gxx.argv, *flags, *sources, "-o", output], cwd=cwd, log=log, tool="g++", version=gxx.version)
+    done = run([*gxx.argv, *flags, *sources, "-o", output], cwd=cwd, log=log, tool=gxx)
     if done.returncode:
         raise ToolError(f"g++ failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
     return done

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import RawIOBase
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError
 from hwq.locks import explain
+from hwq.tools.find import Tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,14 @@ def run(
     *,
     cwd: Path,
     log: Path,
-    tool: str,
-    version: str = "",
+    tool: Tool | str,
     timeout_s: float | None = None,
-    env: Mapping[str, str] | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> ToolRun:
     """Run a program to its end, whatever its exit code, with its output in `log`.
 
     Args:
-        env: variables to add to the environment.
+        tool: what it is called in messages; of a Tool the version is kept as well.
         on_line: called with each line as it is printed.
 
     Raises:
@@ -70,13 +69,14 @@ def run(
         RunError: the log cannot be written.
     """
     started = time.monotonic()
+    name, version = (tool, "") if isinstance(tool, str) else (tool.name, tool.version)
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
         stream = log.open("wb", buffering=0)  # nothing left to write, and to fail, when it is closed
     except OSError as error:
         raise explain(error, log) from error
     with stream, _watchdog() as group:
-        process = _start(argv, cwd, env, tool, group)
+        process = _start(argv, cwd, name, group)
         tee = _Tee(process, group, stream, log, on_line)
         expired = threading.Event()
         timer = threading.Timer(timeout_s, _expire, (group, expired)) if timeout_s else None
@@ -94,11 +94,11 @@ def run(
             if timer:
                 timer.cancel()
     if expired.is_set():
-        raise ToolTimeoutError(f"{tool} ran past its limit of {timeout_s:g} s and was killed", hint=f"see {log}", log=log)
+        raise ToolTimeoutError(f"{name} ran past its limit of {timeout_s:g} s and was killed", hint=f"see {log}", log=log)
     if tee.error is not None:
         raise explain(tee.error, log) from tee.error
     seconds = time.monotonic() - started
-    return ToolRun(tool, version, tuple(argv), process.returncode, seconds, _megabytes(usage), log)
+    return ToolRun(name, version, tuple(argv), process.returncode, seconds, _megabytes(usage), log)
 
 
 _LIBC = ctypes.CDLL(None)
@@ -110,12 +110,11 @@ def _die_with_parent() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str] | None, tool: str, group: int) -> subprocess.Popen[bytes]:
+def _start(argv: Sequence[str], cwd: Path, tool: str, group: int) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             list(argv),
             cwd=cwd,
-            env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

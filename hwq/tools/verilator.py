@@ -52,8 +52,7 @@ def compile_model(tool: Tool, top: str, folder: Path, log: Path) -> None:
             [*tool.argv, "--cc", "--exe", *FLAGS, "--top-module", top, "--Mdir", _PLACE, "-o", "../rtl", *sources],
             cwd=folder,
             log=log,
-            tool=tool.name,
-            version=tool.version,
+            tool=tool,
         ),
         log,
     )
@@ -61,11 +60,11 @@ def compile_model(tool: Tool, top: str, folder: Path, log: Path) -> None:
     make = ["make", "-C", _PLACE, "-f", f"V{top}.mk"]
     objects = _objects(tool)
     known = _copy(objects, place)
-    built = run(make, cwd=folder, log=log, tool=tool.name, version=tool.version)
+    built = run(make, cwd=folder, log=log, tool=tool)
     if built.returncode and known:  # perhaps by a damaged object of the cache
         for path in [*objects.glob(_RUNTIME), *place.glob(_RUNTIME)]:
             path.unlink(missing_ok=True)
-        built = run(make, cwd=folder, log=log, tool=tool.name, version=tool.version)
+        built = run(make, cwd=folder, log=log, tool=tool)
         known = False
     _checked(tool, built, log)
     if not known:

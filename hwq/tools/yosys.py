@@ -68,7 +68,7 @@ def run_script(
     for name in outputs:
         (cwd / name).parent.mkdir(parents=True, exist_ok=True)
     began = time.time()
-    done = run([*tool.argv, "-q", script], cwd=cwd, log=log, tool=tool.name, version=tool.version, timeout_s=timeout_s)
+    done = run([*tool.argv, "-q", script], cwd=cwd, log=log, tool=tool, timeout_s=timeout_s)
     if done.returncode:
         raise ToolError(f"Yosys failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
     for name in outputs:

@@ -21,12 +21,12 @@ from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.files import read_json, write_json, write_text
+from hwq.files import read_fields, write_json, write_text
 from hwq.ir import Graph, text
 from hwq.train import checkpoint, models
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, Rates, State, batches, stack
+from hwq.train.engine import Engine, EngineState, Rates, batches, stack
 from hwq.train.finish import freeze_candidate
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
@@ -110,8 +110,8 @@ class Approach:
             self._prepare()
             self._train()
             self._finish()
-        content = read_json(self.folder / FOUND)
-        return [self._found(Candidate(**one)) for one in content["networks"]]
+        told = read_fields(self.folder / FOUND, hint="delete its folder and run the same command again")
+        return [self._found(Candidate.of(one)) for one in told.objects("networks")]
 
     def _found(self, candidate: Candidate) -> FoundNetwork:
         return FoundNetwork(candidate, self.folder / "graphs" / f"{candidate.key}.hwq", self._weights(candidate.key))
@@ -139,7 +139,7 @@ class Approach:
         control.scale = self.scale
         saved = checkpoint.load_state(self.folder, state)
         if saved is not None:
-            epoch, self.archive, state = saved.epoch, saved.archive, State(*saved.state)
+            epoch, self.archive, state = saved.epoch, saved.archive, EngineState(*saved.state)
             control = Control.load(self.config, saved.control)
             self.ratios, self.firsts = saved.control["ratios"], saved.control["firsts"]
         written = time.monotonic()
@@ -151,7 +151,7 @@ class Approach:
                 checkpoint.save_state(self.folder, state, phase="approach", epoch=now + 1, archive=self.archive, control=steering)
                 written = time.monotonic()
 
-    def _epoch(self, state: State, epoch: int, control: Control) -> State:
+    def _epoch(self, state: EngineState, epoch: int, control: Control) -> EngineState:
         if epoch % max(1, self.epochs // LOOKS) == 0:
             self._look(state)
         if self.pricing is not None and self.pricing.due(control, epoch, self.epochs):
@@ -184,7 +184,7 @@ class Approach:
         start, share = (HELD_RATE, (epoch - first) / (self.epochs - first)) if held else (1.0, epoch / self.epochs)
         return SETTLED_RATE + (start - SETTLED_RATE) * 0.5 * (1 + math.cos(math.pi * share)), held
 
-    def _look(self, state: State) -> None:
+    def _look(self, state: EngineState) -> None:
         """What an EBOP of each member costs, from its compiled graph."""
         costs = []
         for member in range(state.size):
@@ -194,7 +194,7 @@ class Approach:
         self.ratios = [cost / max(found["ebops"], 1.0) for cost, (_, found) in zip(costs, seen, strict=True)]
         self.firsts = self.firsts or costs
 
-    def _keep(self, state: State, new: Candidate, relative: float, last: bool) -> None:
+    def _keep(self, state: EngineState, new: Candidate, relative: float, last: bool) -> None:
         """Keep a network where it is near its target and among the best of its member; the last one where there is no other."""
         rivals = sorted((c for c in self.archive if c.member == new.member), key=lambda c: (c.val_accuracy, c.epoch))
         if abs(math.log(max(relative, 1e-9))) > NEAR and (rivals or not last):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from hwq.errors import UsageError
+from hwq.fields import Fields, Json
 
 # Adam's steps of weights, best of 1e-3, 3e-3, 6e-3 and 1e-2 on three splits of digits; jets and MNIST agree
 RATES = {"hgq": 6e-3}
@@ -135,6 +137,18 @@ class TrainConfig:
         if self.budget and self.method in FIXED_WIDTH:
             raise UsageError(f"--method {self.method} has a given cost: no budget", hint="choose --bits, --width or --sparsity")
 
+    @classmethod
+    def of(cls, told: Fields) -> TrainConfig:
+        """The settings of a run's record: what it does not say is at its default; what this version does not know is left out.
+
+        Raises:
+            RunError: a setting of another kind.
+            UsageError: settings that do not go together.
+        """
+        readers = {f.name: _READERS[str(f.type)] for f in dataclasses.fields(cls)}
+        found: dict[str, Any] = {name: read(told, name) for name, read in readers.items() if name in told.content}
+        return cls(**found)
+
     def to_json(self) -> dict[str, object]:
         return {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
 
@@ -185,6 +199,28 @@ class TrainConfig:
         if "lut" in self.budget:
             return sum(self.prices.get(name, 0.0) * costs[name] for name in PRICES)
         return costs["ebops"]
+
+
+def _read_widths(told: Fields, name: str) -> dict[str, tuple[int | Sequence[int], int]]:
+    layers = told.inner(name)
+    found: dict[str, tuple[int | Sequence[int], int]] = {}
+    for layer in layers.content:
+        pair: dict[str, Json] = dict(zip(("weights", "reads"), layers.listed(layer), strict=False))
+        one = Fields(pair, f"{layers.where}: {layer}", layers.hint)
+        found[layer] = one.wholes("weights") if isinstance(pair.get("weights"), list) else one.whole("weights"), one.whole("reads")
+    return found
+
+
+# how a field of TrainConfig of each type is read from a record
+_READERS: dict[str, Callable[[Fields, str], object]] = {
+    "str": Fields.text,
+    "int": Fields.whole,
+    "float": Fields.number,
+    "int | None": lambda told, name: told.whole(name) if told.has(name) else None,
+    "float | None": Fields.maybe_number,
+    "Mapping[str, float]": Fields.numbers_by_name,
+    "Mapping[str, tuple[int | Sequence[int], int]]": _read_widths,
+}
 
 
 def _each(bits: int | Sequence[int]) -> Sequence[int]:

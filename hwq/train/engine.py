@@ -35,7 +35,7 @@ AVERAGED = 100.0  # steps that the running average of the parameters goes back, 
 
 Values = tuple[Tensor, ...]
 Member = tuple[Tensor, Values, Tensor, Tensor, Tensor]  # one network: params, others, mean, square, and its beta or its loss
-Trained = Callable[["State", Operand, Operand, Tensor, Tensor, Tensor], "tuple[State, Tensor]"]
+Trained = Callable[["EngineState", Operand, Operand, Tensor, Tensor, Tensor], "tuple[EngineState, Tensor]"]
 Validated = Callable[[Tensor, Values, Operand, Operand], tuple[Tensor, dict[str, Tensor]]]
 
 
@@ -57,7 +57,7 @@ class Rates:
 AS_CONFIGURED = Rates()
 
 
-class State(NamedTuple):
+class EngineState(NamedTuple):
     """A population of K networks while they train.
 
     Attributes:
@@ -80,12 +80,12 @@ class State(NamedTuple):
         return int(self.params.shape[0])
 
     @property
-    def averaged(self) -> State:
+    def averaged(self) -> EngineState:
         """The same with the average in the place of the parameters."""
         return self._replace(params=self.average)
 
     @classmethod
-    def begin(cls, params: Tensor, others: Values) -> State:
+    def begin(cls, params: Tensor, others: Values) -> EngineState:
         """Adam and the average at their start."""
         return cls(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0), tf.identity(params))
 
@@ -134,13 +134,13 @@ class Engine:
         self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
         self._validate = tf.function(self._run_validation, autograph=False)
 
-    def start(self) -> State:
+    def start(self) -> EngineState:
         """The model as it is, as a population of one; Adam begins anew."""
         params = tf.concat([tf.reshape(v.value, (1, -1)) for v in self.params], 1)
         others = tuple(tf.identity(v.value)[None] for v in self.others)
-        return State.begin(params, others)
+        return EngineState.begin(params, others)
 
-    def assign(self, state: State, member: int = 0) -> None:
+    def assign(self, state: EngineState, member: int = 0) -> None:
         """Write one network of the population into the model."""
         for variable, value in zip(self.params, self._split(state.params[member]), strict=True):
             variable.assign(value)
@@ -149,12 +149,12 @@ class Engine:
 
     def epoch(
         self,
-        state: State,
+        state: EngineState,
         order: Integers,
         betas: Sequence[float],
         rates: Rates = AS_CONFIGURED,
         layer_prices: Singles | None = None,
-    ) -> tuple[State, Singles]:
+    ) -> tuple[EngineState, Singles]:
         """Train over the rows in `order`, (steps, batch), each network at its own beta; the state after it and the K mean losses.
 
         `layer_prices`, (K, layers, costs), takes the place of `prices`: those of each
@@ -168,7 +168,7 @@ class Engine:
         after, losses = self._epoch(state, self.x, self.y, tf.constant(order), tf.constant(each), scalars)
         return after, ops.convert_to_numpy(losses)
 
-    def with_variables(self, state: State, values: Mapping[int, float]) -> State:
+    def with_variables(self, state: EngineState, values: Mapping[int, float]) -> EngineState:
         """The state with other values of untrained variables, the same in each network; by the variables' id."""
         others = (
             tf.broadcast_to(tf.cast(values[id(v)], v.dtype), old.shape) if id(v) in values else old
@@ -176,12 +176,12 @@ class Engine:
         )
         return state._replace(others=tuple(others))
 
-    def with_model(self, state: State) -> State:
+    def with_model(self, state: EngineState) -> EngineState:
         """The state of a population of one with the values that the model's variables have; Adam goes on."""
         now = self.start()
         return state._replace(params=now.params, others=now.others)
 
-    def validate(self, state: State, x: Singles, y: Integers) -> list[tuple[float, dict[str, float]]]:
+    def validate(self, state: EngineState, x: Singles, y: Integers) -> list[tuple[float, dict[str, float]]]:
         """(accuracy on these rows, exact costs) of each network."""
         found = []
         for member in range(state.size):
@@ -189,7 +189,7 @@ class Engine:
             found.append((float(hits) / len(y), {name: float(value) for name, value in costs.items()}))
         return found
 
-    def soft_accuracy(self, state: State, x: Singles, y: Integers) -> float:
+    def soft_accuracy(self, state: EngineState, x: Singles, y: Integers) -> float:
         """Accuracy on these rows of the first network as it computes while training."""
         with self._scope(state.params[0], [v[0] for v in state.others]):
             return float(tf.reduce_mean(tf.cast(tf.equal(tf.argmax(self.model(x, training=True), axis=-1), y), tf.float32)))
@@ -209,21 +209,23 @@ class Engine:
         return tf.reduce_sum(tf.cast(right, tf.int64)), costs
 
     def _run_epoch(
-        self, state: State, x: Operand, y: Operand, order: Tensor, betas: Tensor, scalars: Tensor
-    ) -> tuple[State, Tensor]:
+        self, state: EngineState, x: Operand, y: Operand, order: Tensor, betas: Tensor, scalars: Tensor
+    ) -> tuple[EngineState, Tensor]:
         steps = order.shape[0]
 
-        def body(i: Tensor, state: State, losses: Tensor) -> tuple[Operand, State, Tensor]:
+        def body(i: Tensor, state: EngineState, losses: Tensor) -> tuple[Operand, EngineState, Tensor]:
             rows = order[i]
             after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, scalars)
             return i + 1, after, losses + now
 
         none = tf.zeros_like(betas if len(betas.shape) == 1 else betas[:, 0])
-        start: tuple[Operand, State, Tensor] = (0, state, none)
+        start: tuple[Operand, EngineState, Tensor] = (0, state, none)
         _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, start)
         return after, losses / steps
 
-    def _population_step(self, state: State, x: Tensor, y: Tensor, betas: Tensor, scalars: Tensor) -> tuple[State, Tensor]:
+    def _population_step(
+        self, state: EngineState, x: Tensor, y: Tensor, betas: Tensor, scalars: Tensor
+    ) -> tuple[EngineState, Tensor]:
         step = state.step + 1.0
 
         def one(member: Member) -> Member:
@@ -235,7 +237,7 @@ class Engine:
         else:
             found = tf.vectorized_map(one, each)
         params, others, mean, square, losses = found
-        return State(params, others, mean, square, step, state.average + (params - state.average) / AVERAGED), losses
+        return EngineState(params, others, mean, square, step, state.average + (params - state.average) / AVERAGED), losses
 
     def _step(self, member: Member, step: Tensor, scalars: Tensor, x: Tensor, y: Tensor) -> Member:
         """One network after one step of Adam, with its loss in the place of its beta."""
@@ -293,11 +295,11 @@ def _loss(labels: Tensor, scores: Tensor) -> Tensor:
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
 
-def stack(states: Sequence[State]) -> State:
+def stack(states: Sequence[EngineState]) -> EngineState:
     """Several populations as one, Adam begun anew."""
     params = tf.concat([s.params for s in states], 0)
     others = tuple(tf.concat(parts, 0) for parts in zip(*(s.others for s in states), strict=True))
-    return State.begin(params, others)
+    return EngineState.begin(params, others)
 
 
 def batches(rows: int, batch: int, seed: int, epoch: int) -> npt.NDArray[np.int32]:

@@ -16,6 +16,7 @@ from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
 from hwq.run.directory import RunDir, write_point
+from hwq.run.record import PointRecord
 from hwq.tensors import Floats, Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
@@ -28,7 +29,7 @@ FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Training:
     """What a run trains on, and where it keeps and tells it.
 
     Attributes:
@@ -52,7 +53,7 @@ class Frozen:
     dtype: str
 
 
-def finish(model: keras.Model, archive: list[Candidate], work: Work) -> list[str]:
+def finish(model: keras.Model, archive: list[Candidate], work: Training) -> list[str]:
     """Write the points of the front; the ids, cheapest first. Running it again writes the same files.
 
     With a budget, only points that keep it are written, unless there is none.
@@ -117,17 +118,18 @@ def _write(one: Frozen, run: RunDir, point: str, x: Floats | Singles, dataset: D
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
     checkpoint.save_weights(folder / "weights.npz", one.model)
-    facts = {
-        "epoch": one.candidate.epoch,
-        "val_accuracy": one.candidate.val_accuracy,
-        "ebops": one.candidate.ebops,
-        "beta": one.candidate.beta,
-        "test_accuracy": accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
-        "features": graph_features(one.graph),
-        "widest_accumulator_bits": widest_accumulator(one.graph),
-        "keras_dtype": one.dtype,
-    }
-    write_point(folder, text(one.graph), outputs, facts, config.terms if config.method == "shift" else 1)
+    record = PointRecord(
+        one.candidate.epoch,
+        one.candidate.val_accuracy,
+        one.candidate.ebops,
+        one.candidate.beta,
+        accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
+        config.terms if config.method == "shift" else 1,
+        features=graph_features(one.graph),
+        widest_accumulator_bits=widest_accumulator(one.graph),
+        keras_dtype=one.dtype,
+    )
+    write_point(folder, text(one.graph), outputs, record)
 
 
 def uniform_ebops(float_model: keras.Model, dataset: Dataset, bits: int) -> dict[str, float]:

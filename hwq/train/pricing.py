@@ -19,7 +19,7 @@ from hwq.layers import COSTS, Part, layer_costs, quantized_layers
 from hwq.tensors import Singles, Tensor
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, State
+from hwq.train.engine import Engine, EngineState
 
 REFRESHES = 12  # over the trunk
 
@@ -46,7 +46,7 @@ class Pricing:
         """Whether prices are missing, or were found some epochs ago."""
         return not control.prices or (epoch > 0 and epoch % max(1, total // REFRESHES) == 0)
 
-    def refresh(self, state: State, control: Control) -> None:
+    def refresh(self, state: EngineState, control: Control) -> None:
         """Price every network of the population anew, within a trust region around its prices so far.
 
         Raises:
@@ -82,11 +82,11 @@ class Pricing:
                 every[layer.name] = {"ebops": mean} | {cost: price for cost, price in known.items() if price}
         return every
 
-    def _prices(self, state: State, member: int) -> Prices:
+    def _prices(self, state: EngineState, member: int) -> Prices:
         self.engine.assign(state, member)
         graph = freeze.graph_now(self.engine.model, self.x, self.config.range_margin)
         return prices_from(self.config.prices, layer_bits(graph))
 
-    def _costs(self, state: State) -> list[tuple[str, dict[str, Tensor]]]:
+    def _costs(self, state: EngineState) -> list[tuple[str, dict[str, Tensor]]]:
         self.engine.assign(state, 0)
         return layer_costs(self.engine.model)

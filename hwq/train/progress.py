@@ -1,21 +1,11 @@
-"""What training tells while it works, and a candidate of the Pareto archive."""
+"""A candidate of the Pareto archive, and what a finished training found; what it tells while it works is in `hwq.events`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One report: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points."""
-
-    phase: str
-    step: int
-    steps: int
-    val_accuracy: float | None = None
-    ebops: float | None = None
-    beta: float | None = None
-    kept: int = 0
+from hwq.events import Progress as Progress
+from hwq.fields import Fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +17,12 @@ class Candidate:
     ebops: float
     beta: float
     member: int = 0
+
+    @classmethod
+    def of(cls, told: Fields) -> Candidate:
+        """Raises RunError: it is no candidate as a file has it."""
+        numbers = (told.share("val_accuracy"), told.number("ebops", least=0.0), told.number("beta"))
+        return cls(told.whole("epoch"), *numbers, told.whole("member", 0))
 
     @property
     def key(self) -> str:

@@ -18,7 +18,7 @@ from hwq.conversion.freeze import quantizers
 from hwq.errors import UsageError
 from hwq.layers import KernelLayer
 from hwq.train.config import PRUNED_BY, TrainConfig
-from hwq.train.engine import Engine, State, kernel_layers
+from hwq.train.engine import Engine, EngineState, kernel_layers
 
 RAMP = 0.6  # share of the trunk in which the price of absolute weights rises (shift)
 PRUNED_FROM = 0.1  # share of the trunk before pruning begins
@@ -46,7 +46,7 @@ class Recipe:
             UsageError: they do not.
         """
 
-    def before(self, engine: Engine, state: State, epoch: int) -> State:
+    def before(self, engine: Engine, state: EngineState, epoch: int) -> EngineState:
         """The state with which an epoch begins."""
         return state
 
@@ -76,7 +76,7 @@ class Shift(Recipe):
         start, end = self.config.slope_start, self.config.slope_end
         return float(start * (end / start) ** (epoch / max(last - 1, 1)))
 
-    def before(self, engine: Engine, state: State, epoch: int) -> State:
+    def before(self, engine: Engine, state: EngineState, epoch: int) -> EngineState:
         slope = self.slope(epoch)
         return engine.with_variables(state, {id(layer.slope): slope for layer in kernel_layers(engine.model)})
 
@@ -98,7 +98,7 @@ class Uniform(Recipe):
     def check(self, model: keras.Model) -> None:
         self.given(model)
 
-    def before(self, engine: Engine, state: State, epoch: int) -> State:
+    def before(self, engine: Engine, state: EngineState, epoch: int) -> EngineState:
         engine.assign(state)
         reads = {}
         for layer, (weights, inputs) in self.given(engine.model):
@@ -144,7 +144,7 @@ class Prune(Uniform):
         share = min(max((epoch + 1 - first) / max(last - first, 1e-9), 0.0), 1.0)
         return float(self.config.sparsity * (1 - (1 - share) ** 3))
 
-    def before(self, engine: Engine, state: State, epoch: int) -> State:
+    def before(self, engine: Engine, state: EngineState, epoch: int) -> EngineState:
         engine.assign(state)
         kernels = [v for layer in kernel_layers(engine.model) for v in layer.kernels()]
         values = [ops.convert_to_numpy(v) for v in kernels]

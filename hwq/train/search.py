@@ -27,7 +27,7 @@ from hwq.tensors import Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
-from hwq.train.engine import Engine, Rates, State, batches, stack
+from hwq.train.engine import Engine, EngineState, Rates, batches, stack
 from hwq.train.history import History
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
@@ -79,7 +79,12 @@ class FrontSearch:
         phase, epoch, control, state = "bits", 0, Control.start(self.config, 1), None
         if found is not None:
             self.archive = found.archive
-            phase, epoch, control, state = found.phase, found.epoch, Control.load(self.config, found.control), State(*found.state)
+            phase, epoch, control, state = (
+                found.phase,
+                found.epoch,
+                Control.load(self.config, found.control),
+                EngineState(*found.state),
+            )
         self._saved = time.monotonic()
         self._history = History(self.run.path / "history.csv", epoch if phase == "bits" else self.config.trunk_epochs + epoch)
         if phase == "bits":
@@ -97,7 +102,7 @@ class FrontSearch:
             )
         return self.archive
 
-    def _trunk(self, state: State, done: int, control: Control) -> None:
+    def _trunk(self, state: EngineState, done: int, control: Control) -> None:
         total, collapsed = self.config.trunk_epochs, 0
         for epoch in range(done, total):
             self._reprice(state, control, epoch, total)
@@ -112,13 +117,13 @@ class FrontSearch:
             if last:
                 break
 
-    def _note_hardening(self, state: State, epoch: int) -> None:
+    def _note_hardening(self, state: EngineState, epoch: int) -> None:
         """Accuracy on the validation rows before and after the soft quantiser becomes the hard one, for run.json."""
         x, y = self.dataset.x_val, self.dataset.y_val
         soft, ((hard, _),) = self.engine.soft_accuracy(state, x, y), self.engine.validate(state, x, y)
         write_json(self.run.checkpoint / "hardening.json", {"epoch": epoch, "soft_val_accuracy": soft, "hard_val_accuracy": hard})
 
-    def _branch(self) -> tuple[State, Control]:
+    def _branch(self) -> tuple[EngineState, Control]:
         """The population that settles: states of the archive, evenly over the logarithm of cost."""
         chosen = pareto.thin(self.archive, self.config.population, chance=self.chance)
         states = []
@@ -132,7 +137,7 @@ class FrontSearch:
         found.scale = self._scale
         return stack(states), found
 
-    def _settle(self, state: State, done: int, control: Control) -> None:
+    def _settle(self, state: EngineState, done: int, control: Control) -> None:
         total, first = self.config.settle_epochs, self.config.trunk_epochs
         for epoch in range(done, total):
             self._reprice(state, control, epoch, 2 * total)
@@ -143,11 +148,11 @@ class FrontSearch:
             self._look(state, epoch, total, control, "settle", keep=True)
             self._save(state, "settle", epoch + 1, control, now=epoch + 1 == total)
 
-    def _reprice(self, state: State, control: Control, epoch: int, total: int) -> None:
+    def _reprice(self, state: EngineState, control: Control, epoch: int, total: int) -> None:
         if self.pricing is not None and self.pricing.due(control, epoch, total):
             self.pricing.refresh(state, control)
 
-    def _compile(self, state: State, control: Control, epoch: int, total: int) -> None:
+    def _compile(self, state: EngineState, control: Control, epoch: int, total: int) -> None:
         """Every few epochs, hold what a budget of LUTs is steered by against the compiled graphs of the networks that are near it."""
         if self.lut is None or "lut" not in self.config.budget:
             return
@@ -162,7 +167,9 @@ class FrontSearch:
             if 0 < bits <= FAR * self.config.budget["lut"]:
                 control.ratios[member] = self.lut(graph) / bits
 
-    def _epoch(self, state: State, number: int, control: Control, rate: float, phase: str, *, held: bool = False) -> State:
+    def _epoch(
+        self, state: EngineState, number: int, control: Control, rate: float, phase: str, *, held: bool = False
+    ) -> EngineState:
         order = batches(len(self.dataset.x_train), self.config.batch_size or 1, self.config.seed, number)
         begun = self.recipe.before(self.engine, state, number)
         table = self.pricing.table(control) if self.pricing is not None else None
@@ -177,7 +184,7 @@ class FrontSearch:
         self._losses = losses
         return after
 
-    def _look(self, state: State, epoch: int, total: int, control: Control, phase: str, *, keep: bool) -> float:
+    def _look(self, state: EngineState, epoch: int, total: int, control: Control, phase: str, *, keep: bool) -> float:
         """Validate every network of the population and its average, archive those that belong to the front; the best accuracy."""
         number = epoch if phase == "bits" else self.config.trunk_epochs + epoch
         seen = self._candidates(state, number, control, 0, keep=keep)
@@ -191,7 +198,7 @@ class FrontSearch:
         return best
 
     def _candidates(
-        self, state: State, number: int, control: Control, first: int, *, keep: bool
+        self, state: EngineState, number: int, control: Control, first: int, *, keep: bool
     ) -> list[tuple[Candidate, dict[str, float]]]:
         """Every network of a population as a candidate, members counted from `first`, and its costs."""
         found = []
@@ -206,7 +213,7 @@ class FrontSearch:
             found.append((candidate, costs))
         return found
 
-    def _save(self, state: State, phase: str, done: int, control: Control, *, now: bool) -> None:
+    def _save(self, state: EngineState, phase: str, done: int, control: Control, *, now: bool) -> None:
         if now and phase == "bits" and done < self.config.trunk_epochs and self.archive:
             done = self.config.trunk_epochs  # ended early: resuming goes on with what comes after
         if now or time.monotonic() - self._saved > self.save_seconds:

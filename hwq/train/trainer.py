@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from hwq.layers import total_costs
 from hwq.layers.activation import function_name
 from hwq.locks import LOCKS
 from hwq.run.directory import RunDir, best
+from hwq.run.record import RunRecord, Scores
 from hwq.train import checkpoint, models
 from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, accuracy, batches
-from hwq.train.finish import Work, budgeted, finish, uniform_ebops
+from hwq.train.finish import Training, budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress, TrainSummary
@@ -50,43 +53,44 @@ def train(
     config = config.resolved(len(dataset.x_train))
     started, report = time.monotonic(), progress or (lambda _: None)
     found_run = _existing(dataset, config, run)
-    if found_run is None or found_run.meta()["state"] != "trained":
+    if found_run is None or not found_run.record().trained:
         fresh(config.seed)
         float_model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
         # what cannot be converted must fail now, before a run is there and hours have passed
         recipe_of(config).check(convert.quantize_model(float_model)[0])
     directory = found_run or _create(dataset, config, run)
-    work = Work(dataset, config, directory, report, lut)
-    meta = directory.meta()
-    if meta["state"] != "trained":
-        meta["float"] = _train_float(float_model, work)
+    work = Training(dataset, config, directory, report, lut)
+    record = directory.record()
+    if not record.trained:
+        scores = Scores(**_train_float(float_model, work))
         twin, conversion = convert.convert(float_model, recipe_of(config).conversion())
-        meta["conversion"] = {"converted": conversion.converted, "skipped": conversion.skipped}
+        more: dict[str, object] = {"conversion": {"converted": conversion.converted, "skipped": conversion.skipped}}
         archive = _train_bits(twin, work)
-        meta["uniform8"] = uniform_ebops(float_model, dataset, 8)
-        meta["finished"] = finish(twin, archive, work)
+        uniform8 = uniform_ebops(float_model, dataset, 8)
+        more["finished"] = finish(twin, archive, work)
         hardening = directory.checkpoint / "hardening.json"
         if hardening.is_file():
-            meta["hardening"] = read_json(hardening)
+            more["hardening"] = read_json(hardening)
+        budget_met = None
         if config.budget:
             kept = [budgeted(parse(p.graph_text()), config, lut) for p in directory.points()]
-            meta["budget_met"] = bool(kept) and max(kept) <= next(iter(config.budget.values()))
-        meta["float"]["test_accuracy"] = accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test)
-        meta["state"], meta["seconds"] = "trained", time.monotonic() - started
-        done = meta
-        directory.update(lambda now: {**now, **done})
+            budget_met = bool(kept) and max(kept) <= next(iter(config.budget.values()))
+        scores = replace(scores, test_accuracy=accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test))
+        more["seconds"] = time.monotonic() - started
+        found = RunRecord("trained", scores=scores, uniform8=uniform8, budget_met=budget_met, more=more)
+        record = directory.update(lambda now: now.finished(found))
     points = directory.points()
     if not points:
         raise TrainingError("training kept no point", hint="a lower --beta-end, or more epochs")
-    found = meta["float"]
+    known = record.scores or Scores()
     return TrainSummary(
-        found["val_accuracy"],
-        found["test_accuracy"],
+        math.nan if known.val_accuracy is None else known.val_accuracy,
+        math.nan if known.test_accuracy is None else known.test_accuracy,
         len(points),
         best(points).id,
         found_run is not None,
         time.monotonic() - started,
-        meta.get("budget_met"),
+        record.budget_met,
     )
 
 
@@ -102,7 +106,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: R
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        _train_float(model, Work(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
+        _train_float(model, Training(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
         whole = Path(folder) / out.name
         model.save(whole)
         whole.replace(out)
@@ -116,10 +120,10 @@ def _existing(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir | None
     """
     if (run / "run.json").is_file():
         directory = RunDir.open(run)
-        meta = directory.meta()
+        record = directory.record()
         # a run of an earlier version has no settings of methods that came later
-        _same({**TrainConfig().to_json(), **meta.get("config", {})}, config.to_json(), run)
-        _same(meta.get("dataset", {}), dataset.facts, run)
+        _same({**TrainConfig().to_json(), **(record.config or {})}, config.to_json(), run)
+        _same(record.dataset.identity() if record.dataset else {}, dataset.told.identity(), run)
         directory.adopt()
         return directory
     if run.exists() and (not run.is_dir() or any(not _begun(path) for path in run.iterdir())):
@@ -138,8 +142,8 @@ def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     directory = RunDir(run)
     _write_vectors(dataset, config, directory)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
-    meta = {"state": "training", "config": config.to_json(), "dataset": dataset.told, "versions": versions}
-    directory.save_meta({**meta, "digests": {"vectors.npz": sha256_of(directory.vectors_path)}})
+    digests = {"vectors.npz": sha256_of(directory.vectors_path)}
+    directory.save(RunRecord("training", config.to_json(), dataset.told, digests=digests, more={"versions": versions}))
     return directory
 
 
@@ -174,7 +178,7 @@ def logits_model(model: keras.Model) -> keras.Model:
     return model
 
 
-def _train_float(model: keras.Model, work: Work) -> dict[str, float]:
+def _train_float(model: keras.Model, work: Training) -> dict[str, float]:
     """Train the float network, keep the weights of its best epoch by validation accuracy, and stop when 30 epochs brought nothing."""
     dataset, config = work.dataset, work.config
     path = work.run.checkpoint / "float.npz"
@@ -205,7 +209,7 @@ def _finite(loss: float) -> None:
         raise TrainingError("the loss is not a number any more; what was saved before is kept", hint="a lower --learning-rate")
 
 
-def _train_bits(model: keras.Model, work: Work) -> list[Candidate]:
+def _train_bits(model: keras.Model, work: Training) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
     dataset, config = work.dataset, work.config
     freeze.initialise(model, dataset.x_train)

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
-from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -71,7 +70,7 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class MethodSummary:
     """A method over all seeds.
 
     Attributes:
@@ -94,7 +93,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class MethodComparison:
     """All measured points, with what was asked."""
 
     data: str
@@ -126,11 +125,11 @@ class Comparison:
         mine, reference = (next(e for e in self.of(name, seed) if e.val_accuracy >= level) for name in (method, self.methods[0]))
         return mine, reference
 
-    def summaries(self) -> list[Summary]:
+    def summaries(self) -> list[MethodSummary]:
         """One a method, in the order asked."""
         return [self._summary(method) for method in self.methods]
 
-    def _summary(self, method: str) -> Summary:
+    def _summary(self, method: str) -> MethodSummary:
         seeds = [seed for seed in self.seeds if self.of(method, seed)]
         best = [e for seed in seeds if (e := self.best(method, seed))]
         equal = [pair for seed in seeds if (pair := self.equal(method, seed))]
@@ -141,7 +140,7 @@ class Comparison:
         def spread(found: Sequence[Entry], figure: Callable[[Entry], float | None]) -> Spread | None:
             return Spread.of([math.nan if (v := figure(e)) is None else v for e in found])
 
-        return Summary(
+        return MethodSummary(
             method,
             len(seeds),
             spread(best, lambda e: e.test_accuracy),
@@ -153,13 +152,13 @@ class Comparison:
             spread(best, lambda e: e.training_cpu_s),
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The points and the table; what is not known is null."""
         whole = asdict(self) | {"summaries": [asdict(s) for s in self.summaries()]}
-        return _plain(whole)  # type: ignore[no-any-return]
+        return {name: _plain(value) for name, value in whole.items()}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, dict):
         return {key: _plain(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -167,7 +166,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def csv_text(comparison: Comparison) -> str:
+def csv_text(comparison: MethodComparison) -> str:
     """Every measured point, a line each."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, fieldnames=list(Entry.__slots__), lineterminator="\n")
@@ -176,7 +175,7 @@ def csv_text(comparison: Comparison) -> str:
     return stream.getvalue()
 
 
-def svg(comparison: Comparison) -> str:
+def svg(comparison: MethodComparison) -> str:
     """Test accuracy against measured LUTs: small dots for all points, large ones with bars (a standard deviation) for `best`."""
     series = []
     for summary in comparison.summaries():
@@ -196,7 +195,7 @@ def svg(comparison: Comparison) -> str:
     return render_template("report/comparison.svg.j2", plot=plot)
 
 
-def render(comparison: Comparison, console: Console) -> None:
+def render(comparison: MethodComparison, console: Console) -> None:
     """Print the table."""
     tools = sorted({e.tool for e in comparison.entries})
     head = f"{comparison.data}, model {comparison.model}, {comparison.board}, {', '.join(tools) or 'nothing measured yet'}"

@@ -13,9 +13,9 @@ from fake_runs import make_run
 from hwq.cli import cli
 from hwq.cli.allocate import allocate
 from hwq.errors import DataError, HwqError, ModelError
-from hwq.flow.allocate import AllocateOptions, AllocateSummary, Trial
-from hwq.flow.refine import RefinedPoint, RefineSummary
-from hwq.posttraining.refine import Step
+from hwq.flow.allocate import AllocateOptions, AllocateSummary, Attempt
+from hwq.flow.refine import RefinedPoint, RefineEvents, RefineSummary
+from hwq.posttraining.refine import RefineStep
 
 
 def answer(*arguments: str) -> click.testing.Result:
@@ -67,9 +67,9 @@ def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path
     summary = RefineSummary(tmp_path, "bits", (one,))
 
     def run(path: Path, **options: object) -> RefineSummary:
-        told = options["progress"]
-        assert callable(told)
-        told("0003", Step(0, 1, 0.9, 0.95, 0.1, True))
+        told = options["events"]
+        assert isinstance(told, RefineEvents)
+        told.step("0003", RefineStep(0, 1, 0.9, 0.95, 0.1, True))
         return summary
 
     monkeypatch.setattr("hwq.flow.refine.refine", run)
@@ -79,7 +79,7 @@ def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_allocate_tells_the_widths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    trial = Trial({"dense_1": (4, 6)}, 980.0, 1000.0, 0.01)
+    trial = Attempt({"dense_1": (4, 6)}, 980.0, 1000.0, 0.01)
     summary = AllocateSummary(tmp_path, 1000.0, 0.02, 0.95, 0.94, 0.96, trial.bits, (trial,))
     monkeypatch.setattr("hwq.flow.allocate.allocate", lambda *args, **options: summary)
     done = answer("allocate", "m.keras", "digits", "--budget", "lut=1200")
@@ -88,7 +88,7 @@ def test_allocate_tells_the_widths(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 def test_allocate_tells_the_widths_of_channels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
-    trial = Trial({"dense_1": ((2, 4, 4), 6), "dense_2": (3, 4)}, 980.0, 1000.0, 0.01)
+    trial = Attempt({"dense_1": ((2, 4, 4), 6), "dense_2": (3, 4)}, 980.0, 1000.0, 0.01)
     summary = AllocateSummary(tmp_path, 1000.0, 0.02, 0.95, 0.94, 0.96, trial.bits, (trial,))
 
     def run(*_: object, options: AllocateOptions, **__: object) -> AllocateSummary:

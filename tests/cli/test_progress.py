@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from hwq.cli import common, progress
-from hwq.cli.common import Progress as ToolLines
+from hwq.cli.common import ToolLines
 from hwq.cli.progress import Bar, Bars, Counted, elapsed
 from hwq.train.progress import Progress
 

@@ -12,7 +12,7 @@ from networks import random_network, random_rows
 from hwq import boards
 from hwq.codegen.build import Form, build
 from hwq.cost.features import features
-from hwq.design.point import Design, code_digest
+from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.errors import UsageError
 from hwq.run.directory import RunDir
@@ -42,8 +42,10 @@ def _stored(name: str, text: str) -> set[str]:
 def test_the_option_belongs_to_the_design(tmp_path: Path) -> None:
     run = RunDir.open(make_run(tmp_path / "run"))
     board = boards.load("xcvu9p")
-    one, other = (Design(run, run.points()[0], Target.of(board, registered_inputs=flag), code_digest()) for flag in (False, True))
-    assert one.folder != other.folder and other.summary()["latency_cycles"] == one.summary()["latency_cycles"] + 1
-    stream = Design(run, run.points()[0], Target.of(board, io="stream", registered_inputs=True), code_digest())
+    one, other = (
+        PointDesign(run, run.points()[0], Target.of(board, registered_inputs=flag), code_digest()) for flag in (False, True)
+    )
+    assert one.folder != other.folder and other.summary().latency_cycles == one.summary().latency_cycles + 1
+    stream = PointDesign(run, run.points()[0], Target.of(board, io="stream", registered_inputs=True), code_digest())
     with pytest.raises(UsageError, match="window"):
         _ = stream.build

@@ -253,7 +253,7 @@ def test_a_call_killed_at_its_very_beginning_does_not_block_the_next(tmp_path: P
     (run / "vectors.npz").write_bytes(b"")
     (run / ".run.json.123.part").write_text("{")
     summary = trainer.train(load("digits", seed=0), SMALL, run)
-    assert not summary.resumed and RunDir.open(run).meta()["state"] == "trained"
+    assert not summary.resumed and RunDir.open(run).record().trained
     with np.load(run / "vectors.npz") as vectors:
         assert len(vectors["x"]) == 360 + 50
     before = (run / "run.json").read_bytes()

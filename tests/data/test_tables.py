@@ -54,7 +54,7 @@ def test_the_label_is_chosen_by_name_and_told(tmp_path: Path, titles: tuple[str,
     data, told = read(path)
     assert data.n_classes == 2 and data.preprocess.label == label
     assert data.preprocess.features == tuple(t.strip() for i, t in enumerate(titles) if i != place)
-    assert f"label column {label!r}" in told and data.told["preprocess"]["label"] == label
+    assert f"label column {label!r}" in told and data.told.preprocess == data.preprocess
 
 
 def test_two_label_columns_are_refused(tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_data_of_an_earlier_version_is_found_again(tmp_path: Path) -> None:
     np.savez(tmp_path / "narrow.npz", x=x.astype(np.float32), y=LABEL)
     earlier = load(str(tmp_path / "narrow.npz"), seed=0)
     now = load(str(tmp_path / "wide.npz"), seed=0)
-    digest = {**earlier.facts, "name": "wide.npz"}["digest"]
+    digest = earlier.digest
     assert now.digest != digest
     assert load(str(tmp_path / "wide.npz"), seed=0, digest=digest).digest == digest
     assert load(str(tmp_path / "wide.npz"), seed=0, digest="0" * 16).digest == now.digest

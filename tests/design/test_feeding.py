@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +14,17 @@ from networks import random_graph, random_network
 import hwq
 from hwq import boards
 from hwq.data import Dataset, load
+from hwq.data.preprocess import AS_IT_IS
 from hwq.design.feeding import FILES, Feeding
-from hwq.design.point import Design, code_digest
+from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.errors import DataError, RunError
-from hwq.files import read_json, sha256_of, write_npz
+from hwq.files import read_json, sha256_of, write_json, write_npz
 from hwq.flow.planning import plan
 from hwq.ir import text
 from hwq.posttraining.derived import accuracy
 from hwq.run.directory import RunDir, write_point
+from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate, predict, quantize_inputs
 
@@ -57,16 +60,10 @@ def run(data: Dataset, tmp_path: Path) -> Path:
     x = np.concatenate([data.x_test, np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32) * 6])
     write_npz(path / "vectors.npz", x=x, y=data.y_test)
     graph = random_network(3, (6, 5, 4))
-    facts = {
-        "epoch": 1,
-        "val_accuracy": 0.5,
-        "ebops": 100.0,
-        "beta": 0.1,
-        "test_accuracy": accuracy(graph, data.x_test, data.y_test),
-    }
+    facts = PointRecord(1, 0.5, 100.0, 0.1, accuracy(graph, data.x_test, data.y_test))
     write_point(path / "points" / "0000", text(graph), predict(graph, x), facts)
     digests = {"vectors.npz": sha256_of(path / "vectors.npz")}
-    RunDir(path).save_meta({"config": {"model": "mlp"}, "dataset": data.told, "digests": digests})
+    RunDir(path).save(RunRecord("", {"model": "mlp"}, data.told, digests=digests))
     return path
 
 
@@ -139,7 +136,7 @@ def packed(recipe: dict, row: np.ndarray, part: str) -> int:
 
 def test_the_folder_alone_says_how_to_feed_the_design(run: Path, table: Path, data: Dataset) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
+    design = PointDesign(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     recipe = json.loads((design.folder / "preprocess.json").read_text())
     rows, _ = raw_test_rows(table)
@@ -197,12 +194,12 @@ def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
     """Two runs with one network and other names have one plan."""
     (first,) = plan(run, Target.of("xcvu9p", tool="yosys"))
     directory = RunDir.open(run)
-    meta = directory.meta()
-    meta["dataset"]["preprocess"]["classes"] = ["a", "b", "c", "d"]
+    record, data = directory.record(), directory.data()
+    known = replace(data.preprocess or AS_IT_IS, classes=("a", "b", "c", "d"))
     (tmp_path / "other").mkdir()
     other = tmp_path / "other" / "run"
     run.rename(other)
-    RunDir(other).save_meta(meta)
+    RunDir(other).save(replace(record, dataset=replace(data, preprocess=known)))
     (second,) = plan(other, Target.of("xcvu9p", tool="yosys"), out=tmp_path / "away")
     assert first.digest == second.digest
     told = json.loads((second.folder / "preprocess.json").read_text())
@@ -213,7 +210,7 @@ def test_names_do_not_change_a_plan(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("harm", ["lost", "changed"])
 def test_what_is_lost_or_changed_is_written_again(run: Path, name: str, harm: str) -> None:
     board = boards.load("xcvu9p")
-    design = Design(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
+    design = PointDesign(RunDir.open(run), RunDir.open(run).points()[0], Target.of(board), code_digest())
     design.summary()
     path = design.folder / name
     before = path.read_bytes()
@@ -239,8 +236,8 @@ def test_a_run_of_0_1_0_still_opens(tmp_path: Path) -> None:
 def test_damaged_preprocessing_is_named(run: Path) -> None:
     meta = read_json(run / "run.json")
     meta["dataset"]["preprocess"]["mean"] = ["a"]
-    RunDir(run).save_meta(meta)
-    with pytest.raises(RunError, match="preprocess part"):
+    write_json(run / "run.json", meta)
+    with pytest.raises(RunError, match="preprocess is damaged: mean"):
         hwq.Run(run).design()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
-from hwq.design.point import Design
+from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError, RunError
 from hwq.files import read_json, write_json
@@ -108,7 +108,7 @@ def test_facts_that_are_not_the_designs_are_corrected(
     before = read_json(path)
     write_json(path, {**before, name: value})
     # the evaluators themselves are tried elsewhere
-    monkeypatch.setattr(Design, "_simulate", _agree)
+    monkeypatch.setattr(PointDesign, "_simulate", _agree)
     said: list[str] = []
     work = Work(tell=lambda _, what: said.append(what))
     (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / "new.sqlite", work=work)[1]
@@ -118,7 +118,7 @@ def test_facts_that_are_not_the_designs_are_corrected(
     assert any("another" in line for line in said)
 
 
-def _agree(design: Design, summary: dict[str, Any], _: object) -> Any:
+def _agree(design: PointDesign, summary: dict[str, Any], _: object) -> Any:
     from hwq.design.verdict import Verdict, judged_inputs
 
     rows = len(design.run.vectors()[0])

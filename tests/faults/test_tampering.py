@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
-from hwq.design.point import Design
+from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError
 from hwq.flow.report import gather
@@ -56,7 +56,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
         def again(*_: object) -> Any:
             raise ProvedAgainError
 
-        patch.setattr(Design, "_simulate", again)
+        patch.setattr(PointDesign, "_simulate", again)
         yield Measured(run, store, result.measurement, row)
 
 
@@ -228,7 +228,7 @@ def test_a_run_chooses_no_code(measured: Measured, tmp_path: Path, monkeypatch: 
     )
     run = tmp_path / "run"
     shutil.copytree(measured.run, run)
-    RunDir(run).update(lambda meta: {**meta, "dataset": {**meta["dataset"], "name": "payload:f", "digest": "x"}})
+    RunDir(run).update(lambda record: replace(record, dataset=replace(record.dataset, name="payload:f", digest="x")))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DataError, match="does not choose which code runs"):
         refine(run)
@@ -241,7 +241,7 @@ def test_names_cannot_command_the_terminal(measured: Measured, tmp_path: Path) -
     run = tmp_path / "run"
     shutil.copytree(measured.run, run)
     evil = "\x1b]0;owned\x07\x1b[2J\u202e[red]x"
-    RunDir(run).update(lambda meta: {**meta, "dataset": {**meta["dataset"], "name": evil}, "config": {"model": evil}})
+    RunDir(run).update(lambda record: replace(record, dataset=replace(record.dataset, name=evil), config={"model": evil}))
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     command = [sys.executable, "-m", "hwq.cli", "report", str(run), "--store", str(measured.store)]
     done = subprocess.run(command, capture_output=True, env=env, check=False)

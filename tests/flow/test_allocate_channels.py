@@ -18,8 +18,8 @@ from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
 from hwq.ir import Graph, parse, verify
 from hwq.posttraining.channels import Group, groups_of, layer_numbers
 from hwq.posttraining.float_model import FloatModel, read_float
-from hwq.posttraining.milp import Chosen, Table, solve
-from hwq.posttraining.operators import channel_costs, cost_table
+from hwq.posttraining.milp import ChoiceTable, Chosen, solve
+from hwq.posttraining.operators import WidthChoices, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits
 from hwq.posttraining.statistics import linear_nodes
 from hwq.posttraining.widths import widths_of
@@ -68,7 +68,7 @@ def test_a_channel_allocation_is_exact_and_goes_on(trained: Path, network: tuple
 
 def test_the_program_finds_no_worse_a_choice_than_for_layers(network: tuple[FloatModel, Dataset], tmp_path: Path) -> None:
     """The tables: equal widths lose and cost what the layers do; so the best choice of channels is at most as bad, and its whole too."""
-    layers, channels = (prepare(*network, tmp_path, "xcvu9p", options) for options in (OPTIONS, CHANNELS))
+    layers, channels = (prepare(*network, tmp_path, options) for options in (OPTIONS, CHANNELS))
     number = layer_numbers(channels.groups)
     for of_channels, of_layers in ((channels.table.loss, layers.table.loss), (channels.table.cost, layers.table.cost)):
         sums = np.zeros_like(of_layers)
@@ -99,8 +99,9 @@ def test_costs_of_channels_are_shares_of_the_layers_own(network: tuple[FloatMode
         seen.append(part)
         return 100 + 3 * price(part)
 
-    layers, groups, told = cost_table(fine, names, choices, rows, tool), groups_of(fine, names), list[tuple[int, int]]()
-    found = channel_costs(fine, groups, choices, rows, layers, price, progress=lambda done, total: told.append((done, total)))
+    among = WidthChoices(fine, choices, rows)
+    layers, groups, told = cost_table(among, names, tool), groups_of(fine, names), list[tuple[int, int]]()
+    found = channel_costs(among, groups, layers, price, progress=lambda done, total: told.append((done, total)))
     assert len(seen) == layers.size and told[-1] == (found.size, found.size)
     sums = np.zeros_like(layers)
     np.add.at(sums, layer_numbers(groups), found)
@@ -125,7 +126,7 @@ def test_measured_costs_of_channels_take_no_more_runs_of_the_tool(
 
     monkeypatch.setattr(flow, "OperatorBench", Tool)
     options = replace(CHANNELS, costs="measured", objective="roundoff")
-    search = prepare(network, load("wine", seed=0), tmp_path, "xcvu9p", options)
+    search = prepare(network, load("wine", seed=0), tmp_path, options)
     assert len(counted) == 2 * len(options.choices) and len(search.groups) == 6 + 3
     trial, _ = search.cheapest(5.0)
     assert len(counted) == 2 * len(options.choices) + 1 and trial.measured > 0
@@ -146,7 +147,7 @@ class OnPaper(Search):
 
 def test_what_a_design_taught_lets_a_better_one_in(network: tuple[FloatModel, Dataset]) -> None:
     """99 fits, and is near enough to what was predicted; but then 103 is known to fit 100, too, and 105 not."""
-    table = Table(np.array([[0.9, 0.5, 0.3, 0.2]]), np.array([[90.0, 99.0, 103.0, 105.0]]))
+    table = ChoiceTable(np.array([[0.9, 0.5, 0.3, 0.2]]), np.array([[90.0, 99.0, 103.0, 105.0]]))
     options = AllocateOptions(100.0, weight_bits=(2, 3, 4, 5), activation_bits=(4,))
     search = OnPaper(*network, options, table, [Group("d")], lambda graph: float(table.cost[0, graph] - 4), lambda text: None)  # type: ignore[arg-type, call-overload]
     trial, _ = search.within(100.0)

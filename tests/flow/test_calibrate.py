@@ -8,9 +8,9 @@ import pytest
 from fake_runs import fake, real
 
 from hwq import boards
-from hwq.cost.find import Source, find_models, libraries, own_models
+from hwq.cost.find import ModelSource, find_models, libraries, own_models
 from hwq.errors import ToolError
-from hwq.flow.calibrate import calibrate
+from hwq.flow.calibrate import CalibrateOptions, calibrate
 from hwq.measure.store import Store
 
 
@@ -24,7 +24,7 @@ def yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(tmp_path: Path, designs: int, **options: object) -> object:
     places = {"store_path": tmp_path / "s.sqlite", "work": tmp_path / "work", "out": tmp_path / "models"}
-    return calibrate("zcu104", tool="yosys", designs=designs, jobs=2, **{**places, **options})  # type: ignore[arg-type]
+    return calibrate("zcu104", CalibrateOptions(tool="yosys", designs=designs, jobs=2, **{**places, **options}))  # type: ignore[arg-type]
 
 
 def starts(path: Path) -> int:
@@ -44,11 +44,11 @@ def test_designs_are_measured_once_and_models_written(yosys: Path, tmp_path: Pat
     # the same command goes on where it was, a longer one adds to it
     again = run(tmp_path, 5)
     assert (again.measured, again.known) == (1, 4) and starts(yosys) == 5  # type: ignore[attr-defined]
-    found = find_models(boards.load("vcu118"), Source("yosys", "0.70", "synth"), tmp_path / "models")
+    found = find_models(boards.load("vcu118"), ModelSource("yosys", "0.70", "synth"), tmp_path / "models")
     assert found is not None and found.exact
-    other = find_models(boards.load("vcu118"), Source("yosys", "0.71", "synth"), tmp_path / "models")
+    other = find_models(boards.load("vcu118"), ModelSource("yosys", "0.71", "synth"), tmp_path / "models")
     assert other is not None and not other.exact
-    assert find_models(boards.load("pynq-z2"), Source("yosys", "0.70", "synth"), tmp_path / "models") is None
+    assert find_models(boards.load("pynq-z2"), ModelSource("yosys", "0.70", "synth"), tmp_path / "models") is None
 
 
 def test_no_design_is_begun_after_the_budget(yosys: Path, tmp_path: Path) -> None:

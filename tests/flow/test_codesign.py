@@ -30,10 +30,10 @@ from hwq.flow.codesign import search as flow
 from hwq.flow.codesign.landing import Correction, choose_starts, land
 from hwq.flow.codesign.rounds import Round, Trial
 from hwq.flow.codesign.search import CodesignOptions, best_of, codesign
-from hwq.flow.synth import Link, add_link
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir
+from hwq.run.record import Link
 from hwq.train import approach
 from hwq.train.checkpoint import read_archive
 from hwq.train.config import TrainConfig
@@ -139,8 +139,8 @@ def test_a_clock_is_refused_where_no_tool_tells_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="more than ulx3s-85f has"):
         codesign("digits", CONFIG, tmp_path / "out", "ulx3s-85f", CodesignOptions(Budget.parse("lut=1e6")))
     assert not (tmp_path / "out").exists()
-    clock = flow._tool(boards.load("xcvu9p"), CodesignOptions(Budget.parse("lut=4,fmax=125"), tool="yosys"))[1]
-    assert clock == Period(8.0)
+    place = flow._tool(boards.load("xcvu9p"), CodesignOptions(Budget.parse("lut=4,fmax=125"), tool="yosys"))
+    assert place.period == Period(8.0)
 
 
 class Tool:
@@ -158,7 +158,7 @@ class Tool:
         lut = 1.08 * read_json(run.point_folder(point) / "point.json")["codesign"]["compiled"]
         (run.synth_folder(f"{point}-made")).mkdir(parents=True, exist_ok=True)
         link = Link(target.board.name, target.tool, "yosys", "0", str(target.stage), target.clock.ns)
-        add_link(run, link, point, f"{point}-made")
+        run.link(link, point, f"{point}-made")
         found = SimpleNamespace(
             resources=Resources(lut=round(lut), ff=10.0, dsp=0.0), latency=Latency(3, 3, 1), timing=Timing(fmax_mhz=None)
         )
@@ -212,7 +212,7 @@ def test_a_search_that_broke_off_goes_on(small: tuple[Path, flow.CodesignSummary
     tool = Tool()
     assert search(out, tool, start=first, rounds=1).rounds == found.rounds[:1]
     with pytest.raises(ToolError), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds_module.Session, "_continued", lambda self, number: self._front())  # without training
+        patch.setattr(rounds_module.CodesignSession, "_continued", lambda self, number: self._front())  # without training
         search(out, Tool(fail_at=0), start=first)
     assert len(read_json(out / "codesign.json")["rounds"]) == 1
 

@@ -15,10 +15,11 @@ from rich.console import Console
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import BudgetError, RunError, UsageError
+from hwq.events import Events
 from hwq.flow.compare import methods
 from hwq.flow.compare import table as flow
 from hwq.flow.compare.methods import METHODS, Case, method_of
-from hwq.flow.compare.table import Request, compare
+from hwq.flow.compare.table import CompareRequest, compare
 from hwq.flow.synth import SynthResult
 from hwq.measure.measurement import Key, Measurement
 from hwq.reports.types import Latency, Resources, Timing
@@ -77,9 +78,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
     return one
 
 
-def request(out: Path, **changes: Any) -> Request:
+def request(out: Path, **changes: Any) -> CompareRequest:
     wanted: dict[str, Any] = {"data": "digits", "methods": ("first", "other:2"), "board": "xcvu9p", "seeds": (0, 1), "out": out}
-    return Request(**{**wanted, **changes})
+    return CompareRequest(**{**wanted, **changes})
 
 
 def test_everything_is_measured_once(counted: Counted, tmp_path: Path) -> None:
@@ -198,7 +199,9 @@ def test_a_comparison_of_real_runs(tmp_path: Path) -> None:
         seeds=(0,),
         settings=settings,
     )
-    found = compare(Request(**{**{f: getattr(wanted, f) for f in Request.__slots__}, "store_path": tmp_path / "store.sqlite"}))
+    found = compare(
+        CompareRequest(**{**{f: getattr(wanted, f) for f in CompareRequest.__slots__}, "store_path": tmp_path / "store.sqlite"})
+    )
     assert {e.method for e in found.entries} == set(wanted.methods)
     assert all(e.mismatches == 0 and e.dsp == 0 and e.training_cpu_s > 0 for e in found.entries)
 
@@ -228,7 +231,9 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     asked: list[Any] = []
 
     def refined(source: Path, **given: Any) -> None:
-        asked.append((source, given["out"], given["point"], given["price_board"]))
+        request = given["request"]
+        asked.append((source, given["out"], request.point, request.costs.board))
+        assert not request.measured
 
     def allocated(model: str, data: str, out: Path, **given: Any) -> None:
         if given["options"].max_loss < 1:
@@ -240,7 +245,7 @@ def test_every_method_after_training_makes_its_runs(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(methods, "run_ptq", lambda model, data, out, **given: asked.append((model, out, given["options"].method)))
     told: list[str] = []
     source = tmp_path / "hgq" / "run"
-    case = Case("digits", "mlp:8", "xcvu9p", 3, "", tmp_path / "own", tmp_path, (source,), notice=told.append)
+    case = Case("digits", "mlp:8", "xcvu9p", 3, "", tmp_path / "own", tmp_path, (source,), events=Events(note=told.append))
     assert methods.refine(case) == [tmp_path / "own" / "run"] and asked == [(source, tmp_path / "own" / "run", "all", "xcvu9p")]
     asked.clear()
     assert [run.name for run in methods.ptq(replace(case, variant="uniform"))] == ["4-bit", "5-bit", "6-bit"]

@@ -179,5 +179,5 @@ def test_measured_prices_need_measurements(measured: tuple[Path, Path], tmp_path
     _, store = measured
     done = hwq(*TRAIN, "--out", str(tmp_path / "b"), "--costs", "measured", "--store", str(store))
     assert done.returncode == 0, done.stderr
-    assert sum(RunDir(tmp_path / "b").meta()["config"]["prices"].values()) > 0
+    assert sum(RunDir(tmp_path / "b").settings().numbers_by_name("prices").values()) > 0
     assert "error on kinds left out" in done.stderr

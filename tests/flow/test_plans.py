@@ -270,7 +270,7 @@ def test_another_run_does_not_know_the_plan(server: Server, folder: Path, tmp_pa
     other = make_run(tmp_path / "other", sizes=(4, 3))
     with pytest.raises(RunError, match="has no plan"):
         import_plan(folder, run=other, store_path=tmp_path / "s.sqlite")
-    assert RunDir.open(other).meta().get("synth") is None
+    assert RunDir.open(other).synthesised() is None
 
 
 def test_banners_are_read_as_here(server: Server, folder: Path) -> None:

@@ -20,14 +20,15 @@ from hwq.errors import BudgetError, DataError, MismatchError, ModelError, RunErr
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, allocate
 from hwq.flow.ptq import PtqOptions, bits_of, ptq
-from hwq.flow.refine import refine
+from hwq.flow.refine import RefineRequest, refine
 from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
 from hwq.posttraining.derived import begin, data_of, drawn, prove
-from hwq.posttraining.refine import Judged, RefineOptions, Verdict
+from hwq.posttraining.refine import Judged, Judgement, RefineOptions
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir, write_point
+from hwq.run.record import RunRecord
 from hwq.sim.reference import predict
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
@@ -60,14 +61,14 @@ def test_a_refined_point_keeps_what_its_weights_consist_of(trained: Path, tmp_pa
     run = tmp_path / "run"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth", "checkpoint"))
     (best,) = RunDir(run).select("best")
-    write_point(best.folder, best.graph_text(), best.logits(), best.record, terms=2)
+    write_point(best.folder, best.graph_text(), best.logits(), replace(best.record, terms=2))
     refine(run, out=tmp_path / "out", options=RefineOptions(max_loss=0.0, ways=((0.9, 0.0),), rows=200, patience=0.01))
     assert [p.terms for p in RunDir(tmp_path / "out").points()] == [2]
 
 
 def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> None:
     options = RefineOptions(max_loss=3.0, ways=((0.1, 0.1),), rows=600, patience=0.2)
-    summary = refine(trained, out=tmp_path / "out", point="all", options=options)
+    summary = refine(trained, out=tmp_path / "out", request=RefineRequest("all"), options=options)
     assert len(summary.points) == len(RunDir(trained).points()) and summary.points[0].lut is None
     for one in summary.points:
         assert one.price < 1 and one.digits < one.digits_before
@@ -75,7 +76,7 @@ def test_refined_points_are_cheaper_and_exact(trained: Path, tmp_path: Path) -> 
     bit_exact(tmp_path / "out")
     before = contents(tmp_path / "out")
     (tmp_path / "out" / "points" / summary.points[0].point / "point.json").unlink()  # as a kill would leave it
-    refine(trained, out=tmp_path / "out", point="all", options=options)
+    refine(trained, out=tmp_path / "out", request=RefineRequest("all"), options=options)
     assert contents(tmp_path / "out") == before
     with pytest.raises(RunError, match="another options"):
         refine(trained, out=tmp_path / "out", options=replace(options, max_loss=1.0))
@@ -99,7 +100,7 @@ def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Monke
     np.savez(tmp_path / "here" / "mine.npz", x=rows, y=digits.y_train[:300])
     monkeypatch.chdir(tmp_path)
     data = load("here/mine.npz", seed=0)
-    run = begin(tmp_path / "run", {"config": {"seed": 0}, "dataset": data.told, "derived": {}}, drawn(data, 0))
+    run = begin(tmp_path / "run", RunRecord("", {"seed": 0}, data.told, {}), drawn(data, 0))
     monkeypatch.chdir("/")
     assert data_of(run, None).digest == data.digest
     moved = (tmp_path / "here" / "mine.npz").rename(tmp_path / "there.npz")
@@ -112,9 +113,8 @@ def test_a_run_knows_where_its_file_is(tmp_path: Path, monkeypatch: pytest.Monke
     assert data_of(run, None).digest == data.digest
     # the same data from another place is the same run
     same = load(str(moved), seed=0)
-    assert (
-        begin(run.path, {"config": {}, "dataset": {**same.told, "name": data.name}, "derived": {}}, drawn(same, 0)).path == run.path
-    )
+    told = replace(same.told, name=data.name)
+    assert begin(run.path, RunRecord("", {}, told, {}), drawn(same, 0)).path == run.path
 
 
 def test_a_network_that_is_not_exact_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,27 +131,27 @@ def judged(rows: int, wrong: Iterable[int]) -> Judged:
 
 def test_where_rows_are_few_those_of_training_decide_too() -> None:
     """100 validation rows cannot tell 0.2 points; with 900 of training, 2 rows of 1 000 may be lost, and at most what chance does of the 100."""
-    before = Verdict(judged(100, []), judged(900, []))
-    assert Verdict(judged(100, [0, 1]), judged(900, [])).keeps(before, 0.2)
-    assert not Verdict(judged(100, [0]), judged(900, [0, 1])).keeps(before, 0.2)
+    before = Judgement(judged(100, []), judged(900, []))
+    assert Judgement(judged(100, [0, 1]), judged(900, [])).keeps(before, 0.2)
+    assert not Judgement(judged(100, [0]), judged(900, [0, 1])).keeps(before, 0.2)
     # 5 rows lost of 100 and as many gained in training: 5 points, more than 0.2 and 1.645 times the error, 2.24
-    worse = Verdict(judged(100, range(5)), judged(900, []))
-    assert not worse.keeps(Verdict(judged(100, []), judged(900, range(5))), 0.2)
+    worse = Judgement(judged(100, range(5)), judged(900, []))
+    assert not worse.keeps(Judgement(judged(100, []), judged(900, range(5))), 0.2)
     assert before.keeps(before, 0.0)
 
 
 def test_where_rows_are_many_a_loss_holds_with_a_standard_error_to_spare() -> None:
     """5 000 rows of which 16 change sides: 0.08 points of error, so that 0.12 points may be lost, not 0.14."""
-    before = Verdict(judged(5000, range(5)))
-    assert Verdict(judged(5000, range(5, 16))).keeps(before, 0.2)  # 5 rows gained, 11 lost
-    assert not Verdict(judged(5000, range(5, 17))).keeps(before, 0.2)
+    before = Judgement(judged(5000, range(5)))
+    assert Judgement(judged(5000, range(5, 16))).keeps(before, 0.2)  # 5 rows gained, 11 lost
+    assert not Judgement(judged(5000, range(5, 17))).keeps(before, 0.2)
     assert before.keeps(before, 0.2)
 
 
 def test_training_rows_are_looked_at_where_validation_rows_are_few() -> None:
     graph = random_network(3, (6, 4))
     x, y = np.random.default_rng(0).normal(size=(3000, *graph[graph.inputs[0]].shape)).astype(np.float32), np.arange(3000) % 4
-    few, many = (Verdict.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
+    few, many = (Judgement.of(graph, (x[:50], y[:50]), (x[50:], y[50:]) if n else (x[50:150], y[50:150]), 0.2) for n in (0, 1))
     assert many.train is None and few.train is not None and len(few.train.right) == 50 and len(few.validation.right) == 100
     assert few.accuracy == pytest.approx((50 * few.train.accuracy + 100 * few.validation.accuracy) / 150)
 

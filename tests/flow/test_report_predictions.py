@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,7 @@ def test_another_board_than_that_of_the_synthesis(run: Path, tmp_path: Path) -> 
         "options": "",
     }
     folders = {d.point.id: d.folder.name for d in designs}
-    RunDir.open(run).update(lambda meta: {**meta, "synth": {**link, "folders": folders}})
+    RunDir.open(run).update(lambda record: replace(record, synth={**link, "folders": folders}))
     assert gather(run).board == "ulx3s-85f" and gather(run, board="ulx3s-85f").board == "ulx3s-85f"
     other = gather(run, board="xcvu9p")
     assert other.board is None and other.predicted_for.startswith("xcvu9p") and other.rows[0].mismatches is None

@@ -50,7 +50,7 @@ def test_the_models_have_every_layer() -> None:
 def test_every_layer_trains_by_hwq_train(name: str, images: Dataset, tmp_path: Path) -> None:
     trainer.train(images, replace(CONFIG, model=f"every_layer:{name}"), tmp_path / "run")
     run = RunDir(tmp_path / "run")
-    assert run.meta()["state"] == "trained" and run.points()
+    assert run.record().trained and run.points()
     with np.load(run.vectors_path) as vectors:
         x = vectors["x"]
     for point in run.points():

@@ -12,9 +12,9 @@ from hwq.fixed import TypeArray
 from hwq.ir import Graph, Node, make_node, text, verify
 from hwq.posttraining import sensitivity
 from hwq.posttraining.channels import Group, by_divergence, by_roundoff, column, divided, groups_of, layer_numbers, together
-from hwq.posttraining.milp import Table, solve
+from hwq.posttraining.milp import ChoiceTable, solve
 from hwq.posttraining.multipoint import multipoint
-from hwq.posttraining.quantize import Bits, channels_of, coarse_rows, per_channel, quantised, rounded_bias, uniform
+from hwq.posttraining.quantize import Bits, channels_of, coarse_rows, per_channel, quantized, rounded_bias, uniform
 from hwq.posttraining.ranges import retraced
 from hwq.posttraining.rebuild import exact, real
 from hwq.posttraining.rounding import adaptive, with_constants
@@ -74,7 +74,7 @@ def of_channels(fine: Graph, pattern: tuple[int, ...], activations: int = 8) -> 
     return out
 
 
-@pytest.mark.parametrize("made", [quantised, adaptive])
+@pytest.mark.parametrize("made", [quantized, adaptive])
 @pytest.mark.parametrize("bits", [2, 5])
 def test_equal_widths_are_those_of_the_layer(made, bits: int, fine: Graph, rows: np.ndarray) -> None:  # type: ignore[no-untyped-def]
     together = verify(made(fine, uniform(fine, bits, 8), rows))
@@ -82,7 +82,7 @@ def test_equal_widths_are_those_of_the_layer(made, bits: int, fine: Graph, rows:
     assert text(verify(made(fine, of_channels(fine, (bits, bits + 1)), rows))) != text(together)
 
 
-@pytest.mark.parametrize("made", [quantised, adaptive])
+@pytest.mark.parametrize("made", [quantized, adaptive])
 def test_each_channel_is_what_a_layer_of_its_width_has(made, fine: Graph, rows: np.ndarray) -> None:  # type: ignore[no-untyped-def]
     """Of the first layer, which reads the same whatever the widths; of the others where weights alone decide."""
     mixed = verify(made(fine, of_channels(fine, (2, 6, 3)), rows))
@@ -130,7 +130,7 @@ def test_an_operation_that_sums_over_its_channels_is_one_group(rows: np.ndarray)
     graph = verify(Graph((x, ein), ("x",), ("ein",)))
     assert channels_of(ein, x.shape) is None and groups_of(graph, ["ein"]) == [Group("ein")]
     with pytest.raises(UsageError, match="sums over the last axis"):
-        quantised(graph, {"ein": Bits((2, 3), 6)}, rows)
+        quantized(graph, {"ein": Bits((2, 3), 6)}, rows)
     choices = [Bits(2, 6), Bits(5, 6)]
     assert by_divergence(graph, [Group("ein")], choices, rows).shape == (1, 2)
     assert column(graph, Group("ein")) == graph
@@ -138,7 +138,7 @@ def test_an_operation_that_sums_over_its_channels_is_one_group(rows: np.ndarray)
 
 def test_as_many_widths_as_channels(fine: Graph, rows: np.ndarray) -> None:
     with pytest.raises(UsageError, match="2 widths for 4 channels"):
-        quantised(fine, {"dense": Bits((2, 3), 6)}, rows)
+        quantized(fine, {"dense": Bits((2, 3), 6)}, rows)
 
 
 def test_groups_make_a_choice(fine: Graph) -> None:
@@ -160,14 +160,14 @@ def test_the_best_choice_of_channels_is_no_worse_than_that_of_layers(seed: int) 
     loss, cost = np.sort(rng.exponential(1, (2, 4)))[:, ::-1], np.sort(rng.uniform(10, 200, (2, 4)))
     layer, shared = np.array([0, 0, 1, 1, 1]), np.tile([0, 0, 1, 1], (5, 1))
     parts = [divided(of, rng.exponential(1, (5, 4)), layer) for of in (loss, cost)]
-    table, budget = Table(*parts, shared, layer), float(cost.min(axis=1).sum() * 1.5)
+    table, budget = ChoiceTable(*parts, shared, layer), float(cost.min(axis=1).sum() * 1.5)
     number = np.arange(5)
     every = [
         float(table.loss[number, c].sum())
         for c in itertools.product(range(4), repeat=5)
         if table.cost[number, c].sum() <= budget and len({(n, k >= 2) for n, k in zip(layer, c, strict=True)}) == 2
     ]
-    found, plain = solve(table, budget=budget)[0], solve(Table(loss, cost), budget=budget)[0]
+    found, plain = solve(table, budget=budget)[0], solve(ChoiceTable(loss, cost), budget=budget)[0]
     assert found.loss == pytest.approx(min(every)) and found.loss <= plain.loss * (1 + 1e-9)
 
 
@@ -187,7 +187,7 @@ def test_the_loss_of_a_channel_is_that_of_the_network_with_it_alone_quantised(na
     of = channels_of(node, fine[node.inputs[0]].shape)
     assert of is not None
     for c, bits in enumerate(choices):
-        kept = quantised(fine, {name: Bits(24, bits.activations)}, rows)
+        kept = quantized(fine, {name: Bits(24, bits.activations)}, rows)
         activations = divergence(wanted, answers(kept, coarse_rows(fine, kept, rows)))
         for j in range(len(groups)):
             kernel, own = real(node.constant("kernel")).copy(), real(node.constant("bias")).ravel().copy()
@@ -199,7 +199,7 @@ def test_the_loss_of_a_channel_is_that_of_the_network_with_it_alone_quantised(na
 
 
 def test_a_column_computes_its_channel_of_the_layer(fine: Graph, rows: np.ndarray) -> None:
-    graph = verify(quantised(fine, uniform(fine, 4, 6), rows))
+    graph = verify(quantized(fine, uniform(fine, 4, 6), rows))
     values = evaluate_nodes(graph, coarse_rows(fine, graph, rows))
     for group in groups_of(fine, ["deep", "conv", "ein", "dense"]):
         part = part_of(graph, group.layer)

@@ -10,20 +10,20 @@ import pytest
 import scipy.optimize
 
 from hwq.errors import BudgetError, UsageError
-from hwq.posttraining.milp import Table, solve
+from hwq.posttraining.milp import ChoiceTable, solve
 
 
-def random_table(seed: int, groups: int, choices: int) -> Table:
+def random_table(seed: int, groups: int, choices: int) -> ChoiceTable:
     """Losses fall and costs rise with the choice, unevenly; now and then a choice is missing."""
     rng = np.random.default_rng(seed)
     loss = np.sort(rng.exponential(1, (groups, choices)))[:, ::-1].copy()
     cost = np.sort(rng.uniform(10, 200, (groups, choices)))
     cost[rng.random((groups, choices)) < 0.1] = np.inf
     cost[:, 0] = np.minimum(cost[:, 0], 100)
-    return Table(loss, cost)
+    return ChoiceTable(loss, cost)
 
 
-def brute(table: Table, budget: float) -> list[tuple[float, tuple[int, ...]]]:
+def brute(table: ChoiceTable, budget: float) -> list[tuple[float, tuple[int, ...]]]:
     """Every choice within the budget, best first."""
     groups, choices = table.loss.shape
     found = []
@@ -69,7 +69,7 @@ def test_the_fewest_luts_within_a_loss(seed: int) -> None:
 def test_groups_of_a_family_choose_the_same_option(seed: int) -> None:
     """Four channels of two layers: choices 0 and 1 have one activation width, 2 and 3 another."""
     plain = random_table(seed, 4, 4)
-    table = Table(plain.loss, plain.cost, np.tile([0, 0, 1, 1], (4, 1)), np.array([0, 0, 1, -1]))
+    table = ChoiceTable(plain.loss, plain.cost, np.tile([0, 0, 1, 1], (4, 1)), np.array([0, 0, 1, -1]))
     budget = float(
         np.sort(plain.cost, axis=1)[:, :3].max(axis=1, where=np.isfinite(np.sort(plain.cost, axis=1)[:, :3]), initial=0).sum()
     )

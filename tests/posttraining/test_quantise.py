@@ -11,7 +11,7 @@ from hwq.fixed import TypeArray
 from hwq.ir import Graph, make_node, verify
 from hwq.ir.ops import odd_form
 from hwq.posttraining.multipoint import multipoint, points
-from hwq.posttraining.quantize import Bits, coarse_rows, coarser, per_channel, quantised, quantiser_of, uniform
+from hwq.posttraining.quantize import Bits, coarse_rows, coarser, per_channel, quantized, quantizer_of, uniform
 from hwq.posttraining.rebuild import exact, real
 from hwq.posttraining.rounding import adaptive, descend
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence, part_of
@@ -53,18 +53,18 @@ def test_weights_have_the_bits_and_one_step_a_channel(bits: int) -> None:
 
 def test_activations_lose_low_bits_and_keep_their_range(rows: np.ndarray) -> None:
     fine = fine_network()
-    graph = verify(quantised(fine, uniform(fine, 6, 5), rows))
+    graph = verify(quantized(fine, uniform(fine, 6, 5), rows))
     assert int(graph["x"].type.width.max()) == 5 and int(graph["x"].type.frac.max()) == 3
     assert int(graph["q_0"].type.width.max()) <= 5
     assert coarser(fine["x"].type, 20) == fine["x"].type
-    assert quantiser_of(graph, graph["dense_1"]) == "q_0"
+    assert quantizer_of(graph, graph["dense_1"]) == "q_0"
 
 
 def test_many_bits_answer_as_the_fine_network(rows: np.ndarray) -> None:
     fine = fine_network()
     loss = []
     for bits in (3, 5, 8):
-        graph = verify(quantised(fine, uniform(fine, bits, bits + 2), rows))
+        graph = verify(quantized(fine, uniform(fine, bits, bits + 2), rows))
         loss.append(divergence(answers(fine, rows), answers(graph, coarse_rows(fine, graph, rows))))
     assert loss[0] > loss[1] > loss[2] >= 0 and loss[2] < 1e-3
 
@@ -73,7 +73,7 @@ def test_adaptive_rounding_lowers_the_output_error(rows: np.ndarray) -> None:
     fine = fine_network()
     choice = uniform(fine, 3, 10)
     off = []
-    for made in (quantised, adaptive):
+    for made in (quantized, adaptive):
         graph = verify(made(fine, choice, rows))
         y = answers(graph, coarse_rows(fine, graph, rows))
         off.append(divergence(answers(fine, rows), y))
@@ -129,7 +129,7 @@ def test_sensitivities_fall_with_bits(rows: np.ndarray) -> None:
 
 def test_a_part_computes_what_the_whole_does(rows: np.ndarray) -> None:
     fine = fine_network(sizes=(10, 8, 6, 4))
-    graph = verify(quantised(fine, uniform(fine, 4, 6), rows))
+    graph = verify(quantized(fine, uniform(fine, 4, 6), rows))
     values = evaluate_nodes(graph, coarse_rows(fine, graph, rows))
     ends = {"dense_0": "q_0", "dense_1": "q_1", "dense_2": "dense_2"}
     for node in linear_nodes(graph):

@@ -50,7 +50,8 @@ def test_the_numbers_of_the_top_function(tmp_path: Path) -> None:
     assert (found.lat_min, found.lat_max, found.states, found.ff, found.lut) == (9, 9, 9, 1234, None)
     assert (found.clk_target_ns, found.wns_ns, found.device) == (5.0, 0.25, "xc7z020-1clg484-VVD")
     assert found.clk_est_ns == pytest.approx(4.75, abs=1e-4) and found.status is Status.OK
-    (shown,) = parse_files([tmp_path / "csynth.log"])
+    (parsed,) = parse_files([tmp_path / "csynth.log"])
+    shown = parsed.to_json()
     assert (shown["lat_max"], shown["states"], shown["ff"], shown["status"]) == (9, 9, 1234, "ok")
 
 

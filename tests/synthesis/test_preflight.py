@@ -19,6 +19,7 @@ from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.synthesis.preflight import Preflight, duration, hls_limits
+from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.synthesis import choose
 
@@ -44,8 +45,12 @@ def store_with(path: Path, bits: list[int], seconds: float = 10.0) -> Store:
     return store
 
 
-def summary(bits: float) -> dict[str, object]:
-    return {"features": features_of(bits), "latency_cycles": 4}
+def summary(bits: float) -> Manifest:
+    return described(features_of(bits))
+
+
+def described(features: dict[str, float]) -> Manifest:
+    return Manifest("d", "p", BOARD.name, "hwq_top", 5.0, 4, features)
 
 
 def features_of(bits: float) -> dict[str, float]:
@@ -78,7 +83,7 @@ def test_a_clock_is_told_where_a_model_knows_it(tmp_path: Path) -> None:
 
     def told(levels: float, carries: float) -> str:
         more = {**features, "clocked_levels": levels, "clocked_carries": carries}
-        return str(preflight.forecast(tmp_path, {"features": more, "latency_cycles": 4}))
+        return str(preflight.forecast(tmp_path, described(more)))
 
     period = model.value({**features, "clocked_levels": 2.0, "clocked_carries": 20.0})
     assert f"{1e3 / period:.0f} MHz ± {model.cv_error:.0%}" in told(2.0, 20.0) and 120 < 1e3 / period < 250
@@ -134,7 +139,7 @@ def test_no_tool_starts_until_forced(tools: Path, tmp_path: Path, monkeypatch: p
     run, store = make_run(tmp_path / "run"), tmp_path / "s.sqlite"
     (design,) = prove(run, BOARD.name)
     small = replace(BOARD, lut=3)
-    monkeypatch.setattr(flow, "Design", lambda *_: design)
+    monkeypatch.setattr(flow, "PointDesign", lambda *_: design)
     started: list[str] = []
     real = subprocess.Popen
     monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(str(a)) or real(*a, **k))

@@ -9,7 +9,7 @@ import pytest
 from test_preflight import BOARD, features_of
 
 from hwq.cost import find as models
-from hwq.cost.find import Beside, Found, Source, comparable, find_models, libraries, models_without, selection
+from hwq.cost.find import Beside, Found, ModelSource, comparable, find_models, libraries, models_without, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.predict import price_model
@@ -38,19 +38,19 @@ def test_rows_of_the_family_alone_are_comparable(tmp_path: Path) -> None:
     rows = [row(1), row(2, "xcvu9p"), row(3, "pynq-z2"), row(4, "ulx3s-85f"), row(5, "mine"), row(6, tool="other")]
     rows.append(replace(row(7, "theirs"), family="Artix-7"))
     store = filled(tmp_path / "s.sqlite", rows)
-    found = comparable(store, selection(BOARD, Source("yosys", "0.1", "synth")))
+    found = comparable(store, selection(BOARD, ModelSource("yosys", "0.1", "synth")))
     # Yosys maps alike for all of UltraScale+; a board that hwq does not know must say the very family
     assert [m.key.board for m in found] == [BOARD.name, "xcvu9p"] and {m.family for m in found} == {"xcup"}
-    assert comparable(store, selection(BOARD, Source("yosys", "0.1", "synth"), 2.0)) == []
+    assert comparable(store, selection(BOARD, ModelSource("yosys", "0.1", "synth"), 2.0)) == []
     vendor = filled(tmp_path / "v.sqlite", [row(1, tool="vivado"), row(2, "mine", "vivado"), row(3, "xcvu9p", "vivado")])
-    own = comparable(vendor, selection(BOARD, Source("vivado", "0.1", "synth")))
+    own = comparable(vendor, selection(BOARD, ModelSource("vivado", "0.1", "synth")))
     assert [m.key.board for m in own] == [BOARD.name, "mine"] and {m.family for m in own} == {BOARD.family}
 
 
 def test_a_large_store_gives_a_fit_what_it_needs(tmp_path: Path) -> None:
     rows = [row(n) for n in range(MOST + 30)]
     store = filled(tmp_path / "s.sqlite", rows)
-    chosen = selection(BOARD, Source("yosys", "0.1", "synth"))
+    chosen = selection(BOARD, ModelSource("yosys", "0.1", "synth"))
     found = comparable(store, chosen)
     assert len(found) == MOST and store.count(chosen) == MOST + 30
     apart = found[0].key.design
@@ -67,7 +67,7 @@ def test_models_beside_a_design_are_made_without_it_and_once(
     designs = ["", "d0", "elsewhere", "d0"]
     if shipped:
         library = next(library for library in libraries() if "xcup" in library.path.name)
-        found = find_models(BOARD, Source(library.key.tool, library.key.version, "synth"))
+        found = find_models(BOARD, ModelSource(library.key.tool, library.key.version, "synth"))
         assert found is not None and found.exact
         designs[1] = designs[3] = library.rows()[5].key.design
     expected = [models_without(design, rows, found, ("lut", "ff")) for design in designs]

@@ -65,9 +65,9 @@ def digits_of(graph: Graph) -> list[int]:
 def test_every_weight_is_a_power_of_two(shifted: Path) -> None:
     for graph in graphs(shifted):
         assert set(digits_of(graph)) == {1}
-    meta = RunDir(shifted).meta()
-    assert set(meta["hardening"]) == {"epoch", "soft_val_accuracy", "hard_val_accuracy"}
-    assert meta["hardening"]["epoch"] == SHIFT.warm_epochs - 1
+    hardening = RunDir(shifted).record().more["hardening"]
+    assert set(hardening) == {"epoch", "soft_val_accuracy", "hard_val_accuracy"}
+    assert hardening["epoch"] == SHIFT.warm_epochs - 1
     assert json.loads((shifted / "points" / "0000" / "point.json").read_text())["terms"] == 1
 
 

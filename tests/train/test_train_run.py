@@ -42,8 +42,8 @@ def contents(run: Path) -> dict[str, bytes]:
 
 def test_points_hold_what_they_say(finished: Path) -> None:
     run = RunDir(finished)
-    meta = run.meta()
-    assert meta["state"] == "trained" and meta["uniform8"]["declared"] == 64 * (64 * 12 + 12 * 10)
+    record = run.record()
+    assert record.trained and record.uniform8 is not None and record.uniform8["declared"] == 64 * (64 * 12 + 12 * 10)
     with np.load(run.vectors_path) as vectors:
         x = vectors["x"]
     assert len(x) == 360 + 200
@@ -109,7 +109,7 @@ def test_a_budget_is_met_by_every_point(digits: Dataset, tmp_path: Path) -> None
     trainer.train(digits, config, tmp_path / "run")
     run = RunDir(tmp_path / "run")
     costs = [point.ebops for point in run.points()]
-    assert run.meta()["budget_met"] and max(costs) <= 4000 and max(costs) > 2500
+    assert run.record().budget_met and max(costs) <= 4000 and max(costs) > 2500
 
 
 def test_a_budget_of_luts_is_held_against_compiled_graphs(digits: Dataset, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from hwq.views.comparison import Comparison, Entry, csv_text, render, svg
+from hwq.views.comparison import Entry, MethodComparison, csv_text, render, svg
 
 
 def entry(method: str, seed: int, val: float, lut: float | None, test: float = 0.5, cpu: float = 10.0) -> Entry:
@@ -29,8 +29,8 @@ FRONTS = [
 ]
 
 
-def comparison(*entries: Entry) -> Comparison:
-    return Comparison("digits", "mlp:8", "xcvu9p", ("hgq", "shift", "weak"), (0, 1), entries)
+def comparison(*entries: Entry) -> MethodComparison:
+    return MethodComparison("digits", "mlp:8", "xcvu9p", ("hgq", "shift", "weak"), (0, 1), entries)
 
 
 def test_points_are_chosen_on_validation_rows_and_compared_in_pairs() -> None:

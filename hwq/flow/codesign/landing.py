@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.boards import Board
-from hwq.cost.find import Source, comparable, find_models, selection
+from hwq.cost.find import ModelSource, comparable, find_models, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
 from hwq.cost.predict import CompiledCost, compiled_cost, price_model
@@ -50,7 +50,7 @@ class Pricer:
         of another tool on the same family, whose scale the first measurement corrects."""
         tool, stage, store = synthesiser.tool, synthesiser.stage, Store.open(store_path)
         measuring = [s for s in synthesiser.steps if s.measures]
-        source = Source(tool.name, tool.version, stage, options_before(synthesiser, measuring[-1]) if measuring else "")
+        source = ModelSource(tool.name, tool.version, stage, options_before(synthesiser, measuring[-1]) if measuring else "")
         found = find_models(board, source)
         model = found.model("lut", COMPILED) if found is not None else None
         if model is None:
@@ -95,7 +95,6 @@ def land(
     cost: Callable[[Graph], float],
     window: tuple[float, float],
     seed: int,
-    progress: Callable[[float], None] | None = None,
 ) -> tuple[Graph, float] | None:
     """Take digits away until the cost lies within the window, those first that the training loss misses least.
 
@@ -103,7 +102,6 @@ def land(
         x: training rows, of the input's shape.
         derivatives: as of `hwq.posttraining.refine.refine`.
         window: lowest and highest cost, in the unit of `cost`. A network below it is returned as it is.
-        progress: told the cost after each portion.
 
     Returns:
         The network and its cost, which lies below the window where one digit steps over it; None where all digits are gone first.
@@ -121,8 +119,6 @@ def land(
             halved += 1
             continue
         now, price, halved = step, after, max(halved - 1, 0)
-        if progress:
-            progress(price)
     return now, price
 
 

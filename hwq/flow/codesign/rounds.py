@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from hwq.data import Dataset
 from hwq.design.budget import Budget
+from hwq.fields import Fields
 from hwq.files import write_text
 from hwq.flow.codesign.landing import Correction, Pricer, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
-from hwq.posttraining.derived import write_point
+from hwq.posttraining.derived import Origin, write_point
 from hwq.posttraining.refine import Judged
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import RunDir
@@ -54,9 +55,25 @@ class Trial:
     cross_entropy: float
     missed: tuple[str, ...]
 
+    @classmethod
+    def of(cls, told: Fields) -> Trial:
+        """Raises RunError: hwq never wrote this."""
+        measured = told.inner("measured")
+        return cls(
+            told.whole("round"),
+            told.text("point"),
+            told.text("network"),
+            told.number("compiled"),
+            told.number("predicted"),
+            {name: measured.maybe_number(name) for name in measured.content},
+            told.share("val_accuracy"),
+            told.number("cross_entropy"),
+            told.texts("missed"),
+        )
+
     @property
     def lut(self) -> float:
-        return float(self.measured["lut"] or 0.0)
+        return float(self.measured.get("lut") or 0.0)
 
     @property
     def error(self) -> float:
@@ -71,9 +88,14 @@ class Round:
     number: int
     trials: tuple[Trial, ...]
 
+    @classmethod
+    def of(cls, told: Fields) -> Round:
+        """Raises RunError: hwq never wrote this."""
+        return cls(told.whole("number"), tuple(map(Trial.of, told.objects("trials"))))
+
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class FrozenNetwork:
     """A frozen network and the weights from which it can be trained on; `compiled` is its LUTs before correction."""
 
     key: str
@@ -88,7 +110,7 @@ class Network:
 class Landed:
     """A network that should fit: its graph, what it is predicted to measure, and how it does on the validation rows."""
 
-    source: Network
+    source: FrozenNetwork
     graph: Graph
     cost: float
     judged: Judged
@@ -99,7 +121,7 @@ class Landed:
 
 
 @dataclass(slots=True)
-class Session:
+class CodesignSession:
     """What all rounds share, and the trials so far.
 
     Args:
@@ -122,7 +144,7 @@ class Session:
     say: Tell
     progress: Callable[[Progress], None]
     done: list[Trial] = field(default_factory=list)
-    networks: list[Network] = field(default_factory=list)
+    networks: list[FrozenNetwork] = field(default_factory=list)
 
     @property
     def correction(self) -> Correction:
@@ -135,25 +157,25 @@ class Session:
     def folder(self, number: int) -> Path:
         return self.out / "rounds" / str(number)
 
-    def trained(self, number: int) -> list[Network]:
+    def trained(self, number: int) -> list[FrozenNetwork]:
         """The networks of a round, trained now, or as they were left."""
         found = self._front() if number == 1 else self._continued(number)
         self.networks += found
         return found
 
-    def _front(self) -> list[Network]:
+    def _front(self) -> list[FrozenNetwork]:
         """The points of the first round's run."""
         return [
             self._network(f"front-{p.id}", p.graph_text(), Candidate(p.epoch, p.val_accuracy, p.ebops, p.beta), None)
             for p in self.first.points()
         ]
 
-    def _network(self, key: str, graph_text: str, candidate: Candidate, weights: Path | None) -> Network:
+    def _network(self, key: str, graph_text: str, candidate: Candidate, weights: Path | None) -> FrozenNetwork:
         graph = verify(parse(graph_text))
         compiled = self.pricer(graph)
-        return Network(key, graph, candidate, weights, compiled.lut, compiled.latency_cycles)
+        return FrozenNetwork(key, graph, candidate, weights, compiled.lut, compiled.latency_cycles)
 
-    def _continued(self, number: int) -> list[Network]:
+    def _continued(self, number: int) -> list[FrozenNetwork]:
         """A population that goes on from the networks nearest above its targets."""
         from hwq.train.approach import Approach, Start
         from hwq.train.checkpoint import read_archive
@@ -187,7 +209,7 @@ class Session:
         nearest = min(self.networks, key=lambda n: abs(math.log(ebops / n.candidate.ebops)))
         return self.correction.corrected(ebops * nearest.compiled / nearest.candidate.ebops)
 
-    def measured(self, number: int, networks: Sequence[Network]) -> Round:
+    def measured(self, number: int, networks: Sequence[FrozenNetwork]) -> Round:
         """Bring networks into the budget, measure the best one, and again with what was learned, until one fits closely."""
         trials: list[Trial] = []
         for attempt in range(TRIES):
@@ -205,7 +227,7 @@ class Session:
         """The graphs that have been measured."""
         return {(self.trials.point_folder(t.point) / "graph.hwq").read_text() for t in self.done}
 
-    def _best(self, number: int, attempt: int, networks: Sequence[Network]) -> Landed:
+    def _best(self, number: int, attempt: int, networks: Sequence[FrozenNetwork]) -> Landed:
         """The most accurate network that should fit; the cheapest of all, as it is, where none can be made to."""
         low, high = (part * self.budget.lut for part in (AIM if attempt else FIRST_AIM))
         slow = self.budget.limits.get("latency", math.inf)
@@ -224,7 +246,7 @@ class Session:
         return max(found, key=lambda one: one.rank(low))
 
     @staticmethod
-    def _promising(above: Sequence[Network]) -> Sequence[Network]:
+    def _promising(above: Sequence[FrozenNetwork]) -> Sequence[FrozenNetwork]:
         """The cheapest, and of the others the most accurate."""
         rest = sorted(above[1:], key=lambda n: -n.candidate.val_accuracy)
         return [*above[:1], *rest[: LANDED - 1]]
@@ -232,7 +254,7 @@ class Session:
     def _judged(self, graph: Graph) -> Judged:
         return Judged.of(graph, self.dataset.x_val, self.dataset.y_val)
 
-    def _landed(self, number: int, attempt: int, network: Network, window: tuple[float, float]) -> Landed | None:
+    def _landed(self, number: int, attempt: int, network: FrozenNetwork, window: tuple[float, float]) -> Landed | None:
         """Digits of a network removed until it should fit; from its file where that is there already."""
         path = self.folder(number) / "landed" / f"{attempt}-{network.key}.hwq"
         if not path.is_file():
@@ -260,7 +282,7 @@ class Session:
         self.say(f"point {point}: proving, {best.cost:.0f} LUT predicted, validation {best.judged.accuracy:.4f}")
         if not (place / "point.json").is_file() or (place / "graph.hwq").read_text() != text(best.graph):
             more = {"codesign": {"round": number, "network": best.source.key, "compiled": compiled, "predicted": best.cost}}
-            write_point(self.trials, point, best.graph, self.dataset, epoch=candidate.epoch, beta=candidate.beta, more=more)
+            write_point(self.trials, point, best.graph, self.dataset, Origin(candidate.epoch, candidate.beta, more=more))
         measured = self.measure(point)
         trial = Trial(
             number,

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from hwq.boards import Board, load
 from hwq.data import Dataset
@@ -21,17 +20,18 @@ from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
 from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
-from hwq.files import read_json, write_json
+from hwq.events import Events, quiet
+from hwq.files import read_fields, write_json
 from hwq.flow.codesign.landing import Pricer
-from hwq.flow.codesign.rounds import CLOSE, Round, Session, Tell, Trial
-from hwq.flow.synth import Link, add_link, synth
+from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Tell, Trial
+from hwq.flow.synth import synth
 from hwq.flow.train import train
 from hwq.locks import explain, one_writer
 from hwq.posttraining.derived import begin, data_of, drawn
 from hwq.run.directory import RunDir
+from hwq.run.record import RunRecord
 from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Progress
 from hwq.units import Period
 
 ROUNDS = 4
@@ -49,6 +49,7 @@ class CodesignOptions:
         epochs: of each round after the first; None: a part of those of the first.
         tool, stage, clock: as of `hwq.flow.synth.synth`.
         start: a trained run that stands for the first round's; None: it is trained.
+        store_path: where measurements are kept; None: the user's own store.
     """
 
     budget: Budget
@@ -59,6 +60,7 @@ class CodesignOptions:
     stage: str | None = None
     clock: Period | None = None
     start: Path | None = None
+    store_path: Path | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,13 @@ class CodesignSummary:
             raise BudgetError(self.problem, hint=self.hint)
 
 
+@dataclass(frozen=True, slots=True)
+class CodesignEvents(Events):
+    """Also told of every round that is finished."""
+
+    round: Callable[[Round], None] = quiet
+
+
 @one_writer(lambda out: out)
 def codesign(
     data: str,
@@ -95,43 +104,40 @@ def codesign(
     board_name: str,
     options: CodesignOptions,
     *,
-    store_path: Path | str | None = None,
-    tell: Tell | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    lines: Callable[[str, str], None] | None = None,
-    round_done: Callable[[Round], None] | None = None,
+    events: CodesignEvents = CodesignEvents(),
 ) -> CodesignSummary:
     """Search a design of highest validation accuracy within a budget that is measured; a killed search goes on where it was.
 
     Args:
         config: of the first round; with `options.start`, that run's own takes its place.
-        tell: told what happens; progress: of training; lines: what a program prints, by point; round_done: told of every round.
 
     Raises:
         UsageError: a budget that the board cannot have or the tool not measure.
         RunError: the directory holds something else.
         DataError, ModelError, TrainingError, CostModelError, ToolError, PreflightError, MismatchError: of the steps.
     """
-    say, board = tell or (lambda _: None), load(board_name)
-    synthesiser, period = _tool(board, options)
+    say, place = events.note, _tool(load(board_name), options)
+    board, synthesiser, period = place.board, place.synthesiser, place.period
     options.budget.require(board, synthesiser)
     dataset, config, first = _data(data, config, out, options, say)
-    run = _begin(out, dataset, config, board, synthesiser, period, options)
-    pricer = Pricer.of(board, period, synthesiser, store_path)
+    run = _begin(out, dataset, config, place, options)
+    pricer = Pricer.of(board, period, synthesiser, options.store_path)
     say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
     if options.start is None:
         say("round 1: training the front")
-        train(data, config, first, board=board.name, store_path=store_path, notice=say, progress=progress)
+        train(
+            data, config, first, board=board.name, store_path=options.store_path, events=Events(note=say, progress=events.progress)
+        )
     trained = RunDir.open(first)
-    trials = begin(out / "trials", {**_kept(trained, dataset), "derived": run.meta()["derived"]}, drawn(dataset, config.seed))
+    trials = begin(out / "trials", _derived(trained, dataset, run.record().derived or {}), drawn(dataset, config.seed))
 
     def measure(point: str) -> dict[str, float | None]:
         _, (result,) = synth(
             trials.path,
             Target.of(board.name, tool=synthesiser.kind, stage=synthesiser.stage, clock=period),
             point=point,
-            store_path=store_path,
-            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=lines or (lambda point, line: None)),
+            store_path=options.store_path,
+            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=events.line),
         )
         if result.measurement is None:
             raise RunError(f"the stage {synthesiser.stage} measures no design", hint="choose another --stage")
@@ -139,20 +145,29 @@ def codesign(
 
     settings = _config(trained)
     epochs = options.epochs or max(1, round(CONTINUED * (settings.resolved(len(dataset.x_train)).epochs or 1)))
-    session = Session(
-        dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, progress or (lambda _: None)
+    session = CodesignSession(
+        dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, events.progress
     )
-    rounds = _rounds(session, options, round_done or (lambda _: None))
+    rounds = _rounds(session, options, events.round)
     return _result(run, session, rounds, options, str(synthesiser.tool), board)
 
 
-def _tool(board: Board, options: CodesignOptions) -> tuple[Synthesiser, Period]:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where designs are measured."""
+
+    board: Board
+    synthesiser: Synthesiser
+    period: Period
+
+
+def _tool(board: Board, options: CodesignOptions) -> _Place:
     """The tool and clock: those asked for, else with a budget on fmax a tool that routes, and that clock."""
     wanted, stage, fmax = options.tool, options.stage, options.budget.limits.get("fmax")
     if fmax is not None and wanted == "auto" and stage is None:
         stage = "route"
     period = options.clock or (Period(1e3 / fmax) if fmax else board.default_clock)
-    return choose(wanted, board, stage=stage, period_ns=period.ns), period
+    return _Place(board, choose(wanted, board, stage=stage, period_ns=period.ns), period)
 
 
 def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, say: Tell) -> tuple[Dataset, TrainConfig, Path]:
@@ -161,57 +176,47 @@ def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, s
         dataset = load_data(data, seed=config.seed, notice=say)
         return dataset, config.resolved(len(dataset.x_train)), out / "rounds" / "1"
     run = RunDir.open(options.start)
-    meta = run.meta()
-    if meta.get("state") != "trained" or not (run.checkpoint / "state.npz").is_file():
+    if not run.record().trained or not (run.checkpoint / "state.npz").is_file():
         raise RunError(f"{run.path} is no finished training", hint="finish it: the same hwq train command again")
     return data_of(run, data, say), _config(run), run.path
 
 
 def _config(run: RunDir) -> TrainConfig:
     """The configuration that a run was trained with."""
-    names = {f.name for f in fields(TrainConfig)}
-    config = TrainConfig(**{key: value for key, value in run.meta()["config"].items() if key in names})
+    config = TrainConfig.of(run.settings())
     if config.method != "hgq":
         raise RunError(f"{run.path} was trained by {config.method}", hint="co-design goes on from runs of --method hgq")
     return config
 
 
-def _begin(
-    out: Path,
-    dataset: Dataset,
-    config: TrainConfig,
-    board: Board,
-    synthesiser: Synthesiser,
-    period: Period,
-    options: CodesignOptions,
-) -> RunDir:
+def _begin(out: Path, dataset: Dataset, config: TrainConfig, place: _Place, options: CodesignOptions) -> RunDir:
     """The directory of the search; what is asked must be what was asked before."""
+    synthesiser = place.synthesiser
     asked = {
         "method": "codesign",
-        "board": board.name,
+        "board": place.board.name,
         "tool": synthesiser.tool.name,
         "version": synthesiser.tool.version,
         "stage": synthesiser.stage,
-        "period_ns": period.ns,
+        "period_ns": place.period.ns,
         "budget": dict(options.budget.limits),
         "epochs": options.epochs,
         "start": None if options.start is None else str(options.start),
         "config": config.to_json(),
     }
-    meta = {"config": config.to_json(), "dataset": dataset.told, "derived": asked}
-    return begin(out, meta, drawn(dataset, config.seed))
+    return begin(out, RunRecord("", config.to_json(), dataset.told, asked), drawn(dataset, config.seed))
 
 
-def _kept(run: RunDir, dataset: Dataset) -> dict[str, Any]:
-    meta = run.meta()
-    found: dict[str, Any] = {key: meta[key] for key in ("config", "float", "uniform8", "conversion") if key in meta}
-    return {**found, "dataset": dataset.told}
+def _derived(run: RunDir, dataset: Dataset, method: Mapping[str, object]) -> RunRecord:
+    """Of a run that goes on from `run` with the same data, which may lie elsewhere now."""
+    return replace(run.record().derive(method), dataset=dataset.told)
 
 
-def _rounds(session: Session, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
+def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
     """All rounds, those that are recorded as they were."""
     path = session.out / RECORD
-    recorded = [_read(one) for one in read_json(path)["rounds"]] if path.is_file() else []
+    hint = "delete it: what was measured is known to the store"
+    recorded = [Round.of(one) for one in read_fields(path, hint=hint).objects("rounds")] if path.is_file() else []
     rounds: list[Round] = []
     while not _enough(rounds, options):
         number = len(rounds) + 1
@@ -224,14 +229,6 @@ def _rounds(session: Session, options: CodesignOptions, round_done: Callable[[Ro
             write_json(path, {"rounds": [asdict(one) for one in rounds]})
         round_done(rounds[-1])
     return rounds
-
-
-def _read(content: Mapping[str, Any]) -> Round:
-    try:
-        trials = (Trial(**{**one, "missed": tuple(one["missed"])}) for one in content["trials"])
-        return Round(int(content["number"]), tuple(trials))
-    except (KeyError, TypeError) as error:
-        raise RunError(f"{RECORD} is damaged: {error}", hint="delete it: what was measured is known to the store") from error
 
 
 def best_of(trials: Sequence[Trial]) -> Trial | None:
@@ -251,7 +248,7 @@ def _enough(rounds: Sequence[Round], options: CodesignOptions) -> bool:
 
 
 def _result(
-    run: RunDir, session: Session, rounds: Sequence[Round], options: CodesignOptions, tool: str, board: Board
+    run: RunDir, session: CodesignSession, rounds: Sequence[Round], options: CodesignOptions, tool: str, board: Board
 ) -> CodesignSummary:
     """Take the best design over into the run, and say what came of the search."""
     trials = [t for r in rounds for t in r.trials]
@@ -262,10 +259,18 @@ def _result(
         hint = "a larger budget, a smaller --model, more --rounds or --epochs"
         return replace(summary, problem=f"nothing keeps the budget: {'; '.join(nearest.missed)} at best", hint=hint)
     _take(session.trials, run, best.point)
-    content = read_json(run.point_folder(best.point) / "point.json")
-    summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=content["test_accuracy"])
-    found = {**_kept(session.first, session.dataset), "codesign": {"best": best.point, "lut": best.lut, "rounds": len(rounds)}}
-    run.update(lambda meta: {**meta, **found})
+    summary = replace(summary, used=best.lut / options.budget.lut, test_accuracy=run.point(best.point).test_accuracy)
+    told = {"best": best.point, "lut": best.lut, "rounds": len(rounds)}
+    found = _derived(session.first, session.dataset, {})
+    run.update(
+        lambda now: replace(
+            now.finished(found),
+            state=now.state,
+            config=found.config,
+            dataset=found.dataset,
+            more={**now.more, **found.more, "codesign": told},
+        )
+    )
     if best.val_accuracy < (options.min_accuracy or 0.0):
         wanted = f"{best.val_accuracy:.4f} on the validation rows within the budget, {options.min_accuracy:.4f} was asked"
         return replace(summary, problem=wanted, hint="a larger budget, a larger --model, or more --epochs or --rounds")
@@ -274,14 +279,16 @@ def _result(
 
 def _take(trials: RunDir, run: RunDir, point: str) -> None:
     """Copy a point with its generated files from the trials; one that was taken before goes."""
-    source = trials.meta()["synth"]
-    folder = source["folders"][point]
+    source = trials.synthesised()
+    folder = source.folders.get(point) if source else None
+    if source is None or folder is None:
+        raise RunError(f"{trials.path} does not say where point {point} was synthesised", hint="run the same command again")
     _copied(trials.point_folder(point), run.point_folder(point))
     _copied(trials.synth_folder(folder), run.synth_folder(folder))
     for other in run.points():
         if other.id != point:
             shutil.rmtree(other.folder)
-    add_link(run, Link(**{f.name: source[f.name] for f in fields(Link) if f.name in source}), point, folder)
+    run.link(source.link, point, folder)
 
 
 def _copied(origin: Path, target: Path) -> None:

@@ -14,16 +14,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hwq.cost.predict import CostSource
 from hwq.errors import BudgetError, UsageError
-from hwq.flow.allocate import AllocateOptions
+from hwq.events import QUIET, Events
+from hwq.flow.allocate import AllocateOptions, Tools
 from hwq.flow.allocate import allocate as run_allocation
 from hwq.flow.ptq import METHODS as PTQ_METHODS
 from hwq.flow.ptq import PtqOptions
 from hwq.flow.ptq import ptq as run_ptq
+from hwq.flow.refine import RefineEvents, RefineRequest
 from hwq.flow.refine import refine as run_refine
 from hwq.flow.train import float_network, train
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Progress
 
 UNIFORM = ((2, 1.0), (3, 1.0), (4, 1.0), (6, 1.0), (3, 0.5), (4, 0.5), (6, 0.5))  # (bits, factor on the hidden layers)
 PRUNE = ((4, 0.5), (4, 0.75), (4, 0.9), (6, 0.75), (6, 0.9))  # (bits, sparsity)
@@ -56,8 +58,7 @@ class Case:
     sources: tuple[Path, ...] = ()
     store_path: Path | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    notice: Callable[[str], None] | None = None
-    progress: Callable[[Progress], None] | None = None
+    events: Events = QUIET
 
     @property
     def float_path(self) -> Path:
@@ -72,7 +73,7 @@ class Case:
     def run(self, config: TrainConfig, name: str = "run") -> Path:
         """Train a run below the case's folder, or what is left of it."""
         path = self.folder / name
-        train(self.data, config, path, board=self.board, store_path=self.store_path, notice=self.notice, progress=self.progress)
+        train(self.data, config, path, board=self.board, store_path=self.store_path, events=self.events)
         return path
 
 
@@ -121,16 +122,8 @@ def refine(case: Case) -> list[Path]:
     runs = []
     for source in case.sources:
         out = case.folder / source.name
-        run_refine(
-            source,
-            out=out,
-            point="all",
-            board=None,
-            price_board=case.board,
-            data=case.data,
-            store_path=case.store_path,
-            tell=_teller(case),
-        )
+        request = RefineRequest("all", case.data, CostSource(case.board, case.store_path))
+        run_refine(source, out=out, request=request, events=RefineEvents(point=_teller(case)))
         runs.append(out)
     return runs
 
@@ -143,9 +136,8 @@ def ptq(case: Case) -> list[Path]:
     runs = []
     for bits in ACTIVATIONS:
         out, options = case.folder / f"{bits}-bit", PtqOptions(method, WEIGHTS[method], bits, seed=case.seed)
-        run_ptq(
-            str(case.float_path), case.data, out, options=options, board=case.board, store_path=case.store_path, notice=case.notice
-        )
+        costs = CostSource(case.board, case.store_path)
+        run_ptq(str(case.float_path), case.data, out, options=options, costs=costs, events=case.events)
         runs.append(out)
     return runs
 
@@ -166,18 +158,10 @@ def allocate(case: Case) -> list[Path]:
         out = case.folder / f"loss-{loss:g}"
         options = AllocateOptions(max_loss=loss, activation_bits=ACTIVATIONS, costs=costs, seed=case.seed, granularity=granularity)
         try:
-            run_allocation(
-                str(case.float_path),
-                case.data,
-                out,
-                board=case.board,
-                options=options,
-                store_path=case.store_path,
-                notice=case.notice,
-            )
+            tools = Tools(case.board, case.store_path)
+            run_allocation(str(case.float_path), case.data, out, options=options, tools=tools, events=case.events)
         except BudgetError as error:
-            if case.notice:
-                case.notice(f"no run for a loss of {loss:g} points: {error.message}")
+            case.events.note(f"no run for a loss of {loss:g} points: {error.message}")
             continue
         runs.append(out)
     return runs
@@ -226,11 +210,11 @@ def base_of(name: str) -> str | None:
 def train_float(case: Case) -> Path:
     """The float network of the case's seed, trained once for all methods."""
     config = TrainConfig(**{**case.settings, "seed": case.seed, "model": case.model})
-    return float_network(case.data, config, case.float_path, notice=case.notice, progress=case.progress)
+    return float_network(case.data, config, case.float_path, case.events)
 
 
 def _teller(case: Case) -> Callable[[str, str], None]:
-    return lambda point, what: case.notice(f"point {point}: {what}" if point else what) if case.notice else None
+    return lambda point, what: case.events.note(f"point {point}: {what}" if point else what)
 
 
 def _number(case: Case, least: int, most: int) -> int:

@@ -15,20 +15,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hwq.boards import load as load_board
 from hwq.design.target import Target, Work
 from hwq.errors import RunError, UsageError
-from hwq.files import read_json, write_json, write_text
+from hwq.events import Events, Progress, quiet
+from hwq.files import inside, read_fields, read_json, write_json, write_text
 from hwq.flow.compare.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
 from hwq.flow.train import load_framework
 from hwq.locks import LOCKS, one_writer
-from hwq.train.progress import Progress
 from hwq.units import Period
-from hwq.views.comparison import Comparison, Entry, csv_text, svg
+from hwq.views.comparison import Entry, MethodComparison, csv_text, svg
 
 Tell = Callable[[str], None]
 NOTED_S = 5.0  # between two notes of the CPU time; a kill forgets no more than that
@@ -36,7 +37,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class CompareRequest:
     """What to compare.
 
     Attributes:
@@ -69,7 +70,7 @@ class Request:
         if doubled:
             raise UsageError(f"the method {doubled[0]!r} is given twice")
 
-    def fixed(self) -> dict[str, Any]:
+    def fixed(self) -> dict[str, object]:
         """What must be the same whenever this comparison goes on."""
         settings = {key: dict(v) if isinstance(v, Mapping) else v for key, v in self.settings.items()}
         synthesis = {"tool": self.tool, **({} if self.clock is None else {"clock": str(self.clock)})}
@@ -86,8 +87,7 @@ class _Clock:
     noted: float = 0.0
 
     def __post_init__(self) -> None:
-        content = read_json(self.path) if self.path.is_file() else {}
-        self.before = float(content.get("cpu_s", 0.0))
+        self.before = _Done.read(self.path).cpu_s
         self.started = self.noted = time.process_time()
 
     @property
@@ -99,12 +99,30 @@ class _Clock:
             self.noted = time.process_time()
             self.save()
 
-    def save(self, **more: Any) -> None:
-        write_json(self.path, {"cpu_s": self.spent, **more})
+    def save(self, runs: Sequence[str] | None = None) -> None:
+        write_json(self.path, {"cpu_s": self.spent, **({} if runs is None else {"runs": list(runs)})})
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a clock left: CPU seconds, and the finished runs once the training is over."""
+
+    cpu_s: float = 0.0
+    runs: tuple[str, ...] | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> _Done:
+        """Raises RunError: the file is damaged."""
+        if not path.is_file():
+            return cls()
+        told = read_fields(path, hint="delete it and run the same command again")
+        return cls(told.number("cpu_s", 0.0, least=0.0), told.texts("runs") if told.has("runs") else None)
 
 
 @one_writer(lambda request: request.out, "compare.json")
-def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None) -> Comparison:
+def compare(
+    request: CompareRequest, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None
+) -> MethodComparison:
     """Train, prove and measure everything that is not there yet, and write the table and the plot.
 
     Args:
@@ -128,12 +146,12 @@ def compare(request: Request, *, tell: Tell | None = None, progress: Callable[[s
             with _watched(case, label, say, progress) as watched:
                 float_s = _float(watched)
                 runs, cpu_s = _train(request, watched, name, label, say)
-            entries += _measure(request, name, seed, runs, float_s + cpu_s, label, say)
+            entries += _measure(request, name, seed, runs, float_s + cpu_s, partial(_labelled, say, label))
             _write(request, entries)  # so that a long comparison can be looked at while it goes on
     return _write(request, entries)
 
 
-def _begin(request: Request) -> None:
+def _begin(request: CompareRequest) -> None:
     path, fixed = request.out / "compare.json", request.fixed()
     if path.is_file():
         found = read_json(path)
@@ -150,7 +168,7 @@ def _begin(request: Request) -> None:
     write_json(path, {**fixed, "format": FORMAT})
 
 
-def _case(request: Request, name: str, seed: int) -> Case:
+def _case(request: CompareRequest, name: str, seed: int) -> Case:
     shared = request.out / f"seed-{seed}"
     folder = shared / name.replace(":", "-")
     variant = name.partition(":")[2]
@@ -170,25 +188,23 @@ def _case(request: Request, name: str, seed: int) -> Case:
 @contextmanager
 def _watched(case: Case, label: str, say: Tell, progress: Callable[[str, Progress], None] | None) -> Iterator[Case]:
     """The case with its reports led to the caller."""
-    shown = (lambda p: progress(label, p)) if progress else None
-    yield replace(case, notice=lambda text: say(f"{label}: {text}"), progress=shown)
+    shown = (lambda p: progress(label, p)) if progress else quiet
+    yield replace(case, events=Events(note=lambda text: say(f"{label}: {text}"), progress=shown))
 
 
 def _ticking(case: Case, clock: _Clock) -> Case:
     """The case, noting CPU time with each report of progress."""
-    inner, told = case.progress, case.notice
+    told = case.events
 
     def report(p: Progress) -> None:
         clock.tick()
-        if inner:
-            inner(p)
+        told.progress(p)
 
     def notice(text: str) -> None:
         clock.tick()
-        if told:
-            told(text)
+        told.note(text)
 
-    return replace(case, progress=report, notice=notice)
+    return replace(case, events=replace(told, progress=report, note=notice))
 
 
 def _float(case: Case) -> float:
@@ -198,34 +214,38 @@ def _float(case: Case) -> float:
         clock = _Clock(path)
         train_float(_ticking(case, clock))
         clock.save()
-    return float(read_json(path)["cpu_s"]) if path.is_file() else 0.0
+    return _Done.read(path).cpu_s
 
 
-def _train(request: Request, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
+def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
     """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
     base, before = base_of(name), 0.0
     if base is not None:
-        other = replace(_case(request, base, case.seed), progress=case.progress, notice=case.notice)
+        other = replace(_case(request, base, case.seed), events=case.events)
         sources, before = _train(request, other, base, f"{label} ({base})", say)
         case = replace(case, sources=tuple(sources))
     path = case.folder / "training.json"
-    done = read_json(path) if path.is_file() else {}
-    if "runs" in done:
-        return [case.folder / name for name in done["runs"]], before + float(done["cpu_s"])
+    done = _Done.read(path)
+    if done.runs is not None:
+        return [inside(case.folder, name) for name in done.runs], before + done.cpu_s
     say(f"{label}: training")
     clock = _Clock(path)
     runs = method_of(name)(_ticking(case, clock))
     clock.save(runs=[str(run.relative_to(case.folder)) for run in runs])
-    return runs, before + float(read_json(path)["cpu_s"])
+    return runs, before + _Done.read(path).cpu_s
 
 
-def _measure(request: Request, name: str, seed: int, runs: Sequence[Path], cpu_s: float, label: str, say: Tell) -> list[Entry]:
+def _labelled(say: Tell, label: str, text: str) -> None:
+    say(f"{label}: {text}")
+
+
+def _measure(request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, say: Tell) -> list[Entry]:
     """Every point of the runs, synthesised: those that the store knows already cost nothing."""
     entries = []
     for run in runs:
 
         def told(point: str, what: str, run: Path = run) -> None:
-            say(f"{label}: {run.name}, point {point}: {what}")
+            say(f"{run.name}, point {point}: {what}")
 
         target = Target.of(request.board, request.clock, tool=request.tool)
         _, results = synth(run, target, point="all", store_path=request.store_path, work=Work(request.jobs, tell=told))
@@ -256,8 +276,8 @@ def _entry(name: str, seed: int, run: Path, result: SynthResult, cpu_s: float) -
     )
 
 
-def _write(request: Request, entries: Sequence[Entry]) -> Comparison:
-    found = Comparison(request.data, request.model, request.board, request.methods, request.seeds, tuple(entries))
+def _write(request: CompareRequest, entries: Sequence[Entry]) -> MethodComparison:
+    found = MethodComparison(request.data, request.model, request.board, request.methods, request.seeds, tuple(entries))
     write_json(request.out / "comparison.json", found.to_json())
     write_text(request.out / "comparison.csv", csv_text(found))
     write_text(request.out / "comparison.svg", svg(found))

@@ -1,0 +1,43 @@
+"""What a command tells while it works, and to whom: one protocol for everything that takes long. Nothing is shown here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One report of a training: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points."""
+
+    phase: str
+    step: int
+    steps: int
+    val_accuracy: float | None = None
+    ebops: float | None = None
+    beta: float | None = None
+    kept: int = 0
+
+
+def quiet(*_: object) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Who is told; nobody where nothing is given.
+
+    Attributes:
+        note: told a sentence.
+        point: told a point, or a design, and what is happening to it.
+        line: told a point, and a line that a program printed for it.
+        progress: told how far a training is.
+    """
+
+    note: Callable[[str], None] = quiet
+    point: Callable[[str, str], None] = quiet
+    line: Callable[[str, str], None] = quiet
+    progress: Callable[[Progress], None] = quiet
+
+
+QUIET = Events()

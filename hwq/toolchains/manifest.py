@@ -1,0 +1,116 @@
+"""build.json: what a plan in its folder is, with the digests of its files; its one reader and writer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hwq.fields import Fields
+from hwq.files import inside, read_fields, write_json
+from hwq.toolchains.plan import BuildPlan, digest_of
+
+BUILD = "build.json"
+_KNOWN = (
+    "design",
+    "plan",
+    "board",
+    "top",
+    "period_ns",
+    "latency_cycles",
+    "interval",
+    "features",
+    "group",
+    "point",
+    "files",
+    "feeding",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One plan in its folder.
+
+    Attributes:
+        design, plan: digests of the graph and of all generated files.
+        interval: clocks from one input to the next.
+        features: what the design consists of (`hwq.cost.features`).
+        group: what designs of the same data have in common: cost models are tested on groups that they have not seen.
+        point, files: of a design of a run; None of one that belongs to no run.
+        feeding: digests of README.md and preprocess.json, and of what they were made from.
+        more: what another version of hwq says.
+    """
+
+    design: str
+    plan: str
+    board: str
+    top: str
+    period_ns: float
+    latency_cycles: int
+    features: Mapping[str, float]
+    interval: int = 1
+    group: str = ""
+    point: str | None = None
+    files: tuple[str, ...] | None = None
+    feeding: Mapping[str, str] | None = None
+    more: Mapping[str, object] = field(default_factory=dict)
+
+    @classmethod
+    def of_plan(cls, plan: BuildPlan, features: Mapping[str, float], *, interval: int = 1, group: str = "") -> Manifest:
+        """Of a design that belongs to no run."""
+        numbers = (plan.period_ns, plan.latency_cycles)
+        return cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group)
+
+    def changed(self, folder: Path) -> str | None:
+        """The first of the plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
+
+        Raises:
+            RunError: a name that leaves the folder.
+        """
+        contents: dict[str, bytes] = {}
+        for name in self.files or ():
+            path = inside(folder, name)
+            if not path.is_file():
+                return name
+            contents[name] = path.read_bytes()
+        return None if digest_of(contents) == self.plan else "a file"
+
+    def to_json(self) -> dict[str, object]:
+        told: dict[str, object] = {name: getattr(self, name) for name in _KNOWN}
+        return {**self.more, **{name: value for name, value in told.items() if value is not None}}
+
+    def write(self, folder: Path) -> None:
+        """Raises RunError: it cannot be written."""
+        write_json(folder / BUILD, self.to_json())
+
+    @classmethod
+    def read(cls, folder: Path, *, sealed: bool = False) -> Manifest:
+        """The inverse of `write`.
+
+        Args:
+            sealed: a record without a seal is refused; those of hwq 0.1.0 have none.
+
+        Raises:
+            RunError: missing, changed, or with a member of another kind.
+        """
+        hint = "hwq synth writes it again; a plan of another machine: copy its whole folder again"
+        return cls.of(read_fields(folder / BUILD, sealed=sealed, hint=hint))
+
+    @classmethod
+    def of(cls, told: Fields) -> Manifest:
+        """Raises RunError: a member is missing, or of another kind."""
+        return cls(
+            told.text("design"),
+            told.text("plan"),
+            told.text("board"),
+            told.text("top"),
+            told.number("period_ns", least=1e-6),
+            told.whole("latency_cycles"),
+            told.numbers_by_name("features"),
+            told.whole("interval", 1, least=1),
+            told.text("group", ""),
+            told.text("point") if told.has("point") else None,
+            told.texts("files") if told.has("files") else None,
+            told.texts_by_name("feeding") if told.has("feeding") else None,
+            told.rest(*_KNOWN),
+        )
