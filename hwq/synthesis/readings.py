@@ -5,6 +5,7 @@ Which report of a tool holds which number is in that tool's file of `hwq.toolcha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from hwq.boards import Board
@@ -43,7 +44,7 @@ def read_step(
     """
     if step.read is None:
         raise ReportError(folder / step.log, f"{step.name} measures nothing")
-    files = {Path(name).name: folder / name for name in record.outputs}
+    files = _Outputs(folder / record.log, {Path(name).name: folder / name for name in record.outputs})
     pipeline = Latency(manifest.latency_cycles, manifest.latency_cycles, manifest.interval)
     found = step.read(Finished(step, folder, files, board, TOP, pipeline))
     if found.whole:
@@ -52,6 +53,17 @@ def read_step(
     if counted and NETLIST in files:
         require_counts(found.path, MappedNetlist.read(files[NETLIST], TOP))
     return found.resources, found.timing, found.latency
+
+
+class _Outputs(dict[str, Path]):
+    """The files of a step by name, whose reader asks for those that the step makes: a record may leave some out."""
+
+    def __init__(self, log: Path, files: Mapping[str, Path]) -> None:
+        super().__init__(files)
+        self.log = log
+
+    def __missing__(self, name: str) -> Path:
+        raise ReportError(self.log, f"the step's record names no {name}", hint="delete the record: the step then runs again")
 
 
 def reread(
