@@ -128,7 +128,11 @@ def inside(folder: Path, name: str) -> Path:
         RunError: the name is absolute, or leads out of the folder, also by a link.
     """
     path = folder / name
-    if not name or Path(name).is_absolute() or ".." in Path(name).parts or not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links that go in a circle, a NUL in the name
+        within = False
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts or not within:
         raise RunError(f"{name!r} is no file inside {folder}", hint="the folder was changed: generate the plan again")
     return path
 

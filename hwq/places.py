@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hwq.errors import HwqError
+from hwq.errors import HwqError, UsageError
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -66,3 +66,14 @@ def directory(name: str) -> Path:
         if candidate.is_dir():
             return candidate
     raise HwqError(f"the folder {name!r} of hwq is missing", hint="reinstall hwq: pip install --force-reinstall hwq")
+
+
+def as_path(path: object) -> Path:
+    """A path as a user gives it.
+
+    Raises:
+        UsageError: no text and no path, or with a NUL.
+    """
+    if not isinstance(path, (str, Path)) or "\0" in str(path):
+        raise UsageError(f"{path!r} is no path", hint="give a text or a pathlib.Path")
+    return Path(path)

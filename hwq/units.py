@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hwq.errors import UsageError
 
 _CLOCK = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]+)?)\s*(ns|ps|us|khz|mhz|ghz|hz)\s*", re.IGNORECASE)
+FASTEST_NS, SLOWEST_NS = 0.1, 1e6
 LOWEST_HZ = 1e5
 _TO_NS = {"ps": 1e-3, "ns": 1.0, "us": 1e3}
 _TO_MHZ = {"hz": 1e-6, "khz": 1e-3, "mhz": 1.0, "ghz": 1e3}
@@ -23,6 +24,8 @@ class Period:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.ns) and self.ns > 0):
             raise UsageError(f"a clock period must be a positive number of ns, not {self.ns}")
+        if not FASTEST_NS <= self.ns <= SLOWEST_NS:
+            raise UsageError(f"no board has a clock of {self.mhz:g} MHz", hint="a clock has 1 kHz to 10 GHz")
 
     @property
     def mhz(self) -> float:

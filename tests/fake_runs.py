@@ -15,7 +15,7 @@ from hwq import boards
 from hwq.data.facts import DataFacts
 from hwq.design.point import VERDICT, PointDesign, code_digest
 from hwq.design.target import Target
-from hwq.design.verdict import Verdict, judged_inputs
+from hwq.design.verdict import EVALUATORS, Verdict, judged_inputs
 from hwq.files import sha256_of, write_npz
 from hwq.ir import text
 from hwq.run.directory import RunDir, write_point
@@ -33,8 +33,9 @@ def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) ->
     write_npz(path / "vectors.npz", x=x, y=np.zeros(ROWS, np.int64))
     for number in range(points):
         graph = random_network(11 + number, sizes)
-        record = PointRecord(1, 0.5, 100.0 + number, 0.1, 0.5)
-        write_point(path / "points" / f"{number:04d}", text(graph), predict(graph, x), record)
+        logits = predict(graph, x)
+        record = PointRecord(1, 0.5, 100.0 + number, 0.1, float((logits.argmax(axis=1) == 0).mean()))
+        write_point(path / "points" / f"{number:04d}", text(graph), logits, record)
     dataset = DataFacts("none", train=1, validation=1, test=ROWS)
     digests = {"vectors.npz": sha256_of(path / "vectors.npz")}
     RunDir(path).save(RunRecord("", {"model": "mlp"}, dataset, digests=digests))
@@ -48,9 +49,9 @@ def prove(run: Path, board: str) -> list[PointDesign]:
     for point in RunDir.open(run).points():
         design = PointDesign(RunDir.open(run), point, Target.of(made), code_digest())
         summary = design.summary()
-        comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in ("keras", "csim", "rtl"))
+        comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in EVALUATORS)
         judged = judged_inputs(summary, point, design.run)
-        Verdict(comparisons, ROWS, 0.5, judged).write(design.folder / VERDICT)
+        Verdict(comparisons, ROWS, point.test_accuracy or 0.0, judged).write(design.folder / VERDICT)
         designs.append(design)
     return designs
 

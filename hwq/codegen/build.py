@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from hwq.boards import Board
 from hwq.codegen.cpp import cpp_files
@@ -12,6 +12,7 @@ from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.verilog import verilog_files
+from hwq.errors import UsageError
 from hwq.ir import Circuit, Graph, digest, text
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
@@ -52,6 +53,10 @@ class Form:
     style: Style = "multiply"
     terms: int = 1
     registered_inputs: bool = False
+
+    def __post_init__(self) -> None:
+        if self.style not in get_args(Style):
+            raise UsageError(f"there is no style {self.style!r}", hint=f"one of: {', '.join(get_args(Style))}")
 
 
 def build(

@@ -46,7 +46,9 @@ class QuantizeConfig:
     def __post_init__(self) -> None:
         for name in ("bits", "weight_terms", "weight_levels", "table_bits"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+            if value is None and name == "table_bits":
+                continue
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral):
                 raise UsageError(f"{name} must be a whole number, not {value!r}")
         if not 1 <= self.bits <= 30:
             raise UsageError(f"bits must be 1 to 30, not {self.bits}")

@@ -320,6 +320,8 @@ def _rows(model: keras.Model, data: npt.ArrayLike | None) -> Singles:
     if data is None:
         return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *shape)).astype(np.float32)
     try:
+        if np.iscomplexobj(data):
+            raise TypeError("they are complex")
         rows = np.asarray(data, np.float32)
     except (ValueError, TypeError) as error:
         raise DataError(f"the data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error

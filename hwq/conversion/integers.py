@@ -71,6 +71,8 @@ def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
 
 def _rows(model: keras.Model, data: npt.ArrayLike) -> Rows:
     try:
+        if np.iscomplexobj(data):
+            raise TypeError("they are complex")
         rows = np.asarray(data, np.float32)
     except (ValueError, TypeError) as error:
         raise DataError(f"data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error

@@ -25,7 +25,7 @@ from hwq.fixed import to_float
 from hwq.ir import Graph
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.places import cache
+from hwq.places import as_path, cache
 from hwq.sim.compare import Comparison, compare, output_types
 from hwq.sim.csim import csim
 from hwq.sim.emulator import Emulator, emulator
@@ -123,7 +123,7 @@ class Design:
         Raises:
             RunError: it cannot be written.
         """
-        folder = Path(path)
+        folder = as_path(path)
         self.build.plan.write(folder)
         write_feeding(folder, Feeding.of(self.build, self.graph, self.preprocess))
         return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -196,7 +197,7 @@ class PointDesign:
         summary = self._corrected(summary, notice)
         verdict = self._simulate(summary, notice)
         verdict.write(self.folder / VERDICT)
-        return self.compare_mapped(notice, fresh=fresh)
+        return self._with_netlists(verdict, summary, notice, fresh)
 
     def _judged(self, summary: Manifest, notice: Notice | None) -> Verdict | None:
         """The stored verdict, without what it says of netlists that are others by now; None where it is of other files."""
@@ -212,6 +213,11 @@ class PointDesign:
             if notice:
                 notice("files have changed since they were proven: proving again")
             return None
+        x, labels = self.run.vectors()
+        if not verdict.covers(len(x), self.point.accuracy_by_answers(labels), stream=summary.interval > 1):
+            if notice:
+                notice("the proof leaves out an evaluator or rows: proving again")
+            return None
         for stage in NETLISTS:
             if verdict.of(stage) is not None and not verdict.judged.items() >= self._evaluated(stage).items():
                 verdict = verdict.without(stage)
@@ -223,8 +229,9 @@ class PointDesign:
         return (COMPILED[stage].sources(self.folder) if stage in COMPILED else {}) or {name: sha256_of(self.folder / name) or ""}
 
     def forget(self, stage: str) -> None:
-        """Take what an evaluator said out of the stored verdict."""
-        Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
+        """Take what an evaluator said out of the stored verdict, where there is one."""
+        with suppress(RunError):
+            Verdict.read(self.folder / VERDICT).without(stage).write(self.folder / VERDICT)
 
     def _inputs(self, summary: Manifest) -> dict[str, str]:
         return judged_inputs(summary, self.point, self.run)
@@ -241,8 +248,9 @@ class PointDesign:
         """
         summary = self.summary()
         verdict = self._judged(summary, notice)
-        if verdict is None:
-            return self.simulation(notice)
+        return self.simulation(notice) if verdict is None else self._with_netlists(verdict, summary, notice, fresh)
+
+    def _with_netlists(self, verdict: Verdict, summary: Manifest, notice: Notice | None, fresh: bool) -> Verdict:
         inputs = quantize_inputs(self.graph, self.run.vectors()[0])
         for stage in NETLISTS:
             if verdict.of(stage) is None and self._own(stage, notice):
@@ -265,12 +273,15 @@ class PointDesign:
         return False
 
     def _changed(self, stage: str) -> bool:
-        """Whether a netlist is another one than the record of its step says."""
+        """Whether a netlist is another one than the record of its step says, or of another plan."""
         record = self._record(stage)
         if record is None or not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
             return False
         try:
-            made = read_fields(record).texts_by_name("outputs").get(NETLISTS[stage])
+            told = read_fields(record)
+            made = told.texts_by_name("outputs").get(NETLISTS[stage])
+            if told.text("plan") != Manifest.read(self.folder).plan:
+                return True
         except RunError:
             return True
         return made != sha256_of(self.folder / NETLISTS[stage])

@@ -13,6 +13,7 @@ from hwq.design.compiled import Design
 from hwq.design.feeding import preprocess_of
 from hwq.errors import RunError
 from hwq.ir import parse, verify
+from hwq.places import as_path
 from hwq.run.directory import Point, RunDir
 from hwq.units import Period
 
@@ -38,6 +39,7 @@ class Run:
     path: str | Path
 
     def __post_init__(self) -> None:
+        as_path(self.path)
         self.directory.record()
 
     @property
@@ -75,7 +77,7 @@ class Run:
             BoardError, UsageError: no such board or clock.
             GraphError: it has no hardware form.
         """
-        found = self.directory.select(point)
+        found = self.directory.select(str(point))
         if len(found) != 1:
             raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
         last = self.directory.synthesised()

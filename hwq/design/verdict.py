@@ -14,6 +14,8 @@ from hwq.run.directory import Point, RunDir
 from hwq.sim.compare import Comparison, Mismatch
 from hwq.toolchains.manifest import Manifest
 
+EVALUATORS = ("keras", "emulator", "csim", "rtl")  # each must have answered, before a design is believed
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -45,6 +47,25 @@ class Verdict:
     def holds_for(self, now: Mapping[str, str]) -> bool:
         """Whether what was judged is what is there now."""
         return all(self.judged.get(name) == digest for name, digest in now.items())
+
+    def covers(self, rows: int, accuracy: float | None, *, stream: bool) -> bool:
+        """Whether every evaluator that must agree has said something, of all rows, and nothing is told that cannot be.
+
+        Args:
+            rows: how many the run has.
+            accuracy: of Keras' answers on the test rows, which the hardware's are where nothing differs; None where nobody can say.
+            stream: a stream has no emulator, and its simulations see some of the rows.
+        """
+        wanted = set(EVALUATORS) - ({"emulator"} if stream else set())
+        whole = {"keras"} if stream else wanted
+        counts = {c.stage_b: c.samples for c in self.comparisons}
+        return (
+            wanted <= set(counts)
+            and self.samples == rows
+            and all(counts[stage] == rows for stage in whole)
+            and all(0 < counts[stage] <= rows for stage in wanted)
+            and (accuracy is None or self.mismatches > 0 or abs(self.accuracy - accuracy) < 1e-9)
+        )
 
     def adding(self, comparison: Comparison, judged: Mapping[str, str]) -> Verdict:
         """With one more comparison, in the place of an earlier one of the same evaluator."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -36,10 +37,14 @@ from hwq.synthesis.readings import version_doubt
 from hwq.toolchains.faults import diagnose
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
-from hwq.toolchains.registry import kinds, kinds_for, stages_for, steps_for, toolchain
+from hwq.toolchains.registry import kinds, kinds_for, program_of, stages_for, steps_for, toolchain
 from hwq.toolchains.runner import Record, changed_outputs, read_record, record_path
 from hwq.toolchains.steps import MAPPED, ROUTED, Step
 from hwq.units import Period
+
+AGAIN = "copy the whole folder again"
+DAY_S = 86_400.0  # the clocks of two machines may differ by so much
+LONGEST_S = 100 * DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +77,13 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         MismatchError: a routed netlist that is not the plan's design.
     """
     manifest = _manifest(folder)
+    target = folder if run is None else _home(RunDir.open(run), folder, manifest)
+    if target != folder:
+        manifest = Manifest.read(target)  # what this run says of the plan, not what came back
     board = load(manifest.board)
     records = _records(folder, board, manifest)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
-    target = folder if run is None else _home(RunDir.open(run), folder, manifest)
-    if target != folder:
-        manifest = Manifest.read(target)  # what this run says of the plan, not what came back
     _require_facts(folder, board, manifest)
     _prove(folder, run, manifest, records)
     chains = _chains(board, manifest.period_ns)
@@ -105,7 +110,17 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
 
 def streamed(folder: Path) -> bool:
     """Whether a plan's design takes a pixel a clock, by its Verilog."""
-    return "x_valid" in (folder / "rtl" / f"{TOP}.v").read_text()
+    return "x_valid" in _text(folder / "rtl" / f"{TOP}.v")
+
+
+def _text(path: Path) -> str:
+    """Raises RunError: it cannot be read, or is no text."""
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror}", hint=AGAIN) from error
+    except UnicodeDecodeError as error:
+        raise RunError(f"{path} is no text: {error.reason}", hint=AGAIN) from error
 
 
 def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
@@ -115,10 +130,12 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
         RunError: it is something else.
     """
     stream, hint = streamed(folder), "give the run that it was generated from: --run RUN"
-    if not (manifest.point or "").isalnum() or not re.fullmatch("[0-9a-f]{16}", manifest.design):
+    # the design's digest is of the graph as trained, of which graph.hwq is the optimised form: only the run can check it
+    if not re.fullmatch("[0-9a-zA-Z]{1,16}", manifest.point or "") or not re.fullmatch("[0-9a-f]{16}", manifest.design):
         raise RunError(f"{folder / 'build.json'} names no point and design as hwq does", hint=hint)
+    graph = verify(parse(_text(folder / "graph.hwq")))
     parts = {board.part for board in map(load, names())}
-    scripts = [(folder / name).read_text() for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
+    scripts = [_text(folder / name) for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
     if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
         raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
     if stream != (manifest.interval != 1):
@@ -126,7 +143,6 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     told = manifest.features
     if stream or told.get("counted") != VERSION:
         return
-    graph = verify(parse((folder / "graph.hwq").read_text()))
     circuit = circuit_of(graph, board, Period(manifest.period_ns))
     if manifest.latency_cycles not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
         raise RunError(
@@ -150,7 +166,7 @@ def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[
     proven = [step.proves for step, _ in records.values() if step.proves in evaluators]
     if not proven:
         return
-    graph = parse((folder / "graph.hwq").read_text())
+    graph = parse(_text(folder / "graph.hwq"))
     inputs = random_inputs(graph)
     if run is not None:
         inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
@@ -172,7 +188,7 @@ def _manifest(folder: Path) -> Manifest:
             f"{folder} holds no plan: it has no build.json",
             hint=f"make one with: hwq synth RUN --board {DEFAULT_BOARD} --dry-run --out FOLDER",
         )
-    manifest = Manifest.read(folder)
+    manifest = Manifest.read(folder, sealed=_sealed(folder))
     if manifest.files is None or manifest.point is None:
         raise RunError(f"{folder / BUILD} is of no plan of a run", hint="hwq synth --dry-run writes plans")
     try:
@@ -189,6 +205,11 @@ def _manifest(folder: Path) -> Manifest:
     return manifest
 
 
+def _sealed(folder: Path) -> bool:
+    """Whether records must have seals: where one has. Those of a plan of hwq 0.1.0 have none."""
+    return any(map(is_sealed, [folder / BUILD, *(folder / "steps").glob("*.json")]))
+
+
 def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
     return [
         steps_for(kind, stage, board, TOP, period_ns)
@@ -201,7 +222,7 @@ def _chains(board: Board, period_ns: float) -> list[tuple[Step, ...]]:
 def _records(folder: Path, board: Board, manifest: Manifest) -> dict[str, tuple[Step, Record]]:
     """The finished steps, in the order of their chains, each checked as if it had run here."""
     found: dict[str, tuple[Step, Record]] = {}
-    sealed = is_sealed(folder / "build.json")  # plans of hwq 0.1.0 are not
+    sealed = _sealed(folder)
     for step in (s for chain in _chains(board, manifest.period_ns) for s in chain):
         record = read_record(folder, step, sealed=sealed) if step.name not in found else None
         if record is None:
@@ -216,11 +237,8 @@ def _records(folder: Path, board: Board, manifest: Manifest) -> dict[str, tuple[
         if fault is not None:
             raise ToolError(f"{record.tool} failed at {step.stage} ({fault.status}): {fault.line}", hint=fault.remedy, log=log)
         changed = changed_outputs(record, folder)
-        if changed or not record.outputs:
-            what = changed[0] if changed else "every output"
-            raise ToolError(
-                f"{what} of {step.name} is missing or was changed after the run", hint="copy the whole folder again", log=log
-            )
+        if changed:
+            raise ToolError(f"{changed[0]} of {step.name} is missing or was changed after the run", hint=AGAIN, log=log)
         inputs = {name: r.fingerprint for name, (_, r) in found.items() if name in _before(step, board, manifest)}
         found[step.name] = step, replace(record, inputs=inputs)
     return found
@@ -229,15 +247,18 @@ def _records(folder: Path, board: Board, manifest: Manifest) -> dict[str, tuple[
 def _require_own(folder: Path, step: Step, record: Record) -> None:
     """Raises RunError: the record names files that its step does not make, or that lie outside the plan's folder."""
     if record.log != step.log or record.stage != step.stage:
-        raise RunError(f"the record of {step.name} names another log or stage", hint="copy the whole folder again")
+        raise RunError(f"the record of {step.name} names another log or stage", hint=AGAIN)
+    ran = program_of(record.tool)
+    if ran is None or ran.name != step.program:
+        raise RunError(f"the record of {step.name} names the tool {record.tool!r}, the step runs {step.program}", hint=AGAIN)
+    if record.began > time.time() + DAY_S or record.seconds > LONGEST_S:
+        raise RunError(f"the record of {step.name} tells a time that cannot be", hint=AGAIN)
     patterns = [alternative for pattern in (*step.outputs, *step.optional) for alternative in pattern.split("|")]
     made = {path.relative_to(folder).as_posix() for pattern in patterns for path in folder.glob(pattern)}
     for name in (record.log, *record.outputs):
         inside(folder, name)
         if name != record.log and name not in made and not any(PurePosixPath(name).match(pattern) for pattern in patterns):
-            raise RunError(
-                f"the record of {step.name} names {name!r}, which that step does not make", hint="copy the whole folder again"
-            )
+            raise RunError(f"the record of {step.name} names {name!r}, which that step does not make", hint=AGAIN)
 
 
 def _before(step: Step, board: Board, manifest: Manifest) -> list[str]:

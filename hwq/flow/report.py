@@ -23,7 +23,7 @@ from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import Point, RunDir, best
 from hwq.run.record import Link, Synthesised
-from hwq.synthesis.readings import reread
+from hwq.synthesis.readings import from_archive, reread
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import steps_for
@@ -73,7 +73,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         model=directory.settings().text("model"),
         board=last.link.board if last else None,
         tool=f"{last.link.tool} {last.link.version}".strip() if last else None,
-        period_ns=last.link.period_ns if last else None,
+        period_ns=next((one.manifest.period_ns for one in known if one.manifest), last.link.period_ns) if last else None,
         float_accuracy=math.nan if float_accuracy is None else float_accuracy,
         uniform8_ebops=(record.uniform8 or {}).get("ebops", math.nan),
         rows=tuple(rows),
@@ -150,7 +150,15 @@ def _artefacts(directory: RunDir, last: Synthesised | None, point: Point) -> _Ar
     if verdict is not None and not verdict.holds_for({**judged_inputs(manifest, point, directory), **netlists}):
         doubt = f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"
         return _Artefacts(manifest, doubts=(doubt,))
+    if verdict is not None and last.sealed and not _whole_proof(verdict, manifest, point, directory):
+        doubt = f"point {point.id}: the proof in {folder} leaves out an evaluator or rows: hwq sim proves it again"
+        return _Artefacts(manifest, doubts=(doubt,))
     return _Artefacts(manifest, verdict)
+
+
+def _whole_proof(verdict: Verdict, manifest: Manifest, point: Point, directory: RunDir) -> bool:
+    x, labels = directory.vectors()
+    return verdict.covers(len(x), point.accuracy_by_answers(labels), stream=manifest.interval > 1)
 
 
 def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
@@ -164,6 +172,7 @@ def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
     for p in found:
         try:
             p.require_files()
+            directory.require_scores(p)
             points.append(p)
         except RunError as error:
             doubts.append(f"point {p.id} is left out: {error}")
@@ -185,11 +194,16 @@ def _measured(
     folder = directory.path / "synth" / last.folders[point.id]
     try:
         steps = steps_for(link.kind, link.stage, board, TOP, link.period_ns)
-        told = reread([s for s in steps if s.measures][-1], folder, board, manifest, sealed=last.sealed)
+        step = [s for s in steps if s.measures][-1]
+        told = reread(step, folder, board, manifest, sealed=last.sealed) or from_archive(
+            step, store.artefacts(stored.key), board, manifest
+        )
     except (RunError, ToolError, ReportError, UsageError, IndexError) as error:
         return None, [f"point {point.id}: {error}; hwq synth measures it again"]
     if told is not None and told != (stored.resources, stored.timing, stored.latency):
-        return None, [f"point {point.id}: the store and the reports in {folder} tell different numbers: hwq synth reads them again"]
+        return None, [
+            f"point {point.id}: the store and the reports that it came from tell different numbers: hwq synth reads them again"
+        ]
     return stored, []
 
 

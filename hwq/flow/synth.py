@@ -15,10 +15,9 @@ from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
 from hwq.run.record import Link
-from hwq.sim.compiled import COMPILED
 from hwq.synthesis.measuring import key_of, measure, options_before
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.readings import require_pass, reread, version_doubt
+from hwq.synthesis.readings import from_archive, require_pass, reread, version_doubt
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
@@ -122,16 +121,16 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
         if not job.work.force:
             job.preflight.check(f"point {point}", forecast)
     job.say(point, "proving")
-    _require_equal(design, design.simulation(lambda text: job.say(point, text)))
+    _proven(design, lambda: design.simulation(lambda text: job.say(point, text)), makers(design.board))
     summary = design.summary()  # the proof corrects what a changed record told
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     complete = len(found) == len(known) and intact
     if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary.plan)):
-        verdict = design.compare_mapped(lambda text: job.say(point, text))
-        _require_equal(design, verdict)
-        found = _as_reported(design, job, summary, found)
-        job.say(point, "done: measured before")
-        return SynthResult(design.point, design.folder, tuple(found), verdict, _files(design, synthesiser), True)
+        verdict = _proven(design, lambda: design.compare_mapped(lambda text: job.say(point, text)), makers(design.board))
+        reported = _as_reported(design, job, summary, found)
+        if reported is not None:
+            job.say(point, "done: measured before")
+            return SynthResult(design.point, design.folder, tuple(reported), verdict, _files(design, synthesiser), True)
     design.write_test_data()
     job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
@@ -152,15 +151,18 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
-def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list[Measurement]) -> list[Measurement]:
-    """Stored measurements, corrected where the reports that they came from are there and tell other numbers.
+def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list[Measurement]) -> list[Measurement] | None:
+    """Stored measurements, corrected where the reports that they came from are there and tell other numbers; None where one must be made again.
 
     Raises:
         ReportError: a report that cannot be believed.
     """
     out = []
     for step, known in zip([s for s in job.synthesiser.steps if s.measures], stored, strict=True):
-        told = reread(step, design.folder, design.board, summary)
+        told = reread(step, design.folder, design.board, summary, counted=True)
+        if told is None and not _archived(design, job, step, known, summary):
+            job.say(design.point.id, f"warning: the store tells other numbers than the reports of {step.name} that it archived")
+            return None
         if told is not None and told != (known.resources, known.timing, known.latency):
             job.say(design.point.id, f"warning: the store told other numbers than the reports of {step.name}: corrected")
             record = read_record(design.folder, step)
@@ -170,6 +172,17 @@ def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list
                 job.store.put(known, artefacts)
         out.append(known)
     return out
+
+
+def _archived(design: PointDesign, job: _Job, step: Step, known: Measurement, summary: Manifest) -> bool:
+    """Whether a stored measurement, whose reports are no longer in the folder, says what the reports say that were archived with it."""
+    try:
+        told = from_archive(step, job.store.artefacts(known.key), design.board, summary)
+    except ReportError:
+        return False
+    if told is None:
+        job.say(design.point.id, f"from the store alone: no report of {step.name} is here or archived")
+    return told in (None, (known.resources, known.timing, known.latency))
 
 
 def _require_equal(design: PointDesign, verdict: Verdict) -> None:
@@ -187,15 +200,23 @@ def prove_netlists(design: PointDesign, records: Mapping[str, Record], notice: C
         MismatchError: one differs from the reference; the step that made it runs again next time.
         ReportError, ToolError: a netlist that cannot be read or followed; likewise.
     """
+    ran = {stage: step for stage, step in makers(design.board).items() if step.name in records}
+    return _proven(design, lambda: design.compare_mapped(notice), ran)
+
+
+def _proven(design: PointDesign, look: Callable[[], Verdict], steps: Mapping[str, Step]) -> Verdict:
+    """The verdict of `look`, where nothing differs.
+
+    Args:
+        steps: evaluator -> the step whose netlist it looks at; each runs again next time where something is wrong.
+    """
     try:
-        verdict = design.compare_mapped(notice)
+        verdict = look()
         _require_equal(design, verdict)
     except (MismatchError, ReportError, ToolError):
-        for stage, step in makers(design.board).items():
-            if step.name in records:
-                record_path(design.folder, step.name).unlink(missing_ok=True)
-                if stage in COMPILED:
-                    design.forget(stage)  # the design itself is as good as before
+        for stage, step in steps.items():
+            record_path(design.folder, step.name).unlink(missing_ok=True)
+            design.forget(stage)  # the design itself is as good as before
         raise
     return verdict
 

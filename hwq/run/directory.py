@@ -34,6 +34,9 @@ from hwq.locks import LOCKS, held
 from hwq.run.record import FORMAT, Link, PointRecord, RunRecord, Synthesised
 
 HINT = "put the file back, or train again"
+AGAIN = "put the file back, or delete that point's folder and train again"
+VECTORS = "vectors.npz"
+FILES = ("graph.hwq", "keras.npz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +126,25 @@ class Point:
         """Raises RunError: point.json is of other files than those beside it: one of them was changed, or moved here from another point."""
         self._require(self.graph_path)
         self._require(self.keras_path)
+        if VECTORS in (self.record.digests or {}):
+            self._require(self.folder.parents[1] / VECTORS)
+
+    def accuracy_by_answers(self, labels: npt.NDArray[Any]) -> float | None:
+        """Share of the test rows that Keras' answers classify right; None where there are no labels.
+
+        Raises:
+            RunError: as `logits`; or fewer answers than labels.
+        """
+        if not len(labels):
+            return None
+        logits = self.logits()[: len(labels)]
+        if len(logits) != len(labels):
+            raise RunError(f"{self.keras_path} answers {len(logits)} of {len(labels)} test rows", hint=AGAIN)
+        return float((logits.reshape(len(logits), -1).argmax(axis=1) == labels).mean())
 
     def _require(self, path: Path) -> None:
         digest = (self.record.digests or {}).get(path.name)
-        require_digest(path, digest, "put the file back, or delete that point's folder and train again")
+        require_digest(path, digest, AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +163,7 @@ class RunDir:
             raise RunError(f"{path / 'run.json'} is not as hwq wrote it: its seal is gone", hint="put the file back")
         found = run._fields().content.get("format")
         if found != FORMAT:
-            raise RunError(f"{path} has run format {found}; this hwq reads {FORMAT}", hint="train it again with this version")
+            raise RunError(f"{path} has run format {found!r}; this hwq reads {FORMAT}", hint="train it again with this version")
         run.record()
         return run
 
@@ -221,6 +239,16 @@ class RunDir:
 
         self.update(change)
 
+    def require_scores(self, point: Point) -> None:
+        """Raises RunError: a point that tells another accuracy on the test rows than its own answers have."""
+        told = point.test_accuracy
+        found = None if told is None else point.accuracy_by_answers(self.vectors()[1])
+        if told is not None and found is not None and abs(told - found) > 1e-9:
+            raise RunError(
+                f"{point.folder / 'point.json'} tells {told:.4f} of the test rows, its answers classify {found:.4f} right",
+                hint=AGAIN,
+            )
+
     def vectors(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
         """(x, y) of vectors.npz: rows for the evaluators, and the labels of those that are test rows.
 
@@ -236,7 +264,7 @@ class RunDir:
 
     @property
     def vectors_path(self) -> Path:
-        return self.path / "vectors.npz"
+        return self.path / VECTORS
 
     @property
     def checkpoint(self) -> Path:
@@ -308,18 +336,22 @@ def write_point(folder: Path, graph_text: str, logits: npt.NDArray[np.float64], 
     """Write a point: its graph, Keras' answers, and point.json last; the one writer of such a folder.
 
     Returns:
-        The record with the digests of both files.
+        The record with the digests of both files, and of the run's rows that Keras answered.
 
     Raises:
         RunError: it cannot be written.
     """
     write_text(folder / "graph.hwq", graph_text)
     write_npz(folder / "keras.npz", logits=logits)
-    record = replace(record, digests={name: sha256_of(folder / name) for name in ("graph.hwq", "keras.npz")})
+    files = {name: folder / name for name in FILES} | {VECTORS: folder.parents[1] / VECTORS}
+    record = replace(record, digests={name: sha256_of(path) for name, path in files.items() if path.is_file()})
     write_json(folder / "point.json", record.to_json())
     return record
 
 
 def _point(path: Path, sealed: bool) -> Point:
     told = read_fields(path, sealed=sealed, hint="delete that point's folder and train again")
-    return Point(path.parent.name, path.parent, PointRecord.of(told))
+    record = PointRecord.of(told)
+    if is_sealed(path) and not set(FILES) <= set(record.digests or {}):
+        raise RunError(f"{path} is damaged: it does not say of which files it is", hint=AGAIN)
+    return Point(path.parent.name, path.parent, record)

@@ -5,11 +5,13 @@ Which report of a tool holds which number is in that tool's file of `hwq.toolcha
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from hwq.boards import Board
 from hwq.errors import ReportError
+from hwq.files import inside
 from hwq.reports import parse
 from hwq.reports.types import Latency, Resources, Timing, require_logic
 from hwq.sim.netlist import MappedNetlist, require_counts
@@ -67,13 +69,12 @@ class _Outputs(dict[str, Path]):
 
 
 def reread(
-    step: Step, folder: Path, board: Board, manifest: Manifest, *, sealed: bool = True
+    step: Step, folder: Path, board: Board, manifest: Manifest, *, sealed: bool = True, counted: bool = False
 ) -> tuple[Resources, Timing, Latency] | None:
     """What the reports of a step that has run in `folder` say; None where they are not there as they were made.
 
-    The netlist is not counted again: it and the report are those that the step's record names.
-
     Args:
+        counted: compare the report with the cells of the netlist again, which takes a second for ten thousand of them.
         sealed: a record without a seal is refused; those of hwq 0.1.0 have none.
 
     Raises:
@@ -82,7 +83,30 @@ def reread(
     record = read_record(folder, step, sealed=sealed)
     if record is None or record.plan != manifest.plan or changed_outputs(record, folder):
         return None
-    return read_step(step, record, folder, board, manifest, counted=False)
+    return read_step(step, record, folder, board, manifest, counted=counted)
+
+
+def from_archive(
+    step: Step, artefacts: Mapping[str, bytes], board: Board, manifest: Manifest
+) -> tuple[Resources, Timing, Latency] | None:
+    """What the reports say that were archived with a measurement; None where there are none: a row that came from a table has none.
+
+    Raises:
+        ReportError: a report that cannot be read or believed.
+    """
+    reports = {name: content for name, content in artefacts.items() if name != step.log}
+    if not reports:
+        return None
+    with tempfile.TemporaryDirectory(prefix="hwq-archive-") as place:
+        folder = Path(place)
+        for name, content in artefacts.items():
+            path = inside(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        record = Record(
+            step.name, step.stage, manifest.plan, "", "", 0, 0.0, 0.0, None, "", step.log, {}, dict.fromkeys(reports, "")
+        )
+        return read_step(step, record, folder, board, manifest, counted=False)
 
 
 def version_doubt(step: Step, record: Record, folder: Path) -> str | None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hwq.errors import RunError, ToolError
 from hwq.fields import Fields
@@ -151,7 +151,18 @@ def read_record(folder: Path, step: Step, *, sealed: bool = True) -> Record | No
         raise RunError(f"{path} is no record of a step: {error.message}", hint=hint) from error
     if record.format != FORMAT or record.step != step.name:
         raise RunError(f"{path} is a record of {record.step!r} in format {record.format}", hint=hint)
+    if unnamed := _unnamed(step, record):
+        raise RunError(f"{path} names no {unnamed}, which the step makes", hint=hint)
     return record
+
+
+def _unnamed(step: Step, record: Record) -> str | None:
+    """An output of a step that its record leaves out: what is not named would be neither hashed nor looked at."""
+    names = [PurePosixPath(name) for name in record.outputs]
+    for pattern in step.outputs:
+        if not any(name.match(alternative) for alternative in pattern.split("|") for name in names):
+            return pattern
+    return None
 
 
 def still_valid(record: Record, folder: Path, tool: Tool | None, basis: Basis) -> bool:

@@ -12,6 +12,7 @@ from fake_runs import fake, make_run, prove, real
 
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
+from hwq.design.verdict import EVALUATORS, Verdict, judged_inputs
 from hwq.errors import HwqError, RunError
 from hwq.files import read_json, write_json
 from hwq.flow.importing import import_plan
@@ -119,11 +120,11 @@ def test_facts_that_are_not_the_designs_are_corrected(
 
 
 def _agree(design: PointDesign, summary: dict[str, Any], _: object) -> Any:
-    from hwq.design.verdict import Verdict, judged_inputs
-
-    rows = len(design.run.vectors()[0])
-    comparisons = tuple(Comparison("reference", stage, rows, 0) for stage in ("keras", "csim", "rtl"))
-    return Verdict(comparisons, rows, 0.5, judged_inputs(summary, design.point, design.run))
+    x, labels = design.run.vectors()
+    comparisons = tuple(Comparison("reference", stage, len(x), 0) for stage in EVALUATORS)
+    return Verdict(
+        comparisons, len(x), design.point.accuracy_by_answers(labels) or 0.0, judged_inputs(summary, design.point, design.run)
+    )
 
 
 @pytest.mark.parametrize("lut", [0, 11])

@@ -183,7 +183,7 @@ def test_what_was_changed_on_the_way_is_refused(server: Server, folder: Path, tm
     refuses(ToolError, "the log of yosys-synth is missing", lambda c: (c / "yosys/synth.log").unlink())
     refuses(ToolError, "failed at synth", lambda c: (c / "yosys/synth.log").write_text("ERROR: out of luck\n"))
     refuses(ToolError, "failed at route", lambda c: change(c / routed, returncode=1))
-    refuses(ToolError, "every output", lambda c: change(c / routed, outputs={}))
+    refuses(RunError, "which the step makes", lambda c: change(c / routed, outputs={}))
     refuses(RunError, "they were changed", lambda c: (c / "rtl/hwq_top.v").write_text("module hwq_top; endmodule"))
     refuses(RunError, "not complete", lambda c: (c / "rtl/hwq_top.v").unlink())
     refuses(RunError, "is of another plan", lambda c: change(c / synthesis, plan="0" * 16))
