@@ -92,6 +92,7 @@ FACTS = (
     "interval",
     "group",
     "features",
+    "adders",
 )  # of build.json, beside the plan's digest
 
 

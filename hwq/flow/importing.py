@@ -83,14 +83,16 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     _prove(folder, run, summary, records)
     chains = _chains(board, summary["period_ns"])
     measurements = []
-    options = ""
+    options, adders = "", summary.get("adders", "two")
     for name, (step, record) in records.items():
         before = next(chain[: [s.name for s in chain].index(name)] for chain in chains if name in [s.name for s in chain])
         missing = [s.name for s in before if s.name not in records]
         if missing:
             raise RunError(f"{folder} has a record of {name} but none of {missing[0]}, which comes before it")
         if step.measures:
-            options = options_of(step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before})
+            options = options_of(
+                step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before}, adders
+            )
             measurements.append(measure(step, record, folder, board, summary, options))
     store = Store.open(store_path)
     for measurement, artefacts in measurements:
@@ -127,7 +129,7 @@ def _require_facts(folder: Path, board: Board, summary: Mapping[str, Any]) -> No
     if stream or told.get("counted") != VERSION:
         return
     graph = verify(parse((folder / "graph.hwq").read_text()))
-    circuit = circuit_of(graph, board, Period(float(summary["period_ns"])))
+    circuit = circuit_of(graph, board, Period(float(summary["period_ns"])), summary.get("adders", "two"))
     if summary["latency_cycles"] not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
         raise RunError(
             f"{folder / 'build.json'} tells {summary['latency_cycles']} cycles, its graph takes {circuit.latency}", hint=hint
