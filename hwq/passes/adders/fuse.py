@@ -9,31 +9,23 @@ Bounds of the sums in between are exact, from what they are worth in the circuit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from hwq.ir import Circuit, CircuitBuilder, Opcode
 from hwq.ir.circuit import ADDERS, SIGNS
+from hwq.passes.adders.duplicate import Duplication, Part, Sum
 from hwq.passes.adders.trees import Term, levels, tree
 from hwq.passes.pipeline import half_levels, operands_of, side_by_side
 
 ROW = 2  # half levels that a row takes
 ONE = -1  # in the place of a wire: the constant one
 Form = dict[int, int]  # wires that are no sums, or ONE -> factors
-Part = tuple[int, int, int]  # a wire, how far it is shifted up, its sign
 
 
 def fuse(circuit: Circuit) -> Circuit:
     """The same outputs from rows of two and three operands; before pipelining. The result is marked `fused`."""
     return _Fusing(circuit).circuit()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sum:
-    """What a wire adds up: terms, none of them a constant, and a constant."""
-
-    parts: tuple[Part, ...]
-    constant: int
 
 
 class _Fusing:
@@ -52,6 +44,8 @@ class _Fusing:
         self.inner = self._inner()
         self.sums = {w: self._taken_apart(w) for w, is_sum in enumerate(self.is_sum) if is_sum and not self.inner[w]}
         self.arrival = [0] * len(circuit)  # in half levels
+        self._arrive()
+        Duplication(self.sums, self._early, self._read_by_others()).run()
         self.latest = self._latest()
         self.forms: dict[int, Form] = {}
 
@@ -72,16 +66,21 @@ class _Fusing:
 
     def _inner(self) -> list[bool]:
         """Whether a wire is a sum that nothing but one other sum reads."""
-        readers, others = [0] * len(self.opcode), [0] * len(self.opcode)
+        readers, others = [0] * len(self.opcode), set(self._read_by_others())
         for wire, operands in enumerate(self.operands):
-            if not self._is_wiring(wire):
+            if self.is_sum[wire]:
                 for operand in operands:
-                    (readers if self.is_sum[wire] else others)[self.base[operand][0]] += 1
-        for wire in self.old.outputs.tolist():
-            others[self.base[wire][0]] += 1
-        return [s and r == 1 and not o for s, r, o in zip(self.is_sum, readers, others, strict=True)]
+                    readers[self.base[operand][0]] += 1
+        return [s and readers[wire] == 1 and wire not in others for wire, s in enumerate(self.is_sum)]
 
-    def _taken_apart(self, root: int) -> _Sum:
+    def _read_by_others(self) -> Iterator[int]:
+        """The wires that are read by something other than a sum, or are outputs."""
+        for wire, operands in enumerate(self.operands):
+            if not self._is_wiring(wire) and not self.is_sum[wire]:
+                yield from (self.base[operand][0] for operand in operands)
+        yield from (self.base[wire][0] for wire in self.old.outputs.tolist())
+
+    def _taken_apart(self, root: int) -> Sum:
         parts: list[Part] = []
         constant, todo = 0, [(root, 0, 1)]
         while todo:
@@ -97,11 +96,11 @@ class _Fusing:
                     todo.append((source, place, sign * turned))
                 else:
                     parts.append((source, place, sign * turned))
-        return _Sum(tuple(sorted(parts)), constant)
+        return Sum(tuple(sorted(parts)), constant)
 
     # ---- when wires arrive, and may
 
-    def _depths(self, found: _Sum) -> tuple[list[int], int]:
+    def _depths(self, found: Sum) -> tuple[list[int], int]:
         """Rows before each term, a constant last, and the half levels that stand before all of them."""
         at = [self.arrival[wire] for wire, _, _ in found.parts]
         first = min(at, default=0)
@@ -113,11 +112,23 @@ class _Fusing:
             return first + ROW * levels(depths)
         return max((self.arrival[o] for o in self.operands[wire]), default=0) + self.delay[wire]
 
+    def _arrive(self) -> None:
+        """Every wire as early as it can be."""
+        for wire in range(len(self.opcode)):
+            if wire in self.sums or not self.is_sum[wire]:
+                self.arrival[wire] = self.arrival[self.base[wire][0]] if self._is_wiring(wire) else self._earliest(wire)
+
+    def _early(self, found: Sum) -> list[Term]:
+        """The terms of a sum as early as they can be, the constant last."""
+        depths, _ = self._depths(found)
+        ends = [(self.low[wire], self.high[wire], up, sign) for wire, up, sign in found.parts]
+        if found.constant:
+            ends.append((found.constant, found.constant, 0, 1))
+        return [Term(low << up, high << up, up, sign, depth) for (low, high, up, sign), depth in zip(ends, depths, strict=True)]
+
     def _latest(self) -> list[int]:
         """Of each wire: when it may arrive without making the circuit deeper, nor its graph node later."""
-        for wire in range(len(self.opcode)):
-            if not self.inner[wire]:
-                self.arrival[wire] = self.arrival[self.base[wire][0]] if self._is_wiring(wire) else self._earliest(wire)
+        self._arrive()
         earliest = list(self.arrival)
         latest = [max((earliest[w] for w in self.old.outputs.tolist()), default=0)] * len(self.opcode)
         shared = [False] * len(self.opcode)  # read by a sum of the same node
@@ -149,10 +160,14 @@ class _Fusing:
             builder.resume(self.node[wire])
             if wire in self.sums:
                 new[wire] = self._built(builder, wire, new, keep=wire in read)
-            elif not self.inner[self.base[wire][0]]:
+            elif not self._gone(self.base[wire][0]):
                 new[wire] = builder.copied(self.old, wire, new)
                 self.arrival[wire] = max((self.arrival[o] for o in self.operands[wire]), default=0) + self.delay[wire]
         return replace(builder.build([new[wire] for wire in self.old.outputs.tolist()]), fused=True)
+
+    def _gone(self, wire: int) -> bool:
+        """Whether a wire is a sum that was taken apart."""
+        return self.is_sum[wire] and wire not in self.sums
 
     def _built(self, builder: CircuitBuilder, root: int, new: Sequence[int], *, keep: bool) -> int:
         """The rows of a sum; its form is kept where another sum reads it."""
