@@ -178,4 +178,4 @@ def test_places_of_a_row() -> None:
     row = Row((Operand(0, 15, 0, 1), Operand(0, 15, 0, -1), Operand(0, 15, 0, -1)), 6)
     assert (row.slots, row.early, row.carry) == (1, False, 1)
     row = Row((Operand(0, 15, 0, 1), Operand(0, 15, 2, -1), Operand(0, 15, 3, 1)), 8)
-    assert (row.start, row.early, row.slots, row.both) == (2, True, 0, 0b1100)
+    assert (row.start, row.early, row.slots, row.both) == (2, True, 0, 0b111100)
