@@ -119,17 +119,18 @@ class CircuitBuilder:
         )
 
     def sum_of(self, terms: Sequence[Term], low: int, high: int, frac: int) -> int:
-        """The sum of one to three terms, none of them zero, as one row of look-up tables.
+        """The sum of one to three terms as one row of look-up tables.
 
         Args:
-            terms: one of them positive, unless it is the only one; the least shift is 0.
+            terms: one of them positive, unless it is the only one; the least shift is 0. Zero may stand where none else is positive.
             low, high: bounds of the sum, exact or wider.
         """
         # positive ones first, as the operations have them; of equals the first wire, so that the same sum is found again
         ordered = sorted(terms, key=lambda term: (-term[2], term[0], term[1]))
         wires, ups, signs = zip(*ordered, strict=True)
         if len(terms) == 1:
-            return self._append(_Row(Opcode.NEG, a=wires[0], low=low, high=high, frac=frac)) if signs[0] < 0 else int(wires[0])
+            wire = self.shift(wires[0], -ups[0])
+            return self._append(_Row(Opcode.NEG, a=wire, low=low, high=high, frac=frac)) if signs[0] < 0 else wire
         op = next((op for op, known in SIGNS.items() if known == signs), None)
         if op is None or min(ups):
             raise GraphError(f"no operation adds up terms of the signs {signs}, shifted by {ups}")

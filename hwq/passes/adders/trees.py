@@ -135,7 +135,8 @@ class _Building:
                 or self._choose(True, self.arity == 3)
                 or self._choose(True, self.arity == 3, bounded=False)
             )
-            assert best is not None  # of two terms a pair is left when nothing bounds it
+            if best is None:  # of two terms a pair is left when nothing bounds it
+                break
             pair, places = False, [place for place in best[3] if place >= 0]
             self.room += self._growth(places)
             rows.append(tuple(self.numbers[place] for place in places))
