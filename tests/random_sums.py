@@ -24,8 +24,8 @@ def random_sums(seed: int, count: int, widest: int = 6, constants: float = 0.15)
         ups = rng.choice([0, 0, 0, 1, 2, 4], len(signs))
         terms = []
         for place, (up, sign) in enumerate(zip(ups - ups.min(), signs, strict=True)):
-            if place and rng.random() < constants:
-                wire = builder.constant(int(rng.choice([-9, -5, -2, -1, 1, 3, 6, 13])), 0)
+            if place < len(signs) - 1 and rng.random() < constants:
+                wire = builder.constant(int(rng.choice([-9, -5, -2, -1, 0, 1, 3, 6, 13])), 0)
             else:
                 wire = _input(builder, rng, inputs, widest)
             terms.append((wire, int(up), sign))

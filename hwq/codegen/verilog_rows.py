@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hwq.passes.adders.row import Row
+from hwq.passes.adders.row import SumRow
 
 _INPUTS = 5  # of a table: a bit of each operand, the carry of three from below, and whether carries of three are made
 
 
-def instance(row: Row, vectors: Sequence[str], module: str, name: str) -> list[str]:
+def instance(row: SumRow, vectors: Sequence[str], module: str, name: str) -> list[str]:
     """The wire `name` and the instance that drives it.
 
     Args:

@@ -14,7 +14,7 @@ from hwq.ir.circuit import SIGNS, WIRES_A, WIRES_B, WIRES_C, Circuit, IntColumn,
 Term = tuple[int, int, int]  # of a sum: a wire, how far it is shifted up, its sign
 
 
-class _Row(NamedTuple):
+class _Entry(NamedTuple):
     """A wire while the circuit is built: its columns."""
 
     op: Opcode
@@ -34,8 +34,8 @@ class CircuitBuilder:
     """Appends wires, folding constants and neutral operations, and never the same operation twice."""
 
     names: list[str] = field(default_factory=list)
-    _rows: list[_Row] = field(default_factory=list)
-    _known: dict[_Row, int] = field(default_factory=dict)  # by what a wire is, the node that asked for it left out
+    _rows: list[_Entry] = field(default_factory=list)
+    _known: dict[_Entry, int] = field(default_factory=dict)  # by what a wire is, the node that asked for it left out
     _tables: dict[tuple[int, ...], int] = field(default_factory=dict)
     _node: int = 0
 
@@ -59,9 +59,9 @@ class CircuitBuilder:
         low, high = self.bounds(wire)
         return low if low == high else None
 
-    def _append(self, row: _Row) -> int:
+    def _append(self, row: _Entry) -> int:
         if row.low == row.high and row.op is not Opcode.INPUT:  # TABLE too: all its entries are equal
-            row = _Row(Opcode.CONST, low=row.low, high=row.high, frac=row.frac if row.low else 0)
+            row = _Entry(Opcode.CONST, low=row.low, high=row.high, frac=row.frac if row.low else 0)
         if row in self._known:
             return self._known[row]
         self._known[row] = len(self._rows)
@@ -71,17 +71,17 @@ class CircuitBuilder:
     def input(self, index: int, low: int, high: int, frac: int) -> int:
         if low == high == 0:
             return self.constant(0, 0)  # an absent input is no wire
-        return self._append(_Row(Opcode.INPUT, a=index, low=low, high=high, frac=frac))
+        return self._append(_Entry(Opcode.INPUT, a=index, low=low, high=high, frac=frac))
 
     def constant(self, value: int, frac: int) -> int:
-        return self._append(_Row(Opcode.CONST, low=value, high=value, frac=frac))
+        return self._append(_Entry(Opcode.CONST, low=value, high=value, frac=frac))
 
     def shift(self, wire: int, amount: int) -> int:
         """Floor division of the mantissa by 2^amount (a negative amount appends zeros); the value's step follows."""
         if amount == 0:
             return wire
         low, high = ((v >> amount) if amount > 0 else (v << -amount) for v in self.bounds(wire))
-        return self._append(_Row(Opcode.SHIFT, a=wire, shift=amount, low=low, high=high, frac=self.frac(wire) - amount))
+        return self._append(_Entry(Opcode.SHIFT, a=wire, shift=amount, low=low, high=high, frac=self.frac(wire) - amount))
 
     def scaled(self, wire: int, exponent: int) -> tuple[int, int]:
         """(wire, frac) of the value times 2^exponent: no operation, another reading of the same bits."""
@@ -113,28 +113,29 @@ class CircuitBuilder:
             low = max(low, -(-least >> finer) if finer >= 0 else least << -finer)
             high = min(high, most >> finer if finer >= 0 else most << -finer)
         if subtract and self.constant_value(a) == 0:
-            return self._append(_Row(Opcode.NEG, a=b, low=low, high=high, frac=frac_b))
+            return self._append(_Entry(Opcode.NEG, a=b, low=low, high=high, frac=frac_b))
         return self._append(
-            _Row(Opcode.SUB if subtract else Opcode.ADD, a=a, b=b, shift=shift, low=low, high=high, frac=max(frac_a, frac_b))
+            _Entry(Opcode.SUB if subtract else Opcode.ADD, a=a, b=b, shift=shift, low=low, high=high, frac=max(frac_a, frac_b))
         )
 
     def sum_of(self, terms: Sequence[Term], low: int, high: int, frac: int) -> int:
-        """The sum of one to three terms, none of them zero, as one row of look-up tables.
+        """The sum of one to three terms as one row of look-up tables.
 
         Args:
-            terms: one of them positive, unless it is the only one; the least shift is 0.
+            terms: one of them positive, unless it is the only one; the least shift is 0. Zero may stand where none else is positive.
             low, high: bounds of the sum, exact or wider.
         """
         # positive ones first, as the operations have them; of equals the first wire, so that the same sum is found again
         ordered = sorted(terms, key=lambda term: (-term[2], term[0], term[1]))
         wires, ups, signs = zip(*ordered, strict=True)
         if len(terms) == 1:
-            return self._append(_Row(Opcode.NEG, a=wires[0], low=low, high=high, frac=frac)) if signs[0] < 0 else int(wires[0])
+            wire = self.shift(wires[0], -ups[0])
+            return self._append(_Entry(Opcode.NEG, a=wire, low=low, high=high, frac=frac)) if signs[0] < 0 else wire
         op = next((op for op, known in SIGNS.items() if known == signs), None)
         if op is None or min(ups):
             raise GraphError(f"no operation adds up terms of the signs {signs}, shifted by {ups}")
         third = {} if len(terms) == 2 else {"c": wires[2], "shift_c": ups[2] - ups[0]}
-        return self._append(_Row(op, a=wires[0], b=wires[1], shift=ups[1] - ups[0], low=low, high=high, frac=frac, **third))
+        return self._append(_Entry(op, a=wires[0], b=wires[1], shift=ups[1] - ups[0], low=low, high=high, frac=frac, **third))
 
     def multiply(self, a: int, b: int) -> int:
         """value(a) * value(b), exact; a wire times itself is a square, never negative."""
@@ -146,7 +147,7 @@ class CircuitBuilder:
             low = 0
         elif a == b:
             low = min(al * al, ah * ah)
-        return self._append(_Row(Opcode.MUL, a=a, b=b, low=low, high=high, frac=self.frac(a) + self.frac(b)))
+        return self._append(_Entry(Opcode.MUL, a=a, b=b, low=low, high=high, frac=self.frac(a) + self.frac(b)))
 
     def extreme(self, a: int, b: int, frac: int, *, least: bool = False) -> int:
         """The greater (or the lesser) of two mantissas that both have `frac` fractional bits."""
@@ -159,7 +160,7 @@ class CircuitBuilder:
         for wire, other in ((a, b), (b, a)):
             if self.constant_value(wire) is not None:
                 return self.clamp(other, low, high)
-        return self._append(_Row(Opcode.MIN if least else Opcode.MAX, a=min(a, b), b=max(a, b), low=low, high=high, frac=frac))
+        return self._append(_Entry(Opcode.MIN if least else Opcode.MAX, a=min(a, b), b=max(a, b), low=low, high=high, frac=frac))
 
     def table(self, wire: int, entries: Sequence[int], frac: int) -> int:
         """entries[mantissa - low]: one entry for each mantissa that the wire's bounds allow, worth entry * 2^-frac."""
@@ -168,12 +169,12 @@ class CircuitBuilder:
         if len(listed) != high - low + 1:
             raise GraphError(f"a table of {len(listed)} entries for a wire of {high - low + 1} values")
         number = self._tables.setdefault(listed, len(self._tables))
-        return self._append(_Row(Opcode.TABLE, a=wire, b=number, low=min(listed), high=max(listed), frac=frac))
+        return self._append(_Entry(Opcode.TABLE, a=wire, b=number, low=min(listed), high=max(listed), frac=frac))
 
     def wrap(self, wire: int, low: int, high: int) -> int:
         """Modulo into [low, high], a power of two of values."""
         inside = low <= self.bounds(wire)[0] and self.bounds(wire)[1] <= high
-        return wire if inside else self._append(_Row(Opcode.WRAP, a=wire, low=low, high=high, frac=self.frac(wire)))
+        return wire if inside else self._append(_Entry(Opcode.WRAP, a=wire, low=low, high=high, frac=self.frac(wire)))
 
     def clamp(self, wire: int, low: int, high: int) -> int:
         """The nearest value in [low, high]."""
@@ -181,7 +182,7 @@ class CircuitBuilder:
         if low <= wire_low and wire_high <= high:
             return wire
         new_low, new_high = min(max(wire_low, low), high), max(min(wire_high, high), low)
-        return self._append(_Row(Opcode.CLAMP, a=wire, low=new_low, high=new_high, frac=self.frac(wire)))
+        return self._append(_Entry(Opcode.CLAMP, a=wire, low=new_low, high=new_high, frac=self.frac(wire)))
 
     def joined(self, fields: Sequence[tuple[int, int]]) -> int:
         """One wire of several, the first in the lowest bits: their mantissas, none negative, side by side.
@@ -193,7 +194,7 @@ class CircuitBuilder:
         for wire, width in fields:
             (low, high), (_, top) = self.bounds(total), self.bounds(wire)
             if start:
-                total = self._append(_Row(Opcode.ADD, a=total, b=wire, shift=start, low=low, high=high + (top << start), frac=0))
+                total = self._append(_Entry(Opcode.ADD, a=total, b=wire, shift=start, low=low, high=high + (top << start), frac=0))
             else:
                 total = wire
             start += width
@@ -208,7 +209,7 @@ class CircuitBuilder:
             return self.table(known[a], circuit.tables[b][low : high + 1], int(circuit.frac[wire]))
         a, b, c = (known[w] if op in readers else w for w, readers in ((a, WIRES_A), (b, WIRES_B), (c, WIRES_C)))
         shift, shift_c, frac = int(circuit.shift[wire]), int(circuit.shift_c[wire]), int(circuit.frac[wire])
-        return self._append(_Row(op, a, b, c, shift, shift_c, int(circuit.low[wire]), int(circuit.high[wire]), frac))
+        return self._append(_Entry(op, a, b, c, shift, shift_c, int(circuit.low[wire]), int(circuit.high[wire]), frac))
 
     def build(self, outputs: list[int]) -> Circuit:
         """Freeze, keeping only the wires that an output needs (and every input row that is read)."""

@@ -23,6 +23,11 @@ class Sum:
     parts: tuple[Part, ...]
     constant: int
 
+    @property
+    def constants(self) -> int:
+        """How many constants stand among its terms: one that is not zero, or a zero from which all the others are subtracted."""
+        return int(self.constant != 0 or all(sign < 0 for _, _, sign in self.parts))
+
     def with_terms_of(self, wire: int, inner: Sum) -> Sum:
         """The sum with the terms of `inner` in the place of the wire that it is."""
         parts, constant = [p for p in self.parts if p[0] != wire], self.constant
@@ -39,11 +44,13 @@ class Duplication:
     Attributes:
         sums: by wire; those taken apart are removed.
         terms: the terms of a sum for `trees.tree`, with the rows before each.
+        ready: when a sum can be there.
         fixed: wires that more than sums read.
     """
 
     sums: dict[int, Sum]
     terms: Callable[[Sum], list[Term]]
+    ready: Callable[[Sum], int]
     fixed: Iterable[int]
     left: int = TRIED
 
@@ -75,10 +82,9 @@ class Duplication:
         found, after = {}, 0
         for reader in sorted(readers):
             new = self.sums[reader].with_terms_of(wire, self.sums[wire])
-            terms, old = self.terms(new), self.terms(self.sums[reader])
-            if levels([t.depth for t in terms]) > levels([t.depth for t in old]):
+            if self.ready(new) > self.ready(self.sums[reader]):
                 return None
-            cost = self._tree_cost(terms)
+            cost = self._tree_cost(self.terms(new))
             found[reader], after = (new, cost), after + cost
         return found if after < before else None
 

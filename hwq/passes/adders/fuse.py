@@ -45,7 +45,7 @@ class _Fusing:
         self.sums = {w: self._taken_apart(w) for w, is_sum in enumerate(self.is_sum) if is_sum and not self.inner[w]}
         self.arrival = [0] * len(circuit)  # in half levels
         self._arrive()
-        Duplication(self.sums, self._early, self._read_by_others()).run()
+        Duplication(self.sums, self._early, self._ready, self._read_by_others()).run()
         self.latest = self._latest()
         self.forms: dict[int, Form] = {}
 
@@ -101,15 +101,23 @@ class _Fusing:
     # ---- when wires arrive, and may
 
     def _depths(self, found: Sum) -> tuple[list[int], int]:
-        """Rows before each term, a constant last, and the half levels that stand before all of them."""
+        """Rows before each term, a constant last, and the half level that they are counted from.
+
+        Of the two phases, even and odd half levels, the one in which the sum is ready first: no tree of pairs is ready before it.
+        """
         at = [self.arrival[wire] for wire, _, _ in found.parts]
         first = min(at, default=0)
-        return [-(-(a - first) // ROW) for a in at] + [0] * (found.constant != 0), first
+        phases = [([-(-(a - base) // ROW) for a in at] + [0] * found.constants, base) for base in range(first, first - ROW, -1)]
+        return min(phases, key=lambda phase: phase[1] + ROW * levels(phase[0]))
+
+    def _ready(self, found: Sum) -> int:
+        """The half level at which a sum can be there."""
+        depths, base = self._depths(found)
+        return base + ROW * levels(depths)
 
     def _earliest(self, wire: int) -> int:
         if wire in self.sums:
-            depths, first = self._depths(self.sums[wire])
-            return first + ROW * levels(depths)
+            return self._ready(self.sums[wire])
         return max((self.arrival[o] for o in self.operands[wire]), default=0) + self.delay[wire]
 
     def _arrive(self) -> None:
@@ -122,7 +130,7 @@ class _Fusing:
         """The terms of a sum as early as they can be, the constant last."""
         depths, _ = self._depths(found)
         ends = [(self.low[wire], self.high[wire], up, sign) for wire, up, sign in found.parts]
-        if found.constant:
+        if found.constants:
             ends.append((found.constant, found.constant, 0, 1))
         return [Term(low << up, high << up, up, sign, depth) for (low, high, up, sign), depth in zip(ends, depths, strict=True)]
 
@@ -172,39 +180,37 @@ class _Fusing:
     def _built(self, builder: CircuitBuilder, root: int, new: Sequence[int], *, keep: bool) -> int:
         """The rows of a sum; its form is kept where another sum reads it."""
         found, frac = self.sums[root], int(self.old.frac[root])
-        depths, first = self._depths(found)
+        depths, base = self._depths(found)
+        limit = max((self.latest[root] - base) // ROW, levels(depths))
         wires = [new[wire] for wire, _, _ in found.parts]
         terms = [
             Term(self.low[wire] << up, self.high[wire] << up, up, sign, depth)
             for (wire, up, sign), depth in zip(found.parts, depths, strict=False)
         ]
         forms = [{w: f << up for w, f in self._form(wire).items()} for wire, up, _ in found.parts]
-        if found.constant:
-            up = (found.constant & -found.constant).bit_length() - 1
+        if found.constants:
+            up = (found.constant & -found.constant).bit_length() - 1 if found.constant else min(up for _, up, _ in found.parts)
             wires.append(builder.constant(found.constant >> up, frac - up))
             terms.append(Term(found.constant, found.constant, up, 1, 0))
             forms.append({ONE: found.constant})
-        rows = tree(terms, (self.latest[root] - first) // ROW).rows if len(terms) > 1 else ()
+        rows = tree(terms, limit).rows if len(terms) > 1 else ()
         for number, row in enumerate(rows):
             last = number == len(rows) - 1
             out, form = self._row([terms[i] for i in row], [forms[i] for i in row])
-            if last and out.sign > 0:
+            if last:
                 out = replace(out, low=self.low[root], high=self.high[root])
-            members = [(wires[i], terms[i].up - out.up, terms[i].sign * out.sign) for i in row]
+            members = [
+                (wires[i], terms[i].up - out.up, terms[i].sign * out.sign)
+                for i in row
+                if len(row) > 2 or terms[i].high or terms[i].low
+            ]
             wires.append(builder.sum_of(members, out.low >> out.up, out.high >> out.up, frac - out.up))
             terms.append(out)
             forms.append(form)
-        self.arrival[root] = first + ROW * terms[-1].depth
+        self.arrival[root] = base + ROW * terms[-1].depth
         if keep:
-            self.forms[root] = {w: f * terms[-1].sign for w, f in forms[-1].items()}
-        return self._whole(builder, wires[-1], terms[-1], (self.low[root], self.high[root], frac))
-
-    def _whole(self, builder: CircuitBuilder, wire: int, term: Term, root: tuple[int, int, int]) -> int:
-        """A sum of terms with its sign, and the zeros below."""
-        low, high, frac = root
-        if term.sign < 0:
-            wire = builder.sum_of([(wire, 0, -1)], low >> term.up, high >> term.up, frac - term.up)
-        return builder.shift(wire, -term.up)
+            self.forms[root] = forms[-1]
+        return builder.shift(wires[-1], -terms[-1].up)
 
     def _form(self, wire: int) -> Form:
         return self.forms[wire] if wire in self.sums else {wire: 1}

@@ -65,7 +65,7 @@ def _lowest(mask: int) -> int:
 
 
 @dataclass(frozen=True)
-class Row:
+class SumRow:
     """The places of a sum modulo 2^width.
 
     Args:
@@ -197,10 +197,10 @@ class Row:
         return 2 * self.tables + self.inverters
 
 
-def row_of(circuit: Circuit, wire: int) -> Row:
+def row_of(circuit: Circuit, wire: int) -> SumRow:
     """The row of a sum of a circuit."""
     signs = SIGNS[Opcode(int(circuit.opcode[wire]))]
     wires = [int(column[wire]) for column in (circuit.a, circuit.b, circuit.c)[: len(signs)]]
     ends = [(int(circuit.low[w]), int(circuit.high[w])) for w in wires]
     operands = (Operand(low, high, up, sign) for (low, high), up, sign in zip(ends, circuit.ups(wire), signs, strict=True))
-    return Row(tuple(operands), int(circuit.widths[wire]))
+    return SumRow(tuple(operands), int(circuit.widths[wire]))

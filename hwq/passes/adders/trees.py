@@ -19,7 +19,7 @@ import numpy as np
 from hwq.fixed.types import bits_for
 from hwq.passes.adders import native
 from hwq.passes.adders.problem import SAFE_BITS
-from hwq.passes.adders.row import Operand, Row
+from hwq.passes.adders.row import Operand, SumRow
 
 MANY = 14  # terms among which groups are sought, the earliest and narrowest
 DEEPEST = 36  # levels beyond which a limit is none
@@ -63,11 +63,11 @@ def joined(terms: Sequence[Term]) -> Term:
     return Term(low, high, min(t.up for t in terms), sign, max(t.depth for t in terms) + 1)
 
 
-def row_from(terms: Sequence[Term]) -> Row:
+def row_from(terms: Sequence[Term]) -> SumRow:
     """The row that adds them up, as wide as their bounds need."""
     out = joined(terms)
     operands = (Operand(t.low >> t.up, t.high >> t.up, t.up - out.up, 1 if t.sign == out.sign else -1) for t in terms)
-    return Row(tuple(operands), out.width)
+    return SumRow(tuple(operands), out.width)
 
 
 def levels(depths: Sequence[int], arity: int = 3) -> int:
@@ -135,7 +135,8 @@ class _Building:
                 or self._choose(True, self.arity == 3)
                 or self._choose(True, self.arity == 3, bounded=False)
             )
-            assert best is not None  # of two terms a pair is left when nothing bounds it
+            if best is None:  # of two terms a pair is left when nothing bounds it
+                break
             pair, places = False, [place for place in best[3] if place >= 0]
             self.room += self._growth(places)
             rows.append(tuple(self.numbers[place] for place in places))
