@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,8 +78,8 @@ class Fixed:
 
 def _rounded(x: Singles, rounding: str) -> Singles:
     half = np.float32(0.5)
-    sign = np.sign(x)
-    found = {
+    sign: Singles = np.sign(x)
+    found: dict[str, Callable[[], Singles]] = {
         "TRN": lambda: np.floor(x),
         "RND": lambda: np.floor(x + half),
         "RND_CONV": lambda: np.rint(x),
@@ -87,7 +88,7 @@ def _rounded(x: Singles, rounding: str) -> Singles:
         "RND_MIN_INF": lambda: -np.floor(-x + half),
         "RND_INF": lambda: np.floor(np.abs(x) + half) * sign,
     }
-    return np.asarray(found[rounding]()).astype(np.float32)
+    return found[rounding]().astype(np.float32)
 
 
 def dyadic(values: Any) -> Constant:

@@ -30,7 +30,8 @@ def name_of(told: Any, layer: str) -> str:
         told = told.get("name") if isinstance(told, Mapping) else told
     if not isinstance(told, str) or told not in (*NAMES, *SELF, "softmax"):
         raise UnsupportedLayerError(
-            f"layer {layer!r} has the activation {told!r}, and hwq runs no code of a file", hint=f"known: {', '.join((*SELF, *NAMES))}"
+            f"layer {layer!r} has the activation {told!r}, and hwq runs no code of a file",
+            hint=f"known: {', '.join((*SELF, *NAMES))}",
         )
     return told
 

@@ -33,7 +33,7 @@ def quantizers(layer: StoredLayer, part: str) -> list[Fixed]:
     each = told if isinstance(told, list) else [told] * len(arrays)
     if len(each) != len(arrays):
         raise ModelError(f"layer {layer.name!r} tells {len(each)} quantisers {part}, the file has the bits of {len(arrays)}")
-    return [fixed(layer.name, part, one["config"] if "config" in one else one, found) for one, found in zip(each, arrays, strict=True)]
+    return [fixed(layer.name, part, one.get("config", one), found) for one, found in zip(each, arrays, strict=True)]
 
 
 def fixed(layer: str, part: str, told: Mapping[str, Any], arrays: Mapping[str, Any]) -> Fixed:
@@ -46,9 +46,15 @@ def fixed(layer: str, part: str, told: Mapping[str, Any], arrays: Mapping[str, A
     kind = str(told.get("q_type")).lower()
     rounding = str(told.get("round_mode")).upper().removeprefix("S_")  # stochastic rounding is of training
     overflow = str(told.get("overflow_mode")).upper()
-    for what, value, known in (("type", kind, ("kbi", "kif")), ("rounding", rounding, ROUNDINGS), ("overflow", overflow, OVERFLOWS)):
+    for what, value, known in (
+        ("type", kind, ("kbi", "kif")),
+        ("rounding", rounding, ROUNDINGS),
+        ("overflow", overflow, OVERFLOWS),
+    ):
         if value not in known:
-            raise UnsupportedLayerError(f"layer {layer!r}: its quantiser {part} has the {what} {value}", hint=f"known: {', '.join(known)}")
+            raise UnsupportedLayerError(
+                f"layer {layer!r}: its quantiser {part} has the {what} {value}", hint=f"known: {', '.join(known)}"
+            )
     if told.get("scaler") not in (None, 1, 1.0) or told.get("affine") not in (None, [1, 0], [1.0, 0.0]):
         raise UnsupportedLayerError(f"layer {layer!r}: its quantiser {part} scales", hint="quantisers without scaler and affine")
     found = _bits(layer, part, kind, overflow, arrays)
@@ -56,7 +62,7 @@ def fixed(layer: str, part: str, told: Mapping[str, Any], arrays: Mapping[str, A
     f = b_or_f - i if kind == "kbi" else b_or_f
     weight = bool(told.get("is_weight")) and overflow == "WRAP" and bool(told.get("trainable", True))
     unbounded = weight and (kind == "kif" or rounding == "RND")
-    return Fixed(*(part.astype(np.int64) for part in (k, i, f)), rounding, overflow, unbounded)
+    return Fixed(k.astype(np.int64), i.astype(np.int64), f.astype(np.int64), rounding, overflow, unbounded)
 
 
 def _bits(layer: str, part: str, kind: str, overflow: str, arrays: Mapping[str, Any]) -> dict[str, Any]:

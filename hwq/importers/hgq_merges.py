@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 
@@ -88,7 +87,8 @@ def _quantizer(network: Network, layer: StoredLayer, values: list[Value]) -> Val
     return network.quantize(layer.name, values[0], quantizers(named, "q")[0])
 
 
-_POOLS = [f"Q{scope}{kind}Pool{end}{rank}D" for scope in ("", "Global") for kind in ("Max", "Average", "Avg") for rank in (1, 2) for end in ("", "ing")]  # fmt: skip
+_KINDS = ("MaxPool", "MaxPooling", "AveragePooling", "AvgPool")
+_POOLS = [f"Q{scope}{kind}{rank}D" for scope in ("", "Global") for kind in _KINDS for rank in (1, 2)]
 _OPS: dict[str, str] = {
     "QAdd": "add",
     "QSubtract": "subtract",
@@ -96,7 +96,6 @@ _OPS: dict[str, str] = {
     "QMaximum": "maximum",
     "QMinimum": "minimum",
 }
-_Maker = Callable[[str], LayerReader]
 READERS: dict[str, LayerReader] = {
     **{kind: _joined(op) for kind, op in _OPS.items()},
     "QAveragePow2": _average,

@@ -59,7 +59,9 @@ class StoredLayer:
         own = _numbered(self.arrays, "vars/")
         own = [array for array in own if array.ndim]  # scalars: what the peer prices a layer by
         if len(own) != len(names):
-            raise ModelError(f"layer {self.name!r} ({self.kind}) has {len(own)} arrays in the file, {', '.join(names)} are expected")
+            raise ModelError(
+                f"layer {self.name!r} ({self.kind}) has {len(own)} arrays in the file, {', '.join(names)} are expected"
+            )
         return dict(zip(names, own, strict=True))
 
     def below(self, part: str) -> StoredLayer:
@@ -185,7 +187,7 @@ def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> Kera
         if cls in ("Functional", "Sequential", "Model"):
             raise UnsupportedLayerError(f"layer {name!r} is a model within the model", hint="save the layers of one flat model")
         if kind == "Sequential":
-            sources = (layers[-1].name,) if layers else ()
+            sources: tuple[str, ...] = (layers[-1].name,) if layers else ()
         else:
             sources = _sources(name, told.get("inbound_nodes", []))
         prefix = f"{name}/" if by_name else f"layers/{_place(cls, used)}/"
@@ -279,9 +281,7 @@ def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
                 found[name] = np.asarray(item)
 
         top.visititems(visit)
-    if by_name:  # Keras repeats names on the way: the layer's own comes first
-        return {name: array for name, array in found.items()}, True
-    return found, False
+    return found, by_name
 
 
 def _mapping(value: object) -> Config:

@@ -10,9 +10,8 @@ import numpy as np
 
 from hwq.errors import UnsupportedLayerError
 from hwq.importers.fixed_point import dyadic
-from hwq.importers.functions import named
 from hwq.importers.keras_files import StoredLayer
-from hwq.importers.network import Network, Value
+from hwq.importers.network import Function, Network, Value
 
 LayerReader = Callable[[Network, StoredLayer, list[Value]], Value]
 
@@ -43,7 +42,10 @@ def _concatenate(network: Network, layer: StoredLayer, values: list[Value]) -> V
 
 def _zero_padding(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
     told = layer.config["padding"]
-    pairs = [tuple(p) if isinstance(p, (list, tuple)) else (int(p), int(p)) for p in (told if isinstance(told, (list, tuple)) else [told])]
+    pairs = [
+        tuple(p) if isinstance(p, (list, tuple)) else (int(p), int(p))
+        for p in (told if isinstance(told, (list, tuple)) else [told])
+    ]
     if layer.kind == "ZeroPadding1D" and len(pairs) == 2:  # (before, after) of the one axis
         pairs = [(pairs[0][0], pairs[1][0])]
     return network.pad(layer.name, values[0], [*((int(a), int(b)) for a, b in pairs), (0, 0)])
@@ -110,8 +112,7 @@ def pooled(network: Network, layer: StoredLayer, value: Value) -> Value:
             raise UnsupportedLayerError(f"layer {layer.name!r} is a mean over windows of several sizes", hint="padding='valid'")
         count = math.prod(size)
         if count & (count - 1):
-            divisor = np.float32(count)
-            function = lambda total: (total / divisor).astype(np.float32)  # noqa: E731
+            function = _divided(np.float32(count))
         else:
             node = network.add(f"{layer.name}_scale", "scale", [node], layer.name, factor=dyadic(np.full(node.shape, 1 / count)))
     shape: Sequence[int] = node.shape[1:] if rank == 1 else node.shape
@@ -120,10 +121,10 @@ def pooled(network: Network, layer: StoredLayer, value: Value) -> Value:
     return network.reshape(layer.name, Value(node, function=function), shape)
 
 
-_IDLE = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout", "ActivityRegularization", "Identity")  # fmt: skip
+IDLE = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout", "Identity")
 _POOLS = [f"{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2)]
 READERS: dict[str, LayerReader] = {
-    **dict.fromkeys(_IDLE, _same),
+    **dict.fromkeys(IDLE, _same),
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,
@@ -136,6 +137,10 @@ READERS: dict[str, LayerReader] = {
     **dict.fromkeys(_POOLS, _pool),
 }
 SOFTMAX = "Softmax"
+
+
+def _divided(divisor: np.float32) -> Function:
+    return lambda total: (total / divisor).astype(np.float32)
 
 
 def is_softmax(layer: StoredLayer) -> bool:

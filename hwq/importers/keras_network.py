@@ -37,7 +37,7 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
         raise ModelError("the file has no layer that computes", hint="is it the trained network?")
     layers = []
     for layer in file.layers:
-        out = layer.name in softmax or layer.kind in keras_layers._IDLE
+        out = layer.name in softmax or layer.kind in keras_layers.IDLE
         how = LEFT_OUT if out else TABLE if layer.name in network.tables else EXACT
         note = "a softmax of floats at the output" if layer.name in softmax else ""
         layers.append(Layer(layer.name, layer.kind, how, note))
@@ -45,7 +45,9 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
     if softmax:
         notes.append(LOGITS)
     if serving is not None:
-        notes.append("several quantisers read the network's input: the design takes one number for each feature that serves all of them")
+        notes.append(
+            "several quantisers read the network's input: the design takes one number for each feature that serves all of them"
+        )
     return Imported(graph, ImportReport(peer, tuple(layers), tuple(notes)))
 
 

@@ -19,7 +19,7 @@ from hwq.importers.fixed_point import Fixed, Singles, dyadic
 from hwq.ir import Attr, Node, make_node
 
 Function = Callable[[Singles], Singles]
-WIDEST_TABLE = 16  # bits of what a table reads
+WIDEST_TABLE = 18  # bits of what a table reads
 MOST_ENTRIES = 1 << 24
 PADDING = -1
 
