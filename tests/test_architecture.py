@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantizers": {"backend", "tensors", "errors"},
     "callbacks": {"layers"},
     "layers": {"quantizers", "backend", "tensors", "registration", "errors"},
-    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend"},
+    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend", "importers.keras_files"},
     "train": _GRAPHS
     | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "fields", "events", "locks", "frontend", "backend"},
     "design": _PLACED
@@ -102,7 +102,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Third-party libraries: at import time, and only inside functions.
 EAGER: dict[str, set[str]] = {
-    **{key: {"numpy"} for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design", "importers")},
+    **{
+        key: {"numpy"}
+        for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design", "importers")
+    },
     **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors")},
     "templates": {"jinja2"},
     "views": {"rich"},

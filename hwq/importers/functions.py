@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.network import Function
+from hwq.importers.builder import Function
 
 SELF = ("linear", "relu")  # a design has these itself
 NAMES = (

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.importers.builder import Builder, Signal
 from hwq.importers.fixed_point import OVERFLOWS, ROUNDINGS, Fixed
 from hwq.importers.functions import name_of, named
 from hwq.importers.keras_files import StoredLayer
-from hwq.importers.network import Network, Value
 
-LayerReader = Callable[[Network, StoredLayer, list[Value]], Value]
+LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 
 
 def quantizers(layer: StoredLayer, part: str) -> list[Fixed]:
@@ -83,7 +83,7 @@ def _bits(layer: str, part: str, kind: str, overflow: str, arrays: Mapping[str, 
     return found
 
 
-def entering(network: Network, layer: StoredLayer, values: list[Value]) -> list[Value]:
+def entering(builder: Builder, layer: StoredLayer, values: list[Signal]) -> list[Signal]:
     """Inputs through the layer's input quantisers."""
     if not layer.config.get("enable_iq", True):
         return values
@@ -91,25 +91,25 @@ def entering(network: Network, layer: StoredLayer, values: list[Value]) -> list[
     if len(found) != len(values):
         raise ModelError(f"layer {layer.name!r} has {len(found)} input quantisers for {len(values)} inputs")
     suffixes = ["quantize"] if len(values) == 1 else [f"quantize_{n}" for n in range(len(values))]
-    return [network.quantize(layer.name, v, q, s) for v, q, s in zip(values, found, suffixes, strict=True)]
+    return [builder.quantize(layer.name, v, q, s) for v, q, s in zip(values, found, suffixes, strict=True)]
 
 
-def leaving(network: Network, layer: StoredLayer, value: Value) -> Value:
+def leaving(builder: Builder, layer: StoredLayer, value: Signal) -> Signal:
     """A result through the layer's activation and its output quantiser."""
-    value = activated(network, layer, value, layer.config.get("activation"))
+    value = activated(builder, layer, value, layer.config.get("activation"))
     if layer.config.get("enable_oq"):
-        value = network.quantize(layer.name, value, quantizers(layer, "oq")[0], "out")
+        value = builder.quantize(layer.name, value, quantizers(layer, "oq")[0], "out")
     return value
 
 
-def activated(network: Network, layer: StoredLayer, value: Value, told: Any) -> Value:
+def activated(builder: Builder, layer: StoredLayer, value: Signal, told: Any) -> Signal:
     """Through a function by its name."""
     name = name_of(told, layer.name)
     if name == "linear":
         return value
     if name == "softmax":
         raise UnsupportedLayerError(f"layer {layer.name!r} ends in a softmax", hint="put it in a layer of its own, at the end")
-    node = network.node(layer.name, value)
+    node = builder.node(layer.name, value)
     if name == "relu":
-        return Value(network.add(f"{layer.name}_relu", "relu", [node], layer.name))
-    return Value(node, function=named(name))
+        return Signal(builder.add(f"{layer.name}_relu", "relu", [node], layer.name))
+    return Signal(node, function=named(name))

@@ -10,38 +10,38 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import UnsupportedLayerError
+from hwq.importers.builder import Builder, Signal
 from hwq.importers.fixed_point import Fixed, Singles, dyadic, zeros
 from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
-from hwq.importers.network import Network, Value
 from hwq.ir import Constant, Node
 
 EPSILON = np.float32(1e-7)  # of Keras, which QEinsumDenseBatchnorm takes whatever its own epsilon is
 Pads = list[tuple[int, int]]
 
 
-def _dense(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _dense(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     has_bias = bool(layer.config.get("use_bias", True))
     arrays = layer.variables(["kernel", *(["bias"] if has_bias else [])])
     kernel = quantizers(layer, "kq")[0].values(arrays["kernel"])
     bias = quantizers(layer, "bq")[0].values(arrays["bias"]) if has_bias else np.zeros(kernel.shape[1], np.float32)
-    return _product(network, layer, values, kernel, bias)
+    return _product(builder, layer, values, kernel, bias)
 
 
-def _batch_norm_dense(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _batch_norm_dense(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     """Normalises its inputs: the scale goes to the rows of the kernel, the means to the bias."""
     names = ["kernel", "bias", *(["bn_gamma"] if layer.config.get("scale", True) else []), "moving_mean", "moving_variance"]
     arrays = layer.variables(names)
     scaler = _scaler(arrays, "bn_gamma", np.float32(layer.config["epsilon"]))
     kernel = quantizers(layer, "kq")[0].values(scaler[:, None] * arrays["kernel"])
     bias = arrays["bias"] - arrays["moving_mean"] @ arrays["kernel"]
-    return _product(network, layer, values, kernel, quantizers(layer, "bq")[0].values(bias))
+    return _product(builder, layer, values, kernel, quantizers(layer, "bq")[0].values(bias))
 
 
-def _product(network: Network, layer: StoredLayer, values: list[Value], kernel: Singles, bias: Singles) -> Value:
-    x = network.node(layer.name, entering(network, layer, values)[0])
-    node = network.add(layer.name, "dense", [x], layer.name, kernel=dyadic(kernel), bias=dyadic(bias))
-    return leaving(network, layer, Value(node))
+def _product(builder: Builder, layer: StoredLayer, values: list[Signal], kernel: Singles, bias: Singles) -> Signal:
+    x = builder.node(layer.name, entering(builder, layer, values)[0])
+    node = builder.add(layer.name, "dense", [x], layer.name, kernel=dyadic(kernel), bias=dyadic(bias))
+    return leaving(builder, layer, Signal(node))
 
 
 def _scaler(arrays: Mapping[str, npt.NDArray[Any]], gamma: str, epsilon: np.float32) -> Singles:
@@ -49,15 +49,15 @@ def _scaler(arrays: Mapping[str, npt.NDArray[Any]], gamma: str, epsilon: np.floa
     return np.asarray(arrays.get(gamma, np.float32(1)) / np.sqrt(arrays["moving_variance"] + epsilon), np.float32)
 
 
-def _einsum(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _einsum(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     has_bias = layer.config.get("bias_axes") is not None
     arrays = layer.variables(["kernel", *(["bias"] if has_bias else [])])
     kernel = quantizers(layer, "kq")[0].values(arrays["kernel"])
     bias = quantizers(layer, "bq")[0].values(arrays["bias"]) if has_bias else None
-    return _contracted(network, layer, values, kernel, bias)
+    return _contracted(builder, layer, values, kernel, bias)
 
 
-def _einsum_batch_norm(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _einsum_batch_norm(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     config = layer.config
     names = ["kernel", "bias", *(["gamma"] if config.get("scale", True) else []), "moving_mean", "moving_variance"]
     arrays = layer.variables(names)
@@ -72,11 +72,11 @@ def _einsum_batch_norm(network: Network, layer: StoredLayer, values: list[Value]
     tail = out_axes[min(out_axes.find(c) for c in axes) :]
     sizes = dict(zip(kernel_axes, arrays["kernel"].shape, strict=True))
     offset = offset.reshape([sizes[c] if c in axes else 1 for c in tail])
-    return _contracted(network, layer, values, kernel, quantizers(layer, "bq")[0].values(arrays["bias"] + offset))
+    return _contracted(builder, layer, values, kernel, quantizers(layer, "bq")[0].values(arrays["bias"] + offset))
 
 
-def _contracted(network: Network, layer: StoredLayer, values: list[Value], kernel: Singles, bias: Singles | None) -> Value:
-    x = network.node(layer.name, entering(network, layer, values)[0])
+def _contracted(builder: Builder, layer: StoredLayer, values: list[Signal], kernel: Singles, bias: Singles | None) -> Signal:
+    x = builder.node(layer.name, entering(builder, layer, values)[0])
     equation, shape = row_equation(layer.name, str(layer.config["equation"]), x.shape, kernel.shape)
     constant = zeros(shape) if bias is None else dyadic(np.broadcast_to(bias, shape))
     inputs, out = equation.split("->")
@@ -85,10 +85,10 @@ def _contracted(network: Network, layer: StoredLayer, values: list[Value], kerne
         last = constant.mantissas.reshape(-1, shape[-1])
         if (last == last[0]).all() and (bias is None or bias.size == shape[-1]):  # one bias for all rows: a dense layer
             last_bias = zeros(shape[-1:]) if bias is None else dyadic(np.asarray(bias).ravel())
-            node = network.add(layer.name, "dense", [x], layer.name, kernel=dyadic(kernel), bias=last_bias)
-            return leaving(network, layer, Value(node))
-    node = network.add(layer.name, "einsum", [x], layer.name, equation=equation, kernel=dyadic(kernel), bias=constant)
-    return leaving(network, layer, Value(node))
+            node = builder.add(layer.name, "dense", [x], layer.name, kernel=dyadic(kernel), bias=last_bias)
+            return leaving(builder, layer, Signal(node))
+    node = builder.add(layer.name, "einsum", [x], layer.name, equation=equation, kernel=dyadic(kernel), bias=constant)
+    return leaving(builder, layer, Signal(node))
 
 
 def row_equation(layer: str, equation: str, row: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
@@ -109,7 +109,7 @@ def row_equation(layer: str, equation: str, row: tuple[int, ...], kernel: tuple[
     return f"{source[1:]},{theirs}->{out[1:]}", tuple(sizes[c] for c in out[1:])
 
 
-def _conv(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _conv(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     """In one or two dimensions; in one, the image has one row."""
     config = layer.config
     if config.get("data_format") not in (None, "channels_last"):
@@ -118,22 +118,22 @@ def _conv(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
     arrays = layer.variables(["kernel", *(["bias"] if has_bias else [])])
     kernel = dyadic(quantizers(layer, "kq")[0].values(arrays["kernel"]))
     bias = dyadic(quantizers(layer, "bq")[0].values(arrays["bias"])) if has_bias else zeros(kernel.shape[-1:])
-    x = network.node(layer.name, entering(network, layer, values)[0])
-    node = convolved(network, layer, x, kernel, bias)
-    return leaving(network, layer, Value(node))
+    x = builder.node(layer.name, entering(builder, layer, values)[0])
+    node = convolved(builder, layer, x, kernel, bias)
+    return leaving(builder, layer, Signal(node))
 
 
-def convolved(network: Network, layer: StoredLayer, x: Node, kernel: Constant, bias: Constant) -> Node:
+def convolved(builder: Builder, layer: StoredLayer, x: Node, kernel: Constant, bias: Constant) -> Node:
     """conv2d with the strides, padding, dilation and groups of a layer's options, which are those of Keras."""
     config = layer.config
     rank = len(x.shape) - 1
     size, strides, dilation = kernel.shape[:rank], steps(config["strides"], rank), steps(config.get("dilation_rate", 1), rank)
     pads = pads_of(layer, x.shape[:rank], size, strides, dilation)
     if rank == 1:
-        x = network.add(f"{layer.name}_image", "reshape", [x], layer.name, shape=(1, *x.shape))
+        x = builder.add(f"{layer.name}_image", "reshape", [x], layer.name, shape=(1, *x.shape))
         kernel = Constant(kernel.mantissas[None], kernel.types.reshape((1, *kernel.shape)))
         strides, dilation, pads = (1, *strides), (1, *dilation), [(0, 0), *pads]
-    node = network.add(
+    node = builder.add(
         layer.name,
         "conv2d",
         [x],
@@ -146,7 +146,7 @@ def convolved(network: Network, layer: StoredLayer, x: Node, kernel: Constant, b
         groups=int(config.get("groups", 1)),
     )
     if rank == 1:
-        node = network.add(f"{layer.name}_line", "reshape", [node], layer.name, shape=node.shape[1:])
+        node = builder.add(f"{layer.name}_line", "reshape", [node], layer.name, shape=node.shape[1:])
     return node
 
 
@@ -178,12 +178,12 @@ def pads_of(
     return found
 
 
-def _batch_norm(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _batch_norm(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     """A normalisation of its own: a quantised factor and a quantised offset for each channel."""
     config = layer.config
     names = [*(["gamma"] if config.get("scale", True) else []), *(["beta"] if config.get("center", True) else [])]
     arrays = layer.variables([*names, "moving_mean", "moving_variance"])
-    x = network.node(layer.name, entering(network, layer, values)[0])
+    x = builder.node(layer.name, entering(builder, layer, values)[0])
     axes = config.get("axis", -1)
     axis = (int(axes[0] if isinstance(axes, list) else axes) % (len(x.shape) + 1)) - 1
     scale = _scaler(arrays, "gamma", np.float32(config["epsilon"]))
@@ -194,8 +194,8 @@ def _batch_norm(network: Network, layer: StoredLayer, values: list[Value]) -> Va
         dyadic(np.broadcast_to(quantizers(layer, part)[0].values(v.astype(np.float32)).reshape(along), x.shape))
         for part, v in (("kq", scale), ("bq", offset))
     )
-    node = network.add(f"{layer.name}_scale", "scale", [x], layer.name, factor=factor)
-    return leaving(network, layer, Value(network.add(layer.name, "bias", [node], layer.name, bias=bias)))
+    node = builder.add(f"{layer.name}_scale", "scale", [x], layer.name, factor=factor)
+    return leaving(builder, layer, Signal(builder.add(layer.name, "bias", [node], layer.name, bias=bias)))
 
 
 __all__ = ["READERS", "Fixed", "convolved", "pads_of", "row_equation", "steps"]

@@ -8,34 +8,34 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
+from hwq.importers.builder import Builder, Function, Signal
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.functions import name_of, named
 from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
-from hwq.importers.network import Function, Network, Value
 from hwq.ir import Node
 
 
-def _dense_tables(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _dense_tables(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     """n inputs, m outputs: n m functions of one input each, and for each output the sum of its n."""
     n, m = values[0].shape[-1], int(layer.config["n_out"])
     row = (*values[0].shape, 1)
-    edges = network.spread(layer.name, network.reshape(layer.name, values[0], row), (*row[:-1], m))
-    x = network.node(layer.name, entering(network, layer, [edges])[0])
+    edges = builder.spread(layer.name, builder.reshape(layer.name, values[0], row), (*row[:-1], m))
+    x = builder.node(layer.name, entering(builder, layer, [edges])[0])
     network_of_edges = _edges(layer, n, m)
     out = quantizers(layer, "toq")[0]
-    table = network.table(layer.name, x, lambda rows: out.values(network_of_edges(rows)))
-    return leaving(network, layer, Value(_summed(network, layer, table)))
+    table = builder.table(layer.name, x, lambda rows: out.values(network_of_edges(rows)))
+    return leaving(builder, layer, Signal(_summed(builder, layer, table)))
 
 
-def _summed(network: Network, layer: StoredLayer, table: Node) -> Node:
+def _summed(builder: Builder, layer: StoredLayer, table: Node) -> Node:
     """The sum over the last axis but one."""
     letters = "abcdefghijklmnopqrstuvwxyz"[: len(table.shape)]
     left = letters[:-2] + letters[-1]
     shape = (*table.shape[:-2], table.shape[-1])
     kernel = dyadic(np.ones(table.shape[-2]))
     equation = f"{letters},{letters[-2]}->{left}"
-    return network.add(layer.name, "einsum", [table], layer.name, equation=equation, kernel=kernel, bias=zeros(shape))
+    return builder.add(layer.name, "einsum", [table], layer.name, equation=equation, kernel=kernel, bias=zeros(shape))
 
 
 def _edges(layer: StoredLayer, n: int, m: int) -> Function:
@@ -73,12 +73,12 @@ def _edges(layer: StoredLayer, n: int, m: int) -> Function:
     return call
 
 
-def _unary(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
+def _unary(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
     """A function between two quantisers."""
     name = name_of(layer.config["activation"], layer.name)
     if name == "softmax":
         raise UnsupportedLayerError(f"layer {layer.name!r} is a softmax of one number")
-    value = entering(network, layer, values)[0]
+    value = entering(builder, layer, values)[0]
     function = named(name)
     if layer.kind == "QAffinedUnaryFunctionLUT":
         arrays = layer.variables(["scale", "bias"])
@@ -87,9 +87,9 @@ def _unary(network: Network, layer: StoredLayer, values: list[Value]) -> Value:
         def function(x: np.ndarray) -> np.ndarray:
             return inner((x * scale + bias).astype(np.float32))
 
-    value = Value(network.node(layer.name, value), function=function)
+    value = Signal(builder.node(layer.name, value), function=function)
     if layer.config.get("enable_oq"):
-        value = network.quantize(layer.name, value, quantizers(layer, "oq")[0], "out")
+        value = builder.quantize(layer.name, value, quantizers(layer, "oq")[0], "out")
     return value
 
 

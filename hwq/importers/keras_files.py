@@ -119,6 +119,21 @@ def is_keras(path: Path) -> bool:
         return opened.read(8) == b"\x89HDF\r\n\x1a\n"
 
 
+def kinds_of(config: object) -> frozenset[str]:
+    """Every class that a configuration names, without its package."""
+    found: set[str] = set()
+    pending = [config]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if isinstance(item.get("class_name"), str):
+                found.add(item["class_name"].rsplit(">", 1)[-1])
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return frozenset(found)
+
+
 def packages_of(config: object) -> frozenset[str]:
     """First parts of the modules that a configuration names its classes by."""
     found: set[str] = set()

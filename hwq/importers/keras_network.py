@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import TypeArray
 from hwq.importers import keras_layers
+from hwq.importers.builder import Builder, Signal
 from hwq.importers.keras_files import KerasFile, StoredLayer
-from hwq.importers.network import Network, Value
-from hwq.importers.report import EXACT, LEFT_OUT, TABLE, Imported, ImportReport, Layer
+from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
 from hwq.ir import Graph, verify
 
-LayerReader = Callable[[Network, StoredLayer, list[Value]], Value]
+LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
 
 
-def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> Imported:
+def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> ImportedNetwork:
     """Read every layer of a file.
 
     Args:
@@ -32,13 +32,13 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
     _require_known(file, known, peer)
     first, graph, _ = _pass(file, known, None)
     serving = first.serving()
-    network, graph, softmax = _pass(file, known, serving) if serving is not None else (first, graph, softmax_of(file))
-    if not any(node.op not in ("input", "reshape", "permute", "concatenate", "pad") for node in network.nodes):
+    builder, graph, softmax = _pass(file, known, serving) if serving is not None else (first, graph, softmax_of(file))
+    if not any(node.op not in ("input", "reshape", "permute", "concatenate", "pad") for node in builder.nodes):
         raise ModelError("the file has no layer that computes", hint="is it the trained network?")
     layers = []
     for layer in file.layers:
         out = layer.name in softmax or layer.kind in keras_layers.IDLE
-        how = LEFT_OUT if out else TABLE if layer.name in network.tables else EXACT
+        how = LEFT_OUT if out else TABLE if layer.name in builder.tables else EXACT
         note = "a softmax of floats at the output" if layer.name in softmax else ""
         layers.append(Layer(layer.name, layer.kind, how, note))
     notes = ["ranges are those of the file: none was traced on data"]
@@ -48,7 +48,7 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
         notes.append(
             "several quantisers read the network's input: the design takes one number for each feature that serves all of them"
         )
-    return Imported(graph, ImportReport(peer, tuple(layers), tuple(notes)))
+    return ImportedNetwork(graph, ImportReport(peer, tuple(layers), tuple(notes)))
 
 
 def softmax_of(file: KerasFile) -> frozenset[str]:
@@ -56,16 +56,16 @@ def softmax_of(file: KerasFile) -> frozenset[str]:
     return frozenset(layer.name for layer in file.layers if layer.name in file.outputs and keras_layers.is_softmax(layer))
 
 
-def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Network, Graph, frozenset[str]]:
+def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
     inputs = [layer for layer in file.layers if layer.kind == "InputLayer"]
     if len(inputs) != 1:
         raise UnsupportedLayerError(f"the network has {len(inputs)} inputs", hint="join them to one in front of the network")
     shape = inputs[0].config.get("batch_shape") or inputs[0].config.get("batch_input_shape")
     if not shape or any(n is None for n in shape[1:]):
         raise ModelError(f"the file does not tell the shape of the input: {shape}")
-    network = Network(tuple(int(n) for n in shape[1:]), given)
+    builder = Builder(tuple(int(n) for n in shape[1:]), given)
     softmax = softmax_of(file)
-    values: dict[str, Value] = {inputs[0].name: network.start()}
+    values: dict[str, Signal] = {inputs[0].name: builder.start()}
     for layer in file.layers:
         if layer.name in values:
             continue
@@ -73,12 +73,12 @@ def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray 
         if missing or not layer.sources:
             raise ModelError(f"layer {layer.name!r} reads {missing or 'nothing'}, which the file does not list before it")
         inner = [values[name] for name in layer.sources]
-        values[layer.name] = inner[0] if layer.name in softmax else readers[layer.kind](network, layer, inner)
-    outputs = tuple(network.node(name, values[name]).name for name in file.outputs)
-    ins = tuple(node.name for node in network.nodes if node.op == "input")
-    graph = Graph(tuple(network.nodes), ins, outputs)
+        values[layer.name] = inner[0] if layer.name in softmax else readers[layer.kind](builder, layer, inner)
+    outputs = tuple(builder.node(name, values[name]).name for name in file.outputs)
+    ins = tuple(node.name for node in builder.nodes if node.op == "input")
+    graph = Graph(tuple(builder.nodes), ins, outputs)
     # at a first reading every quantiser of the input has an input of its own: no graph yet
-    return network, verify(graph) if given is not None or network.serving() is None else graph, softmax
+    return builder, verify(graph) if given is not None or builder.serving() is None else graph, softmax
 
 
 def _require_known(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> None:
@@ -94,6 +94,6 @@ def _require_known(file: KerasFile, readers: Mapping[str, LayerReader], peer: st
     hint = f"{peer} layers that are read: {', '.join(sorted(readers))}"
     if "Lambda" in kinds:
         hint = "hwq runs no code of a file: write a Lambda as a layer of its own"
-    elif near and kinds[0] not in readers:
+    elif near:
         hint = f"the nearest is {near[0]}; {hint}"
     raise UnsupportedLayerError(f"refused: {told}", hint=hint)

@@ -10,7 +10,7 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers import hgq_kernels, hgq_merges, hgq_tables
 from hwq.importers.keras_files import config_of, is_keras, packages_of, read_keras
 from hwq.importers.keras_network import graph_of
-from hwq.importers.report import Imported, ImportReport
+from hwq.importers.report import ImportedNetwork, ImportReport
 from hwq.ir import Graph
 
 
@@ -26,18 +26,18 @@ class Format:
 
     name: str
     takes: Callable[[Path], bool]
-    read: Callable[[Path], Imported]
+    read: Callable[[Path], ImportedNetwork]
 
 
 def _is_hgq(path: Path) -> bool:
     return is_keras(path) and bool(packages_of(config_of(path)) & {"hgq", "hgq2", "HGQ"})
 
 
-def _hgq(path: Path) -> Imported:
+def _hgq(path: Path) -> ImportedNetwork:
     return graph_of(read_keras(path), {**hgq_kernels.READERS, **hgq_merges.READERS, **hgq_tables.READERS}, "HGQ2")
 
 
-def _float(path: Path) -> Imported:
+def _float(path: Path) -> ImportedNetwork:
     raise UnsupportedLayerError(
         f"{path} is a float model of Keras: it has no quantiser",
         hint=f"quantise it: hwq ptq {path} DATA, or hwq.quantize(model, data=rows)",
@@ -47,7 +47,7 @@ def _float(path: Path) -> Imported:
 FORMATS = (Format("HGQ2", _is_hgq, _hgq), Format("Keras", is_keras, _float))
 
 
-def read(path: str | Path) -> Imported:
+def read(path: str | Path) -> ImportedNetwork:
     """A network that a peer quantised, from its file.
 
     Raises:

@@ -47,7 +47,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedNetwork:
     """A network of a file, in integers, and what became of its layers."""
 
     graph: Graph

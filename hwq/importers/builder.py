@@ -25,7 +25,7 @@ PADDING = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class Signal:
     """What a layer gives.
 
     Attributes:
@@ -42,12 +42,16 @@ class Value:
     def shape(self) -> tuple[int, ...]:
         if self.node is not None:
             return self.node.shape
-        assert self.places is not None  # one of them is there
-        return self.places.shape
+        return self.raw.shape
+
+    @property
+    def raw(self) -> npt.NDArray[np.int64]:
+        """The places, of a value that has no numbers yet."""
+        return np.zeros(0, np.int64) if self.places is None else self.places
 
 
 @dataclass(slots=True)
-class Network:
+class Builder:
     """Nodes made so far.
 
     Attributes:
@@ -63,19 +67,19 @@ class Network:
     asked: list[tuple[npt.NDArray[np.int64], TypeArray]] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
 
-    def start(self) -> Value:
+    def start(self) -> Signal:
         """The input."""
         if self.input is None:
-            return Value(places=np.arange(int(np.prod(self.shape))).reshape(self.shape))
+            return Signal(places=np.arange(int(np.prod(self.shape))).reshape(self.shape))
         self.nodes.append(make_node(self._name("x"), "input", type=self.input, source="input"))
-        return Value(self.nodes[-1])
+        return Signal(self.nodes[-1])
 
     def add(self, name: str, op: str, sources: Sequence[Node], layer: str, **attrs: Attr) -> Node:
         """Append an operation; `layer` is the peer's name of where it comes from."""
         self.nodes.append(make_node(self._name(name), op, sources, attrs=attrs, source=layer))
         return self.nodes[-1]
 
-    def quantize(self, layer: str, value: Value, fixed: Fixed, part: str = "quantize") -> Value:
+    def quantize(self, layer: str, value: Signal, fixed: Fixed, part: str = "quantize") -> Signal:
         """`value` through a quantiser; with a function that waits, as a table.
 
         Raises:
@@ -83,15 +87,14 @@ class Network:
         """
         if value.function is not None:
             pending = value.function
-            return Value(self.table(layer, self.node(layer, Value(value.node)), lambda x: fixed.values(pending(x))))
+            return Signal(self.table(layer, self.node(layer, Signal(value.node)), lambda x: fixed.values(pending(x))))
         types = fixed.types(value.shape, layer)
         if value.node is None:
-            assert value.places is not None
-            self.asked.append((value.places, types))
+            self.asked.append((value.raw, types))
             self.nodes.append(make_node(self._name("x"), "input", type=types, source="input"))
         else:
             self.nodes.append(make_node(self._name(f"{layer}_{part}"), "quantize", [value.node], type=types, source=layer))
-        return Value(self.nodes[-1])
+        return Signal(self.nodes[-1])
 
     def table(self, layer: str, source: Node, function: Function) -> Node:
         """A function of each element as a table.
@@ -120,7 +123,7 @@ class Network:
         self.tables.add(layer)
         return self.add(f"{layer}_table", "table", [source], layer, values=dyadic(rows), index=tuple(map(int, index.ravel())))
 
-    def node(self, layer: str, value: Value) -> Node:
+    def node(self, layer: str, value: Signal) -> Node:
         """The numbers of a value that a layer computes with.
 
         Raises:
@@ -133,25 +136,23 @@ class Network:
             )
         return value.node
 
-    def reshape(self, layer: str, value: Value, shape: Sequence[int]) -> Value:
+    def reshape(self, layer: str, value: Signal, shape: Sequence[int]) -> Signal:
         """In another shape, a function that waits included."""
         target = tuple(int(n) for n in shape)
         if target == value.shape:
             return value
         if value.node is None:
-            assert value.places is not None
-            return Value(places=value.places.reshape(target))
+            return Signal(places=value.raw.reshape(target))
         node = self.add(f"{layer}_reshape", "reshape", [value.node], layer, shape=target)
-        return Value(node, function=value.function)
+        return Signal(node, function=value.function)
 
-    def permute(self, layer: str, value: Value, dims: Sequence[int]) -> Value:
+    def permute(self, layer: str, value: Signal, dims: Sequence[int]) -> Signal:
         """With other axes first."""
         if value.node is None:
-            assert value.places is not None
-            return Value(places=value.places.transpose(tuple(dims)))
-        return Value(self.add(layer, "permute", [value.node], layer, dims=tuple(map(int, dims))), function=value.function)
+            return Signal(places=value.raw.transpose(tuple(dims)))
+        return Signal(self.add(layer, "permute", [value.node], layer, dims=tuple(map(int, dims))), function=value.function)
 
-    def pad(self, layer: str, value: Value, pads: Sequence[tuple[int, int]]) -> Value:
+    def pad(self, layer: str, value: Signal, pads: Sequence[tuple[int, int]]) -> Signal:
         """With zeros around.
 
         Raises:
@@ -160,12 +161,11 @@ class Network:
         if not any(n for pair in pads for n in pair):
             return value
         if value.node is None:
-            assert value.places is not None
-            return Value(places=np.pad(value.places, pads, constant_values=PADDING))
+            return Signal(places=np.pad(value.raw, pads, constant_values=PADDING))
         node = self.node(layer, value)
-        return Value(self.add(f"{layer}_pad", "pad", [node], layer, pads=tuple(int(n) for pair in pads for n in pair)))
+        return Signal(self.add(f"{layer}_pad", "pad", [node], layer, pads=tuple(int(n) for pair in pads for n in pair)))
 
-    def concatenate(self, layer: str, values: Sequence[Value], axis: int) -> Value:
+    def concatenate(self, layer: str, values: Sequence[Signal], axis: int) -> Signal:
         """One after the other.
 
         Raises:
@@ -173,20 +173,19 @@ class Network:
         """
         raw = [value.places for value in values if value.places is not None]
         if len(raw) == len(values):
-            return Value(places=np.concatenate(raw, axis=axis))
+            return Signal(places=np.concatenate(raw, axis=axis))
         nodes = [self.node(layer, value) for value in values]
-        return Value(self.add(layer, "concatenate", nodes, layer, axis=axis))
+        return Signal(self.add(layer, "concatenate", nodes, layer, axis=axis))
 
-    def spread(self, layer: str, value: Value, shape: Sequence[int]) -> Value:
+    def spread(self, layer: str, value: Signal, shape: Sequence[int]) -> Signal:
         """With every axis of length 1 repeated to that of `shape`: the same wires, read several times."""
         if value.node is None:
-            assert value.places is not None
-            return Value(places=np.broadcast_to(value.places, tuple(shape)))
+            return Signal(places=np.broadcast_to(value.raw, tuple(shape)))
         node = value.node
         for axis, (have, want) in enumerate(zip(node.shape, shape, strict=True)):
             if have != want:
                 node = self.add(f"{layer}_repeat", "concatenate", [node] * want, layer, axis=axis)
-        return Value(node, function=value.function)
+        return Signal(node, function=value.function)
 
     def serving(self) -> TypeArray | None:
         """One type of the input that serves all that read it; None where the first reading has it already.
