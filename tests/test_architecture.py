@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ir": {"errors", "fixed"},
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
+    "importers": _GRAPHS | {"backend"},
     "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
@@ -48,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "quantizers": {"backend", "tensors", "errors"},
     "callbacks": {"layers"},
     "layers": {"quantizers", "backend", "tensors", "registration", "errors"},
-    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend"},
+    "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend", "importers.keras_files"},
     "train": _GRAPHS
     | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "fields", "events", "locks", "frontend", "backend"},
     "design": _PLACED
@@ -86,6 +87,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "cost",
         "conversion.convert",
         "conversion.config",
+        "importers",
     },
     "cli": {"flow", "events", "cost.predict", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
     | {
@@ -100,7 +102,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 # Third-party libraries: at import time, and only inside functions.
 EAGER: dict[str, set[str]] = {
-    **{key: {"numpy"} for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design")},
+    **{
+        key: {"numpy"}
+        for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design", "importers")
+    },
     **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors")},
     "templates": {"jinja2"},
     "views": {"rich"},
@@ -108,6 +113,7 @@ EAGER: dict[str, set[str]] = {
 }
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
+    "importers": {"h5py"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},
