@@ -21,7 +21,8 @@ from hwq.events import Events
 def convert(file: Path, out: Path | None, data: str | None, standardise: bool, seed: int, as_json: bool) -> None:
     """Read a network that a peer has quantised, exactly, and write it as a run of one point.
 
-    FILE is what HGQ2 saved (.keras, .h5). It is data: no code of it runs. Layers without an exact form are refused by name.
+    FILE is what HGQ2 saved (.keras, .h5), or a QONNX or ONNX file. It is data: no code of it runs. Layers without an exact form are
+    refused by name.
     """
     from hwq.flow.convert import convert as run_convert
 
