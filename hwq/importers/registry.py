@@ -10,6 +10,7 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers import hgq_kernels, hgq_merges, hgq_tables
 from hwq.importers.keras_files import config_of, is_keras, packages_of, read_keras
 from hwq.importers.keras_network import graph_of
+from hwq.importers.qonnx import is_onnx, read_onnx
 from hwq.importers.report import ImportedNetwork, ImportReport
 from hwq.ir import Graph
 
@@ -44,7 +45,7 @@ def _float(path: Path) -> ImportedNetwork:
     )
 
 
-FORMATS = (Format("HGQ2", _is_hgq, _hgq), Format("Keras", is_keras, _float))
+FORMATS = (Format("HGQ2", _is_hgq, _hgq), Format("Keras", is_keras, _float), Format("ONNX", is_onnx, read_onnx))
 
 
 def read(path: str | Path) -> ImportedNetwork:
@@ -64,7 +65,7 @@ def read(path: str | Path) -> ImportedNetwork:
 
 
 def load(path: str | Path) -> tuple[Graph, ImportReport]:
-    """Read a network that a peer has quantised (HGQ2) into integers, exactly.
+    """Read a network that a peer has quantised (HGQ2, QONNX) into integers, exactly.
 
     The file is data: no class of it is looked up, and no code of it runs. `hwq.compile` takes the graph.
 

@@ -11,14 +11,17 @@ from click.testing import CliRunner
 
 import hwq
 from hwq.cli import cli
-from hwq.errors import ModelError, RunError, UnsupportedLayerError
-from hwq.flow.convert import convert
+from hwq.errors import ModelError, RunError, UnsupportedLayerError, UsageError
+from hwq.fixed import TypeArray
+from hwq.flow.convert import ConvertOptions, convert
 from hwq.flow.report import gather
 from hwq.flow.simulate import simulate
 from hwq.importers import read
-from hwq.ir import text
+from hwq.ir import Constant, Graph, make_node, parse, text, verify
 from hwq.posttraining.derived import data_of
+from hwq.posttraining.ranges import with_input_range
 from hwq.run.directory import RunDir
+from hwq.sim.reference import predict, quantize_inputs
 
 HERE = Path(__file__).resolve().parents[1] / "fixtures" / "imports"
 FILE = HERE / "hgq2_tables.keras"
@@ -27,8 +30,11 @@ FILE = HERE / "hgq2_tables.keras"
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows whose labels are what the network answers, so that its accuracy is 1: none but its own scale gives that."""
-    rows = 3 * np.random.default_rng(1).normal(size=(300, 4)).astype(np.float32) + 1
-    path = tmp_path_factory.mktemp("data") / "rows.npz"
+    return labelled(tmp_path_factory.mktemp("data") / "rows.npz", 3.0)
+
+
+def labelled(path: Path, scale: float) -> Path:
+    rows = scale * np.random.default_rng(1).normal(size=(300, 4)).astype(np.float32) + scale / 3
     labels = hwq.compile(read(FILE).graph).predict(rows).argmax(axis=1)
     np.savez(path, x=rows, y=labels)
     return path
@@ -47,6 +53,19 @@ def test_with_data(data: Path, tmp_path: Path) -> None:
     assert again == summary
     with pytest.raises(RunError, match="another"):
         convert(HERE / "hgq2_dense.keras", out, data=str(data))
+
+
+def test_the_input_range_of_the_data(tmp_path: Path) -> None:
+    data = labelled(tmp_path / "rows.npz", 0.5)
+    summary = convert(FILE, tmp_path / "run", data=str(data), options=ConvertOptions(input_range="data"))
+    note = next(n for n in summary.notes if "bits at most" in n)
+    assert note.endswith("0 of 300 rows answer otherwise") and summary.test_accuracy == 1.0
+    before, after = (g["x"].type for g in (read(FILE).graph, parse(RunDir.open(tmp_path / "run").point("0000").graph_text())))
+    assert (after.width <= before.width).all() and (after.width < before.width).any() and after.overflow == before.overflow
+    with pytest.raises(UsageError, match="traced on data"):
+        convert(FILE, tmp_path / "other", options=ConvertOptions(input_range="data"))
+    with pytest.raises(RunError, match="another"):
+        convert(FILE, tmp_path / "run", data=str(data))
 
 
 def test_without_data_every_command_takes_it(tmp_path: Path) -> None:
@@ -90,3 +109,15 @@ def test_a_float_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedLayerError, match="float model") as caught:
         convert(path, tmp_path / "run")
     assert "hwq ptq" in str(caught.value.hint)
+
+
+def test_tables_that_read_the_input_follow_its_range() -> None:
+    types = TypeArray.of(1, [8, 8], 2)
+    x = make_node("x", "input", type=types)
+    codes = np.arange(256)[None, :] - 128
+    values = Constant(codes * 3 + 1, TypeArray.of(1, np.full((1, 256), 11), 0))
+    graph = Graph((x, make_node("y", "table", [x], attrs={"values": values, "index": (0, 0)})), ("x",), ("y",))
+    rows = np.array([[0.0, -3.0], [7.5, 2.0], [3.25, -0.75]])
+    narrow = with_input_range(graph, quantize_inputs(graph, rows))
+    assert narrow["x"].type.signed.tolist() == [0, 1] and (narrow["x"].type.width < 8).all()
+    assert (predict(verify(narrow), rows) == predict(graph, rows)).all()
