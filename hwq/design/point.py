@@ -91,6 +91,7 @@ class PointDesign:
         inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.target.style, self.target.io))
         inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
         inputs += "\0registered inputs" if self.target.registered_inputs else ""
+        inputs += f"\0adders of {self.target.adders}" if self.target.adders != "auto" else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -117,8 +118,8 @@ class PointDesign:
                 raise UsageError(f"a stream has no C++ in the style {asked.style}", hint="leave --style out")
             if asked.registered_inputs:
                 raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
-            return build_stream(self.graph, self.board, self.period)
-        return build(self.graph, self.board, self.period, Form(asked.style, self.terms, asked.registered_inputs))
+            return build_stream(self.graph, self.board, self.period, adders=asked.adders)
+        return build(self.graph, self.board, self.period, Form(asked.style, self.terms, asked.registered_inputs, asked.adders))
 
     def summary(self, notice: Notice | None = None) -> Manifest:
         """What was generated (digests, features, latency).

@@ -22,6 +22,7 @@ from hwq.measure.store import Store
 from hwq.measure.table import Loaded
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.synthesis.readings import _refuse_trimmed
+from hwq.toolchains.manifest import Manifest
 
 NAN, INF = float("nan"), float("inf")
 
@@ -309,9 +310,9 @@ def test_long_values_are_shown_in_part() -> None:
 )
 def test_a_small_design_of_carry_cells_is_not_trimmed(cells: dict[str, float], trimmed: bool) -> None:
     """Three rows of carry cells hold fifteen full adders: a design of hwq calibrate's own experiment."""
-    summary = {"features": {"adder_bits": 15.0}}
+    plan = Manifest("d", "p", "zcu104", "top", 5.0, 1, {"adder_bits": 15.0})
     try:
-        _refuse_trimmed(Path("stat.json"), Resources(**cells), summary)
+        _refuse_trimmed(Path("stat.json"), Resources(**cells), plan)
     except ReportError:
         assert trimmed
     else:
