@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ir": {"errors", "fixed"},
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
-    "importers": _GRAPHS | {"backend"},
+    "importers": _GRAPHS | {"places", "backend"},
     "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
@@ -113,7 +113,7 @@ EAGER: dict[str, set[str]] = {
 }
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
-    "importers": {"h5py", "onnx", "google"},
+    "importers": {"places", "h5py", "onnx", "google"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},

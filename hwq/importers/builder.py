@@ -6,6 +6,7 @@ with the input's elements as numbers, to see what is asked of each, then with an
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.importers.fixed_point import Fixed, Singles, dyadic
 from hwq.ir import Attr, Node, fresh_name, make_node
+from hwq.ir.graph import MOST_ELEMENTS
 
 Function = Callable[[Singles], Singles]
 WIDEST_TABLE = 18  # bits of what a table reads
@@ -67,7 +69,13 @@ class Builder:
     tables: set[str] = field(default_factory=set)
 
     def start(self) -> Signal:
-        """The input."""
+        """The input.
+
+        Raises:
+            ModelError: rows of no or too many elements.
+        """
+        if not 0 < math.prod(self.shape) <= MOST_ELEMENTS or min(self.shape) < 1:
+            raise ModelError(f"the input has the shape {self.shape}", hint=f"a tensor may have {MOST_ELEMENTS} elements")
         if self.input is None:
             return Signal(places=np.arange(int(np.prod(self.shape))).reshape(self.shape))
         self.nodes.append(make_node(fresh_name("x", self.names), "input", type=self.input, source="input"))
