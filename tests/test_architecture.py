@@ -113,7 +113,7 @@ EAGER: dict[str, set[str]] = {
 }
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
-    "importers": {"places", "h5py", "onnx", "google"},
+    "importers": {"h5py", "onnx", "google"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},
