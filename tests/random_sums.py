@@ -12,13 +12,19 @@ from hwq.ir import Circuit, CircuitBuilder
 SIGNS = ((1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1), (1, -1, -1), (-1, 1, -1), (1, 1), (1, -1))
 
 
-def random_sums(seed: int, count: int, widest: int = 6, constants: float = 0.15) -> tuple[Circuit, Ports]:
-    """`count` sums, each of inputs of its own and at times a constant, in one stage behind the inputs' own."""
+def random_sums(seed: int, count: int, widest: int = 6, constants: float = 0.15, relus: float = 0) -> tuple[Circuit, Ports]:
+    """`count` sums, each of inputs of its own and at times a constant, in one stage behind the inputs' own.
+
+    Args:
+        constants: how many operands are one.
+        relus: how many others are the ReLU of a sum, half of them without its high bits, and half of those read by the next sum too.
+    """
     rng = np.random.default_rng(seed)
     builder = CircuitBuilder()
     builder.enter("n")
     inputs: list[Element] = []
     outputs: list[int] = []
+    again: list[int] = []
     while len(outputs) < count:
         signs = SIGNS[int(rng.integers(len(SIGNS)))]
         ups = rng.choice([0, 0, 0, 1, 2, 4], len(signs))
@@ -26,6 +32,14 @@ def random_sums(seed: int, count: int, widest: int = 6, constants: float = 0.15)
         for place, (up, sign) in enumerate(zip(ups - ups.min(), signs, strict=True)):
             if place < len(signs) - 1 and rng.random() < constants:
                 wire = builder.constant(int(rng.choice([-9, -5, -2, -1, 0, 1, 3, 6, 13])), 0)
+            elif again:
+                wire = again.pop()
+            elif rng.random() < relus:
+                before = builder.add(*(_input(builder, rng, inputs, widest) for _ in range(2)), subtract=True)
+                wire = builder.clamp(before, 0, max(builder.bounds(before)[1], 0))
+                if rng.random() < 0.5:
+                    wire = builder.wrap(wire, 0, 7)
+                again += [wire] if rng.random() < 0.5 else []
             else:
                 wire = _input(builder, rng, inputs, widest)
             terms.append((wire, int(up), sign))

@@ -53,7 +53,7 @@ def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = Fal
     d = Design(circuit, ports, top)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for wire in range(len(circuit)):
-        if d.opcode[wire] != Opcode.CONST and d.widths[wire]:
+        if d.opcode[wire] != Opcode.CONST and d.widths[wire] and wire not in d.gated.unread:
             d.group = d.groups[wire]
             groups[d.group].append(statement(d, wire))
     d.group = TOP

@@ -13,6 +13,7 @@ from hwq.codegen.ports import Ports
 from hwq.codegen.verilog_rows import instance
 from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import SIGNS, WIRES_C
+from hwq.passes.adders.gates import Gated, gated
 from hwq.passes.adders.row import row_of
 
 Signal = tuple[int, int]  # a wire, and the registers behind it
@@ -51,9 +52,11 @@ class Design:
     imports: dict[int, dict[Signal, None]] = field(default_factory=lambda: defaultdict(dict))  # by group, in order
     functions: dict[tuple[int, int, int, int, int], str] = field(default_factory=dict)
     rows: bool = False  # whether a sum is a module of its own (`verilog_rows`)
+    gated: Gated = field(init=False)  # the ReLUs that such a sum takes in
 
     def __post_init__(self) -> None:
         c = self.circuit
+        self.gated = gated(c)
         self.opcode, self.a, self.b, self.shift = c.opcode.tolist(), c.a.tolist(), c.b.tolist(), c.shift.tolist()
         self.low, self.high, self.stage = c.low.tolist(), c.high.tolist(), c.stage.tolist()
         self.widths, self.signed = c.widths.tolist(), c.signed.tolist()
@@ -76,18 +79,23 @@ class Design:
         """
         return f"$signed({self.bits(wire, stage, width, shift)})"
 
-    def bits(self, wire: int, stage: int, width: int, shift: int = 0) -> str:
-        """As `fit`, unsigned."""
+    def bits(self, wire: int, stage: int, width: int, shift: int = 0, *, source: int | None = None) -> str:
+        """As `fit`, unsigned.
+
+        Args:
+            source: whose low bits stand for those of `wire`.
+        """
         if self.widths[wire] == 0 or self.opcode[wire] == Opcode.CONST:
             value = self.low[wire] if self.widths[wire] else 0
             return literal((value << shift if shift >= 0 else value >> -shift), width)
-        name, high = self.name(wire, stage), self.widths[wire] - 1
+        name, high = self.name(wire if source is None else source, stage), self.widths[wire] - 1
+        top = high if source is None else self.widths[source] - 1
         first, zeros = max(-shift, 0), min(max(shift, 0), width)
         last = min(high, first + width - zeros - 1)
         missing = width - zeros - max(last - first + 1, 0)
         parts = [] if not missing else [f"{{{missing}{{{name}[{high}]}}}}" if self.signed[wire] else f"{missing}'d0"]
         if last >= first:
-            parts.append(name if (first, last) == (0, high) else f"{name}[{last}:{first}]")
+            parts.append(name if (first, last) == (0, top) else f"{name}[{last}:{first}]")
         parts += [f"{zeros}'d0"] if zeros else []
         return parts[0] if len(parts) == 1 else f"{{{', '.join(parts)}}}"
 
@@ -132,24 +140,35 @@ def _row(d: Design, wire: int) -> Statement:
     c, stage, width = d.circuit, d.stage[wire], d.widths[wire]
     signs, ups = SIGNS[Opcode(d.opcode[wire])], c.ups(wire)
     wires = [int(column[wire]) for column in (c.a, c.b, c.c)[: len(signs)]]
-    row = row_of(c, wire)
-    low = " | ".join(d.bits(w, stage, row.start, up) for w, up in zip(wires, ups, strict=True) if up < row.start)
+    gate, relu = d.gated.operands.get(wire, ((), wire))
+    row = row_of(c, wire, gate)
+    sources = [d.a[relu] if number in gate else None for number in range(len(wires))]
+    sign = f"{d.name(d.a[relu], stage)}[{d.widths[d.a[relu]] - 1}]" if gate else "1'b0"
+    operands = list(zip(wires, ups, sources, strict=True))
+
+    def shown(start: int, width: int) -> list[str]:
+        """The places of each operand from `start` on, a ReLU as a gate."""
+        found = [(d.bits(w, stage, width, up - start, source=source), source) for w, up, source in operands]
+        return [bits if source is None else f"({bits} & {{{width}{{~{sign}}}}})" for bits, source in found]
+
+    passed = [bits for bits, up in zip(shown(0, row.start), ups, strict=True) if up < row.start] if row.start else []
+    low = " | ".join(passed)
     above, name = width - row.start, f"w{wire}_row"
     if not above:
         return Statement(wire, low)
-    vectors = [d.bits(w, stage, above, up - row.start) for w, up in zip(wires, ups, strict=True)]
     if above < SHORTEST:
-        total = " ".join(f"{'+' if sign > 0 else '-'} {vector}" for sign, vector in zip(signs, vectors, strict=True))
+        total = " ".join(f"{'+' if s > 0 else '-'} {vector}" for s, vector in zip(signs, shown(row.start, above), strict=True))
         before = [f"wire [{above - 1}:0] {name} = {total.removeprefix('+ ')};"]
     else:
         d.rows = True
-        before = instance(row, vectors, f"{d.top}_row", name)
+        vectors = [d.bits(w, stage, above, up - row.start, source=source) for w, up, source in operands]
+        before = instance(row, vectors, f"{d.top}_row", name, sign)
     return Statement(wire, f"{{{name}, {low}}}" if row.start else name, tuple(before))
 
 
 def _adder(d: Design, wire: int) -> Statement:
     """a + (b << shift): where the low bits of one operand meet only zeros of the other, they bypass the adder."""
-    if d.circuit.fused and d.opcode[wire] == Opcode.SUB and row_of(d.circuit, wire).early:
+    if wire in d.gated.operands or (d.circuit.fused and d.opcode[wire] == Opcode.SUB and row_of(d.circuit, wire).early):
         return _row(d, wire)
     shift, stage, width = d.shift[wire], d.stage[wire], d.widths[wire]
     sign = "+" if d.opcode[wire] == Opcode.ADD else "-"

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hwq.ir import Circuit, Opcode
-from hwq.ir.circuit import ADDERS, WIRES_C
+from hwq.ir.circuit import ADDERS, SIGNS, WIRES_C
+from hwq.passes.adders.gates import gated
 from hwq.passes.adders.row import row_of
 
 ZERO, ONE = 0, 1
@@ -43,6 +44,15 @@ class Gate:
     relu: bool
     outputs: tuple[int, ...]
     inputs: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reads:
+    """The bits that an adder reads: as they are, where it subtracts them, and those of a ReLU that it takes in."""
+
+    plain: Bits
+    subtracted: Bits = ()
+    absorbed: Bits = ()
 
 
 @dataclass(slots=True)
@@ -104,9 +114,9 @@ def bit_view(circuit: Circuit) -> BitView:
                 if view.live[bit]:
                     view._read(inputs, stage, "absorbed" if maker.opcode is Opcode.CLAMP and not maker.relu else "bare")
         elif maker is not None:
-            plain, subtracted = maker
-            view._read(plain, stage)
-            view._read(subtracted, stage, "subtracted")
+            view._read(maker.plain, stage)
+            view._read(maker.subtracted, stage, "subtracted")
+            view._read(maker.absorbed, stage, "absorbed")
     return view
 
 
@@ -114,13 +124,13 @@ class _Columns:
     """A circuit's columns as lists."""
 
     def __init__(self, c: Circuit) -> None:
-        self.circuit = c
+        self.circuit, self.gated = c, gated(c).operands
         self.opcode, self.a, self.b, self.shift = c.opcode.tolist(), c.a.tolist(), c.b.tolist(), c.shift.tolist()
         self.low, self.high = c.low.tolist(), c.high.tolist()
         self.widths, self.stage = c.widths.tolist(), c.stage.tolist()
 
 
-def _make(view: BitView, c: _Columns, wire: int) -> Gate | tuple[Bits, Bits] | None:
+def _make(view: BitView, c: _Columns, wire: int) -> Gate | _Reads | None:
     """Name the bits of a wire; the gates that make them, or what an adder reads (plainly, and as what is subtracted)."""
     op, width, stage = Opcode(c.opcode[wire]), c.widths[wire], c.stage[wire]
     if op is Opcode.INPUT:
@@ -134,7 +144,7 @@ def _make(view: BitView, c: _Columns, wire: int) -> Gate | tuple[Bits, Bits] | N
         view.bits.append(_bits(view, c, c.a[wire], -by, width))
         return None
     if op in ADDERS:
-        return _row(view, c, wire) if op in WIRES_C else _chain(view, c, wire, op)
+        return _row(view, c, wire, op) if op in WIRES_C or wire in c.gated else _chain(view, c, wire, op)
     gate = _gate(view, c, wire, op)
     view.gates.append(gate)
     return gate
@@ -147,7 +157,7 @@ def _bits(view: BitView, c: _Columns, wire: int, up: int, width: int) -> list[in
     return [ZERO if i < up else own[i - up] if i - up < len(own) else sign for i in range(width)]
 
 
-def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> tuple[Bits, Bits]:
+def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> _Reads:
     width, stage, shift = c.widths[wire], c.stage[wire], c.shift[wire]
     subtract = op is not Opcode.ADD
     if op is Opcode.NEG:
@@ -169,19 +179,24 @@ def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> tuple[Bits, Bit
     # bits that pass an adder spelt as a whole are bits of its result, which the scripts keep
     whole = passed[_apart(c, wire, op) :]
     plain = [*whole, *(x for x, _ in high), *(y for x, y in high if not subtract or (x, y) not in pairs)]
-    return plain, list(paired)
+    return _Reads(plain, list(paired))
 
 
-def _row(view: BitView, c: _Columns, wire: int) -> tuple[Bits, Bits]:
-    """A sum of three: its tables are cells that take no gate in, so that they read every bit as it is."""
-    width, row = c.widths[wire], row_of(c.circuit, wire)
-    wires = [int(column[wire]) for column in (c.circuit.a, c.circuit.b, c.circuit.c)]
+def _row(view: BitView, c: _Columns, wire: int, op: Opcode) -> _Reads:
+    """A row of tables that are cells: they read every bit as it is, but for the ReLU that they take in."""
+    gate, _ = c.gated.get(wire, ((), wire))
+    width, row, count = c.widths[wire], row_of(c.circuit, wire, gate), len(SIGNS[op])
+    wires = [int(column[wire]) for column in (c.circuit.a, c.circuit.b, c.circuit.c)[:count]]
     operands = [_bits(view, c, w, up, width) for w, up in zip(wires, c.circuit.ups(wire), strict=True)]
     passed = [max(places) for places in zip(*(bits[: row.start] for bits in operands), strict=True)]
-    view.bits.append(passed + view._new(width - row.start, c.stage[wire]))
+    taken = [bit for number in gate for bit in operands[number] if bit > ONE]
+    below = dict.fromkeys(bit for bit in passed if bit in taken)
+    names = dict(zip(below, view._new(len(below), c.stage[wire]), strict=True))
+    view.bits.append([names.get(bit, bit) for bit in passed] + view._new(width - row.start, c.stage[wire]))
     if row.start < width:
         view.adders.append(Adder(wire, width - row.start, row.tables, 0))
-    return [bit for bits in operands for bit in bits[row.start :]], []
+    plain = [bit for number, bits in enumerate(operands) if number not in gate for bit in bits[row.start :]]
+    return _Reads(plain, absorbed=taken)
 
 
 def _apart(c: _Columns, wire: int, op: Opcode) -> int:

@@ -80,6 +80,9 @@ class CircuitBuilder:
         """Floor division of the mantissa by 2^amount (a negative amount appends zeros); the value's step follows."""
         if amount == 0:
             return wire
+        if amount > 0 and (row := self._rows[wire]).op is Opcode.CLAMP:
+            # the low bits go first: the clamp is narrower, and what reads it is an adder or a register, which may take a ReLU in
+            return self.clamp(self.shift(row.a, amount), row.low >> amount, row.high >> amount)
         low, high = ((v >> amount) if amount > 0 else (v << -amount) for v in self.bounds(wire))
         return self._append(_Entry(Opcode.SHIFT, a=wire, shift=amount, low=low, high=high, frac=self.frac(wire) - amount))
 
@@ -182,6 +185,8 @@ class CircuitBuilder:
         if low <= wire_low and wire_high <= high:
             return wire
         new_low, new_high = min(max(wire_low, low), high), max(min(wire_high, high), low)
+        if self._rows[wire].op is Opcode.CLAMP:
+            wire = self._rows[wire].a  # its bounds are those of the inner clamp: the outer one's are within or beyond them
         return self._append(_Entry(Opcode.CLAMP, a=wire, low=new_low, high=new_high, frac=self.frac(wire)))
 
     def joined(self, fields: Sequence[tuple[int, int]]) -> int:

@@ -18,6 +18,7 @@ from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import ROWS
 
 _DELAY = {**dict.fromkeys(ROWS, 2), Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
+_WIRING = frozenset({Opcode.SHIFT, Opcode.WRAP})
 _PLACED, _TRIALS = 4_000_000, 400  # wires placed over all trials of where to cut, a few seconds; trials at most
 _GATE = 4  # flip-flops that a gate is worth: parts have twice as many as LUTs, and run out of them last
 
@@ -68,9 +69,12 @@ def cut_cost(circuit: Circuit) -> int:
     relus = clamps[circuit.signed[circuit.a[clamps]] & ~circuit.signed[clamps]]
     read_at_once = np.zeros(len(circuit), np.bool_)
     for column, readers in circuit.reads:
-        reads = np.flatnonzero(np.isin(circuit.opcode, list(readers)))
+        reads = np.flatnonzero(np.isin(circuit.opcode, list(readers - _WIRING)))
         operands = column[reads]
         read_at_once[operands[circuit.stage[reads] == circuit.stage[operands]]] = True
+    for wire in np.flatnonzero(np.isin(circuit.opcode, list(_WIRING)))[::-1].tolist():
+        source = circuit.a[wire]
+        read_at_once[source] |= read_at_once[wire] and circuit.stage[wire] == circuit.stage[source]
     return register_bits(circuit) + _GATE * int(circuit.widths[relus[read_at_once[relus]]].sum())
 
 

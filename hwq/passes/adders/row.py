@@ -5,7 +5,8 @@ Place i of the result adds up to three bits, of which one look-up table gives th
     s[i] = a[i] ^ b[i] ^ c[i],  m[i] = majority(a[i], b[i], c[i]);  the chain adds s and m << 1
 
 A subtracted operand is inverted, and owes a one at its lowest place: the chain's first carry, or the place of m that no carry of three
-bits takes. This is how AMD's parts add three numbers (Xilinx UG687, "ternary adder"); Vivado infers it, Yosys is given the cells.
+bits takes. A table has an input left: with it an operand is made zero where a sign is set, so that a ReLU before the sum is no gate.
+This is how AMD's parts add three numbers (Xilinx UG687, "ternary adder"); Vivado infers it, Yosys is given the cells.
 """
 
 from __future__ import annotations
@@ -71,10 +72,12 @@ class SumRow:
     Args:
         operands: two or three, the first not subtracted, the least shift 0.
         width: bits of the result.
+        gate: the operands, if any, that one more input of the tables makes zero (`hwq.passes.adders.gates`).
     """
 
     operands: tuple[Operand, ...]
     width: int
+    gate: tuple[int, ...] = ()
 
     @cached_property
     def present(self) -> tuple[int, ...]:
@@ -147,10 +150,32 @@ class SumRow:
         return (self.carries << 1 | self.slots) & _span(0, self.width, self.width)
 
     @cached_property
+    def _plain(self) -> int:
+        """The places of at most two bits, no carry of three among them."""
+        return _span(self.start, self.width, self.width) & ~(self.carries | self.ternary)
+
+    @cached_property
     def generate(self) -> tuple[int, int]:
-        """The places of at most two bits, no carry of three among them: those of the first operand, and of the second without it."""
-        plain = _span(self.start, self.width, self.width) & ~(self.carries | self.ternary)
+        """The plain places at which the chain takes the first operand, and those at which it takes the second without it."""
+        plain = self._plain & ~self._gated
         return self.present[0] & plain, self.present[1] & ~self.present[0] & plain
+
+    @cached_property
+    def own(self) -> int:
+        """The plain places where a gated operand meets another: the chain takes the carry that their table makes."""
+        return self._plain & self._gated & self._at_least_two(self.present)
+
+    @cached_property
+    def _gated(self) -> int:
+        found = 0
+        for number in self.gate:
+            found |= self._varying[number]
+        return found
+
+    @cached_property
+    def alone(self) -> int:
+        """The places where a gated operand is the only bit that varies: each takes a table, where it would pass as a wire."""
+        return self._gated & ~self._at_least_two((*self._varying, self.wanted << 1))
 
     @cached_property
     def _varying(self) -> tuple[int, ...]:
@@ -165,7 +190,9 @@ class SumRow:
     @cached_property
     def both(self) -> int:
         """The places where one look-up table gives sum and carry."""
-        return self.wanted & self._at_least_two(self._varying) | (1 << self.start if self.early and self._two_start else 0)
+        return (
+            self.wanted & self._at_least_two(self._varying) | (1 << self.start if self.early and self._two_start else 0) | self.own
+        )
 
     @cached_property
     def _two_start(self) -> bool:
@@ -176,7 +203,7 @@ class SumRow:
         """Look-up tables: where two bits that vary meet, a carry of three one of them; what is the same at several places is made once."""
         carried = self.wanted << 1
         here = self._at_least_two((*self._varying, carried)) & _span(self.start, self.last + 2, self.width)
-        return here.bit_count()
+        return (here | self.alone).bit_count()
 
     @cached_property
     def inverters(self) -> int:
@@ -197,10 +224,10 @@ class SumRow:
         return 2 * self.tables + self.inverters
 
 
-def row_of(circuit: Circuit, wire: int) -> SumRow:
-    """The row of a sum of a circuit."""
+def row_of(circuit: Circuit, wire: int, gate: tuple[int, ...] = ()) -> SumRow:
+    """The row of a sum of a circuit, with the operands that `gate` names gated."""
     signs = SIGNS[Opcode(int(circuit.opcode[wire]))]
     wires = [int(column[wire]) for column in (circuit.a, circuit.b, circuit.c)[: len(signs)]]
     ends = [(int(circuit.low[w]), int(circuit.high[w])) for w in wires]
     operands = (Operand(low, high, up, sign) for (low, high), up, sign in zip(ends, circuit.ups(wire), signs, strict=True))
-    return SumRow(tuple(operands), int(circuit.widths[wire]))
+    return SumRow(tuple(operands), int(circuit.widths[wire]), gate)
