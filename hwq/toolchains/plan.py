@@ -24,6 +24,7 @@ class BuildPlan:
         period_ns: clock target.
         latency_cycles: pipeline depth of the Verilog.
         design: digest of the graph it was generated from.
+        hardware: the style of its Verilog (`hwq.styles`): "parallel", or "serial:<bits a clock>".
     """
 
     top: str
@@ -33,6 +34,7 @@ class BuildPlan:
     period_ns: float
     latency_cycles: int
     design: str
+    hardware: str = "parallel"
 
     def __repr__(self) -> str:
         return f"<BuildPlan {self.top} for {self.board}: {len(self.files)} files, digest {self.digest}>"
