@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from hwq.boards import DEFAULT_BOARD
-from hwq.cli.common import ClockOption, as_json, emit, gathers, io_option, note, run_argument, say, store_option
+from hwq.cli.common import ClockOption, as_json, emit, gathers, interval_option, io_option, note, run_argument, say, store_option
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ class _Asked:
     board: str | None
     clock: Period | None
     io: Literal["parallel", "stream"]
+    interval: int
 
     def target(self, run: Path) -> Target:
         from hwq.design.target import Target
         from hwq.flow.simulate import last_board
         from hwq.run.directory import RunDir
 
-        return Target.of(self.board or last_board(RunDir.open(run)), self.clock, io=self.io)
+        return Target.of(self.board or last_board(RunDir.open(run)), self.clock, io=self.io, interval=self.interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ class _Proof:
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @click.option("--clock", type=ClockOption(), help="Clock target; default the board's.")
 @io_option
+@interval_option
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from hwq.cli.common import ClockOption, ToolLines, as_json, emit, gathers, io_option, note, run_argument, say, store_option
+from hwq.cli.common import (
+    ClockOption,
+    ToolLines,
+    as_json,
+    emit,
+    gathers,
+    interval_option,
+    io_option,
+    note,
+    run_argument,
+    say,
+    store_option,
+)
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.units import Period
@@ -29,6 +41,7 @@ class _DesignAsked:
     style: Literal["multiply", "adders"]
     io: Literal["parallel", "stream"]
     register_inputs: bool
+    interval: int
 
     def target(self) -> Target:
         from hwq.design.target import Target
@@ -41,6 +54,7 @@ class _DesignAsked:
             style=self.style,
             io=self.io,
             registered_inputs=self.register_inputs,
+            interval=self.interval,
         )
 
 
@@ -85,6 +99,7 @@ class _Dry:
     help="Of the C++: a product for each weight, or the shared adder graph.",
 )
 @io_option
+@interval_option
 @click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option

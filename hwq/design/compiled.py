@@ -8,14 +8,14 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Build, Form, Style, build
+from hwq.codegen.build import Build, Form, Style
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, named_classes, ready_rows, write_feeding
@@ -32,6 +32,7 @@ from hwq.sim.emulator import Emulator, emulator
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import rtlsim
+from hwq.styles.choice import build_at
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.single import Bench, manifest_of, measured
 from hwq.toolchains.synthesis import choose
@@ -135,7 +136,7 @@ class Design:
         lines = [
             f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
             f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
-            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
+            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every {cycles_told(self.build.interval)}",
             str(self.estimate()),
             *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
             *self.notes,
@@ -149,6 +150,8 @@ class Design:
 
     def estimate(self, store_path: Path | str | None = None) -> Estimate:
         """What it will cost, by the cost models of its board's family: no tool is started."""
+        if self.build.features is not None:
+            return Estimate(None, None, self.build.plan.latency_cycles, hardware=self.build.plan.hardware)
         return estimate(self.build.graph, self.build.circuit, self.board, store_path)
 
     def synth(
@@ -207,14 +210,25 @@ class Design:
         return flat.reshape(len(flat), *self.graph[self.graph.outputs[0]].shape)
 
 
+class Built(TypedDict, total=False):
+    """How a network is built, beside its board and clock: keywords of `hwq.compile`."""
+
+    style: Style
+    interval: int
+
+
+def cycles_told(count: int) -> str:
+    return "cycle" if count == 1 else f"{count} cycles"
+
+
 def compile_network(
     network: Any,
     board: str | Board = DEFAULT_BOARD,
     clock: str | float | Period | None = None,
     *,
     data: npt.ArrayLike | None = None,
-    style: Style = "multiply",
     strict: bool = False,
+    **built: Unpack[Built],
 ) -> Design:
     """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
 
@@ -225,7 +239,8 @@ def compile_network(
         board: a name of `hwq boards`, or a Board.
         clock: "200MHz", "5ns", a number of hertz (200e6) or a Period; None: the board's default.
         data: rows (rows, *input shape) from which a twin's integer bits are chosen: the training data. A Graph has its own.
-        style: of the C++ (`hwq.codegen.build.build`).
+        style: of the C++ (`hwq.codegen.build.build`): "multiply" or "adders".
+        interval: clocks from one row to the next, at most: 1 takes a row every clock, above it sums go some bits a clock, in fewer LUTs.
         strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
             keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
 
@@ -254,4 +269,11 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Design(read.graph, chosen, period, build(read.graph, chosen, period, Form(style=style)), read.comparison, read.notes)
+    return Design(
+        read.graph,
+        chosen,
+        period,
+        build_at(read.graph, chosen, period, Form(style=built.get("style", "multiply")), built.get("interval", 1)),
+        read.comparison,
+        read.notes,
+    )

@@ -23,6 +23,7 @@ class Choices(TypedDict, total=False):
     style: Style
     io: Io
     registered_inputs: bool
+    interval: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Target:
         style: of the C++: "multiply", a product for each weight, or "adders", the shared adder graph.
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
+        interval: clocks from one row to the next, at most: above 1 sums go some bits a clock (`hwq.styles`).
 
     Example:
         >>> import hwq
@@ -49,6 +51,7 @@ class Target:
     style: Style = "multiply"
     io: Io = "parallel"
     registered_inputs: bool = False
+    interval: int = 1
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:

@@ -158,7 +158,7 @@ def _artefacts(directory: RunDir, last: Synthesised | None, point: Point) -> _Ar
 
 def _whole_proof(verdict: Verdict, manifest: Manifest, point: Point, directory: RunDir) -> bool:
     x, labels = directory.vectors()
-    return verdict.covers(len(x), point.accuracy_by_answers(labels), stream=manifest.interval > 1)
+    return verdict.covers(len(x), point.accuracy_by_answers(labels), stream=manifest.streamed)
 
 
 def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:

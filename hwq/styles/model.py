@@ -119,7 +119,7 @@ class _Run:
         c, d = self.machine.circuit, self.machine.digit
         chain = self.chains[view.stream]
         bits = view.digits * d + view.up
-        total = np.zeros(len(self.rows), object if bits >= SAFE_BITS else self.dtype)
+        total: IntArray = np.zeros(len(self.rows), object if bits >= SAFE_BITS else self.dtype)
         for i in range(view.digits):
             total = total + (chain[view.delay - i].astype(total.dtype) << (i * d + view.up))
         width = int(c.widths[wire])
@@ -163,7 +163,9 @@ class _Run:
 
     def _added(self, number: int, stream: Sum, carries: dict[int, IntArray]) -> IntArray:
         whole = (1 << self.machine.digit) - 1
-        operands = [self._digit(part) if part is not None else np.zeros_like(self.carries[number]) for part in (stream.first, stream.second)]
+        operands = [
+            self._digit(part) if part is not None else np.zeros_like(self.carries[number]) for part in (stream.first, stream.second)
+        ]
         if stream.late is not None:
             operands[stream.late] = operands[stream.late] & (whole & ~self._bits(stream.masks, False))
         second = operands[1] ^ whole if stream.subtract else operands[1]
@@ -175,7 +177,9 @@ class _Run:
     def _fed(self, stream: Feed) -> IntArray:
         d = self.machine.digit
         if stream.wire < 0:
-            word: IntArray = np.full(len(self.rows), stream.constant, self.dtype if abs(stream.constant) < 1 << SAFE_BITS else object)
+            word: IntArray = np.full(
+                len(self.rows), stream.constant, self.dtype if abs(stream.constant) < 1 << SAFE_BITS else object
+            )
         else:
             word = self.held[stream.wire][0]
         digit = (word >> (self._count(stream.count) * d)) & ((1 << d) - 1)
@@ -193,4 +197,3 @@ class _Run:
             return np.asarray(kept)
         sign = (digit >> stream.edge) & 1 if live else self.chains[number][0] >> (d - 1)
         return np.asarray(kept | (sign * (((1 << d) - 1) & ~live)))
-

@@ -6,7 +6,6 @@ Every wire is computed as early as its operands allow. No Verilog is written her
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwq.errors import GraphError
@@ -241,9 +240,7 @@ class _Scheduler:
             *(self._start(t.number) - q for t, (q, _) in zip(terms, apart, strict=True) if t.number is not None),
         )
         first, second = (
-            self._constant(t.constant, clock)
-            if t.number is None
-            else Slice(t.number.stream, clock + q - self._start(t.number), r)
+            self._constant(t.constant, clock) if t.number is None else Slice(t.number.stream, clock + q - self._start(t.number), r)
             for t, (q, r) in zip(terms, apart, strict=True)
         )
         late = next((k for k, (q, r) in enumerate(apart) if q or r), None)
@@ -330,11 +327,11 @@ class _Scheduler:
         return Access(wire, clock, held)
 
 
-def features_of(machine: Machine) -> Mapping[str, float]:
+def features_of(machine: Machine) -> dict[str, float]:
     """What a digit-serial design consists of: none of it is a count of any tool's cells.
 
     Beside `digit`, `interval` and `latency_cycles`: full adders, bits of digits cut, bits of words fed into streams, bits of delays,
-    bits of words held, bits of words compared, multiplied or looked up, and masks.
+    bits of words held, bits of words compared, multiplied or looked up, all registers, and masks.
     """
     widths, d = machine.circuit.widths, machine.digit
     streams = list(machine.streams.values())
@@ -350,5 +347,6 @@ def features_of(machine: Machine) -> Mapping[str, float]:
         "serial_delay_bits": float(d * sum(machine.delays.values())),
         "serial_held_bits": float(sum(int(widths[wire]) * count for wire, count in machine.holds.items())),
         "serial_requantizer_bits": float(sum(int(widths[wire]) for wire in computed)),
+        "serial_register_bits": float(machine.register_bits),
         "serial_masks": float(len(machine.masks)),
     }

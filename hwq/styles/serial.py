@@ -27,6 +27,8 @@ from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
+PLAIN = Form()
+
 
 @dataclass(frozen=True, slots=True)
 class Serial:
@@ -72,7 +74,7 @@ class Serial:
         """
         return schedule(self.circuit, digit, self.levels, self.forms)
 
-    def build(self, digit: int, form: Form = Form(), *, top: str = TOP) -> Build:
+    def build(self, digit: int, form: Form = PLAIN, *, top: str = TOP) -> Build:
         """Every file of the design; the C++ stays at the level of words, with the interval as its pragma.
 
         Raises:

@@ -101,11 +101,15 @@ class _Writer:
             if before is not None and before.digits == mask.digits and mask.start - before.start < _FAR:
                 for k in range(before.start + 1, mask.start):
                     lines.append(f"reg {_mask_name(Mask(mask.digits, k))} = 0;")
-                    lines.append(f"always @(posedge clk) {_mask_name(Mask(mask.digits, k))} <= {_mask_name(Mask(mask.digits, k - 1))};")
+                    lines.append(
+                        f"always @(posedge clk) {_mask_name(Mask(mask.digits, k))} <= {_mask_name(Mask(mask.digits, k - 1))};"
+                    )
                 lines.append(f"always @(posedge clk) {_mask_name(mask)} <= {_mask_name(Mask(mask.digits, mask.start - 1))};")
             else:
                 begins, ends = _token(mask.start - 1), _token(mask.start - 1 + mask.digits)
-                lines.append(f"always @(posedge clk) if ({begins}) {_mask_name(mask)} <= 1'b1; else if ({ends}) {_mask_name(mask)} <= 1'b0;")
+                lines.append(
+                    f"always @(posedge clk) if ({begins}) {_mask_name(mask)} <= 1'b1; else if ({ends}) {_mask_name(mask)} <= 1'b0;"
+                )
             before = mask
         counted: Count | None = None
         for count in self.machine.counts:
@@ -280,5 +284,3 @@ def _vector(bits: list[str]) -> str:
     if len(set(bits)) == 1 and len(bits) > 1:
         return f"{{{len(bits)}{{{bits[0]}}}}}"
     return bits[0] if len(bits) == 1 else f"{{{', '.join(reversed(bits))}}}"
-
-

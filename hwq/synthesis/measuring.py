@@ -43,7 +43,8 @@ def options_before(synthesiser: Synthesiser, step: Step) -> str:
 
 def key_of(board: Board, step: Step, tool: str, version: str, options: str, manifest: Manifest) -> Key:
     """What identifies the measurement of a step; `manifest` is the plan's build.json."""
-    return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, options)
+    told = "; ".join(part for part in (options, manifest.hardware) if part)
+    return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, told)
 
 
 def require_mapped(made: Build, folder: Path) -> None:

@@ -24,6 +24,7 @@ _KNOWN = (
     "point",
     "files",
     "feeding",
+    "hardware",
 )
 
 
@@ -38,6 +39,7 @@ class Manifest:
         group: what designs of the same data have in common: cost models are tested on groups that they have not seen.
         point, files: of a design of a run; None of one that belongs to no run.
         feeding: digests of README.md and preprocess.json, and of what they were made from.
+        hardware: the style of the Verilog (`hwq.toolchains.plan.BuildPlan`); None of one that was written before there was a choice.
         more: what another version of hwq says.
     """
 
@@ -53,13 +55,20 @@ class Manifest:
     point: str | None = None
     files: tuple[str, ...] | None = None
     feeding: Mapping[str, str] | None = None
+    hardware: str | None = None
     more: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of_plan(cls, plan: BuildPlan, features: Mapping[str, float], *, interval: int = 1, group: str = "") -> Manifest:
         """Of a design that belongs to no run."""
         numbers = (plan.period_ns, plan.latency_cycles)
-        return cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group)
+        hardware = None if plan.hardware == "parallel" else plan.hardware
+        return cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, hardware=hardware)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it takes a pixel a clock."""
+        return self.interval > 1 and self.hardware is None
 
     def changed(self, folder: Path) -> str | None:
         """The first of the plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
@@ -112,5 +121,6 @@ class Manifest:
             told.text("point") if told.has("point") else None,
             told.texts("files") if told.has("files") else None,
             told.texts_by_name("feeding") if told.has("feeding") else None,
+            told.text("hardware") if told.has("hardware") else None,
             told.rest(*_KNOWN),
         )
