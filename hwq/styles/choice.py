@@ -24,7 +24,8 @@ def build_at(
 
     Args:
         period: the clock target; the board's default when None.
-        interval: 1: the parallel form. Above, the serial form of the fewest bits a clock; where that is a whole word, the parallel form.
+        interval: 1: the parallel form. Above, the serial form of the fewest bits a clock; where its sums take
+            as many full adders as the parallel form, or a whole word a clock, that form, whose interval is 1.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
@@ -47,6 +48,6 @@ def build_at(
     if interval > 1:
         serial = Serial.of(graph, board, period)
         digit = serial.digit_for(interval)
-        if digit < serial.word:
+        if digit < serial.word and serial.adds_less(digit):
             return serial.build(digit, form, top=top)
     return build(graph, board, period, form, top=top)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from hwq.boards import Board
 from hwq.codegen.build import Build, Form, bench_files
 from hwq.codegen.cpp import cpp_files
@@ -16,7 +18,8 @@ from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
 from hwq.errors import UsageError
-from hwq.ir import Circuit, Graph, digest, text
+from hwq.ir import Circuit, Graph, Opcode, digest, text
+from hwq.ir.circuit import ADDERS
 from hwq.passes import optimise
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for
@@ -65,6 +68,17 @@ class Serial:
     def digit_for(self, interval: int) -> int:
         """The fewest bits a clock that take a row every `interval` clocks, or more often; the whole word for an interval of 1."""
         return -(-self.word // max(1, interval))
+
+    def adds_less(self, digit: int) -> bool:
+        """Whether the sums take fewer full adders than the parallel form, in which a sum takes one a bit.
+
+        Low bits that only one operand has are wires there, so that whole digits are soon more than whole words.
+        """
+        c = self.circuit
+        sums = np.flatnonzero(np.isin(c.opcode, ADDERS))
+        wired = np.where(c.opcode[sums] == Opcode.NEG, 0, np.abs(c.shift[sums]))
+        parallel = int(np.maximum(c.widths[sums] - wired, 1).sum())
+        return digit * len(sums) < parallel
 
     def machine(self, digit: int) -> Machine:
         """The design of `digit` bits a clock: its interval and latency are exact.
