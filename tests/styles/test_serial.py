@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -178,7 +179,7 @@ def test_every_digit_is_a_step_on_the_front() -> None:
     found = serial(layer(16, 8))
     machines = [found.machine(d) for d in range(1, found.word)]
     assert [m.interval for m in machines] == [-(-found.word // d) for d in range(1, found.word)]
-    assert all(b.latency <= a.latency for a, b in zip(machines, machines[1:], strict=False))
+    assert all(b.latency <= a.latency for a, b in itertools.pairwise(machines))
     assert found.adds_less(1) and not found.adds_less(found.word)
 
 
