@@ -126,7 +126,13 @@ def _require_serial(folder: Path, board: Board, manifest: Manifest, graph: Graph
     Raises:
         RunError: build.json tells other clocks, or other features, than the graph has in that style.
     """
-    machine = Serial.of(graph, board, Period(manifest.period_ns)).machine(int((manifest.hardware or "serial:1").split(":")[1]))
+    serial, digit = Serial.of(graph, board, Period(manifest.period_ns)), int((manifest.hardware or "serial:1").split(":")[1])
+    if not 1 <= digit < serial.word:
+        raise RunError(
+            f"{folder / 'build.json'} tells {digit} bits a clock for sums of {serial.word}",
+            hint="give the run that it was generated from: --run RUN",
+        )
+    machine = serial.machine(digit)
     found = {**features_of(machine), "counted": float(VERSION)}
     if (manifest.latency_cycles, manifest.interval) != (machine.latency, machine.interval) or dict(manifest.features) != found:
         raise RunError(
