@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hwq.errors import BoardError, UsageError
 from hwq.places import directory
@@ -15,6 +16,10 @@ from hwq.units import Period
 
 DEFAULT_BOARD = "xcvu9p"  # where neither the caller nor a synthesis names one
 YOSYS_FAMILIES = ("xcup", "xcu", "xc7", "ecp5", "")
+LUT6_FAMILIES = ("xcup", "xcu", "xc7")  # whose tables have two outputs before a carry chain, and so add three numbers
+
+Adders = Literal["auto", "two", "three"]  # operands of a sum, as asked for
+Operands = Literal["two", "three"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,20 @@ class Board:
     def lut_inputs(self) -> int:
         """Inputs of a look-up table: any function of so many bits is one."""
         return 4 if self.yosys_family == "ecp5" else 6
+
+    def operands(self, adders: Adders = "auto") -> Operands:
+        """How many operands a sum has on this part: "auto" is three where its look-up tables add up three as they add up two.
+
+        Raises:
+            UsageError: three on a part whose look-up tables have four inputs.
+        """
+        if adders == "three" and self.lut_inputs < 6:
+            raise UsageError(
+                f"{self.name} adds two numbers in a row of look-up tables of four inputs", hint="leave adders out, or two"
+            )
+        if adders == "auto":
+            return "three" if self.yosys_family in LUT6_FAMILIES else "two"
+        return adders
 
 
 def names() -> list[str]:

@@ -127,6 +127,7 @@ def ops_of_one_input(mode: tuple[Rounding, Overflow]) -> tuple[Graph, np.ndarray
     ]
     relu = make_node("relu", "relu", [results[2]])
     pad = make_node("pad", "pad", [relu], attrs={"pads": (0, 1, 1, 0, 0, 0)})
-    nodes = [x, *results, relu, pad]
-    names = quantised(nodes, [*results, pad], mode)
+    take = make_node("take", "take", [results[0], x], attrs={"index": (3, -1, 0, 0, 5, 1), "shape": (2, 3)})
+    nodes = [x, *results, relu, pad, take]
+    names = quantised(nodes, [*results, pad, take], mode)
     return verify(Graph(tuple(nodes), ("x",), tuple(names))), every_code(x)

@@ -122,6 +122,9 @@ class Grower:
             return self.append(op, [x], pads=tuple(int(n) for n in rng.integers(0, 2, 6)))
         if op == "reshape":
             return self.append(op, [x], shape=(1, height, width * channels))
+        if op == "take":
+            size = x.type.size
+            return self.append(op, [x], index=tuple(int(i) for i in rng.integers(-1, size, height * 6)), shape=(height, 3, 2))
         if op == "leaky_relu":
             return self.append(op, [x], shift=int(rng.integers(0, 4)))
         if op == "table":
@@ -134,7 +137,7 @@ class Grower:
 
 
 GROWN = ("conv2d", "dense", "einsum", "max_pool2d", "sum_pool2d", "scale", "bias", "add", "subtract", "multiply", "maximum")
-GROWN += ("minimum", "concatenate", "permute", "pad", "reshape", "leaky_relu", "table", "relu", "quantize")
+GROWN += ("minimum", "concatenate", "permute", "pad", "reshape", "leaky_relu", "table", "relu", "quantize", "take")
 
 
 def random_graph(seed: int, rounding: Rounding = Rounding.RND, overflow: Overflow = Overflow.WRAP, ops: int = 8) -> Graph:

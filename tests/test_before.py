@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwq.design.target import Target
 from hwq.design.trained import Run
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
@@ -42,7 +43,7 @@ def test_its_points_predict_and_are_measured_again(before: Path) -> None:
         assert np.array_equal(Run(run.path).design(point.id).predict(x), point.logits())
     known = {m.key.design: m.resources.lut for m in Store.open(before / "store.sqlite").find()}
     assert len(known) == len(run.points()) == 2
-    _, (result,) = synth(run.path, "xcvu9p", point=run.points()[0].id, store_path=before / "new.sqlite")
+    _, (result,) = synth(run.path, Target.of("xcvu9p", adders="two"), point=run.points()[0].id, store_path=before / "new.sqlite")
     assert result.measurement is not None and result.simulation.mismatches == 0
     # the Verilog is another text than that of 0.1.0, of the same adders
     assert result.measurement.resources.lut == pytest.approx(known[result.measurement.key.design], abs=3)

@@ -18,11 +18,13 @@ from hwq import boards
 from hwq.codegen.ports import ports_of
 from hwq.codegen.verilog import verilog_files
 from hwq.cost.features import circuit_features
-from hwq.ir import Circuit, Graph, Opcode
+from hwq.ir import Circuit, Graph
+from hwq.ir.circuit import ADDERS
 from hwq.passes.adders import AdderOptions
+from hwq.passes.adders.fuse import fuse
 from hwq.passes.cones import tabulate
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import levels_for, pipeline
+from hwq.passes.pipeline import half_levels, levels_for, operands_of, pipeline
 from hwq.reports.types import Resources
 from hwq.reports.yosys import read_stat
 from hwq.sim.reference import evaluate
@@ -35,13 +37,14 @@ TOP = "hwq_top"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What becomes of a graph. `lut` counts inverters, `plain` does not."""
+    """What becomes of a graph. `lut` counts inverters, `plain` does not; `levels` are those of adders, registers aside."""
 
     lut: float
     plain: float
     ff: float
     latency: float
     adders: float
+    levels: float
 
 
 def synthesised(files: Mapping[str, str]) -> Resources:
@@ -59,16 +62,19 @@ def synthesised(files: Mapping[str, str]) -> Resources:
     return read_stat(stat)
 
 
-def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = False) -> Made:
+def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = False, three: bool = False) -> Made:
     """A graph lowered, checked against the reference, pipelined for the default clock, and synthesised; results are kept.
 
     Args:
         tables: functions of a few bits become tables, as in every design that hwq builds.
+        three: sums are rows of up to three operands, as in every design that hwq builds for this board.
     """
     board = boards.load(BOARD)
     circuit = lower(graph, options)
     if tables:
         circuit = tabulate(circuit, board.lut_inputs)
+    if three:
+        circuit = fuse(circuit)
     _check(name, graph, circuit)
     period = board.default_clock
     staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
@@ -81,8 +87,17 @@ def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = 
         plain=lut,
         ff=float(found.ff or 0),
         latency=features["latency_cycles"],
-        adders=float(circuit.count(Opcode.ADD, Opcode.SUB, Opcode.NEG)),
+        adders=float(circuit.count(*ADDERS)),
+        levels=float(_levels(circuit)) / 2,
     )
+
+
+def _levels(circuit: Circuit) -> int:
+    """Half levels of adders on the longest way from an input to an output."""
+    delay, arrival = half_levels(circuit).tolist(), [0] * len(circuit)
+    for wire in range(len(circuit)):
+        arrival[wire] = max((arrival[o] for o in operands_of(circuit, wire)), default=0) + delay[wire]
+    return max((arrival[w] for w in circuit.outputs.tolist()), default=0)
 
 
 def _check(name: str, graph: Graph, circuit: Circuit) -> None:

@@ -44,6 +44,14 @@ io_option = click.option(
     help="All inputs at once, or, for an image network, a pixel a clock.",
 )
 
+adders_option = click.option(
+    "--adders",
+    type=click.Choice(["auto", "two", "three"]),
+    default="auto",
+    show_default=True,
+    help="Operands of a sum; auto: three where a row of look-up tables adds them, as on AMD's parts.",
+)
+
 interval_option = click.option(
     "--interval",
     type=click.IntRange(min=1),

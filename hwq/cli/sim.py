@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from hwq.boards import DEFAULT_BOARD
-from hwq.cli.common import ClockOption, as_json, emit, gathers, interval_option, io_option, note, run_argument, say, store_option
+from hwq.cli.common import (
+    ClockOption,
+    adders_option,
+    as_json,
+    emit,
+    gathers,
+    interval_option,
+    io_option,
+    note,
+    run_argument,
+    say,
+    store_option,
+)
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -23,6 +35,7 @@ class _Asked:
     board: str | None
     clock: Period | None
     io: Literal["parallel", "stream"]
+    adders: Literal["auto", "two", "three"]
     interval: int
 
     def target(self, run: Path) -> Target:
@@ -30,7 +43,8 @@ class _Asked:
         from hwq.flow.simulate import last_board
         from hwq.run.directory import RunDir
 
-        return Target.of(self.board or last_board(RunDir.open(run)), self.clock, io=self.io, interval=self.interval)
+        chosen = self.board or last_board(RunDir.open(run))
+        return Target.of(chosen, self.clock, io=self.io, adders=self.adders, interval=self.interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,7 @@ class _Proof:
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @click.option("--clock", type=ClockOption(), help="Clock target; default the board's.")
 @io_option
+@adders_option
 @interval_option
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")

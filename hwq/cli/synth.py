@@ -11,6 +11,7 @@ import click
 from hwq.cli.common import (
     ClockOption,
     ToolLines,
+    adders_option,
     as_json,
     emit,
     gathers,
@@ -41,6 +42,7 @@ class _DesignAsked:
     style: Literal["multiply", "adders"]
     io: Literal["parallel", "stream"]
     register_inputs: bool
+    adders: Literal["auto", "two", "three"]
     interval: int
 
     def target(self) -> Target:
@@ -54,6 +56,7 @@ class _DesignAsked:
             style=self.style,
             io=self.io,
             registered_inputs=self.register_inputs,
+            adders=self.adders,
             interval=self.interval,
         )
 
@@ -101,6 +104,7 @@ class _Dry:
 @io_option
 @interval_option
 @click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
+@adders_option
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from hwq.boards import Board
+from hwq.boards import Adders, Board
 from hwq.codegen.cpp import cpp_files
 from hwq.codegen.cpp_adders import adders_file
 from hwq.codegen.harness import harness_files
@@ -56,12 +56,14 @@ class Form:
             is the adder graph in both.
         terms: in the style "multiply", layers all of whose weights are sums of at most so many signed powers of two are written
             as shifts and additions.
+        adders: operands of a sum: "two", "three", or "auto", what the board's fabric has (`hwq.boards.Board.operands`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic lies between registers; a clock more.
     """
 
     style: Style = "multiply"
     terms: int = 1
     registered_inputs: bool = False
+    adders: Adders = "auto"
 
     def __post_init__(self) -> None:
         if self.style not in get_args(Style):
@@ -83,13 +85,13 @@ def build(
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form.
-        UsageError: `top` is a word of one of the languages.
+        UsageError: `top` is a word of one of the languages, or sums of three operands on a board that has none.
     """
     require_name(top)
     period = period or board.default_clock
     optimised = optimise(graph)
     ports = ports_of(optimised)
-    circuit = circuit_of(optimised, board, period)
+    circuit = circuit_of(optimised, board, period, form.adders)
     if form.registered_inputs:
         circuit = register_inputs(circuit)
     files = {
@@ -101,7 +103,7 @@ def build(
         **harness_files(ports, board, top, circuit.latency, digest(graph)),
         **bench_files(ports, top, circuit.latency),
     }
-    plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph))
+    plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph), board.operands(form.adders))
     return Build(plan, optimised, circuit, ports)
 
 

@@ -12,6 +12,7 @@ from hwq.codegen.cpp_text import Section, integer_type, packed_into, table_looku
 from hwq.codegen.ports import Ports
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
+from hwq.ir.circuit import SIGNS, WIRES_C
 from hwq.templates import render
 
 LITERAL_BITS = 63
@@ -100,6 +101,16 @@ def _operands(text: _Text, wire: int) -> tuple[str, str, int]:
     return text.name(int(c.a[wire])), text.name(int(c.b[wire])), int(c.shift[wire])
 
 
+def _sum(text: _Text, wire: int) -> list[str]:
+    """One expression of three terms: HLS compilers make one row of look-up tables of it."""
+    c = text.circuit
+    kind, terms = text.type_of(wire), []
+    for column, up, sign in zip((c.a, c.b, c.c), c.ups(wire), SIGNS[Opcode(int(c.opcode[wire]))], strict=True):
+        term = f"{kind}({text.name(int(column[wire]))})"
+        terms.append(f"{'+' if sign > 0 else '-'} {f'({term} << {up})' if up else term}")
+    return _assign(text, wire, " ".join(terms).removeprefix("+ "))
+
+
 def _negate(text: _Text, wire: int) -> list[str]:
     return _assign(text, wire, f"-{text.name(int(text.circuit.a[wire]))}")
 
@@ -160,6 +171,7 @@ def _table(text: _Text, wire: int) -> list[str]:
 STATEMENTS: dict[Opcode, Callable[[_Text, int], list[str]]] = {
     Opcode.ADD: _add,
     Opcode.SUB: _subtract,
+    **dict.fromkeys(WIRES_C, _sum),
     Opcode.NEG: _negate,
     Opcode.SHIFT: _shift,
     Opcode.WRAP: _wrap,

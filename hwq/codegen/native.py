@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding
 from hwq.ir import Circuit, Graph, Opcode
+from hwq.ir.circuit import SIGNS
 from hwq.passes.pipeline import operands_of
 from hwq.templates import render
 
@@ -117,8 +118,13 @@ def _int64(value: int) -> str:
     return f"({value + 1}LL - 1)" if value == -(1 << 63) else f"{value}LL"
 
 
-def _sum(sign: str) -> Callable[[_Wire], str]:
-    return lambda w: f"{w.first(w.bits, max(-w.shift, 0))} {sign} {w.second(w.bits, max(w.shift, 0))}"
+def _sum(w: _Wire) -> str:
+    e, ups = w.emitter, w.emitter.circuit.ups(w.number)
+    operands = [w.operand(int(column[w.number]), w.bits, up) for column, up in zip((e.a, e.b, e.c), ups, strict=False)]
+    signs = SIGNS[Opcode[e.opcode[w.number]]]
+    return "".join(f" {'+' if sign > 0 else '-'} {operand}" for sign, operand in zip(signs, operands, strict=True)).removeprefix(
+        " + "
+    )
 
 
 def _shift(w: _Wire) -> str:
@@ -169,8 +175,7 @@ def _table(w: _Wire) -> str:
 # by name: an operation is one line
 EXPRESSIONS: dict[str, Callable[[_Wire], str]] = {
     "CONST": lambda w: _fill(w.bounds[0], w.bits),
-    "ADD": _sum("+"),
-    "SUB": _sum("-"),
+    **{op.name: _sum for op in SIGNS},
     "NEG": lambda w: f"-{w.first(w.bits)}",
     "SHIFT": _shift,
     "WRAP": _wrap,
@@ -209,6 +214,7 @@ class _Emitter:
         self.opcode = [Opcode(int(op)).name for op in circuit.opcode]
         self.a: list[int] = circuit.a.tolist()
         self.b: list[int] = circuit.b.tolist()
+        self.c: list[int] = circuit.c.tolist()
         self.shift: list[int] = circuit.shift.tolist()
         self.low, self.high = ([int(v) for v in column] for column in (circuit.low, circuit.high))
         self.bits = [integer_bits(low, high) for low, high in zip(self.low, self.high, strict=True)]

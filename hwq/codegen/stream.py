@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwq.boards import Board
+from hwq.boards import Adders, Board
 from hwq.codegen.cpp import ap_int_limit, has_products, sections_of
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import Element, Ports, ports_of
@@ -95,12 +95,15 @@ class StreamBuild:
         return self.stages[0].slide.area
 
 
-def build_stream(graph: Graph, board: Board, period: Period | None = None, *, top: str = "hwq_top") -> StreamBuild:
+def build_stream(
+    graph: Graph, board: Board, period: Period | None = None, *, top: str = "hwq_top", adders: Adders = "auto"
+) -> StreamBuild:
     """Generate every file of `graph`, an image network, as a stream.
 
     Args:
         graph: as the front end made it, not yet optimised.
         period: the clock target; the board's default when None.
+        adders: operands of a sum, as in `hwq.codegen.build.Form`.
 
     Raises:
         GraphError: it cannot be streamed (`hwq.passes.stream`), or has no C++ or Verilog form.
@@ -108,7 +111,7 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
     """
     require_name(top)
     period = period or board.default_clock
-    made = _stage_builds(stages(graph), board, period, top)
+    made = _stage_builds(stages(graph), board, period, top, adders)
     first, last = made[0], made[-1]
     pixels = first.window.rows * first.window.columns
     results = int(np.prod(last.window.results))
@@ -140,18 +143,18 @@ def build_stream(graph: Graph, board: Board, period: Period | None = None, *, to
         **script_files(top, board, period),
     }
     latency = sum(b.circuit.latency + b.slide.lag for b in made)
-    plan = BuildPlan(top, files, board.name, board.part, period.ns, latency, digest(graph))
+    plan = BuildPlan(top, files, board.name, board.part, period.ns, latency, digest(graph), board.operands(adders))
     return StreamBuild(plan, _result(last, results, graph), tuple(made), ports)
 
 
-def _stage_builds(found: list[Stage], board: Board, period: Period, top: str) -> list[StageBuild]:
+def _stage_builds(found: list[Stage], board: Board, period: Period, top: str, adders: Adders) -> list[StageBuild]:
     made: list[StageBuild] = []
     gap = 1  # the longest time between two pixels of a frame, in clocks, when the source never waits
     for number, stage in enumerate(found):
         ports = ports_of(stage.graph)
         places = stage.window.size[0] * stage.window.size[1]
         slide = slide_of(stage.window)
-        circuit = circuit_of(stage.graph, board, period)
+        circuit = circuit_of(stage.graph, board, period, adders)
         in_bits = max(1, sum(e.width for e in ports.inputs) // places)
         made.append(StageBuild(f"{top}_{number}_{stage.name}", stage, circuit, ports, slide, in_bits, 2 * gap))
         gap *= slide.gap

@@ -50,7 +50,7 @@ def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
 
 def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = False) -> str:
     """The modules of `circuit`; with `enable`, an input `ce` without which no register moves."""
-    d = Design(circuit, ports)
+    d = Design(circuit, ports, top)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for wire in range(len(circuit)):
         if d.opcode[wire] != Opcode.CONST and d.widths[wire]:
@@ -65,8 +65,8 @@ def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = Fal
             exports[d.groups[signal[0]]][signal] = None
     modules = [_module(d, f"{top}_{circuit.names[g]}", g, groups[g], own[g], exports[g]) for g in sorted(groups) if g != TOP]
     here = _module(d, top, TOP, groups[TOP], own[TOP], {})
-    values = {"top": top, "ports": ports, "modules": modules, "here": here, "outputs": outputs, "latency": circuit.latency}
-    return render("verilog/top.v.j2", enable=enable, **values)
+    values = {"top": top, "ports": ports, "modules": modules, "here": here, "outputs": outputs}
+    return render("verilog/top.v.j2", enable=enable, latency=circuit.latency, rows=d.rows, **values)
 
 
 def _own_signals(groups: dict[int, list[Statement]], d: Design) -> dict[int, list[Signal]]:

@@ -10,10 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
+from hwq.codegen.verilog_rows import instance
 from hwq.ir import Circuit, Opcode
+from hwq.ir.circuit import SIGNS, WIRES_C
+from hwq.passes.adders.row import row_of
 
 Signal = tuple[int, int]  # a wire, and the registers behind it
 TOP = -1  # the group of what stands in the top module: the inputs
+SHORTEST = 3  # places of a row that is a carry chain; what is shorter is made of gates
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Design:
 
     circuit: Circuit
     ports: Ports
+    top: str
     opcode: list[int] = field(init=False)
     a: list[int] = field(init=False)
     b: list[int] = field(init=False)
@@ -45,6 +50,7 @@ class Design:
     delays: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # registers behind each wire
     imports: dict[int, dict[Signal, None]] = field(default_factory=lambda: defaultdict(dict))  # by group, in order
     functions: dict[tuple[int, int, int, int, int], str] = field(default_factory=dict)
+    rows: bool = False  # whether a sum is a module of its own (`verilog_rows`)
 
     def __post_init__(self) -> None:
         c = self.circuit
@@ -121,8 +127,30 @@ def _input(d: Design, wire: int) -> Statement:
     return Statement(wire, f"x[{e.offset + e.width - 1}:{e.offset}]")
 
 
+def _row(d: Design, wire: int) -> Statement:
+    """A sum as a row of look-up tables, a module of its own (`verilog_rows`); below its chain the one operand that is there passes."""
+    c, stage, width = d.circuit, d.stage[wire], d.widths[wire]
+    signs, ups = SIGNS[Opcode(d.opcode[wire])], c.ups(wire)
+    wires = [int(column[wire]) for column in (c.a, c.b, c.c)[: len(signs)]]
+    row = row_of(c, wire)
+    low = " | ".join(d.bits(w, stage, row.start, up) for w, up in zip(wires, ups, strict=True) if up < row.start)
+    above, name = width - row.start, f"w{wire}_row"
+    if not above:
+        return Statement(wire, low)
+    vectors = [d.bits(w, stage, above, up - row.start) for w, up in zip(wires, ups, strict=True)]
+    if above < SHORTEST:
+        total = " ".join(f"{'+' if sign > 0 else '-'} {vector}" for sign, vector in zip(signs, vectors, strict=True))
+        before = [f"wire [{above - 1}:0] {name} = {total.removeprefix('+ ')};"]
+    else:
+        d.rows = True
+        before = instance(row, vectors, f"{d.top}_row", name)
+    return Statement(wire, f"{{{name}, {low}}}" if row.start else name, tuple(before))
+
+
 def _adder(d: Design, wire: int) -> Statement:
     """a + (b << shift): where the low bits of one operand meet only zeros of the other, they bypass the adder."""
+    if d.circuit.fused and d.opcode[wire] == Opcode.SUB and row_of(d.circuit, wire).early:
+        return _row(d, wire)
     shift, stage, width = d.shift[wire], d.stage[wire], d.widths[wire]
     sign = "+" if d.opcode[wire] == Opcode.ADD else "-"
     a, b = d.a[wire], d.b[wire]
@@ -222,6 +250,7 @@ _STATEMENTS: dict[Opcode, Callable[[Design, int], Statement]] = {
     Opcode.INPUT: _input,
     Opcode.ADD: _adder,
     Opcode.SUB: _adder,
+    **dict.fromkeys(WIRES_C, _row),
     Opcode.NEG: _negation,
     Opcode.SHIFT: _shift,
     Opcode.WRAP: _wrap,

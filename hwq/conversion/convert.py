@@ -67,7 +67,7 @@ class Conversion:
             return self._input(layer, tensor)
         node = layer._inbound_nodes[node_index]
         if not isinstance(layer, keras.layers.Layer):
-            result = convert_operator(self, cast("FloatOperation", layer), node, id(tensor) == self.output)
+            result = convert_operator(self, cast("FloatOperation", layer), node, tensor, id(tensor) == self.output)
             if layer.name not in {name for name, _ in self.skipped}:
                 self.converted.append((layer.name, kind))
             return result

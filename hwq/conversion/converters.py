@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from hwq import layers as q
 from hwq.backend import keras
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.movement import MOVING
 from hwq.layers.activation import function_name
 from hwq.layers.conv import SeparableConv, check_format
 from hwq.layers.tracing import IDENTITIES
@@ -289,6 +290,11 @@ def _unchanged(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], fina
     """A layer that only moves values: Keras' own."""
     if getattr(layer, "data_format", None) == "channels_first":
         raise UnsupportedLayerError(f"layer {layer.name!r} has data_format channels_first", hint="hwq takes channels_last")
+    if getattr(layer, "interpolation", "nearest") != "nearest":
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} interpolates by {layer.interpolation}",
+            hint='take interpolation="nearest", which only repeats values',
+        )
     sources = [c.tensor(t) for t in inputs]
     config = {**layer.get_config(), "name": c.own_name(layer), "dtype": "float32"}
     twin = c.make(layer, "", lambda: type(layer).from_config(config))
@@ -320,7 +326,7 @@ KERNELS = (
 )
 _POOLS = tuple(f"{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2))
 _MERGES = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-_MOVES = ("Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "ZeroPadding2D")
+_MOVES = ("Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "ZeroPadding2D", *MOVING)
 
 KINDS: dict[str, Converter] = {
     **dict.fromkeys(KERNELS, _with_kernel),

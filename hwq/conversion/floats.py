@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         depthwise_kernel: Variable
         equation: str
         gamma: Variable
+        interpolation: str
         kernel: Variable
         max_value: float | None
         moving_mean: Variable

@@ -7,6 +7,7 @@ opinion on what the integers mean. It also tells how much every pre-activation m
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -224,8 +225,16 @@ KERAS: dict[str, Callable[[Node, Sequence[Tensor]], Tensor]] = {
     "reshape": lambda node, inputs: ops.reshape(inputs[0], (-1, *node.shape)),
     "permute": lambda node, inputs: ops.transpose(inputs[0], (0, *(d + 1 for d in node.integers("dims")))),
     "concatenate": lambda node, inputs: ops.concatenate(inputs, axis=_axis(node)),
+    "take": lambda node, inputs: _take(node, inputs),
     "pad": lambda node, inputs: ops.pad(inputs[0], ((0, 0), *np.reshape(node.integers("pads"), (-1, 2)).tolist())),
 }
+
+
+def _take(node: Node, inputs: Sequence[Tensor]) -> Tensor:
+    flat = [ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in inputs]
+    whole = ops.concatenate([*flat, ops.zeros_like(flat[0][:, :1])], axis=1)
+    index = np.array(node.integers("index"))
+    return ops.reshape(ops.take(whole, np.where(index < 0, whole.shape[1] - 1, index), axis=1), (-1, *node.shape))
 
 
 def _axis(node: Node) -> int:

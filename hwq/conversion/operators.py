@@ -13,7 +13,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.converters import leaky_relu, merge, softmax_of, table, twin_class
+from hwq.conversion.movement import MOVES, Index, places
 from hwq.errors import UnsupportedLayerError
+from hwq.layers.rearrange import Rearrange
 from hwq.tensors import Config, Floats, Operand, Tensor
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ JOINS = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
 SAME = ("Cast", "Copy", "Identity")
 RESHAPES = ("Reshape", "ExpandDims", "Squeeze")
 Line = tuple[float | Floats, Floats | None]  # factor and offset
-QUIET = (*SAME, *RESHAPES, "Concatenate", "LeakyRelu", "Relu", "Transpose")  # they quantise nothing
+QUIET = (*SAME, *RESHAPES, *MOVES, "Concatenate", "LeakyRelu", "Relu", "Transpose")  # they quantise nothing
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -63,8 +65,8 @@ def operator_quantizes(operation: Operation) -> bool:
     return type(operation).__name__ not in QUIET
 
 
-def convert_operator(c: Conversion, operation: FloatOperation, node: Node, final: bool) -> KerasTensor:
-    """The twin's tensor for a call of an operation.
+def convert_operator(c: Conversion, operation: FloatOperation, node: Node, result: KerasTensor, final: bool) -> KerasTensor:
+    """The twin's tensor for one result of a call of an operation.
 
     Raises:
         UnsupportedLayerError: one that hwq does not have, by name.
@@ -75,6 +77,9 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, final
     if kind == "Concatenate":
         twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))
         return twin([c.tensor(t) for t in tensors])
+    moved = places(operation, node, result) if kind in MOVES else None
+    if moved is not None:
+        return _rearranged(c, operation, result, *moved)
     if len(tensors) == 1:
         y = _of_one(c, operation, node, tensors[0], final)
         if y is not None:
@@ -82,8 +87,19 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, final
     raise UnsupportedLayerError(
         f"layer {operation.name!r} is the operation {kind}, which hwq does not convert",
         hint=f"operators: {', '.join(JOINS)}, division by a constant, functions of one number; "
+        "operations that move values within a row; "
         "for sums and means take the layers of pooling, for products with weights Dense or EinsumDense",
     )
+
+
+def _rearranged(
+    c: Conversion, operation: FloatOperation, result: KerasTensor, index: Index, sources: list[KerasTensor]
+) -> KerasTensor:
+    number = result._keras_history[2]  # an operation may have several results
+    name = c.own_name(operation) + (f"_{number}" if number else "")
+    twin = c.make(operation, str(number), lambda: Rearrange(index.ravel().tolist(), result.shape[1:], name=name))
+    found = [c.tensor(t) for t in sources]
+    return twin(found if len(found) > 1 else found[0])
 
 
 def _operands(node: Node) -> list[Operand | None]:

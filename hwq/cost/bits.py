@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hwq.ir import Circuit, Opcode
+from hwq.ir.circuit import ADDERS, WIRES_C
+from hwq.passes.adders.row import row_of
 
 ZERO, ONE = 0, 1
 Bits = Sequence[int]
@@ -22,7 +24,7 @@ class Adder:
 
     Attributes:
         length: bits of the chain, those that bypass it left out.
-        pairs: places at which two different bits that are no constants meet; equal places, as in sign extensions, count once.
+        pairs: places at which two different bits that are no constants meet, or three; equal places, as in sign extensions, count once.
         first: 1 for a subtraction whose lowest place is a pair: that bit of the result is a function apart from the chain.
     """
 
@@ -131,8 +133,8 @@ def _make(view: BitView, c: _Columns, wire: int) -> Gate | tuple[Bits, Bits] | N
         by = c.shift[wire] if op is Opcode.SHIFT else 0
         view.bits.append(_bits(view, c, c.a[wire], -by, width))
         return None
-    if op in (Opcode.ADD, Opcode.SUB, Opcode.NEG):
-        return _chain(view, c, wire, op)
+    if op in ADDERS:
+        return _row(view, c, wire) if op in WIRES_C else _chain(view, c, wire, op)
     gate = _gate(view, c, wire, op)
     view.gates.append(gate)
     return gate
@@ -159,7 +161,8 @@ def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> tuple[Bits, Bit
     view.bits.append(passed + view._new(width - low, stage))
     high = list(zip(a[low:], b[low:], strict=True))
     pairs = {(x, y) for x, y in high if x > ONE and y > ONE and x != y}
-    first = int(bool(high) and subtract and high[0] in pairs)
+    # a row of look-up tables works its first carry out beside the chain
+    first = int(bool(high) and subtract and high[0] in pairs and not c.circuit.fused)
     if high:
         view.adders.append(Adder(wire, len(high), len(pairs), first))
     paired = {y for _, y in pairs} if subtract else set()
@@ -167,6 +170,18 @@ def _chain(view: BitView, c: _Columns, wire: int, op: Opcode) -> tuple[Bits, Bit
     whole = passed[_apart(c, wire, op) :]
     plain = [*whole, *(x for x, _ in high), *(y for x, y in high if not subtract or (x, y) not in pairs)]
     return plain, list(paired)
+
+
+def _row(view: BitView, c: _Columns, wire: int) -> tuple[Bits, Bits]:
+    """A sum of three: its tables are cells that take no gate in, so that they read every bit as it is."""
+    width, row = c.widths[wire], row_of(c.circuit, wire)
+    wires = [int(column[wire]) for column in (c.circuit.a, c.circuit.b, c.circuit.c)]
+    operands = [_bits(view, c, w, up, width) for w, up in zip(wires, c.circuit.ups(wire), strict=True)]
+    passed = [max(places) for places in zip(*(bits[: row.start] for bits in operands), strict=True)]
+    view.bits.append(passed + view._new(width - row.start, c.stage[wire]))
+    if row.start < width:
+        view.adders.append(Adder(wire, width - row.start, row.tables, 0))
+    return [bit for bits in operands for bit in bits[row.start :]], []
 
 
 def _apart(c: _Columns, wire: int, op: Opcode) -> int:

@@ -14,9 +14,11 @@ from hwq.cost.structure import structure
 from hwq.cost.tables import lookup_tables, multiplexers, truth_tables
 from hwq.fixed import Overflow
 from hwq.ir import Circuit, Graph, Node, Opcode
+from hwq.ir.circuit import ADDERS, WIRES_C
 from hwq.ir.ops import odd_form
 from hwq.ir.ops_pool import max_windows
 from hwq.ir.ops_table import rows_of
+from hwq.passes.adders.row import row_of
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
 
@@ -119,13 +121,14 @@ def _constants(node: Node) -> dict[str, float]:
 
 def circuit_features(circuit: Circuit) -> dict[str, float]:
     """The features of a pipelined circuit, by name; those of `hwq.cost.structure` and `hwq.cost.paths` among them."""
-    adders = np.isin(circuit.opcode, (Opcode.ADD, Opcode.SUB, Opcode.NEG))
+    adders = np.isin(circuit.opcode, ADDERS)
     clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
     choices = np.flatnonzero(np.isin(circuit.opcode, (Opcode.MAX, Opcode.MIN)))
     products, tables = (np.flatnonzero(circuit.opcode == op) for op in (Opcode.MUL, Opcode.TABLE))
     widths = circuit.widths
     return {
         "adders": float(adders.sum()),
+        "rows": float(circuit.count(*WIRES_C)),
         "adder_bits": float(sum(_full_adders(circuit, int(w), widths) for w in np.flatnonzero(adders))),
         "clamp_bits": float(sum(int(widths[circuit.a[w]]) for w in clamps) + sum(int(widths[w]) for w in choices)),
         "product_bits": float(sum(int(widths[circuit.a[w]]) * int(widths[circuit.b[w]]) for w in products)),
@@ -142,6 +145,8 @@ def _full_adders(circuit: Circuit, wire: int, widths: np.ndarray) -> int:
     width, shift = int(widths[wire]), int(circuit.shift[wire])
     if circuit.opcode[wire] == Opcode.NEG:
         return width
+    if circuit.opcode[wire] in WIRES_C:
+        return width - row_of(circuit, wire).start
     fine = circuit.a[wire] if shift > 0 else circuit.b[wire]
     subtracts = circuit.opcode[wire] == Opcode.SUB and shift < 0
     bypass = 0 if subtracts else abs(shift)

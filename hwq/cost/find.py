@@ -82,7 +82,7 @@ class ModelSource:
 def find_models(board: Board, source: ModelSource, folder: Path | None = None) -> Found | None:
     """The models for a source on a board: its very own, else of other versions; None where there are none.
 
-    What another compiler made of the C++ is another source, whatever program mapped it.
+    What another compiler made of the C++ is another source, whatever program mapped it, and so are sums of three operands.
 
     Raises:
         CostModelError: a file of them is damaged.
@@ -92,8 +92,8 @@ def find_models(board: Board, source: ModelSource, folder: Path | None = None) -
     alike = [one for one in libraries(folder) if bool(hardware_of(one.key.options)) == bool(hardware_of(source.options))]
     for library in alike:
         key = library.key
-        kind = (key.family, plain_tool(key.tool), key.stage, key.compiler)
-        if kind != (wanted.family, wanted.tool, wanted.stage, wanted.compiler):
+        kind = (key.family, plain_tool(key.tool), key.stage, key.compiler, key.adders)
+        if kind != (wanted.family, wanted.tool, wanted.stage, wanted.compiler, wanted.adders):
             continue
         if key.version == source.version and key.options in (source.options, ""):
             return Found(library, True)

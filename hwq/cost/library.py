@@ -46,8 +46,9 @@ class Library:
 
 
 def file_name(key: ModelKey) -> str:
-    """`xcup-yosys-synth.toml`, `xcup-yosys-synth-after-bambu.toml`: the packaging of a tool and all versions are told inside."""
+    """`xcup-yosys-synth-three.toml`, `xcup-yosys-synth-after-bambu.toml`: the packaging of a tool and all versions are told inside."""
     parts = (key.family, key.tool.removeprefix("yowasp-"), key.stage, *(("after", key.compiler) if key.compiler else ()))
+    parts += ("three",) if key.adders == "three" else ()
     words = ("".join(c if c.isalnum() else " " for c in part.lower()).split() for part in parts)
     return "-".join("-".join(word) for word in words) + ".toml"
 

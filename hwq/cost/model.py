@@ -10,9 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hwq.boards import Operands
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
-from hwq.measure.measurement import Measurement
+from hwq.measure.measurement import ROWS, Measurement
 from hwq.toolchains.registry import program_of
 
 COVERAGE = 0.9  # of the intervals
@@ -43,9 +44,19 @@ class ModelKey:
         """The HLS compiler whose Verilog was measured; "" for hwq's own."""
         return compiler_of(self.options)
 
+    @property
+    def adders(self) -> Operands:
+        """Operands of the sums of what was measured."""
+        return adders_of(self.options)
+
     def __str__(self) -> str:
         compiled = f" after {self.compiler}" if self.compiler else ""
         return f"{self.tool} {self.version} {self.stage}{compiled} on {self.family}"
+
+
+def adders_of(options: str) -> Operands:
+    """The form of sums that a measurement's options name."""
+    return "three" if ROWS in options.split("; ") else "two"
 
 
 def compiler_of(options: str) -> str:

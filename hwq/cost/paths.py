@@ -9,13 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from hwq.ir import Circuit, Opcode
+from hwq.ir.circuit import ADDERS
 from hwq.passes.pipeline import half_levels, operands_of
 
 CARRIES_A_LEVEL = 24  # bits of carry that take as long as one level, a table and the wire to it
 # levels where they are others than the pipeline plans with: what steers many bits at once has a wire of much fan-out behind it
 _CHOICE = 2.5
 _TWO_SIDED = 2.0
-_CARRIES = (Opcode.ADD, Opcode.SUB, Opcode.NEG, Opcode.MAX, Opcode.MIN, Opcode.MUL)
+_CARRIES = (*ADDERS, Opcode.MAX, Opcode.MIN, Opcode.MUL)
 
 
 def paths(circuit: Circuit) -> dict[str, float]:

@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import DEFAULT_BOARD, Board
+from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import load as load_board
 from hwq.boards import of as board_of
 from hwq.cost.features import circuit_features, features
 from hwq.cost.find import ModelSource, comparable, find_models, libraries, selection
 from hwq.cost.fit import fit
-from hwq.cost.model import CostModel, compiler_of, hardware_of
+from hwq.cost.model import CostModel, adders_of, compiler_of, hardware_of
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import BoardError, CostModelError
 from hwq.ir import Circuit, Graph
@@ -23,15 +23,19 @@ from hwq.passes.lower import lower
 from hwq.units import Period
 
 
-def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR) -> CostModel:
+def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR, adders: Adders = "auto") -> CostModel:
     """The model of LUTs that prices come from: of the tool with most measurements on the board's family, else one that comes with hwq.
+
+    Args:
+        adders: operands of the designs' sums.
 
     Raises:
         CostModelError: there is none for the family, and too few measurements.
     """
     known = load_board(board)
+    operands = known.operands(adders)
     store = Store.open(store_path)
-    sources = [ModelSource(*found) for found in store.sources()]
+    sources = [source for found in store.sources() if adders_of((source := ModelSource(*found)).options) == operands]
     sources = [source for source in sources if not hardware_of(source.options)]
     counts = {source: store.count(selection(known, source)) for source in sources}
     # hwq's own Verilog first: what another compiler makes of a design has other prices
@@ -43,7 +47,8 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
         with suppress(CostModelError):
             return fit(comparable(store, selection(known, source)), "lut", moment)
     for library in libraries():
-        own = library.key.family in (known.family, known.yosys_family) and not library.key.compiler
+        key = library.key
+        own = key.family in (known.family, known.yosys_family) and not key.compiler and key.adders == operands
         if own and ("lut", moment) in library.models:
             return library.models["lut", moment]
     raise CostModelError(
@@ -51,10 +56,10 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR)
     )
 
 
-def design_models(board: Board, store_path: Path | str | None = None) -> dict[str, CostModel]:
+def design_models(board: Board, store_path: Path | str | None = None, adders: Adders = "auto") -> dict[str, CostModel]:
     """The models of a compiled design's costs, by target, all of the tool whose model of LUTs `price_model` takes; empty: there are none."""
     try:
-        lut = price_model(board.name, store_path, COMPILED)
+        lut = price_model(board.name, store_path, COMPILED, adders)
         found = find_models(board, ModelSource(lut.key.tool, lut.key.version, lut.key.stage, lut.key.options))
     except (CostModelError, BoardError):
         return {}
@@ -97,7 +102,7 @@ class Estimate:
 
 def estimate(graph: Graph, circuit: Circuit, board: Board, store_path: Path | str | None = None) -> Estimate:
     """Predict the cost of a compiled design: an optimised graph and its pipelined circuit."""
-    models = design_models(board, store_path)
+    models = design_models(board, store_path, "three" if circuit.fused else "two")
     latency = circuit.latency
     if not models:
         return Estimate(None, None, latency)

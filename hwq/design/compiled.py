@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import DEFAULT_BOARD, Board
+from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Build, Form, Style
 from hwq.cost.predict import Estimate, estimate
@@ -178,7 +178,7 @@ class Design:
             ToolError, ReportError, UsageError, StoreError: of the tool and the store.
             PreflightError: the design will not fit the board, or a tool will refuse it.
         """
-        synthesiser = choose(tool, self.board, stage=stage, period_ns=self.period.ns)
+        synthesiser = choose(tool, self.board, stage=stage, period_ns=self.period.ns, adders=self.build.plan.adders)
         store, place = Store.open(store_path), Path(folder) if folder is not None else cache() / "designs"
         bench = Bench(self.board, synthesiser, store, place / self.board.name, timeout_s=timeout_s)
 
@@ -210,10 +210,11 @@ class Design:
         return flat.reshape(len(flat), *self.graph[self.graph.outputs[0]].shape)
 
 
-class Built(TypedDict, total=False):
-    """How a network is built, beside its board and clock: keywords of `hwq.compile`."""
+class Forms(TypedDict, total=False):
+    """How the files are written: attributes of `hwq.codegen.build.Form`, and the interval."""
 
     style: Style
+    adders: Adders
     interval: int
 
 
@@ -228,7 +229,7 @@ def compile_network(
     *,
     data: npt.ArrayLike | None = None,
     strict: bool = False,
-    **built: Unpack[Built],
+    **form: Unpack[Forms],
 ) -> Design:
     """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
 
@@ -239,16 +240,17 @@ def compile_network(
         board: a name of `hwq boards`, or a Board.
         clock: "200MHz", "5ns", a number of hertz (200e6) or a Period; None: the board's default.
         data: rows (rows, *input shape) from which a twin's integer bits are chosen: the training data. A Graph has its own.
-        style: of the C++ (`hwq.codegen.build.build`): "multiply" or "adders".
-        interval: clocks from one row to the next, at most: 1 takes a row every clock, above it sums go some bits a clock, in fewer LUTs.
         strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
             keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
+        form: style="adders" writes the C++ as the shared adder graph in place of products; adders="two" or "three" are the operands
+            of a sum ("auto": three on fabrics that add them in one row of look-up tables; `hwq.codegen.build.Form`);
+            interval=N takes a row every N clocks at most: above 1 sums go some bits a clock, in fewer LUTs.
 
     Raises:
         MismatchError: Keras differs from the design, and `strict`; or it differs in float64, which holds every number of the design.
         ModelError: not a network, or a twin without `data`.
         UnsupportedLayerError, GraphError: it has no integer form, or no hardware form.
-        BoardError, UsageError: no such board or clock.
+        BoardError, UsageError: no such board or clock, or sums of three on a board that has none.
 
     Example:
         >>> import keras, numpy as np, hwq
@@ -269,11 +271,6 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Design(
-        read.graph,
-        chosen,
-        period,
-        build_at(read.graph, chosen, period, Form(style=built.get("style", "multiply")), built.get("interval", 1)),
-        read.comparison,
-        read.notes,
-    )
+    interval = form.get("interval", 1)
+    made = build_at(read.graph, chosen, period, Form(form.get("style", "multiply"), adders=form.get("adders", "auto")), interval)
+    return Design(read.graph, chosen, period, made, read.comparison, read.notes)

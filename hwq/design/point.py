@@ -104,6 +104,7 @@ class PointDesign:
         inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.target.style, self.target.io))
         inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
         inputs += "\0registered inputs" if self.target.registered_inputs else ""
+        inputs += f"\0adders of {self.target.adders}" if self.target.adders != "auto" else ""
         inputs += f"\0interval {self.target.interval}" if self.target.interval > 1 else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
@@ -133,8 +134,8 @@ class PointDesign:
                 raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
             if asked.interval > 1:
                 raise UsageError("a stream takes a pixel a clock", hint="leave --interval or --io stream out")
-            return build_stream(self.graph, self.board, self.period)
-        form = Form(asked.style, self.terms, asked.registered_inputs)
+            return build_stream(self.graph, self.board, self.period, adders=asked.adders)
+        form = Form(asked.style, self.terms, asked.registered_inputs, asked.adders)
         return build_at(self.graph, self.board, self.period, form, asked.interval)
 
     def summary(self, notice: Notice | None = None) -> Manifest:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
-from hwq.boards import Board
+from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Style
 from hwq.units import Period
@@ -23,6 +23,7 @@ class Choices(TypedDict, total=False):
     style: Style
     io: Io
     registered_inputs: bool
+    adders: Adders
     interval: int
 
 
@@ -36,6 +37,7 @@ class Target:
         style: of the C++: "multiply", a product for each weight, or "adders", the shared adder graph.
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
+        adders: operands of a sum: "two", "three", or "auto", what the board's fabric has.
         interval: clocks from one row to the next, at most: above 1 sums go some bits a clock (`hwq.styles`).
 
     Example:
@@ -51,6 +53,7 @@ class Target:
     style: Style = "multiply"
     io: Io = "parallel"
     registered_inputs: bool = False
+    adders: Adders = "auto"
     interval: int = 1
 
     @classmethod

@@ -120,6 +120,7 @@ FACTS = (
     "interval",
     "group",
     "features",
+    "adders",
     "hardware",
 )  # of build.json, beside the plan's digest
 

@@ -97,7 +97,9 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         if missing:
             raise RunError(f"{folder} has a record of {name} but none of {missing[0]}, which comes before it")
         if step.measures:
-            options = options_of(step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before})
+            options = options_of(
+                step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before}, manifest.adders
+            )
             measurements.append(measure(step, record, folder, board, manifest, options))
     store = Store.open(store_path)
     for measurement, artefacts in measurements:
@@ -176,7 +178,7 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     if serial:
         _require_serial(folder, board, manifest, graph)
         return
-    circuit = circuit_of(graph, board, Period(manifest.period_ns))
+    circuit = circuit_of(graph, board, Period(manifest.period_ns), manifest.adders)
     if manifest.latency_cycles not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
         raise RunError(
             f"{folder / 'build.json'} tells {manifest.latency_cycles} cycles, its graph takes {circuit.latency}", hint=hint

@@ -52,7 +52,9 @@ def plan(
         RunError, BoardError, UsageError; ToolMissingError: nothing takes the board to the stage.
     """
     target, directory, code = Target.of(target), RunDir.open(run), code_digest()
-    synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns, planned=True)
+    synthesiser = choose(
+        target.tool, target.board, stage=target.stage, period_ns=target.clock.ns, planned=True, adders=target.adders
+    )
     require_streamable(target.io, synthesiser)
     planned = []
     for p in directory.select(point):

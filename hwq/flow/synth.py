@@ -71,7 +71,7 @@ def synth(
     target = Target.of(target)
     directory = RunDir.open(run)
     points, code = directory.select(point), code_digest()
-    synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns)
+    synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns, adders=target.adders)
     require_streamable(target.io, synthesiser)
     store = Store.open(store_path)
     designs = [PointDesign(directory, p, target, code) for p in points]

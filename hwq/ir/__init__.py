@@ -1,6 +1,7 @@
 """The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), and their text. No hardware is known here."""
 
-from hwq.ir.circuit import Circuit, CircuitBuilder, Opcode
+from hwq.ir.builder import CircuitBuilder
+from hwq.ir.circuit import Circuit, Opcode
 from hwq.ir.graph import FLOAT64_BITS, Attr, Constant, Graph, Node
 from hwq.ir.ops import OPS, OpSpec, make_node
 from hwq.ir.text import digest, parse, text

@@ -1,4 +1,4 @@
-"""reshape, permute, concatenate, pad: the same elements in other places, and zeros. In hardware nothing but names."""
+"""reshape, permute, concatenate, pad, take: the same elements in other places, and zeros. In hardware nothing but names."""
 
 from __future__ import annotations
 
@@ -43,6 +43,16 @@ def _verify_pad(node: Node, types: Types) -> None:
     bounded(node, *(n + before + after for n, before, after in zip(types[0].shape, pads[::2], pads[1::2], strict=True)))
 
 
+def _verify_take(node: Node, types: Types) -> None:
+    shape, index = integers(node, "shape", least=1), integers(node, "index", least=-1)
+    bounded(node, *shape)
+    size = sum(t.size for t in types)
+    if len(index) != math.prod(shape):
+        fail(node, f"{len(index)} places for a result of shape {shape}")
+    if any(place >= size for place in index):
+        fail(node, f"index has a place that is none of the {size} elements, nor -1 for zero")
+
+
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     source = wiring(node, [x.shape for x in inputs])
     flat = [x.reshape((-1,)) for x in inputs]
@@ -66,4 +76,5 @@ SPECS = (
     OpSpec("permute", 1, ("dims",), False, _infer, _verify_permute, _evaluate),
     OpSpec("concatenate", ANY, ("axis",), False, _infer, _verify_concatenate, _evaluate),
     OpSpec("pad", 1, ("pads",), False, _infer, _verify_pad, _evaluate),
+    OpSpec("take", ANY, ("index", "shape"), False, _infer, _verify_take, _evaluate),
 )

@@ -40,7 +40,7 @@ class Block:
 MOST_INDICES = 1 << 25  # of all windows of an op: 256 MB of them
 
 LINEAR = ("dense", "conv2d", "einsum", "sum_pool2d")
-WIRING = ("reshape", "permute", "concatenate", "pad")
+WIRING = ("reshape", "permute", "concatenate", "pad", "take")
 
 
 def blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
@@ -229,6 +229,9 @@ def wiring(node: Node, shapes: Sequence[tuple[int, ...]]) -> Index:
         found = parts[0].transpose(node.integers("dims"))
     elif node.op == "concatenate":
         found = np.concatenate(parts, axis=node.integer("axis"))
+    elif node.op == "take":
+        places = np.concatenate([*(part.reshape(-1) for part in parts), np.array([-1])])
+        found = places[np.array(node.integers("index"), np.int64)].reshape(node.integers("shape"))
     else:
         found = np.pad(parts[0], np.reshape(node.integers("pads"), (-1, 2)), constant_values=-1)
     return found

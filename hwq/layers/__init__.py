@@ -26,6 +26,7 @@ from hwq.layers.pool import (
     QMaxPooling2D,
 )
 from hwq.layers.quantize import Quantize
+from hwq.layers.rearrange import Rearrange
 from hwq.layers.totals import (
     bit_variables,
     layer_costs,
@@ -70,6 +71,7 @@ __all__ = [
     "Quantize",
     "QuantizedLayer",
     "QuantizedModel",
+    "Rearrange",
     "bit_variables",
     "layer_costs",
     "penalised_variables",

@@ -10,6 +10,7 @@ from hwq.measure.check import check_content, check_key, parse_body
 from hwq.reports.types import Latency, Resources, Timing
 
 WHOLE = "design"
+ROWS = "sums of three"  # among the options of what was measured of designs whose sums have three operands
 
 
 @dataclass(frozen=True, slots=True)

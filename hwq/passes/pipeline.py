@@ -1,7 +1,8 @@
 """Cut a Circuit into pipeline stages: which stage computes each wire, so that no stage chains more than a given delay.
 
-Delays are counted in half adder levels: an adder or a two-sided clamp is one level, a ReLU half a level, wires nothing; a maximum
-is a comparison and a choice; a product is a tree of adders; a table half a level for up to six bits, which one LUT a bit holds.
+Delays are counted in half adder levels: an adder, of two operands or of three, or a two-sided clamp is one level, a ReLU half a level,
+wires nothing; a maximum is a comparison and a choice; a product is a tree of adders; a table half a level for up to six bits, which one
+LUT a bit holds.
 What is slower than a whole stage gets a stage of its own.
 """
 
@@ -14,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.ir import Circuit, Opcode
-from hwq.ir.circuit import WIRES_A, WIRES_B
+from hwq.ir.circuit import ROWS
 
-_DELAY = {Opcode.ADD: 2, Opcode.SUB: 2, Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
+_DELAY = {**dict.fromkeys(ROWS, 2), Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
 _PLACED, _TRIALS = 4_000_000, 400  # wires placed over all trials of where to cut, a few seconds; trials at most
 _GATE = 4  # flip-flops that a gate is worth: parts have twice as many as LUTs, and run out of them last
 
@@ -66,7 +67,7 @@ def cut_cost(circuit: Circuit) -> int:
     clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
     relus = clamps[circuit.signed[circuit.a[clamps]] & ~circuit.signed[clamps]]
     read_at_once = np.zeros(len(circuit), np.bool_)
-    for column, readers in ((circuit.a, WIRES_A), (circuit.b, WIRES_B)):
+    for column, readers in circuit.reads:
         reads = np.flatnonzero(np.isin(circuit.opcode, list(readers)))
         operands = column[reads]
         read_at_once[operands[circuit.stage[reads] == circuit.stage[operands]]] = True
@@ -75,23 +76,24 @@ def cut_cost(circuit: Circuit) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Wires:
-    """What placing asks of each wire: its operands other than constants (-1: none), and its delay in half levels."""
+    """What placing asks of each wire: its operands other than constants (-1: none), the first of them first, and its delay in half levels."""
 
     a: list[int]
     b: list[int]
+    c: list[int]
     delay: list[int]
 
     @classmethod
     def of(cls, circuit: Circuit) -> _Wires:
-        opcode, constant = circuit.opcode, circuit.opcode == Opcode.CONST
-
-        def operand(column: npt.NDArray[np.int32], readers: frozenset[int]) -> npt.NDArray[np.int64]:
-            wires = np.where(np.isin(opcode, list(readers)), column, -1).astype(np.int64)
-            return np.where((wires >= 0) & constant[wires], -1, wires)
-
-        a, b = operand(circuit.a, frozenset(WIRES_A)), operand(circuit.b, frozenset(WIRES_B))
-        a, b = np.where(a < 0, b, a), np.where(a < 0, -1, b)
-        return cls(a.tolist(), b.tolist(), _delays(circuit, a, b).tolist())
+        constant = circuit.opcode == Opcode.CONST
+        operands = []
+        for column, readers in circuit.reads:
+            wires = np.where(np.isin(circuit.opcode, list(readers)), column, -1).astype(np.int64)
+            operands.append(np.where((wires >= 0) & constant[wires], -1, wires))
+        a, b, c = operands
+        b, c = np.where(b < 0, c, b), np.where(b < 0, -1, c)
+        a, b, c = np.where(a < 0, b, a), np.where(a < 0, c, b), np.where(a < 0, -1, c)
+        return cls(a.tolist(), b.tolist(), c.tolist(), _delays(circuit, a, b).tolist())
 
 
 def half_levels(circuit: Circuit) -> npt.NDArray[np.int64]:
@@ -129,7 +131,7 @@ def _placed(wires: _Wires, limits: list[int]) -> npt.NDArray[np.int32]:
     """The stage of each wire, as early as possible, where stage k chains `limits[k]` half levels (the last limit goes on)."""
     stage, arrival = [0] * len(wires.a), [0] * len(wires.a)
     last = len(limits) - 1
-    for wire, (a, b, delay) in enumerate(zip(wires.a, wires.b, wires.delay, strict=True)):
+    for wire, (a, b, c, delay) in enumerate(zip(wires.a, wires.b, wires.c, wires.delay, strict=True)):
         if a < 0:
             continue
         now, start = stage[a], arrival[a]
@@ -139,6 +141,12 @@ def _placed(wires: _Wires, limits: list[int]) -> npt.NDArray[np.int32]:
                 now, start = other, arrival[b]
             elif other == now and arrival[b] > start:
                 start = arrival[b]
+            if c >= 0:
+                other = stage[c]
+                if other > now:
+                    now, start = other, arrival[c]
+                elif other == now and arrival[c] > start:
+                    start = arrival[c]
         if start + delay > limits[now if now < last else last]:
             now, start = now + 1, 0
         stage[wire], arrival[wire] = now, start + delay
@@ -148,9 +156,7 @@ def _placed(wires: _Wires, limits: list[int]) -> npt.NDArray[np.int32]:
 def operands_of(circuit: Circuit, wire: int) -> tuple[int, ...]:
     """The wires that `wire` reads."""
     op = int(circuit.opcode[wire])
-    if op in WIRES_B:
-        return int(circuit.a[wire]), int(circuit.b[wire])
-    return (int(circuit.a[wire]),) if op in WIRES_A else ()
+    return tuple(int(column[wire]) for column, readers in circuit.reads if op in readers)
 
 
 def levels_for(period_ns: float, adder_level_ns: float, overhead_ns: float) -> int:
@@ -162,7 +168,7 @@ def register_bits(circuit: Circuit) -> int:
     """Flip-flops that the emitted module holds: each wire's width times the stages it is kept for."""
     stage = circuit.stage.astype(np.int64)
     last = np.zeros(len(circuit), np.int64)
-    for column, readers in ((circuit.a, WIRES_A), (circuit.b, WIRES_B)):
+    for column, readers in circuit.reads:
         reads = np.isin(circuit.opcode, list(readers))
         operands = column[reads]
         np.maximum.at(last, operands, stage[reads] - stage[operands])

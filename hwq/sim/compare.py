@@ -51,7 +51,7 @@ def output_types(graph: Graph) -> TypeArray:
 def compare(graph: Graph, stage_a: str, a: IntArray, stage_b: str, b: IntArray) -> Comparison:
     """Compare output mantissas (rows, output elements) of two evaluators of `graph`."""
     if a.shape != b.shape:
-        return Comparison(stage_a, stage_b, min(len(a), len(b)), max(a.size, b.size), None)
+        return Comparison(stage_a, stage_b, min(len(a), len(b)), max(a.size, b.size, 1), None)
     differs = np.asarray(a != b, bool)
     count = int(differs.sum())
     if not count:

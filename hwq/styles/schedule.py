@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from hwq.errors import GraphError
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
-from hwq.ir.circuit import ADDERS
 from hwq.passes.pipeline import half_levels, operands_of
 from hwq.styles.machine import Access, Count, Cut, Feed, Machine, Mask, Slice, Stream, Sum, View, Word
 
 _FIRST = 2  # clocks from a row to its first digit: a register that holds the word, and one that holds the digit
 _WORDS = frozenset({Opcode.INPUT, Opcode.CLAMP, Opcode.MUL, Opcode.MAX, Opcode.MIN, Opcode.TABLE})
+_SUMS = (Opcode.ADD, Opcode.SUB, Opcode.NEG)  # of two operands: those of three are rows of the parallel form
 _EITHER = frozenset({Opcode.SHIFT, Opcode.WRAP})
-KNOWN = _WORDS | _EITHER | {Opcode.CONST, *ADDERS}
+KNOWN = _WORDS | _EITHER | {Opcode.CONST, *_SUMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Number:
 
 
 @dataclass(slots=True)
-class Forms:
+class Roles:
     """Which form each wire of a circuit has and needs, whatever the digit.
 
     Attributes:
@@ -49,7 +49,7 @@ class Forms:
     word: int = 1
 
     @classmethod
-    def of(cls, circuit: Circuit) -> Forms:
+    def of(cls, circuit: Circuit) -> Roles:
         """Raises GraphError: an operation that has no digit-serial form; names the node."""
         found = cls(circuit)
         found._classify()
@@ -65,7 +65,7 @@ class Forms:
             if op not in KNOWN:
                 name = c.names[int(c.node[wire])]
                 raise GraphError(f"node {name}: {Opcode(op).name} has no digit-serial form", hint="leave the interval at 1")
-            self.native.append(self.native[int(c.a[wire])] if op in _EITHER else op in ADDERS)
+            self.native.append(self.native[int(c.a[wire])] if op in _EITHER else op in _SUMS)
 
     def _demand(self) -> None:
         c = self.circuit
@@ -76,7 +76,7 @@ class Forms:
             for operand in operands_of(c, wire):
                 if constant[operand]:
                     continue
-                if op in ADDERS:
+                if op in _SUMS:
                     self.streamed.add(operand)
                 elif op not in _EITHER:
                     self.whole.add(operand)
@@ -86,7 +86,7 @@ class Forms:
                         self.whole.add(operand)
                     if wire in self.streamed and self.native[wire]:
                         self.streamed.add(operand)
-            if op in ADDERS:
+            if op in _SUMS:
                 self.streamed.add(wire)  # computed as a stream, whoever reads it
             elif wire in self.streamed and not self.native[wire]:
                 self.whole.add(wire)
@@ -152,10 +152,10 @@ def word_of(circuit: Circuit) -> int:
     Raises:
         GraphError: an operation that has no digit-serial form.
     """
-    return Forms.of(circuit).word
+    return Roles.of(circuit).word
 
 
-def schedule(circuit: Circuit, digit: int, levels: int, forms: Forms | None = None) -> Machine:
+def schedule(circuit: Circuit, digit: int, levels: int, forms: Roles | None = None) -> Machine:
     """The machine that computes `circuit`, `digit` bits a clock.
 
     Args:
@@ -166,7 +166,7 @@ def schedule(circuit: Circuit, digit: int, levels: int, forms: Forms | None = No
     Raises:
         GraphError: an operation that has no digit-serial form, or a word of one digit.
     """
-    forms = forms or Forms.of(circuit)
+    forms = forms or Roles.of(circuit)
     if not 1 <= digit < forms.word:
         raise GraphError(f"digits of {digit} bits for a word of {forms.word}", hint="a whole word a clock is the parallel form")
     return _Scheduler(circuit, forms, digit, 2 * max(1, levels)).machine()
@@ -175,7 +175,7 @@ def schedule(circuit: Circuit, digit: int, levels: int, forms: Forms | None = No
 @dataclass(slots=True)
 class _Scheduler:
     circuit: Circuit
-    forms: Forms
+    forms: Roles
     digit: int
     limit: int  # half levels between two registers
     streams: dict[int, Stream] = field(default_factory=dict)

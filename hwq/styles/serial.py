@@ -21,10 +21,11 @@ from hwq.errors import UsageError
 from hwq.ir import Circuit, Graph, Opcode, digest, text
 from hwq.ir.circuit import ADDERS
 from hwq.passes import optimise
+from hwq.passes.adders.fuse import fuse
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for
 from hwq.styles.machine import Machine
-from hwq.styles.schedule import Forms, features_of, schedule
+from hwq.styles.schedule import Roles, features_of, schedule
 from hwq.styles.verilog import serial_files
 from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
@@ -46,7 +47,7 @@ class Serial:
     graph: Graph
     optimised: Graph
     circuit: Circuit
-    forms: Forms
+    forms: Roles
     board: Board
     period: Period
     levels: int
@@ -58,7 +59,7 @@ class Serial:
         optimised = optimise(graph)
         circuit = lower(optimised)
         levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
-        return cls(graph, optimised, circuit, Forms.of(circuit), board, period, levels)
+        return cls(graph, optimised, circuit, Roles.of(circuit), board, period, levels)
 
     @property
     def word(self) -> int:
@@ -74,11 +75,11 @@ class Serial:
 
         Low bits that only one operand has are wires there, so that whole digits are soon more than whole words.
         """
-        c = self.circuit
+        c = fuse(self.circuit) if self.board.operands() == "three" else self.circuit
         sums = np.flatnonzero(np.isin(c.opcode, ADDERS))
-        wired = np.where(c.opcode[sums] == Opcode.NEG, 0, np.abs(c.shift[sums]))
+        wired = np.where(np.isin(c.opcode[sums], (Opcode.ADD, Opcode.SUB)), np.abs(c.shift[sums]), 0)
         parallel = int(np.maximum(c.widths[sums] - wired, 1).sum())
-        return digit * len(sums) < parallel
+        return digit * self.circuit.count(*ADDERS) < parallel
 
     def machine(self, digit: int) -> Machine:
         """The design of `digit` bits a clock: its interval and latency are exact.
@@ -93,11 +94,13 @@ class Serial:
 
         Raises:
             GraphError: a width that has no C++ or Verilog form, no digit, or a whole word.
-            UsageError: registered inputs, which a serial design has anyway; or `top` is a word of one of the languages.
+            UsageError: registered inputs, which a serial design has anyway; sums of three operands; or `top` is a word of one of the languages.
         """
         require_name(top)
         if form.registered_inputs:
             raise UsageError("a serial design stores its inputs anyway", hint="leave --register-inputs out")
+        if form.adders == "three":
+            raise UsageError("a serial sum has two operands", hint="leave adders or the interval out")
         machine = self.machine(digit)
         ports, board, period = ports_of(self.optimised), self.board, self.period
         latency, interval, design = machine.latency, machine.interval, digest(self.graph)

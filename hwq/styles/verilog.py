@@ -54,7 +54,7 @@ class _Writer:
     delays: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.words = _Words(self.machine.circuit, self.ports)
+        self.words = _Words(self.machine.circuit, self.ports, self.top)
         self.words.group = TOP
         self.delays = self.machine.delays
 

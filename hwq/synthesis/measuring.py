@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hwq.boards import Board, load
+from hwq.boards import Board, Operands, load
 from hwq.codegen.build import Build
 from hwq.errors import MismatchError
-from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.measure.measurement import ROWS, WHOLE, Key, Measurement
 from hwq.sim.compare import compare
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
@@ -26,24 +26,30 @@ REPORTS = (".json", ".rpt", ".xml", ".log")
 LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder
 
 
-def options_of(step: Step, before: Mapping[Step, str]) -> str:
-    """What a measurement of `step` depends on besides its own program: the programs before it, with their versions.
+def options_of(step: Step, before: Mapping[Step, str], adders: Operands) -> str:
+    """What a measurement of `step` depends on besides its own program: the programs before it, with their versions, and the form of sums.
 
     Args:
         before: the steps ahead of it -> their program and version.
+        adders: of the plan.
     """
-    return "; ".join(dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program))
+    programs = dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program)
+    return "; ".join([*programs, *([ROWS] if adders == "three" else [])])
 
 
 def options_before(synthesiser: Synthesiser, step: Step) -> str:
     """`options_of` for a step of a synthesiser, by the programs that are here."""
     before = synthesiser.steps[: synthesiser.steps.index(step)]
-    return options_of(step, {s: str(synthesiser.tools[s.program]) for s in before if s.program in synthesiser.tools})
+    tools = {s: str(synthesiser.tools[s.program]) for s in before if s.program in synthesiser.tools}
+    return options_of(step, tools, synthesiser.adders)
 
 
 def key_of(board: Board, step: Step, tool: str, version: str, options: str, manifest: Manifest) -> Key:
     """What identifies the measurement of a step; `manifest` is the plan's build.json."""
-    told = "; ".join(part for part in (options, manifest.hardware) if part)
+    told = options
+    if manifest.hardware:  # its sums are of two, whatever was asked for
+        parts = [part for part in options.split("; ") if part and part != ROWS]
+        told = "; ".join([*parts, manifest.hardware])
     return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, told)
 
 

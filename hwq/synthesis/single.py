@@ -75,7 +75,9 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     """
     board, manifest = bench.board, manifest_of(made, group)
     # the clock belongs to the design: nextpnr is told it
-    steps = choose(bench.synthesiser.kind, board, stage=bench.synthesiser.stage, period_ns=made.plan.period_ns)
+    steps = choose(
+        bench.synthesiser.kind, board, stage=bench.synthesiser.stage, period_ns=made.plan.period_ns, adders=made.plan.adders
+    )
     measuring = [step for step in steps.steps if step.measures]
     tools = {step: steps.tool_of(step) for step in measuring}
     options = {step: options_before(steps, step) for step in measuring}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast, get_args
 
+from hwq.boards import Operands
+from hwq.errors import RunError
 from hwq.fields import Fields
 from hwq.files import inside, read_fields, write_json
 from hwq.toolchains.plan import BuildPlan, digest_of
@@ -21,6 +24,7 @@ _KNOWN = (
     "interval",
     "features",
     "group",
+    "adders",
     "point",
     "files",
     "feeding",
@@ -36,6 +40,7 @@ class Manifest:
         design, plan: digests of the graph and of all generated files.
         interval: clocks from one input to the next.
         features: what the design consists of (`hwq.cost.features`).
+        adders: operands of its sums; two before hwq 0.3.0.
         group: what designs of the same data have in common: cost models are tested on groups that they have not seen.
         point, files: of a design of a run; None of one that belongs to no run.
         feeding: digests of README.md and preprocess.json, and of what they were made from.
@@ -52,6 +57,7 @@ class Manifest:
     features: Mapping[str, float]
     interval: int = 1
     group: str = ""
+    adders: Operands = "two"
     point: str | None = None
     files: tuple[str, ...] | None = None
     feeding: Mapping[str, str] | None = None
@@ -63,7 +69,8 @@ class Manifest:
         """Of a design that belongs to no run."""
         numbers = (plan.period_ns, plan.latency_cycles)
         hardware = None if plan.hardware == "parallel" else plan.hardware
-        return cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, hardware=hardware)
+        made = cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, plan.adders)
+        return replace(made, hardware=hardware)
 
     @property
     def streamed(self) -> bool:
@@ -118,9 +125,19 @@ class Manifest:
             told.numbers_by_name("features"),
             told.whole("interval", 1, least=1),
             told.text("group", ""),
+            _operands(told),
             told.text("point") if told.has("point") else None,
             told.texts("files") if told.has("files") else None,
             told.texts_by_name("feeding") if told.has("feeding") else None,
             told.text("hardware") if told.has("hardware") else None,
             told.rest(*_KNOWN),
         )
+
+
+def _operands(told: Fields) -> Operands:
+    found = told.text("adders", "two")
+    if found not in get_args(Operands):
+        raise RunError(
+            f"{told.where} is damaged: adders is {found[:20]!r}, expected {' or '.join(get_args(Operands))}", hint=told.hint
+        )
+    return cast(Operands, found)

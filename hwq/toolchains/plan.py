@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwq.boards import Operands
 from hwq.files import write_text
 
 TOP = "hwq_top"
@@ -24,6 +25,7 @@ class BuildPlan:
         period_ns: clock target.
         latency_cycles: pipeline depth of the Verilog.
         design: digest of the graph it was generated from.
+        adders: operands of its sums, "two" or "three".
         hardware: the style of its Verilog (`hwq.styles`): "parallel", or "serial:<bits a clock>".
     """
 
@@ -34,6 +36,7 @@ class BuildPlan:
     period_ns: float
     latency_cycles: int
     design: str
+    adders: Operands = "two"
     hardware: str = "parallel"
 
     def __repr__(self) -> str:

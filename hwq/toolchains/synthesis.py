@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.boards import Board
+from hwq.boards import Adders, Board, Operands
 from hwq.errors import ToolMissingError, UsageError
 from hwq.toolchains.base import Toolchain
 from hwq.toolchains.plan import TOP
@@ -24,12 +24,17 @@ Notice = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Synthesiser:
-    """A kind of tool with the steps to one stage, and its programs; a program that is not there is left out."""
+    """A kind of tool with the steps to one stage, and its programs; a program that is not there is left out.
+
+    Attributes:
+        adders: operands of the sums of what it is given; what is measured of one form says nothing of the other.
+    """
 
     kind: str
     stage: str
     steps: tuple[Step, ...]
     tools: Mapping[str, Tool]
+    adders: Operands = "two"
 
     def tool_of(self, step: Step) -> Tool:
         """Raises ToolMissingError: the step's program is not there; says how to get it."""
@@ -47,12 +52,15 @@ class Synthesiser:
         return self.tool_of(measuring[-1])
 
 
-def choose(wanted: str, board: Board, *, stage: str | None = None, period_ns: float, planned: bool = False) -> Synthesiser:
+def choose(
+    wanted: str, board: Board, *, stage: str | None = None, period_ns: float, planned: bool = False, adders: Adders = "auto"
+) -> Synthesiser:
     """`auto` is the vendor's own synthesis where it is installed, else the open tools.
 
     Args:
         stage: where to stop; each kind's own default when None.
         planned: do not ask for the programs: the plan runs elsewhere.
+        adders: operands of the designs' sums.
 
     Raises:
         ToolMissingError: not installed, or nothing installed takes the board to that stage.
@@ -63,16 +71,16 @@ def choose(wanted: str, board: Board, *, stage: str | None = None, period_ns: fl
         chosen = stage or toolchain(wanted).default_stage
         steps = steps_for(wanted, chosen, board, TOP, period_ns)
         tools = _present(steps) if planned else {s.program: program(s.program).locate() for s in steps}
-        return Synthesiser(wanted, chosen, steps, tools)
+        return Synthesiser(wanted, chosen, steps, tools, board.operands(adders))
     kinds = automatic(board, stage)
     for kind in kinds:
         chosen = stage or toolchain(kind).default_stage
         steps = steps_for(kind, chosen, board, TOP, period_ns)
         tools = _present(steps)
         if all(s.program in tools for s in steps):
-            return choose(kind, board, stage=chosen, period_ns=period_ns)
+            return choose(kind, board, stage=chosen, period_ns=period_ns, adders=adders)
     if len(kinds) == 1 or (planned and kinds):
-        return choose(kinds[0], board, stage=stage, period_ns=period_ns, planned=planned)
+        return choose(kinds[0], board, stage=stage, period_ns=period_ns, planned=planned, adders=adders)
     if kinds:
         raise ToolMissingError(f"nothing installed takes {board.part}", hint=f"it needs one of: {', '.join(kinds)}; see hwq doctor")
     able = [s for s in STAGES if any(s in t.chains for t in toolchains_for(board))]

@@ -52,19 +52,29 @@ ADDERS = """\
 """
 
 
+ROWS = """\
+    // dense
+    ap_int<7> w3 = (ap_int<7>(w1) << 1) - ap_int<7>(w0) - (ap_int<7>(w0) << 1);
+    ap_int<6> w4 = 0;
+    subtract_from(w4, w1, ap_int<1>(-1LL), 2);
+"""
+
+
 def test_cpp_as_adders() -> None:
-    made = build(small(), boards.load("xcvu9p"), form=Form(style="adders"))
-    assert ADDERS in made.plan.files["hls/hwq_top.cpp"]
+    for adders, text in (("two", ADDERS), ("three", ROWS), ("auto", ROWS)):
+        made = build(small(), boards.load("xcvu9p"), form=Form(style="adders", adders=adders))
+        assert text in made.plan.files["hls/hwq_top.cpp"]
+    assert ADDERS in build(small(), boards.load("ulx3s-85f"), form=Form(style="adders")).plan.files["hls/hwq_top.cpp"]
     assert made.plan.digest != build(small(), boards.load("xcvu9p")).plan.digest
 
 
 VERILOG = """\
 // dense
 module hwq_top_dense (
-    input  wire [3:0] w0,
     input  wire [3:0] w1,
-    output reg  signed [6:0] w4_1,
-    output reg  signed [5:0] w5_1,
+    input  wire [3:0] w0,
+    output reg  signed [6:0] w3_1,
+    output reg  signed [5:0] w4_1,
     input  wire clk
 );
 """
@@ -74,8 +84,10 @@ def test_verilog_has_a_module_for_each_node() -> None:
     text = build(small(), boards.load("xcvu9p")).plan.files["rtl/hwq_top.v"]
     assert VERILOG in text
     assert "output wire [12:0] y" in text and "input  wire [7:0] x" in text
-    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["hwq_top_dense", "hwq_top"]
-    assert "    hwq_top_dense dense_i (\n        .w0(w0),\n" in text
+    assert re.findall(r"^module (\w+)", text, re.MULTILINE) == ["hwq_top_row", "hwq_top_dense", "hwq_top"]
+    two = build(small(), boards.load("xcvu9p"), form=Form(adders="two")).plan.files["rtl/hwq_top.v"]
+    assert "_row" not in two and re.findall(r"^module (\w+)", two, re.MULTILINE) == ["hwq_top_dense", "hwq_top"]
+    assert "    hwq_top_dense dense_i (\n        .w1(w1),\n" in text
 
 
 def test_every_tool_has_its_script() -> None:

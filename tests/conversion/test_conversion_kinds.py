@@ -208,8 +208,7 @@ def test_operators_of_the_functional_api_are_layers(name: str, tmp_path: Path) -
 REFUSED: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "matmul": (lambda a, b: ops.matmul(a, ops.ones((5, 5))), "Matmul"),
     "sum": (lambda a, b: ops.sum(a, axis=-1, keepdims=True), "Sum"),
-    "slice": (lambda a, b: a[:, :2], "GetItem"),
-    "flip": (lambda a, b: ops.flip(a, axis=-1), "Flip|no function of one number"),
+    "rows": (lambda a, b: ops.flip(a, axis=0), "Flip|no function of one number"),
     "sort": (lambda a, b: ops.sort(a), "Sort|no function of one number"),
     "cumsum": (lambda a, b: ops.cumsum(a, axis=-1), "no function of one number"),
 }
@@ -272,3 +271,64 @@ def test_a_layer_may_have_the_name_of_the_softmax_for_the_loss() -> None:
     twin, report = hwq.quantize(model, CONFIG, data=x)
     assert "logits" in dict(report.skipped)["softmax_for_the_loss_"]
     assert np.allclose(freeze.outputs(twin, x).sum(axis=1), 1, atol=1e-5)
+
+
+def moved(function: Callable[[Any], Any], shape: tuple[int, ...]) -> keras.Model:
+    """A network that moves the values of its input and of a hidden layer."""
+    deterministic(0)
+    inputs = keras.Input(shape)
+    hidden = L.Dense(shape[-1], activation="relu")(function(L.Dense(shape[-1])(inputs)))
+    return keras.Model(inputs, L.Dense(2)(L.Flatten()(function(hidden))))
+
+
+MOVES: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
+    "slice": (lambda x: x[:, 1:, :], (6, 4)),
+    "every other": (lambda x: x[:, ::2], (8, 4)),
+    "one place": (lambda x: x[..., 1:2], (4, 3)),
+    "flip": (lambda x: ops.flip(x, axis=1), (4, 3)),
+    "roll": (lambda x: ops.roll(x, 1, axis=1), (4, 3)),
+    "repeat": (lambda x: ops.repeat(x, 2, axis=1), (3, 4)),
+    "tile": (lambda x: ops.tile(x, (1, 2, 1)), (3, 4)),
+    "split": (lambda x: ops.split(x, 2, axis=1)[1], (8, 3)),
+    "stack": (lambda x: ops.stack([x, x], axis=1), (2, 3)),
+    "swap": (lambda x: ops.swapaxes(x, 1, 2), (4, 4)),
+    "pad": (lambda x: ops.pad(x, ((0, 0), (1, 1), (0, 0))), (4, 3)),
+    "take": (lambda x: ops.take(x, [1, 0], axis=1), (4, 3)),
+    "Cropping1D": (lambda x: L.Cropping1D((1, 0))(x), (6, 3)),
+    "Cropping2D": (lambda x: L.Cropping2D(((1, 0), (0, 1)))(x), (4, 4, 2)),
+    "UpSampling1D": (lambda x: L.UpSampling1D(2)(x), (3, 3)),
+    "UpSampling2D": (lambda x: L.UpSampling2D((2, 1))(x), (2, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_what_only_moves_values_is_wires(name: str, tmp_path: Path) -> None:
+    function, shape = MOVES[name]
+    model, x = moved(function, shape), rows(shape)
+    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=12), data=x)
+    exact, graph = frozen(twin, x)
+    assert mismatches(exact, graph, wide_rows(x)) == 0
+    assert any(node.op == "take" for node in graph.nodes)
+    assert np.allclose(predict(graph, x), ops.convert_to_numpy(model(x)).reshape(len(x), -1), atol=0.05)
+    twin.save(tmp_path / "t.keras")
+    again = keras.models.load_model(tmp_path / "t.keras")
+    assert np.array_equal(ops.convert_to_numpy(again(x)), ops.convert_to_numpy(twin(x)))
+
+
+def test_a_vector_is_repeated() -> None:
+    model = keras.Sequential([keras.Input((3,)), L.Dense(4, activation="relu"), L.RepeatVector(3), L.Dense(2), L.Flatten()])
+    x = rows((3,))
+    exact, graph = frozen(hwq.quantize(model, CONFIG, data=x)[0], x)
+    assert mismatches(exact, graph, wide_rows(x)) == 0
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.pad(x, ((0, 0), (1, 1), (0, 0)), constant_values=1.0),
+        lambda x: L.UpSampling2D(2, interpolation="bilinear")(ops.expand_dims(x, 1)),
+    ],
+)
+def test_what_does_more_than_move_values_is_refused(function: Callable[[Any], Any]) -> None:
+    with pytest.raises(UnsupportedLayerError):
+        hwq.quantize(moved(lambda x: ops.reshape(function(x), (-1, 1, 4)), (4, 4)), data=rows((4, 4)))

@@ -99,7 +99,7 @@ def test_swapped_folders_show_no_costs(what: str, verdicts: bool, place: Path) -
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("latency_cycles", 1), ("interval", 7), ("features", {"counted": 3.0, "adder_bits": 1.0})]
+    ("name", "value"), [("latency_cycles", 9), ("interval", 7), ("features", {"counted": 3.0, "adder_bits": 1.0})]
 )
 def test_facts_that_are_not_the_designs_are_corrected(
     name: str, value: object, place: Path, made: Path, monkeypatch: pytest.MonkeyPatch
@@ -148,7 +148,7 @@ def test_a_store_that_contradicts_the_reports_is_not_believed(lut: int, place: P
         {"board": "zcu102"},
         {"design": "deadbeef"},
         {"point": "../../x"},
-        {"latency_cycles": 1},
+        {"latency_cycles": 9},
         {"interval": 2},
     ],
 )

@@ -11,6 +11,7 @@ from hwq import boards
 from hwq.cost.find import ModelSource, find_models, libraries, own_models
 from hwq.errors import ToolError
 from hwq.flow.calibrate import CalibrateOptions, calibrate
+from hwq.measure.measurement import ROWS
 from hwq.measure.store import Store
 
 
@@ -38,17 +39,18 @@ def test_designs_are_measured_once_and_models_written(yosys: Path, tmp_path: Pat
     rows = Store.open(tmp_path / "s.sqlite").find()
     assert len(rows) == 4 and {m.group for m in rows} == {"matrix", "network", "relu"}
     (library,) = libraries(tmp_path / "models")
-    assert library.key.family == "xcup" and library.path.name == "xcup-yosys-synth.toml"
+    assert library.key.family == "xcup" and library.path.name == "xcup-yosys-synth-three.toml"
     assert library.models["latency_cycles", "compiled"].cv_error == pytest.approx(0)
     assert len(library.rows()) == 4
     # the same command goes on where it was, a longer one adds to it
     again = run(tmp_path, 5)
     assert (again.measured, again.known) == (1, 4) and starts(yosys) == 5  # type: ignore[attr-defined]
-    found = find_models(boards.load("vcu118"), ModelSource("yosys", "0.70", "synth"), tmp_path / "models")
+    found = find_models(boards.load("vcu118"), ModelSource("yosys", "0.70", "synth", ROWS), tmp_path / "models")
     assert found is not None and found.exact
-    other = find_models(boards.load("vcu118"), ModelSource("yosys", "0.71", "synth"), tmp_path / "models")
+    other = find_models(boards.load("vcu118"), ModelSource("yosys", "0.71", "synth", ROWS), tmp_path / "models")
     assert other is not None and not other.exact
-    assert find_models(boards.load("pynq-z2"), ModelSource("yosys", "0.70", "synth"), tmp_path / "models") is None
+    assert find_models(boards.load("vcu118"), ModelSource("yosys", "0.70", "synth"), tmp_path / "models") is None
+    assert find_models(boards.load("pynq-z2"), ModelSource("yosys", "0.70", "synth", ROWS), tmp_path / "models") is None
 
 
 def test_no_design_is_begun_after_the_budget(yosys: Path, tmp_path: Path) -> None:

@@ -77,11 +77,13 @@ def test_rows_of_a_compiler_stay_out_of_the_own_models(store: Store, tmp_path: P
 
 def test_prices_are_those_of_the_own_verilog(store: Store, tmp_path: Path) -> None:
     known = price_model(BOARD.name, tmp_path / "s.sqlite", "compiled")
-    assert known.key.options == ""
+    assert known.key.compiler == "" and known.key.adders == "three"
+    assert price_model(BOARD.name, tmp_path / "s.sqlite", "compiled", "two").key.options == ""
     alone = Store.open(tmp_path / "alone.sqlite")
     for m in rows(AFTER, 4.0):
         alone.put(m, {})
-    assert price_model(BOARD.name, tmp_path / "alone.sqlite", "compiled").key.compiler == "bambu"
+    assert price_model(BOARD.name, tmp_path / "alone.sqlite", "compiled", "two").key.compiler == "bambu"
+    assert price_model(BOARD.name, tmp_path / "alone.sqlite", "compiled").key.compiler == ""
 
 
 def test_files_that_do_not_say_their_options_still_load() -> None:

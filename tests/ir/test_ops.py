@@ -182,6 +182,23 @@ def test_wiring() -> None:
     check([a, b, c], "concatenate", lambda *x: np.concatenate(x, axis=2), axis=1)
     check([a, c], "concatenate", lambda *x: np.concatenate(x, axis=3), axis=-1)
     check([b], "concatenate", lambda x: x, axis=0)
+    check([a], "take", lambda x: x[:, ::-1].reshape(-1, 24), index=(*range(12, 24), *range(12)), shape=(24,))
+    check(
+        [a],
+        "take",
+        lambda x: np.repeat(x, 2, axis=1),
+        index=(*range(12), *range(12), *range(12, 24), *range(12, 24)),
+        shape=(4, 4, 3),
+    )
+    both = np.arange(30).reshape(10, 3)
+    places = np.concatenate([both[8:9], both[0:1], np.full((1, 3), -1)])
+    check(
+        [a, b],
+        "take",
+        lambda x, y: np.stack([y[:, 0, 0], x[:, 0, 0], np.zeros_like(x[:, 0, 0])], axis=1),
+        index=tuple(int(n) for n in places.ravel()),
+        shape=(3, 3),
+    )
 
 
 def table_graph(rng: np.random.Generator, x: Node) -> Graph:
@@ -301,6 +318,10 @@ EINSUM: dict[str, Attr] = {"equation": "abc,cd->abd", "kernel": zeros(2, 3), "bi
         ("permute", [X], {"dims": (0, 1, 1)}, "no order of the axes"),
         ("pad", [X], {"pads": (1, 1)}, "pads must be 6 integers"),
         ("reshape", [X], {"shape": (5, 5)}, "cannot reshape"),
+        ("take", [FLAT], {"index": (0, 1), "shape": (3,)}, "2 places for a result of shape"),
+        ("take", [FLAT], {"index": (0, 6), "shape": (2,)}, "none of the 6 elements"),
+        ("take", [FLAT], {"index": (0, -2), "shape": (2,)}, "index must be integers of at least -1"),
+        ("take", [FLAT], {"index": (), "shape": (0,)}, "shape must be integers of at least 1"),
         ("leaky_relu", [X], {"shift": -1}, "shift must be an integer of at least 0"),
         ("table", [FLAT], {"values": zeros(1, 31), "index": (0,) * 6}, "has 32 codes, values only 31"),
         ("table", [FLAT], {"values": zeros(1, 32), "index": (1,) * 6}, "one of 1 tables"),

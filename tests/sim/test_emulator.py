@@ -49,7 +49,7 @@ def random_circuit(seed: int, widest: int, wires: int = 900) -> tuple[Graph, Cir
         width = int(rng.integers(1, 20))
         signed = int(rng.integers(0, 2))
         bounds = (-(signed << (width - 1)), (1 << (width - signed)) - 1)
-        choice = rng.integers(0, 11)
+        choice = rng.integers(0, 12)
         if choice < 4:
             wire = builder.add(a, b, exponent=int(rng.integers(-reach, reach + 1)), subtract=bool(choice & 1))
         elif choice == 4:
@@ -62,6 +62,8 @@ def random_circuit(seed: int, widest: int, wires: int = 900) -> tuple[Graph, Cir
             wire = builder.multiply(a, b)
         elif choice == 8:
             wire = builder.extreme(a, b, 0, least=bool(rng.integers(0, 2)))
+        elif choice == 10:
+            wire = sum_of_three(builder, rng, [a, b, pool[int(rng.integers(0, len(pool)))]], reach)
         elif choice == 9 and high - low < 1000:
             wire = builder.table(a, [int(v) for v in rng.integers(*bounds, high - low + 1, endpoint=True)], 3)
         else:
@@ -72,6 +74,16 @@ def random_circuit(seed: int, widest: int, wires: int = 900) -> tuple[Graph, Cir
             pool.append(wire)
     outputs = [builder.wrap(w, -(1 << 59), (1 << 59) - 1) for w in pool[::3]]
     return ports(types, len(outputs)), builder.build(outputs)
+
+
+def sum_of_three(builder: CircuitBuilder, rng: np.random.Generator, wires: list[int], reach: int) -> int:
+    """A sum of three, or of fewer where some are zero: any signs but all negative, any shifts."""
+    ups = rng.integers(0, reach, 3)
+    terms = [(w, int(up - ups.min()), int(sign)) for w, up, sign in zip(wires, ups, rng.choice([1, -1], 3), strict=True)]
+    if all(sign < 0 for _, _, sign in terms):
+        terms[0] = (*terms[0][:2], 1)
+    ends = [sorted(sign * (v << up) for v in builder.bounds(w)) for w, up, sign in terms]
+    return builder.sum_of(terms, sum(low for low, _ in ends), sum(high for _, high in ends), 0)
 
 
 def test_every_operation_has_a_native_form() -> None:

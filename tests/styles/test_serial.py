@@ -26,7 +26,7 @@ from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.styles import model
 from hwq.styles.choice import build_at
 from hwq.styles.machine import Sum
-from hwq.styles.schedule import Forms
+from hwq.styles.schedule import Roles
 from hwq.styles.serial import Serial
 from hwq.tools.yosys import run_script
 
@@ -246,6 +246,6 @@ def test_a_wrong_design_is_found(old: str, new: str, says: str, tmp_path: Path) 
 
 def test_streams_and_words_of_a_layer() -> None:
     """Sums are streams, what is compared is a word; a shift of a word is wiring."""
-    found = Forms.of(serial(layer(8, 4)).circuit)
+    found = Roles.of(serial(layer(8, 4)).circuit)
     names = {found.circuit.opcode[w] for w in found.streamed}
     assert names and found.whole and set(found.numbers) == found.streamed

@@ -15,7 +15,7 @@ from hwq.cost.terms import COMPILED, physics
 from hwq.design.target import Target, Work
 from hwq.errors import PreflightError
 from hwq.flow import synth as flow
-from hwq.measure.measurement import Key, Measurement
+from hwq.measure.measurement import ROWS, Key, Measurement
 from hwq.measure.store import Store
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.synthesis.preflight import Preflight, duration, hls_limits
@@ -38,7 +38,7 @@ def store_with(path: Path, bits: list[int], seconds: float = 10.0) -> Store:
     """Measured designs of 1.2 LUT a full adder and 1 FF a register bit, `seconds` for 100 adders."""
     store = Store.open(path)
     for n in bits:
-        key = Key(f"d{n}", f"p{n}", "design", BOARD.name, "yosys", "0.70", "synth")
+        key = Key(f"d{n}", f"p{n}", "design", BOARD.name, "yosys", "0.70", "synth", ROWS)
         features = features_of(n)
         found = Resources(lut=1.2 * n, ff=n / 2)
         store.put(Measurement(key, BOARD.family, found, Timing(), Latency(), features, seconds * n / 1000, 1.0))

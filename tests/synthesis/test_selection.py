@@ -88,4 +88,5 @@ def test_prices_come_from_the_tool_with_most_measurements(tmp_path: Path, monkey
     few, many = [row(n, tool="a", slope=1.0) for n in range(9)], [row(n, tool="z", slope=2.0) for n in range(10)]
     other = [row(n, "pynq-z2", "b", 3.0) for n in range(20)]
     filled(tmp_path / "s.sqlite", few + many + other)
-    assert price_model(BOARD.name, tmp_path / "s.sqlite", COMPILED).key.tool == "z"
+    assert price_model(BOARD.name, tmp_path / "s.sqlite", COMPILED, "two").key.tool == "z"
+    assert price_model(BOARD.name, tmp_path / "s.sqlite", COMPILED).key.adders == "three"  # nothing of that form is in the store

@@ -14,6 +14,7 @@ from keras import models as models
 from keras import ops as ops
 from keras import regularizers as regularizers
 from keras import saving as saving
+from keras import tree as tree
 from keras import utils as utils
 from keras.layers import KerasTensor as KerasTensor
 from keras.layers import Layer as Layer

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from hwq.frontend.keras.constants import constant
 from hwq.frontend.keras.reader import LayerReader, Reader, quantized
 from hwq.ir import Node
 
+MOVING = ("Cropping1D", "Cropping2D", "RepeatVector", "UpSampling1D", "UpSampling2D")  # Keras' own, which only move values
 Inputs = list[Node | None]
 Shape = tuple[int, ...]
 
@@ -30,6 +33,17 @@ def _pad(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
 def _concatenate(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     axis = int(layer.axis) % (len(shape) + 1) - 1
     return reader.add(layer.name, "concatenate", quantized(layer, inputs), layer.name, axis=axis)
+
+
+def _take(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    """Rearrange, whose index says it, or a layer of Keras that only moves values."""
+    sources = quantized(layer, inputs)
+    index = getattr(layer, "index", None)
+    if index is None:
+        (source,) = sources
+        numbered = np.arange(1, source.type.size + 1).reshape(1, *source.shape).astype("float32")
+        index = tuple(int(n) - 1 for n in np.asarray(layer(numbered)).ravel())
+    return reader.add(layer.name, "take", sources, layer.name, index=tuple(index), shape=shape)
 
 
 def _pool(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
@@ -57,5 +71,7 @@ READERS: dict[str, LayerReader] = {
     "ZeroPadding1D": _pad,
     "ZeroPadding2D": _pad,
     "Concatenate": _concatenate,
+    "Rearrange": _take,
+    **dict.fromkeys(MOVING, _take),
     **dict.fromkeys(_POOLS, _pool),
 }

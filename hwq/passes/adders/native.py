@@ -1,4 +1,4 @@
-"""The adder-graph search as native code: hls_templates/native/adders.cpp, compiled once by the machine's g++.
+"""The adder-graph search, and that for rows, as native code: hls_templates/native/*.cpp, compiled once by the machine's g++.
 
 The library is kept in the user's cache folder under the digest of its source and compiler. Where there is no compiler, or
 it fails, `library()` is None and the search in Python gives the same result, slowly.
@@ -38,23 +38,27 @@ class _Problem(ctypes.Structure):
 
 
 @cache
-def library() -> ctypes.CDLL | None:
-    """The compiled search, or None where it cannot be had. HWQ_GXX names another compiler; "none" asks for Python."""
+def library(name: str = "adders") -> ctypes.CDLL | None:
+    """The compiled search ("adders", or "rows" of `hwq.passes.adders.trees`), or None where it cannot be had.
+
+    HWQ_GXX names another compiler; "none" asks for Python.
+    """
     compiler = shutil.which(os.environ.get("HWQ_GXX") or "g++")
     if compiler is None:
         return None
-    source = directory("hls_templates") / "native" / "adders.cpp"
+    source = directory("hls_templates") / "native" / f"{name}.cpp"
     try:
         key = hashlib.sha256(source.read_bytes() + "\0".join((compiler, *_FLAGS)).encode()).hexdigest()[:16]
-        path = libraries("native") / f"adders-{key}.so"
+        path = libraries("native") / f"{name}-{key}.so"
         if not is_own(path):
             _compile(compiler, source, path)
         loaded = ctypes.CDLL(str(path))
     except (OSError, subprocess.SubprocessError) as error:
         warnings.warn(f"the adder search runs in Python, slowly: its native code cannot be built ({error})", stacklevel=2)
         return None
-    loaded.hwq_adders_solve.restype = ctypes.c_void_p
-    loaded.hwq_adders_copy.restype = loaded.hwq_adders_free.restype = None
+    if name == "adders":
+        loaded.hwq_adders_solve.restype = ctypes.c_void_p
+        loaded.hwq_adders_copy.restype = loaded.hwq_adders_free.restype = None
     return loaded
 
 
