@@ -57,7 +57,7 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class DigitSum:
     """first +- second << (low * digit bits + within): a full adder a bit, its carry in a register.
 
     Attributes:
@@ -98,7 +98,7 @@ class Cut:
     edge: int
 
 
-Stream = Feed | Sum | Cut
+Stream = Feed | DigitSum | Cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Machine:
         """All masks, those of equal length by their start."""
         found: set[Mask] = set()
         for stream in self.streams.values():
-            read = (stream.clear, *stream.masks) if isinstance(stream, Sum) else stream.live
+            read = (stream.clear, *stream.masks) if isinstance(stream, DigitSum) else stream.live
             found |= {mask for mask in (read if isinstance(read, tuple) else (read,)) if mask is not None and mask.digits}
         return sorted(found, key=lambda mask: (mask.digits, mask.start))
 
@@ -178,7 +178,7 @@ class Machine:
                 found[part.stream] = max(found[part.stream], part.delay + (part.up > 0))
 
         for stream in self.streams.values():
-            for part in (stream.first, stream.second) if isinstance(stream, Sum) else ():
+            for part in (stream.first, stream.second) if isinstance(stream, DigitSum) else ():
                 read(part)
             if isinstance(stream, Cut):
                 read(stream.now)
@@ -193,5 +193,5 @@ class Machine:
         """Flip-flops of streams, words and carries; those of masks and tokens are left out."""
         widths = self.circuit.widths
         chains = sum(1 + delay for delay in self.delays.values()) * self.digit
-        carries = sum(isinstance(stream, Sum) for stream in self.streams.values())
+        carries = sum(isinstance(stream, DigitSum) for stream in self.streams.values())
         return chains + carries + sum(int(widths[wire]) * count for wire, count in self.holds.items())

@@ -13,7 +13,7 @@ import numpy as np
 from hwq.errors import DataError
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Opcode
-from hwq.styles.machine import Access, Count, Cut, Feed, Machine, Mask, Slice, Stream, Sum, View, Word
+from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View, Word
 
 _COPIES = 64  # rows are dealt out to so many copies of the design
 
@@ -63,7 +63,7 @@ class _Run:
         self.rows = self.rows.astype(self.dtype)
         none = np.zeros(len(self.rows), self.dtype)
         self.chains = {number: [none] * (1 + delay) for number, delay in m.delays.items()}
-        self.carries = {number: none for number, s in m.streams.items() if isinstance(s, Sum)}
+        self.carries = {number: none for number, s in m.streams.items() if isinstance(s, DigitSum)}
         self.held = {wire: [none] * count for wire, count in m.holds.items()}
 
     def outputs(self) -> list[IntArray]:
@@ -154,14 +154,14 @@ class _Run:
         self.carries |= carries
 
     def _next(self, number: int, stream: Stream, carries: dict[int, IntArray]) -> IntArray:
-        if isinstance(stream, Sum):
+        if isinstance(stream, DigitSum):
             return self._added(number, stream, carries)
         return self._fed(stream) if isinstance(stream, Feed) else self._cut(number, stream)
 
     def _bits(self, masks: tuple[Mask | None, ...], otherwise: bool) -> int:
         return sum(self._high(mask, otherwise) << bit for bit, mask in enumerate(masks))
 
-    def _added(self, number: int, stream: Sum, carries: dict[int, IntArray]) -> IntArray:
+    def _added(self, number: int, stream: DigitSum, carries: dict[int, IntArray]) -> IntArray:
         whole = (1 << self.machine.digit) - 1
         operands = [
             self._digit(part) if part is not None else np.zeros_like(self.carries[number]) for part in (stream.first, stream.second)

@@ -12,7 +12,7 @@ from hwq.errors import GraphError
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
 from hwq.passes.pipeline import half_levels, operands_of
-from hwq.styles.machine import Access, Count, Cut, Feed, Machine, Mask, Slice, Stream, Sum, View, Word
+from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View, Word
 
 _FIRST = 2  # clocks from a row to its first digit: a register that holds the word, and one that holds the digit
 _WORDS = frozenset({Opcode.INPUT, Opcode.CLAMP, Opcode.MUL, Opcode.MAX, Opcode.MIN, Opcode.TABLE})
@@ -109,7 +109,7 @@ class Roles:
         self.numbers[wire] = found
         self.word = max(self.word, found.width)
 
-    def terms(self, wire: int) -> list[Term]:
+    def terms(self, wire: int) -> list[Aligned]:
         """Both operands of an ADD or SUB, aligned: the finer one's `up` is what the sum's stream leaves out."""
         c = self.circuit
         shift = int(c.shift[wire])
@@ -118,22 +118,22 @@ class Roles:
         for k, term in enumerate(found):
             if term.number is None and term.up > least:  # a constant is written out
                 value = term.constant << (term.up - least)
-                found[k] = Term(None, least, value)
+                found[k] = Aligned(None, least, value)
             if term.number is None:
                 self.word = max(self.word, _bits(found[k].constant, found[k].constant)[0])
         return found
 
-    def _term(self, wire: int, up: int) -> Term:
+    def _term(self, wire: int, up: int) -> Aligned:
         c = self.circuit
         if c.opcode[wire] != Opcode.CONST:
-            return Term(self.numbers[wire], self.numbers[wire].up + up, 0)
+            return Aligned(self.numbers[wire], self.numbers[wire].up + up, 0)
         value = int(c.low[wire])
         zeros = (value & -value).bit_length() - 1 if value else 0
-        return Term(None, up + zeros, value >> zeros)
+        return Aligned(None, up + zeros, value >> zeros)
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Aligned:
     """An operand of a sum: a stream, or a constant (`number` is None); times 2^up."""
 
     number: Number | None
@@ -221,7 +221,9 @@ class _Scheduler:
             raise GraphError(f"wire {wire} reads no stream")
         elif op is Opcode.NEG:
             clock = self._start(source)
-            self.streams[wire] = Sum(clock + 1, None, Slice(source.stream, 0), True, None, (None,) * self.digit, Mask(1, clock - 1))
+            self.streams[wire] = DigitSum(
+                clock + 1, None, Slice(source.stream, 0), True, None, (None,) * self.digit, Mask(1, clock - 1)
+            )
         elif op is Opcode.SHIFT:
             self.streams[wire] = self._shifted(source, int(self.circuit.shift[wire]) - source.up)
         else:
@@ -230,7 +232,7 @@ class _Scheduler:
     def _start(self, number: Number) -> int:
         return self.streams[number.stream].start
 
-    def _sum(self, terms: list[Term], subtract: bool) -> Sum:
+    def _sum(self, terms: list[Aligned], subtract: bool) -> DigitSum:
         if not subtract and terms[0].up > terms[1].up:
             terms = terms[::-1]
         least = min(term.up for term in terms)
@@ -248,7 +250,7 @@ class _Scheduler:
         masks = tuple(self._mask(q + (bit < r), clock) for bit in range(self.digit))
         # below the late operand there is nothing to carry; a late first operand leaves the negation of the second
         clear = Mask(1 + (q if late == 1 else 0), clock - 1)
-        return Sum(clock + 1, first, second, subtract, late, masks, clear)
+        return DigitSum(clock + 1, first, second, subtract, late, masks, clear)
 
     def _mask(self, digits: int, clock: int) -> Mask | None:
         return Mask(digits, clock) if digits else None
@@ -340,7 +342,7 @@ def features_of(machine: Machine) -> dict[str, float]:
         "serial_digit": float(d),
         "serial_interval": float(machine.interval),
         "latency_cycles": float(machine.latency),
-        "serial_adders": float(d * sum(isinstance(s, Sum) for s in streams)),
+        "serial_adders": float(d * sum(isinstance(s, DigitSum) for s in streams)),
         "serial_cuts": float(d * sum(isinstance(s, Cut) for s in streams)),
         "serial_fed_bits": float(sum(s.width for s in streams if isinstance(s, Feed))),
         "serial_constants": float(d * sum(isinstance(s, Feed) and s.wire < 0 for s in streams)),

@@ -19,9 +19,10 @@ from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
 from hwq.errors import UsageError
 from hwq.ir import Circuit, Graph, Opcode, digest, text
-from hwq.ir.circuit import ADDERS
+from hwq.ir.circuit import ADDERS, ROWS
 from hwq.passes import optimise
 from hwq.passes.adders.fuse import fuse
+from hwq.passes.adders.row import row_of
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import levels_for
 from hwq.styles.machine import Machine
@@ -71,14 +72,13 @@ class Serial:
         return -(-self.word // max(1, interval))
 
     def adds_less(self, digit: int) -> bool:
-        """Whether the sums take fewer full adders than the parallel form, in which a sum takes one a bit.
+        """Whether the sums take fewer look-up tables than the parallel form's, a table a full adder in both.
 
         Low bits that only one operand has are wires there, so that whole digits are soon more than whole words.
         """
         c = fuse(self.circuit) if self.board.operands() == "three" else self.circuit
-        sums = np.flatnonzero(np.isin(c.opcode, ADDERS))
-        wired = np.where(np.isin(c.opcode[sums], (Opcode.ADD, Opcode.SUB)), np.abs(c.shift[sums]), 0)
-        parallel = int(np.maximum(c.widths[sums] - wired, 1).sum())
+        parallel = sum(row_of(c, wire).tables for wire in np.flatnonzero(np.isin(c.opcode, ROWS)).tolist())
+        parallel += int(c.widths[c.opcode == Opcode.NEG].sum())
         return digit * self.circuit.count(*ADDERS) < parallel
 
     def machine(self, digit: int) -> Machine:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
 from hwq.codegen.verilog_ops import TOP, Design, Statement, literal, statement
-from hwq.styles.machine import Access, Count, Cut, Feed, Machine, Mask, Slice, Stream, Sum, View
+from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View
 from hwq.templates import render
 
 _FAR = 3  # clocks behind another mask of the same length from which on a register of its own is less
@@ -77,7 +77,7 @@ class _Writer:
         return found + [(c.names[node] if node >= 0 else "constants", lines) for node, lines in sorted(nodes.items()) if lines]
 
     def _declared(self, number: int) -> Iterator[str]:
-        kind = "wire" if isinstance(self.machine.streams[number], Sum) else "reg "
+        kind = "wire" if isinstance(self.machine.streams[number], DigitSum) else "reg "
         yield f"{kind} [{self.machine.digit - 1}:0] {_stream(number)};"
         for k in range(1, self.delays[number] + 1):
             yield f"reg  [{self.machine.digit - 1}:0] {_stream(number, k)};"
@@ -126,7 +126,7 @@ class _Writer:
         return lines
 
     def _stream(self, number: int, stream: Stream) -> list[str]:
-        if isinstance(stream, Sum):
+        if isinstance(stream, DigitSum):
             lines = self._sum(number, stream)
         else:
             lines = self._fed(number, stream) if isinstance(stream, Feed) else self._cut(number, stream)
@@ -136,7 +136,7 @@ class _Writer:
             lines.append(f"always @(posedge clk) begin {' '.join(chain)} end // {name} later")
         return lines
 
-    def _sum(self, number: int, stream: Sum) -> list[str]:
+    def _sum(self, number: int, stream: DigitSum) -> list[str]:
         d = self.machine.digit
         first = f"{d}'d0" if stream.first is None else self._slice(stream.first)
         early = f"{d}'d0" if stream.late is None else _vector([_high(mask, "1'b0") for mask in stream.masks])
