@@ -28,14 +28,14 @@ EVALUATED = {"keras", "emulator", "csim", "rtl", "netlist"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_run(tmp_path_factory.mktemp("serial") / "run", sizes=(4, 3, 2))
+    return make_run(tmp_path_factory.mktemp("serial") / "run", sizes=(5, 4, 3))
 
 
 @pytest.fixture(scope="module")
 def store(run: Path) -> Path:
-    """Of the run's point, measured at an interval of 6."""
+    """Of the run's point, measured at an interval of 40."""
     path = run.parent / "store.db"
-    target = Target.of("xcvu9p", tool="yosys", interval=6)
+    target = Target.of("xcvu9p", tool="yosys", interval=40)
     (result,) = synth(run, target, store_path=path)[1]
     assert {c.stage_b for c in result.simulation.comparisons} == EVALUATED and not result.simulation.mismatches
     assert synth(run, target, store_path=path)[1][0].reused
@@ -49,7 +49,7 @@ def folder_of(run: Path) -> Path:
 
 def test_what_is_stored_names_the_style(run: Path, store: Path) -> None:
     manifest = Manifest.read(folder_of(run), sealed=True)
-    assert manifest.hardware is not None and manifest.hardware.startswith("serial:") and 1 < manifest.interval <= 6
+    assert manifest.hardware is not None and manifest.hardware.startswith("serial:") and 1 < manifest.interval <= 40
     assert not manifest.streamed
     (measured,) = Store.open(store).find(design=manifest.design)
     assert hardware_of(measured.key.options) == manifest.hardware
@@ -66,7 +66,7 @@ def test_no_model_of_the_parallel_form_answers_for_it(store: Path) -> None:
 
 
 def test_sim_compares_and_refuses_a_proof(run: Path, store: Path) -> None:
-    target = Target.of("xcvu9p", interval=6)
+    target = Target.of("xcvu9p", interval=40)
     ((_, verdict),) = simulate(run, target, store_path=store)
     assert {c.stage_b for c in verdict.comparisons} == EVALUATED and not verdict.mismatches
     with pytest.raises(UsageError, match="keeps a state"):
@@ -84,7 +84,7 @@ def test_a_plan_that_ran_elsewhere(run: Path, store: Path, tmp_path: Path) -> No
     found = import_plan(tmp_path / "plan", store_path=tmp_path / "other.db")
     assert len(found.measurements) == 1 and hardware_of(found.measurements[0].key.options)
     told = read_json(tmp_path / "plan" / BUILD)
-    for change in ({"interval": 7}, {"hardware": "serial:7"}, {"latency_cycles": 90}):
+    for change in ({"interval": 39}, {"hardware": "serial:7"}, {"latency_cycles": 90}):
         write_json(tmp_path / "plan" / BUILD, {**told, **change})
         with pytest.raises(RunError, match="tells"):
             import_plan(tmp_path / "plan", store_path=tmp_path / "other.db")
@@ -96,7 +96,7 @@ def test_an_interval_of_a_stream_is_refused(run: Path) -> None:
 
 
 def test_a_dry_run_writes_the_plan(run: Path, tmp_path: Path) -> None:
-    arguments = ["synth", str(run), "--board", "ulx3s-85f", "--interval", "5", "--dry-run", "--out", str(tmp_path)]
+    arguments = ["synth", str(run), "--board", "ulx3s-85f", "--interval", "40", "--dry-run", "--out", str(tmp_path)]
     done = CliRunner().invoke(cli, arguments)
     assert done.exit_code == 0, done.output
     (folder,) = tmp_path.iterdir()
