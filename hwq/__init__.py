@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hwq.design.compiled import compile_network as compile
     from hwq.design.target import Target
     from hwq.design.trained import Run
+    from hwq.importers import load
     from hwq.ir import Graph
     from hwq.measure.store import Store
     from hwq.reports import parse as parse_report
@@ -41,6 +42,7 @@ _PUBLIC = {
     "compile": ("hwq.design.compiled", "compile_network"),
     "errors": ("hwq.errors", ""),
     "layers": ("hwq.layers", ""),
+    "load": ("hwq.importers", "load"),
     "parse_report": ("hwq.reports", "parse"),
     "predict_cost": ("hwq.cost.predict", "predict_cost"),
     "quantize": ("hwq.conversion.convert", "quantize"),
@@ -57,6 +59,7 @@ __all__ = [
     "compile",
     "errors",
     "layers",
+    "load",
     "parse_report",
     "predict_cost",
     "quantize",

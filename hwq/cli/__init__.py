@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "Learn a bitwidth for every weight; keep the Pareto front.",
     "allocate": "Choose widths for a trained float model by measured costs.",
     "ptq": "Quantise a trained float model without training it.",
+    "convert": "Read a network that a peer has quantised, exactly, as a run.",
     "refine": "Remove signed digits from points of a run, and prove them again.",
     "compare": "Compare methods on the same splits: accuracy, measured cost, time.",
     "codesign": "Train, synthesise and train on until a measured design keeps a budget.",
@@ -37,6 +38,7 @@ COMMANDS = {
 
 MISSING = {  # parameter -> what to give for it
     "data": "for example: hwq train digits",
+    "file": "the file that the peer's package saved, for example net.keras",
     "run": "the folder that hwq train made, for example runs/digits",
     "board": "for example --board xcvu9p; all of them: hwq boards",
     "budget": "for example --budget lut=1000",

@@ -20,7 +20,7 @@ MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.n
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
 
 
-def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str | None = None) -> Dataset:
+def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str | None = None, scaled: bool = True) -> Dataset:
     """The data set that `spec` names.
 
     Args:
@@ -28,6 +28,7 @@ def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str 
         seed: of the split into training, validation and test rows.
         notice: told of downloads and their progress, and of what was decided about a file's columns.
         digest: of the data that is expected: where the same rows have it when they are prepared as hwq 0.1.0 did, they are.
+        scaled: False takes the rows as they are: those of a network that was trained elsewhere.
 
     Raises:
         DataError: nothing by that name, or data that cannot be used; with a hint.
@@ -38,6 +39,8 @@ def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str 
     if notice:
         for line in found.notes:
             notice(f"{found.name}: {line}")
+    if not scaled and found.scale is None:
+        found = replace(found, scale=1.0)
     data = split(found, seed=seed)
     if digest not in (None, data.digest):
         earlier = split(found, seed=seed, rounded=True)

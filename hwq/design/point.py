@@ -350,7 +350,8 @@ class PointDesign:
         answers = reference.copy()
         answers[rows] = rtl
         scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
-        return Verdict(tuple(comparisons), len(x), float((scores.argmax(axis=1) == labels).mean()), judged)
+        accuracy = float((scores.argmax(axis=1) == labels).mean()) if len(labels) else None
+        return Verdict(tuple(comparisons), len(x), accuracy, judged)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
         """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""

@@ -358,4 +358,4 @@ def _summary(run: RunDir) -> AllocateSummary:
     error = abs(chosen.predicted - chosen.measured) / max(chosen.measured, 1e-30)
     scores = (point.test_accuracy, (run.record().scores or Scores()).test_accuracy)
     test, of_float = (float("nan") if score is None else score for score in scores)
-    return AllocateSummary(run.path, chosen.measured, error, point.val_accuracy, test, of_float, chosen.bits, told.trials)
+    return AllocateSummary(run.path, chosen.measured, error, point.validated, test, of_float, chosen.bits, told.trials)

@@ -166,7 +166,7 @@ def _before_and_after(before: Point, after: Point) -> RefinedPoint:
         told.number("price"),
         after.features("digits"),
         before.features("digits"),
-        after.val_accuracy,
+        after.validated,
         told.share("val_accuracy_before"),
         math.nan if after.test_accuracy is None else after.test_accuracy,
         before.test_accuracy,

@@ -69,7 +69,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     float_accuracy = record.scores.test_accuracy if record.scores else None
     return RunReport(
         title=str(run),
-        dataset=str(directory.data()),
+        dataset=str(directory.data()) if directory.record().dataset else "no data",
         model=directory.settings().text("model"),
         board=last.link.board if last else None,
         tool=f"{last.link.tool} {last.link.version}".strip() if last else None,

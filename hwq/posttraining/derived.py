@@ -125,8 +125,8 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
         )
     there = Path(told.file).is_file()  # else it may have moved with the run, or lie in this folder
     try:
-        seed = run.settings().whole("seed", 0)
-        dataset = load(spec or (told.file if there else told.name), seed=seed, notice=notice, digest=told.digest)
+        seed, scaled = run.settings().whole("seed", 0), run.settings().flag("scaled", True)
+        dataset = load(spec or (told.file if there else told.name), seed=seed, notice=notice, digest=told.digest, scaled=scaled)
     except DataError as error:
         if spec is not None:
             raise
@@ -160,8 +160,11 @@ class Origin:
     more: Mapping[str, object] = field(default_factory=dict)
 
 
-def write_point(run: RunDir, point: str, graph: Graph, dataset: Dataset, origin: Origin = Origin()) -> PointRecord:
+def write_point(run: RunDir, point: str, graph: Graph, dataset: Dataset | None, origin: Origin = Origin()) -> PointRecord:
     """Prove a network bit-exact, and write it as a point; what point.json holds. The test rows are looked at here.
+
+    Args:
+        dataset: what its accuracies are of; None: it has none.
 
     Raises:
         MismatchError: evaluators disagree; nothing is written.
@@ -173,10 +176,10 @@ def write_point(run: RunDir, point: str, graph: Graph, dataset: Dataset, origin:
     counted = graph_features(graph)
     record = PointRecord(
         origin.epoch,
-        accuracy(graph, dataset.x_val, dataset.y_val),
+        accuracy(graph, dataset.x_val, dataset.y_val) if dataset else None,
         counted["ebops"],
         origin.beta,
-        accuracy(graph, dataset.x_test, dataset.y_test),
+        accuracy(graph, dataset.x_test, dataset.y_test) if dataset else None,
         origin.terms,
         features=counted,
         widest_accumulator_bits=widest_accumulator(graph),

@@ -20,6 +20,7 @@ from hwq.sim.reference import predict, quantize_inputs
 FINE_BITS = 14  # of weights and activations: below the noise of any trained model
 DRIFT = 0.005  # of the accuracy, at most, between the float model and its fine graph
 CALIBRATION_ROWS = 4096
+MODEL_FILES = (".keras", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +57,7 @@ def read_float(spec: str, dataset: Dataset, *, seed: int = 0, margin: float = 1.
     """Load a trained float model and read it into a fine graph; labels are used for its own accuracy only.
 
     Args:
-        spec: a .keras file, or module:function returning a trained Keras model; or a run directory, whose float network is taken.
+        spec: a .keras or .h5 file, or module:function returning a trained Keras model; or a run directory, whose float network is taken.
 
     Raises:
         ModelError, UnsupportedLayerError: no such model, or one that does not fit the data or cannot be converted.
@@ -65,7 +66,7 @@ def read_float(spec: str, dataset: Dataset, *, seed: int = 0, margin: float = 1.
         raise ModelError(
             f"{spec} names a network that is not trained", hint="give a trained model: a .keras file, or a run directory"
         )
-    if spec.endswith(".keras") and not Path(spec).is_file():
+    if spec.endswith(MODEL_FILES) and not Path(spec).is_file():
         raise ModelError(f"there is no model file {spec}", hint='save one with model.save("net.keras"), or give a run directory')
     from hwq.conversion import convert, freeze
     from hwq.conversion.config import QuantizeConfig
@@ -111,7 +112,7 @@ def _of_run(path: Path, dataset: Dataset) -> Any:
     if not weights.is_file():
         raise ModelError(f"{path} keeps no float network", hint="give the .keras file that it was made from")
     spec = run.settings().text("model")
-    if is_function(spec) and not spec.startswith("mlp:") and not spec.endswith(".keras"):
+    if is_function(spec) and not spec.startswith("mlp:") and not spec.endswith(MODEL_FILES):
         raise ModelError(
             f"the network of {path} is what the function {spec} returns, and a run does not choose which code runs",
             hint=f"save its trained network as a .keras file, or name the function itself: {spec}",

@@ -8,6 +8,7 @@ from hwq.fixed import Overflow, TypeArray
 from hwq.fixed.arithmetic import IntArray, as_integers, shift_round
 from hwq.fixed.types import bits_for_each
 from hwq.ir import OPS, Graph, Node
+from hwq.passes.tables import renumbered
 from hwq.posttraining.rebuild import rebuilt
 
 MARGIN = 1.125  # as training has it
@@ -41,6 +42,34 @@ def retraced(graph: Graph, inputs: IntArray, *, margin: float = MARGIN, narrower
                 else:
                     node = node.with_(type=_fitted(node, sources[0].type, operands[0], margin, narrower, apart))
             values[node.name] = OPS[node.op].evaluate(node, [s.type for s in sources], operands)
+        nodes[node.name] = node
+    return graph.with_nodes(nodes.values())
+
+
+def with_input_range(graph: Graph, inputs: IntArray, *, margin: float = MARGIN) -> Graph:
+    """The graph with an input that holds the rows, times `margin`: it answers as before inside that range, and for those rows.
+
+    Args:
+        inputs: input mantissas (rows, elements) of rows of the kind that the design will read.
+    """
+    nodes: dict[str, Node] = {}
+    before = graph.by_name()
+    start = 0
+    for old in graph.nodes:
+        sources = [nodes[name] for name in old.inputs]
+        if old.op == "table":  # its entries are numbered by the codes of what it reads
+            old = renumbered(old, before[old.inputs[0]].type, sources[0].type)
+        node = rebuilt(old, sources)
+        if node.op == "input":
+            t = node.type
+            values = inputs[:, start : start + t.size].reshape(-1, *node.shape)
+            start += t.size
+            low, high = (np.ceil(margin * np.abs(end)) * np.sign(end) for end in (values.min(axis=0), values.max(axis=0)))
+            needed = bits_for_each(np.minimum(low, 0).astype(np.int64), np.maximum(high, 0).astype(np.int64))
+            signed = np.where(low < 0, t.signed, 0)
+            needed = np.where((t.signed != 0) & (signed == 0) & (needed >= t.width), t.width - 1, needed)
+            width = np.where(t.width > 0, np.minimum(t.width, needed), 0)
+            node = node.with_(type=TypeArray.of(signed, width, t.frac, t.rounding, t.overflow))
         nodes[node.name] = node
     return graph.with_nodes(nodes.values())
 

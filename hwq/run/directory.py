@@ -52,8 +52,22 @@ class Point:
         return self.record.epoch
 
     @property
-    def val_accuracy(self) -> float:
+    def val_accuracy(self) -> float | None:
         return self.record.val_accuracy
+
+    @property
+    def validated(self) -> float:
+        """The validation accuracy of a run that has data.
+
+        Raises:
+            RunError: nobody looked: the network was imported without data.
+        """
+        if self.val_accuracy is None:
+            raise RunError(
+                f"point {self.id} has no validation accuracy: its network was imported without data",
+                hint="import it again: hwq convert FILE --data DATA --out RUN",
+            )
+        return self.val_accuracy
 
     @property
     def ebops(self) -> float:
@@ -329,7 +343,7 @@ def _nearest(path: Path) -> str:
 
 def best(points: list[Point]) -> Point:
     """The point with the highest validation accuracy; of equals the cheapest."""
-    return max(points, key=lambda p: (p.val_accuracy, -p.ebops))
+    return max(points, key=lambda p: (-1.0 if p.val_accuracy is None else p.val_accuracy, -p.ebops))
 
 
 def write_point(folder: Path, graph_text: str, logits: npt.NDArray[np.float64], record: PointRecord) -> PointRecord:

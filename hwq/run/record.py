@@ -163,7 +163,7 @@ class PointRecord:
 
     Attributes:
         epoch, beta: of the training at which it was kept; 0 where no training made it.
-        val_accuracy, test_accuracy: 0 to 1; None: nobody looked at the test rows.
+        val_accuracy, test_accuracy: 0 to 1; None: nobody looked at those rows, or there are none.
         terms: signed powers of two that its weights were trained to consist of; 1 where nothing is said.
         digests: file -> SHA-256 of the files beside it, since hwq 0.1.0.
         features: what the network consists of (`hwq.cost.features.graph_features`).
@@ -173,7 +173,7 @@ class PointRecord:
     """
 
     epoch: int
-    val_accuracy: float
+    val_accuracy: float | None
     ebops: float
     beta: float
     test_accuracy: float | None = None
@@ -186,7 +186,10 @@ class PointRecord:
 
     def to_json(self) -> dict[str, object]:
         told: dict[str, object] = {name: getattr(self, name) for name in (*_POINT, *_POINT_MORE)}
-        return {**self.more, **{name: value for name, value in told.items() if value is not None or name == "test_accuracy"}}
+        return {
+            **self.more,
+            **{name: value for name, value in told.items() if value is not None or name in ("val_accuracy", "test_accuracy")},
+        }
 
     @classmethod
     def of(cls, told: Fields) -> PointRecord:
@@ -197,7 +200,7 @@ class PointRecord:
         """
         return cls(
             told.whole("epoch"),
-            told.share("val_accuracy"),
+            told.maybe_share("val_accuracy"),
             told.number("ebops", least=0.0),
             told.number("beta"),
             told.maybe_share("test_accuracy"),

@@ -1,10 +1,11 @@
-"""Finding the model that a user names: mlp:64,32 · a .keras file · module:function."""
+"""Finding the model that a user names: mlp:64,32 · a .keras or .h5 file · module:function."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from hwq.backend import keras
+from hwq.conversion.load_model import SUFFIXES, load_model
 from hwq.data.load import resolve
 from hwq.errors import DataError, ModelError, UsageError
 
@@ -20,13 +21,13 @@ def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0)
         raise UsageError(f"the model {spec} has widths of its own", hint="give --width with an mlp, as mlp:64,32")
     if spec.startswith("mlp:"):
         model = _mlp(spec, shape, n_classes, width)
-    elif spec.endswith(".keras"):
-        model = _load(Path(spec))
+    elif spec.endswith(SUFFIXES):
+        model = load_model(Path(spec))
     elif ":" in spec:
         model = _call(spec)
     else:
         raise ModelError(
-            f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras file, or module:function"
+            f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras or .h5 file, or module:function"
         )
     _check_shapes(model, spec, shape, n_classes)
     return model
@@ -71,19 +72,6 @@ def _mlp(spec: str, shape: tuple[int, ...], n_classes: int, width: float) -> ker
     for number, size in enumerate(sizes, 1):
         x = keras.layers.Dense(size, activation="relu", name=f"dense_{number}")(x)
     return keras.Model(inputs, keras.layers.Dense(n_classes, name="logits")(x), name="mlp")
-
-
-def _load(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise ModelError(
-            f"there is no model file {path}",
-            hint='save one with model.save("net.keras"), or train a network of hwq\'s own: --model mlp:64,32',
-        )
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, TypeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"cannot load {path}: {first}", hint="save it with model.save('name.keras') in Keras 3") from error
 
 
 def _call(spec: str) -> keras.Model:

@@ -14,7 +14,7 @@ class PointRow:
 
     point: str
     epoch: int
-    val_accuracy: float
+    val_accuracy: float | None
     test_accuracy: float | None
     simulated_accuracy: float | None
     ebops: float

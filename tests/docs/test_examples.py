@@ -13,6 +13,7 @@ import pytest
 import hwq
 
 RUN = Path(__file__).resolve().parents[1] / "fixtures" / "0.1.0" / "run"
+PEER = RUN.parents[1] / "imports" / "hgq2_dense.keras"
 BESIDES = {"Store": "Store.open", "boards": "boards.load", "callbacks": "callbacks.BetaSchedule", "errors": "errors.HwqError"}
 BESIDES |= {"layers": "layers.QDense", "Design": "compile", "QuantizeConfig": "quantize"}  # where the example of a name stands
 
@@ -21,6 +22,7 @@ BESIDES |= {"layers": "layers.QDense", "Design": "compile", "QuantizeConfig": "q
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the examples find the files that they name."""
     shutil.copytree(RUN, tmp_path / "run")
+    shutil.copy(PEER, tmp_path)
     modules = {"top": {"num_cells": 3, "num_cells_by_type": {"LUT2": 3}}}
     (tmp_path / "stat.json").write_text(json.dumps({"creator": "Yosys 0.60", "modules": modules, "design": modules["top"]}))
     monkeypatch.chdir(tmp_path)

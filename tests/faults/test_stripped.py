@@ -158,7 +158,9 @@ def test_a_netlist_changed_after_the_run_is_made_again(
     run, store = copied(place, tmp_path, "run"), Path(shutil.copy(place / "s.sqlite", tmp_path))
     (netlist,) = run.glob("synth/*/yosys/netlist.v")
     good = netlist.read_text()
-    netlist.write_text(good[:2000] if damage == "cut" else re.sub(r"INIT\(4'h6\)", "INIT(4'h9)", good))
+    changed = re.sub(r"(INIT\(\d+'h)([0-9a-f])", lambda m: f"{m[1]}{15 - int(m[2], 16):x}", good)
+    assert changed != good
+    netlist.write_text(good[:2000] if damage == "cut" else changed)
     doubted = gather(run, store_path=store)
     assert doubted.rows[0].mismatches is None and doubted.warnings
     (result,) = synth(run, Target.of(BOARD, tool="yosys"), store_path=store)[1]

@@ -39,6 +39,7 @@ def size(text: str) -> Size:
     for match in re.finditer(r"^\s*(?:wire|assign)\s+(?:signed )?(?:\[(\d+):0\] )?\w+ = (.*);$", text, re.MULTILINE):
         if re.search(r"[-+?&|^]|table_", match[2]):
             lut += int(match[1] or 0) + 1
+    lut += sum(int(match[1]) for match in re.finditer(r"_row #\(\.W\((\d+)\)", text))  # a sum of three is an instance
     ff = sum(int(m[1] or 0) + 1 for m in re.finditer(r"\breg\s+(?:signed )?(?:\[(\d+):0\] )?\w+", text))
     return Size(lut, ff)
 

@@ -88,6 +88,8 @@ class Dense(Layer):
     activation: object
     def __init__(self, units: int, *, activation: object = ..., name: str | None = ...) -> None: ...
 
+class DepthwiseConv2D(Layer): ...
+
 class EinsumDense(Layer):
     kernel: Variable
     bias: Variable | None

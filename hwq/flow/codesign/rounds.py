@@ -166,7 +166,7 @@ class CodesignSession:
     def _front(self) -> list[FrozenNetwork]:
         """The points of the first round's run."""
         return [
-            self._network(f"front-{p.id}", p.graph_text(), Candidate(p.epoch, p.val_accuracy, p.ebops, p.beta), None)
+            self._network(f"front-{p.id}", p.graph_text(), Candidate(p.epoch, p.validated, p.ebops, p.beta), None)
             for p in self.first.points()
         ]
 

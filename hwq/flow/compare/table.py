@@ -263,7 +263,7 @@ def _entry(name: str, seed: int, run: Path, result: SynthResult, cpu_s: float) -
         seed=seed,
         run=run.name,
         point=result.point.id,
-        val_accuracy=result.point.val_accuracy,
+        val_accuracy=result.point.validated,
         test_accuracy=float("nan") if test is None else test,
         ebops=result.point.ebops,
         lut=measured.resources.lut,

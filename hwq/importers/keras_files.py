@@ -1,0 +1,306 @@
+"""Keras files as data: the configuration of every layer, and its arrays. No class of the file is looked up, no object is made of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.errors import ModelError, UnsupportedLayerError
+
+Array = npt.NDArray[Any]
+Config = Mapping[str, Any]
+MOST_BYTES = 1 << 31  # of a file's arrays, unpacked
+_QUANTIZER = re.compile(r"/quantizer(_\d+)?/")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLayer:
+    """One layer.
+
+    Attributes:
+        name, kind: its name, and its class without the package.
+        config: its options.
+        sources: names of the layers that it reads, in order.
+        arrays: path below the layer -> array, in the order of the file.
+        by_name: whether the last part of a path is the variable's name; else its number.
+        shape: of the rows that it was built for, without the batch; None where the file does not say.
+    """
+
+    name: str
+    kind: str
+    config: Config
+    sources: tuple[str, ...]
+    arrays: Mapping[str, Array] = field(default_factory=dict)
+    by_name: bool = False
+    shape: tuple[int, ...] | None = None
+
+    def variables(self, names: Sequence[str]) -> dict[str, Array]:
+        """The layer's own arrays by name.
+
+        Args:
+            names: all of them but scalars, in the order in which the layer makes them.
+
+        Raises:
+            ModelError: the file has others.
+        """
+        if self.by_name:
+            # a quantiser's arrays have its name before them: they are the longer paths
+            found = {path.rsplit("/", 1)[-1].split(":")[0]: array for path, array in self.arrays.items() if not self._of_part(path)}
+            return {name: self._array(found, name) for name in names}
+        own = _numbered(self.arrays, "vars/")
+        own = [array for array in own if array.ndim]  # scalars: what the peer prices a layer by
+        if len(own) != len(names):
+            raise ModelError(
+                f"layer {self.name!r} ({self.kind}) has {len(own)} arrays in the file, {', '.join(names)} are expected"
+            )
+        return dict(zip(names, own, strict=True))
+
+    def below(self, part: str) -> StoredLayer:
+        """A part of the layer with arrays of its own, for example `bn_module`."""
+        inner = {path[len(part) + 1 :]: array for path, array in self.arrays.items() if path.startswith(part + "/")}
+        return StoredLayer(f"{self.name}/{part}", part, {}, (), inner, self.by_name)
+
+    def quantizer(self, part: str) -> list[dict[str, Array]]:
+        """The arrays of a quantiser, `iq` for example, by name where the file has names, else numbered; one entry for each input."""
+        if self.by_name:
+            groups: dict[str, dict[str, Array]] = {}
+            for path, array in self.arrays.items():
+                if f"/{self.name}_{part}/" in f"/{path}":
+                    where, _, last = path.rpartition("/")
+                    groups.setdefault(where, {})[last.split(":")[0]] = array
+            return list(groups.values())
+        found: dict[str, dict[str, Array]] = {}
+        for path, array in self.arrays.items():
+            if path.startswith(part + "/"):
+                where, _, number = path.rpartition("/vars/")
+                found.setdefault(where, {})[number] = array
+        ordered = sorted(found, key=lambda where: [int(n) for n in re.findall(r"quantizer_(\d+)", where)])
+        return [found[where] for where in ordered]
+
+    def _of_part(self, path: str) -> bool:
+        return any(f"/{self.name}_{part}/" in f"/{path}" for part in ("iq", "kq", "bq", "oq", "toq"))
+
+    def _array(self, found: Mapping[str, Array], name: str) -> Array:
+        if name not in found:
+            raise ModelError(f"layer {self.name!r} ({self.kind}) has no array {name!r} in the file")
+        return found[name]
+
+
+@dataclass(frozen=True, slots=True)
+class KerasFile:
+    """A network of a file.
+
+    Attributes:
+        layers: in the file's order.
+        outputs: names of the layers whose results are the network's.
+        packages: the Python packages that its classes are from, for example {"keras", "hgq"}.
+    """
+
+    layers: tuple[StoredLayer, ...]
+    outputs: tuple[str, ...]
+    packages: frozenset[str]
+
+
+def is_keras(path: Path) -> bool:
+    """Whether a file is a Keras archive or an HDF5 file with a network in it, by its content."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return {"config.json", "model.weights.h5"} <= set(archive.namelist())
+    with path.open("rb") as opened:
+        return opened.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
+def kinds_of(config: object) -> frozenset[str]:
+    """Every class that a configuration names, without its package."""
+    found: set[str] = set()
+    pending = [config]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            if isinstance(item.get("class_name"), str):
+                found.add(item["class_name"].rsplit(">", 1)[-1])
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return frozenset(found)
+
+
+def packages_of(config: object) -> frozenset[str]:
+    """First parts of the modules that a configuration names its classes by."""
+    found: set[str] = set()
+    pending = [config]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            for key in ("module", "registered_name", "class_name"):
+                text = item.get(key)
+                if isinstance(text, str) and (key == "module" or ">" in text):
+                    found.add(re.split(r"[.>]", text)[0])
+            pending += item.values()
+        elif isinstance(item, list):
+            pending += item
+    return frozenset(found)
+
+
+def config_of(path: Path) -> Config:
+    """The configuration of a file's network.
+
+    Raises:
+        ModelError: there is none that can be read.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _mapping(json.loads(archive.read("config.json")))
+        import h5py
+
+        with h5py.File(path, "r") as opened:
+            if "model_config" not in opened.attrs:
+                raise ModelError(f"{path} holds weights, and no network", hint="save the whole model: model.save('net.keras')")
+            return _mapping(json.loads(opened.attrs["model_config"]))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"cannot read {path}: {error}", hint="is it the file that the peer's model.save wrote?") from error
+
+
+def read_keras(path: Path) -> KerasFile:
+    """A file's layers, with their arrays.
+
+    Raises:
+        ModelError: no such file, or one that cannot be read.
+        UnsupportedLayerError: models within the model, several inputs, or a layer that is called twice.
+    """
+    config = config_of(path)
+    try:
+        arrays, by_name = _arrays(path)
+        return _network(config, arrays, by_name)
+    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
+        raise ModelError(f"{path} is not as Keras writes it: {type(error).__name__} {error}") from error
+
+
+def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> KerasFile:
+    inner = _mapping(config["config"])
+    kind = config["class_name"]
+    if kind not in ("Functional", "Sequential", "Model"):
+        raise UnsupportedLayerError(
+            f"the network is a {kind}, whose layers the file does not list", hint="save it as a functional or sequential model"
+        )
+    layers: list[StoredLayer] = []
+    used: dict[str, int] = {}
+    for told in inner["layers"]:
+        own = _mapping(told["config"])
+        name = str(told.get("name") or own["name"])
+        cls = str(told["class_name"]).rsplit(">", 1)[-1]
+        if cls in ("Functional", "Sequential", "Model"):
+            raise UnsupportedLayerError(f"layer {name!r} is a model within the model", hint="save the layers of one flat model")
+        if kind == "Sequential":
+            sources: tuple[str, ...] = (layers[-1].name,) if layers else ()
+        else:
+            sources = _sources(name, told.get("inbound_nodes", []))
+        prefix = f"{name}/" if by_name else f"layers/{_place(cls, used)}/"
+        mine = {path[len(prefix) :]: array for path, array in arrays.items() if path.startswith(prefix)}
+        built = told.get("build_config") or {}
+        layers.append(StoredLayer(name, cls, own, sources, mine, by_name, _row(built.get("input_shape"))))
+    if kind == "Sequential":
+        shape = (config.get("build_config") or {}).get("input_shape") or inner.get("build_input_shape")
+        if layers[0].kind != "InputLayer":
+            first = StoredLayer("input", "InputLayer", {"batch_shape": shape or own_shape(layers[0])}, ())
+            layers = [first, StoredLayer(*_with_source(layers[0], "input")), *layers[1:]]
+        outputs: tuple[str, ...] = (layers[-1].name,)
+    else:
+        told_outputs = inner["output_layers"]
+        ends = told_outputs if told_outputs and isinstance(told_outputs[0], list) else [told_outputs]
+        outputs = tuple(str(end[0]) for end in ends)
+    return KerasFile(tuple(layers), outputs, packages_of(config))
+
+
+def own_shape(layer: StoredLayer) -> Any:
+    """What a first layer says of the shape of rows."""
+    return layer.config.get("batch_input_shape") or layer.config.get("batch_shape")
+
+
+def _with_source(layer: StoredLayer, source: str) -> tuple[Any, ...]:
+    return layer.name, layer.kind, layer.config, (source,), layer.arrays, layer.by_name, layer.shape
+
+
+def _row(shape: Any) -> tuple[int, ...] | None:
+    if isinstance(shape, list) and len(shape) > 1 and all(isinstance(n, int) for n in shape[1:]):
+        return tuple(shape[1:])
+    return None
+
+
+def _sources(name: str, nodes: Sequence[Any]) -> tuple[str, ...]:
+    """The layers that a layer reads, of both generations of the format.
+
+    Raises:
+        UnsupportedLayerError: it is called more than once.
+    """
+    if len(nodes) > 1:
+        raise UnsupportedLayerError(f"layer {name!r} is called {len(nodes)} times", hint="use a layer for each call")
+    if not nodes:
+        return ()
+    found: list[str] = []
+    pending = [nodes[0]["args"] if isinstance(nodes[0], dict) else nodes[0]]
+    while pending:
+        item = pending.pop(0)
+        if isinstance(item, dict):
+            if item.get("class_name") == "__keras_tensor__":
+                found.append(str(item["config"]["keras_history"][0]))
+        elif isinstance(item, list):
+            if len(item) >= 3 and isinstance(item[0], str) and all(isinstance(n, int) for n in item[1:3]):
+                found.append(item[0])
+            else:
+                pending = [*item, *pending]
+    return tuple(found)
+
+
+def _place(kind: str, used: dict[str, int]) -> str:
+    """The folder of a layer's arrays: its class in snake case, numbered from the second one on."""
+    name = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))).lower()
+    count = used.get(name, 0)
+    used[name] = count + 1
+    return f"{name}_{count}" if count else name
+
+
+def _numbered(arrays: Mapping[str, Array], prefix: str) -> list[Array]:
+    found = {int(path[len(prefix) :]): a for path, a in arrays.items() if path.startswith(prefix) and path[len(prefix) :].isdigit()}
+    return [found[n] for n in sorted(found)]
+
+
+def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
+    """(path -> array, whether the paths end in names)."""
+    import h5py
+
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("model.weights.h5").file_size > MOST_BYTES:
+                raise ModelError(f"{path} has more than {MOST_BYTES >> 30} GiB of weights")
+            packed: Any = io.BytesIO(archive.read("model.weights.h5"))
+            by_name = False
+    else:
+        packed, by_name = path, True
+    found: dict[str, Array] = {}
+    with h5py.File(packed, "r") as opened:
+        top = opened["model_weights"] if by_name else opened
+
+        def visit(name: str, item: object) -> None:
+            if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
+                found[name] = np.asarray(item)
+
+        top.visititems(visit)
+    return found, by_name
+
+
+def _mapping(value: object) -> Config:
+    """Raises TypeError: it is none."""
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, found {type(value).__name__}")
+    return value

@@ -1,0 +1,99 @@
+"""A Keras file of a peer to a Graph: the walk over its layers, the same for every peer. What a layer means is in the peer's own file."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.fixed import TypeArray
+from hwq.importers import keras_layers
+from hwq.importers.builder import Builder, Signal
+from hwq.importers.keras_files import KerasFile, StoredLayer
+from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
+from hwq.ir import Graph, verify
+
+LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
+LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
+
+
+def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> ImportedNetwork:
+    """Read every layer of a file.
+
+    Args:
+        readers: class name -> reader, besides Keras' own layers.
+        peer: the name of the format, for the report.
+
+    Raises:
+        UnsupportedLayerError: names every layer that has no exact form here.
+        ModelError: the file is damaged, or has no quantised layer.
+    """
+    known = {**keras_layers.READERS, **readers}
+    _require_known(file, known, peer)
+    first, graph, _ = _pass(file, known, None)
+    serving = first.serving()
+    builder, graph, softmax = _pass(file, known, serving) if serving is not None else (first, graph, softmax_of(file))
+    if not any(node.op not in ("input", "reshape", "permute", "concatenate", "pad") for node in builder.nodes):
+        raise ModelError("the file has no layer that computes", hint="is it the trained network?")
+    layers = []
+    for layer in file.layers:
+        out = layer.name in softmax or layer.kind in keras_layers.IDLE
+        how = LEFT_OUT if out else TABLE if layer.name in builder.tables else EXACT
+        note = "a softmax of floats at the output" if layer.name in softmax else ""
+        layers.append(Layer(layer.name, layer.kind, how, note))
+    notes = ["ranges are those of the file: none was traced on data"]
+    if softmax:
+        notes.append(LOGITS)
+    if serving is not None:
+        notes.append(
+            "several quantisers read the network's input: the design takes one number for each feature that serves all of them"
+        )
+    return ImportedNetwork(graph, ImportReport(peer, tuple(layers), tuple(notes)))
+
+
+def softmax_of(file: KerasFile) -> frozenset[str]:
+    """The layers at the outputs that are a softmax of floats."""
+    return frozenset(layer.name for layer in file.layers if layer.name in file.outputs and keras_layers.is_softmax(layer))
+
+
+def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
+    inputs = [layer for layer in file.layers if layer.kind == "InputLayer"]
+    if len(inputs) != 1:
+        raise UnsupportedLayerError(f"the network has {len(inputs)} inputs", hint="join them to one in front of the network")
+    shape = inputs[0].config.get("batch_shape") or inputs[0].config.get("batch_input_shape")
+    if not shape or any(n is None for n in shape[1:]):
+        raise ModelError(f"the file does not tell the shape of the input: {shape}")
+    builder = Builder(tuple(int(n) for n in shape[1:]), given)
+    softmax = softmax_of(file)
+    values: dict[str, Signal] = {inputs[0].name: builder.start()}
+    for layer in file.layers:
+        if layer.name in values:
+            continue
+        missing = [name for name in layer.sources if name not in values]
+        if missing or not layer.sources:
+            raise ModelError(f"layer {layer.name!r} reads {missing or 'nothing'}, which the file does not list before it")
+        inner = [values[name] for name in layer.sources]
+        values[layer.name] = inner[0] if layer.name in softmax else readers[layer.kind](builder, layer, inner)
+    outputs = tuple(builder.node(name, values[name]).name for name in file.outputs)
+    ins = tuple(node.name for node in builder.nodes if node.op == "input")
+    graph = Graph(tuple(builder.nodes), ins, outputs)
+    # at a first reading every quantiser of the input has an input of its own: no graph yet
+    return builder, verify(graph) if given is not None or builder.serving() is None else graph, softmax
+
+
+def _require_known(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> None:
+    softmax = softmax_of(file)
+    others = [
+        layer for layer in file.layers if layer.kind not in readers and layer.kind != "InputLayer" and layer.name not in softmax
+    ]
+    if not others:
+        return
+    kinds = sorted({layer.kind for layer in others})
+    told = ", ".join(f"{layer.name!r} ({layer.kind})" for layer in others[:8]) + (" ..." if len(others) > 8 else "")
+    near = difflib.get_close_matches(kinds[0], readers, n=1)
+    hint = f"{peer} layers that are read: {', '.join(sorted(readers))}"
+    if "Lambda" in kinds:
+        hint = "hwq runs no code of a file: write a Lambda as a layer of its own"
+    elif near:
+        hint = f"the nearest is {near[0]}; {hint}"
+    raise UnsupportedLayerError(f"refused: {told}", hint=hint)

@@ -1,0 +1,250 @@
+"""What each operation of ONNX means. Rows are as ONNX has them, channels first; windows permute them and back. Quantisers stay out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from hwq.importers import qonnx_quant
+from hwq.importers.builder import Function, Signal
+from hwq.importers.fixed_point import dyadic, zeros
+from hwq.importers.qonnx import Array, OnnxNode, Reader, Walk
+from hwq.importers.qonnx_quant import along, is_short, refused, short, signal, text_of, then
+from hwq.ir import Node
+
+
+def _relu(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x = signal(node, walk, 0)
+    if x.function is not None:
+        return then(node, walk, x, lambda v: np.maximum(v, np.float32(0)))
+    return Signal(walk.builder.add(node.name, "relu", [walk.builder.node(node.name, x)], node.name))
+
+
+def _matmul(node: OnnxNode, walk: Walk) -> Signal | Array:
+    kernel = walk.constant(node, 1)
+    x = walk.builder.node(node.name, signal(node, walk, 0))
+    if kernel.ndim != 2:
+        raise refused(node, f"has weights of shape {kernel.shape}", "a matrix")
+    bias = zeros((kernel.shape[1],))
+    return Signal(walk.builder.add(node.name, "dense", [x], node.name, kernel=short(node, kernel), bias=bias))
+
+
+def _gemm(node: OnnxNode, walk: Walk) -> Signal | Array:
+    kernel = walk.constant(node, 1) * np.float32(node.attributes.get("alpha", 1))
+    kernel = kernel.T if node.attributes.get("transB") else kernel
+    if node.attributes.get("transA"):
+        raise refused(node, "transposes the rows", "transA=0")
+    bias = zeros((kernel.shape[1],))
+    if walk.has(node, 2):
+        told = walk.constant(node, 2) * np.float32(node.attributes.get("beta", 1))
+        bias = short(node, np.broadcast_to(told.ravel() if told.size > 1 else told, (kernel.shape[1],)))
+    x = walk.builder.node(node.name, signal(node, walk, 0))
+    return Signal(walk.builder.add(node.name, "dense", [x], node.name, kernel=short(node, kernel), bias=bias))
+
+
+def _windows(
+    node: OnnxNode, shape: tuple[int, ...], size: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """(strides, dilation, pads as top, bottom, left, right) in two dimensions, of an image (channels, ...)."""
+    rank = len(size)
+    strides, dilation = (tuple(map(int, node.attributes.get(name, (1,) * rank))) for name in ("strides", "dilations"))
+    pads = list(map(int, node.attributes.get("pads", (0,) * (2 * rank))))
+    auto = text_of(node, "auto_pad", "NOTSET")
+    if auto.startswith("SAME"):
+        for axis, (n, k, s, d) in enumerate(zip(shape[1:], size, strides, dilation, strict=True)):
+            total = max((math.ceil(n / s) - 1) * s + d * (k - 1) + 1 - n, 0)
+            less = total // 2 if auto == "SAME_UPPER" else total - total // 2
+            pads[axis], pads[rank + axis] = less, total - less
+    pairs = [(pads[a], pads[rank + a]) for a in range(rank)]
+    if rank == 1:
+        strides, dilation, pairs = (1, *strides), (1, *dilation), [(0, 0), *pairs]
+    return strides, dilation, tuple(n for pair in pairs for n in pair)
+
+
+def _image(node: OnnxNode, walk: Walk, x: Node) -> Node:
+    """(channels, height, width) as (height, width, channels); a line is an image of one row."""
+    if len(x.shape) == 2:
+        x = walk.builder.add(f"{node.name}_image", "reshape", [x], node.name, shape=(x.shape[0], 1, x.shape[1]))
+    return walk.builder.add(f"{node.name}_last", "permute", [x], node.name, dims=(1, 2, 0))
+
+
+def _back(node: OnnxNode, walk: Walk, y: Node, rank: int) -> Node:
+    y = walk.builder.add(f"{node.name}_first", "permute", [y], node.name, dims=(2, 0, 1))
+    return y if rank == 2 else walk.builder.add(f"{node.name}_line", "reshape", [y], node.name, shape=(y.shape[0], y.shape[2]))
+
+
+def _conv(node: OnnxNode, walk: Walk) -> Signal | Array:
+    kernel = walk.constant(node, 1)
+    x = walk.builder.node(node.name, signal(node, walk, 0))
+    rank = kernel.ndim - 2
+    if rank not in (1, 2) or len(x.shape) != rank + 1:
+        raise refused(node, f"has {rank} dimensions", "one or two")
+    strides, dilation, pads = _windows(node, x.shape, kernel.shape[2:])
+    last = np.moveaxis(kernel, (0, 1), (-1, -2))
+    last = last if rank == 2 else last[None]
+    bias = short(node, walk.constant(node, 2)) if walk.has(node, 2) else zeros((kernel.shape[0],))
+    y = walk.builder.add(
+        node.name,
+        "conv2d",
+        [_image(node, walk, x)],
+        node.name,
+        kernel=short(node, last),
+        bias=bias,
+        strides=strides,
+        pads=pads,
+        dilation=dilation,
+        groups=int(node.attributes.get("group", 1)),
+    )
+    return Signal(_back(node, walk, y, rank))
+
+
+def _pool(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x = walk.builder.node(node.name, signal(node, walk, 0))
+    rank = len(x.shape) - 1
+    size = x.shape[1:] if "Global" in node.op else tuple(map(int, node.attributes["kernel_shape"]))
+    strides, dilation, pads = _windows(node, x.shape, size)
+    mean = "Average" in node.op
+    if set(dilation) != {1} or node.attributes.get("ceil_mode") or (mean and any(pads)):
+        raise refused(node, "has dilation, ceil_mode, or means over padding", "windows that lie inside the image")
+    size = size if rank == 2 else (1, *size)
+    if "Global" in node.op:
+        strides = size
+    op = "sum_pool2d" if mean else "max_pool2d"
+    y = walk.builder.add(node.name, op, [_image(node, walk, x)], node.name, size=size, strides=strides, pads=pads)
+    found = Signal(_back(node, walk, y, rank))
+    if not mean:
+        return found
+    return _times(node, walk, found, np.float32(1) / np.float32(math.prod(size)), lambda v: v / np.float32(math.prod(size)))
+
+
+def _times(node: OnnxNode, walk: Walk, x: Signal, factor: Array | np.float32, function: Function) -> Signal:
+    """Times a constant: exactly where it is a short number, else in float32, before the next quantiser."""
+    spread = np.broadcast_to(np.asarray(factor, np.float32), x.shape)
+    if x.function is not None or not is_short(spread):
+        return then(node, walk, x, function)
+    inner = walk.builder.node(node.name, x)
+    return Signal(walk.builder.add(f"{node.name}_scale", "scale", [inner], node.name, factor=dyadic(spread)))
+
+
+def _arithmetic(op: str) -> Reader:
+    """Add, Sub, Mul and Div of two tensors, or of one and a constant."""
+    numpy: Callable[..., Array] = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}[op]
+
+    def read(node: OnnxNode, walk: Walk) -> Signal | Array:
+        a, b = walk.get(node, 0), walk.get(node, 1)
+        if not isinstance(a, Signal) and not isinstance(b, Signal):
+            return np.asarray(numpy(a, b))
+        if isinstance(a, Signal) and isinstance(b, Signal):
+            if op == "divide":
+                raise refused(node, "divides by a tensor", "a constant")
+            shape = np.broadcast_shapes(a.shape, b.shape)
+            pair = [walk.builder.node(node.name, walk.builder.spread(node.name, v, shape)) for v in (a, b)]
+            return Signal(walk.builder.add(node.name, op, pair, node.name))
+        x, constant, first = (a, b, True) if isinstance(a, Signal) else (b, a, False)
+        if not isinstance(x, Signal) or isinstance(constant, Signal):  # the other one is the tensor
+            raise refused(node, "has no tensor", "fold constants first")
+        other = along(np.asarray(constant, np.float32), len(x.shape))
+        if np.broadcast_shapes(x.shape, other.shape) != x.shape:
+            raise refused(node, f"spreads {x.shape} to a constant of shape {other.shape}", "constants no larger than the tensor")
+
+        def function(v: Array) -> Array:
+            return np.asarray(numpy(v, other) if first else numpy(other, v), np.float32)
+
+        if op == "multiply":
+            return _times(node, walk, x, other, function)
+        if op == "divide" and first and is_short(1 / other.astype(np.float64)):
+            return _times(node, walk, x, 1 / other, function)
+        if op == "add" or (op == "subtract" and first):
+            value = np.broadcast_to(other if op == "add" else -other, x.shape)
+            if x.function is None and is_short(value):
+                inner = walk.builder.node(node.name, x)
+                return Signal(walk.builder.add(node.name, "bias", [inner], node.name, bias=dyadic(value)))
+        return then(node, walk, x, function)
+
+    return read
+
+
+def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Array:
+    """In float32, before the next quantiser."""
+    x = signal(node, walk, 0)
+    gamma, beta, mean, variance = (walk.constant(node, n).astype(np.float32) for n in (1, 2, 3, 4))
+    factor = gamma / np.sqrt(variance + np.float32(node.attributes.get("epsilon", 1e-5)))
+    offset = beta - mean * factor
+    channels = (-1, *([1] * (len(x.shape) - 1)))
+    factor, offset = factor.reshape(channels), offset.reshape(channels)
+    return then(node, walk, x, lambda v: (v * factor + offset).astype(np.float32))
+
+
+def _same(node: OnnxNode, walk: Walk) -> Signal | Array:
+    return walk.get(node, 0)
+
+
+def _flatten(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x = signal(node, walk, 0)
+    if int(node.attributes.get("axis", 1)) != 1:
+        raise refused(node, "flattens the batch too", "axis=1")
+    return walk.builder.reshape(node.name, x, (math.prod(x.shape),))
+
+
+def _reshape(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x = walk.get(node, 0)
+    told = [int(n) for n in walk.constant(node, 1).ravel()]
+    if not isinstance(x, Signal):
+        return x.reshape([x.shape[a] if n == 0 else n for a, n in enumerate(told)])
+    row = [x.shape[a] if n == 0 else n for a, n in enumerate(told[1:])]
+    if -1 in row:
+        row[row.index(-1)] = math.prod(x.shape) // max(1, -math.prod(row))
+    if math.prod(row) != math.prod(x.shape):
+        raise refused(node, f"gives the shape {told}", "the batch stays the first axis")
+    return walk.builder.reshape(node.name, x, row)
+
+
+def _transpose(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x = walk.get(node, 0)
+    rank = len(x.shape) + isinstance(x, Signal)
+    dims = [int(d) for d in node.attributes.get("perm", range(rank)[::-1])]
+    if not isinstance(x, Signal):
+        return x.transpose(dims)
+    if dims[0] != 0:
+        raise refused(node, "moves the batch", "the batch stays the first axis")
+    return walk.builder.permute(node.name, x, [d - 1 for d in dims[1:]])
+
+
+def _concat(node: OnnxNode, walk: Walk) -> Signal | Array:
+    axis = int(node.attributes["axis"])
+    signals = [signal(node, walk, n) for n in range(len(node.inputs))]
+    return walk.builder.concatenate(node.name, signals, axis if axis < 0 else axis - 1)
+
+
+def _sigmoid(v: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-v)), np.float32)
+
+
+def _function(function: Function) -> Reader:
+    return lambda node, walk: then(node, walk, signal(node, walk, 0), function)
+
+
+READERS: dict[str, Reader] = {
+    **qonnx_quant.READERS,
+    "Relu": _relu,
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    "Conv": _conv,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "GlobalAveragePool": _pool,
+    "Add": _arithmetic("add"),
+    "Sub": _arithmetic("subtract"),
+    "Mul": _arithmetic("multiply"),
+    "Div": _arithmetic("divide"),
+    "BatchNormalization": _batch_norm,
+    **dict.fromkeys(("Identity", "Dropout", "Cast"), _same),
+    "Flatten": _flatten,
+    "Reshape": _reshape,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "Sigmoid": _function(_sigmoid),
+    "Tanh": _function(np.tanh),
+}

@@ -1,0 +1,199 @@
+"""Quantisers of ONNX and QONNX: Quant, BipolarQuant, Trunc, QuantizeLinear with Clip. Other operations are elsewhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from hwq.errors import UnsupportedLayerError
+from hwq.importers.builder import Function, Signal
+from hwq.importers.fixed_point import Fixed, dyadic
+from hwq.importers.qonnx import Array, OnnxNode, Reader, Walk
+from hwq.ir import Constant
+
+ROUNDINGS = {"ROUND": "RND_CONV", "HALF_EVEN": "RND_CONV", "FLOOR": "TRN"}
+SHORT = 16  # bits of a constant that was quantised; floats have more
+
+
+def refused(node: OnnxNode, why: str, hint: str) -> UnsupportedLayerError:
+    return UnsupportedLayerError(f"node {node.name!r} ({node.op}) {why}", hint=hint)
+
+
+def text_of(node: OnnxNode, name: str, default: str) -> str:
+    value = node.attributes.get(name, default)
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _powers(node: OnnxNode, scale: Array) -> Array:
+    """log2 of a step.
+
+    Raises:
+        UnsupportedLayerError: it is no power of two.
+    """
+    mantissa, exponent = np.frexp(np.asarray(scale, np.float64))
+    if not (mantissa == 0.5).all():
+        worst = float(np.asarray(scale).ravel()[np.flatnonzero(mantissa.ravel() != 0.5)[0]])
+        raise refused(
+            node, f"has the step {worst:g}", "train with steps that are powers of two (Brevitas: RestrictValueType.POWER_OF_TWO)"
+        )
+    return (exponent - 1).astype(np.int64)
+
+
+def _quant(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x, (scale, zero, bits) = walk.get(node, 0), (walk.constant(node, n) for n in (1, 2, 3))
+    signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
+    rounding = text_of(node, "rounding_mode", "ROUND").upper()
+    if np.any(zero != 0):
+        raise refused(node, "has a zero point", "quantise symmetrically, or unsigned from zero")
+    if np.any(bits != np.floor(bits)) or np.min(bits) < 1 or np.max(bits) > 32:
+        raise refused(node, f"has {np.ravel(bits)[0]} bits", "whole bits from 1 to 32")
+    if np.all(bits == 1) and signed:
+        return _bipolar_of(node, walk, x, scale)
+    if rounding not in ROUNDINGS:
+        raise refused(node, f"rounds by {rounding}", f"known: {', '.join(ROUNDINGS)}")
+    if narrow and not signed:
+        raise refused(node, "is unsigned and narrow", "narrow=0")
+    width = np.asarray(bits, np.int64)
+    if not isinstance(x, Signal):
+        low = -(2.0 ** (width - 1)) + narrow if signed else 0.0 * width
+        high = 2.0 ** (width - signed) - 1
+        y = np.minimum(np.maximum(np.asarray(x, np.float32) / scale, low), high)
+        return np.asarray((np.rint(y) if ROUNDINGS[rounding] == "RND_CONV" else np.floor(y)) * scale, np.float32)
+    f = -_powers(node, scale)
+    k = np.full_like(f, signed)
+    fixed = Fixed(k, np.asarray(width - signed - f), f, ROUNDINGS[rounding], "SAT_SYM" if narrow else "SAT")
+    return walk.builder.quantize(node.name, x, fixed)
+
+
+def _bipolar(node: OnnxNode, walk: Walk) -> Signal | Array:
+    return _bipolar_of(node, walk, walk.get(node, 0), walk.constant(node, 1))
+
+
+def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Array, scale: Array) -> Signal | Array:
+    """The step, with the sign of x; of zero it is positive."""
+    if not isinstance(x, Signal):
+        return np.where(np.asarray(x, np.float32) >= 0, scale, -scale).astype(np.float32)
+    one = along(scale, len(x.shape))
+    short(node, one)
+    sign = Fixed(np.ones((), np.int64), np.zeros((), np.int64), np.zeros((), np.int64), "TRN", "SAT")
+    if x.function is not None:
+        before: Function = x.function
+        return Signal(
+            walk.builder.table(
+                node.name, walk.builder.node(node.name, Signal(x.node)), lambda v: np.where(before(v) >= 0, one, -one)
+            )
+        )
+    below = walk.builder.quantize(node.name, x, sign, "sign")  # -1 below zero, else 0
+    return Signal(walk.builder.table(node.name, walk.builder.node(node.name, below), lambda v: np.where(v >= 0, one, -one)))
+
+
+def _trunc(node: OnnxNode, walk: Walk) -> Signal | Array:
+    """Drops low bits: version 1 keeps the step's name, version 2 gives the result a step of its own and a range."""
+    x = walk.builder.node(node.name, signal(node, walk, 0))
+    rounding = text_of(node, "rounding_mode", "FLOOR").upper()
+    if rounding not in ROUNDINGS or np.any(walk.constant(node, 2) != 0):
+        raise refused(node, f"rounds by {rounding}, or has a zero point", f"known: {', '.join(ROUNDINGS)}")
+    f = -_powers(node, walk.constant(node, 1))
+    if (x.type.frac > np.max(f)).any() or f.size > 1:
+        raise refused(node, "reads numbers that are finer than its step", "quantise them to that step first")
+    later = len(node.inputs) > 5
+    if later:
+        out_f, bits = -_powers(node, walk.constant(node, 4)), np.asarray(walk.constant(node, 5), np.int64)
+        signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
+        fixed = Fixed(
+            np.full_like(out_f, signed), bits - signed - out_f, out_f, ROUNDINGS[rounding], "SAT_SYM" if narrow else "SAT"
+        )
+        return walk.builder.quantize(node.name, Signal(x), fixed)
+    drop = int(walk.constant(node, 3) - walk.constant(node, 4))
+    whole = int((x.type.width.astype(np.int64) - x.type.frac).max(initial=0)) + 1  # integer bits that hold any result
+    fixed = Fixed(np.ones_like(f), np.full_like(f, max(whole, drop - int(f.max()))), f - drop, ROUNDINGS[rounding], "SAT")
+    kept = walk.builder.node(node.name, walk.builder.quantize(node.name, Signal(x), fixed))
+    factor = dyadic(np.full(kept.shape, 2.0**-drop))
+    return Signal(walk.builder.add(f"{node.name}_scale", "scale", [kept], node.name, factor=factor))
+
+
+def _quantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x, scale = signal(node, walk, 0), walk.constant(node, 1)
+    zero = walk.constant(node, 2) if walk.has(node, 2) else np.zeros((), np.uint8)
+    if np.any(zero != 0) or zero.dtype not in (np.int8, np.uint8):
+        raise refused(node, "has a zero point, or more than 8 bits", "quantise symmetrically to int8 or uint8")
+    f, signed = -_powers(node, scale), zero.dtype == np.int8
+    walk.steps[node.outputs[0]] = scale
+    return walk.builder.quantize(node.name, x, Fixed(np.full_like(f, signed), 8 - signed - f, f, "RND_CONV", "SAT"))
+
+
+def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
+    x, scale = walk.get(node, 0), walk.constant(node, 1)
+    if walk.has(node, 2) and np.any(walk.constant(node, 2) != 0):
+        raise refused(node, "has a zero point", "quantise symmetrically")
+    if not isinstance(x, Signal):
+        axis = int(node.attributes.get("axis", 1))
+        along = scale.reshape([-1 if a == axis else 1 for a in range(x.ndim)]) if scale.ndim == 1 and scale.size > 1 else scale
+        return np.asarray(x.astype(np.float32) * along, np.float32)
+    if node.inputs[0] not in walk.steps or not np.array_equal(walk.steps[node.inputs[0]], scale):
+        raise refused(node, "has another step than the QuantizeLinear before it", "one step for both")
+    return x
+
+
+def _clip(node: OnnxNode, walk: Walk) -> Signal | Array:
+    """Between QuantizeLinear and DequantizeLinear fewer bits; elsewhere a function."""
+    x = signal(node, walk, 0)
+    low, high = (float(walk.constant(node, n)) if walk.has(node, n) else e * math.inf for n, e in ((1, -1), (2, 1)))
+    if node.inputs[0] in walk.steps:
+        scale = walk.steps[node.inputs[0]]
+        walk.steps[node.outputs[0]] = scale
+        for signed in (0, 1):
+            bits = int(high + 1).bit_length() - 1 + signed
+            if high == 2.0 ** (bits - signed) - 1 and low in ((-(2.0 ** (bits - 1)), 1 - 2.0 ** (bits - 1)) if signed else (0.0,)):
+                f = -_powers(node, scale)
+                overflow = "SAT_SYM" if signed and low > -(2.0 ** (bits - 1)) else "SAT"
+                return walk.builder.quantize(node.name, x, Fixed(np.full_like(f, signed), bits - signed - f, f, "TRN", overflow))
+        raise refused(node, f"clips to {low:g} to {high:g}", "the range of so many bits")
+    return then(node, walk, x, lambda v: np.clip(v, np.float32(low), np.float32(high)))
+
+
+def signal(node: OnnxNode, walk: Walk, place: int) -> Signal:
+    found = walk.get(node, place)
+    if not isinstance(found, Signal):
+        raise refused(node, "computes with constants only", "fold constants first (qonnx: FoldConstants)")
+    return found
+
+
+def then(node: OnnxNode, walk: Walk, x: Signal, function: Function) -> Signal:
+    """A function in float32 that waits for a quantiser, after those that wait already."""
+    before = x.function
+    source = walk.builder.node(node.name, Signal(x.node))
+    return Signal(source, function=function if before is None else lambda v: function(np.asarray(before(v), np.float32)))
+
+
+def short(node: OnnxNode, values: Array) -> Constant:
+    """A constant of the design.
+
+    Raises:
+        UnsupportedLayerError: floats that nothing has quantised.
+    """
+    found = dyadic(values)
+    if int(found.types.width.max(initial=0)) > SHORT:
+        raise refused(node, "has constants that are not quantised", "put a Quant in front of them, with a power of two as step")
+    return found
+
+
+def is_short(values: Array) -> bool:
+    return int(dyadic(values).types.width.max(initial=0)) <= SHORT
+
+
+def along(values: Array, rank: int) -> Array:
+    """Without the batch's axis."""
+    return values[0] if values.ndim == rank + 1 else values
+
+
+READERS: dict[str, Reader] = {
+    "Quant": _quant,
+    "IntQuant": _quant,
+    "BipolarQuant": _bipolar,
+    "Trunc": _trunc,
+    "QuantizeLinear": _quantize_linear,
+    "DequantizeLinear": _dequantize_linear,
+    "Clip": _clip,
+}
