@@ -80,7 +80,17 @@ def activations() -> keras.Model:
     return keras.Model(x, L.Dense(10, activation="softmax")(L.Flatten()(L.Concatenate()(parts))))
 
 
-EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in (convolutions, rows, poolings, joins, activations)}
+def movements() -> keras.Model:
+    """What only moves values, as layers and as operations."""
+    x = keras.Input((8, 8, 1))
+    y = L.Conv2D(2, 3, activation="relu")(L.Cropping2D(((1, 1), (0, 2)))(x))
+    line = L.UpSampling1D(2)(L.Cropping1D((2, 1))(L.Reshape((16, 2))(y)))
+    vector = L.RepeatVector(2)(L.Dense(3)(L.Flatten()(y)))
+    parts = [L.UpSampling2D((1, 2))(y), line, vector, y[:, ::2, 1:], ops.flip(y, axis=1), ops.split(y, 2, axis=2)[1]]
+    return keras.Model(x, L.Dense(10)(L.Concatenate()([L.Flatten()(part) for part in parts])))
+
+
+EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in (convolutions, rows, poolings, joins, activations, movements)}
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:

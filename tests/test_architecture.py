@@ -40,7 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ir": {"errors", "fixed"},
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
-    "importers": _GRAPHS | {"backend"},
+    "importers": _GRAPHS | {"places", "backend"},
     "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "styles": _PLACED | {"codegen", "toolchains.plan", "toolchains.scripts", "passes", "templates"},

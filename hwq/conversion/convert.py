@@ -16,7 +16,8 @@ from hwq.conversion.config import QuantizeConfig
 from hwq.conversion.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, Copy, copy_weights, quantizes, twin_class
 from hwq.conversion.flatten import flat
 from hwq.conversion.operators import convert_operator, operator_quantizes
-from hwq.errors import DataError, ModelError, UnsupportedLayerError, UsageError
+from hwq.conversion.rows import checked_rows
+from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers.model import QuantizedModel
 from hwq.layers.tracing import IDENTITIES, UNCHANGED, Trace
@@ -304,7 +305,7 @@ def quantize(
         >>> history = twin.fit(x, x[:, :2], epochs=1, verbose=0)
     """
     twin, report = convert(model, config or QuantizeConfig())
-    freeze.initialise(twin, _rows(model, data))
+    freeze.initialise(twin, _guessed_rows(model) if data is None else checked_rows(model, data))
     if any(note == ARGMAX_NOTE for _, note in report.skipped):
         # the design does without it, but a loss on probabilities, as the float model has it, does not
         taken, name = {layer.name for layer in twin.layers}, "softmax_for_the_loss"
@@ -315,22 +316,5 @@ def quantize(
     return twin, report
 
 
-def _rows(model: keras.Model, data: npt.ArrayLike | None) -> Singles:
-    shape = tuple(model.inputs[0].shape[1:])
-    if data is None:
-        return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *shape)).astype(np.float32)
-    try:
-        if np.iscomplexobj(data):
-            raise TypeError("they are complex")
-        rows = np.asarray(data, np.float32)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"the data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error
-    if not rows.size:
-        raise DataError("the data has no rows", hint="give (rows, ...) of training data")
-    if rows.shape[1:] != shape:
-        raise DataError(
-            f"the data has rows of shape {rows.shape[1:]}, the model reads {shape}", hint="give (rows, ...) of training data"
-        )
-    if not np.isfinite(rows).all():
-        raise DataError("the data has NaN or infinity", hint="clean the rows first")
-    return rows
+def _guessed_rows(model: keras.Model) -> Singles:
+    return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *model.inputs[0].shape[1:])).astype(np.float32)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import numpy.typing as npt
 
 from hwq.backend import keras
 from hwq.conversion.freeze import freeze, logits, without_softmax
-from hwq.errors import DataError, ModelError
+from hwq.conversion.rows import checked_rows
+from hwq.errors import ModelError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
 from hwq.layers import quantized_layers
@@ -62,23 +62,8 @@ def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
     frozen = all(layer.exact for layer in layers)
     if data is None and not frozen:
         raise ModelError("a twin needs rows to choose its integer bits from", hint="hwq.compile(twin, data=training_rows)")
-    rows = None if data is None else _rows(model, data)
+    rows = None if data is None else checked_rows(model, data)
     own = without_softmax(model)
     # float64: no range is rounded on the way, whatever the widths
     exact = own if frozen or rows is None else freeze(model, rows, RANGE_MARGIN, "float64")
     return TwinGraph(from_keras(exact)[0], rows, own is not model, frozen, own, exact)
-
-
-def _rows(model: keras.Model, data: npt.ArrayLike) -> Rows:
-    try:
-        if np.iscomplexobj(data):
-            raise TypeError("they are complex")
-        rows = np.asarray(data, np.float32)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"data must be numbers, all rows of one length: {error}", hint="clean the rows first") from error
-    shape = tuple(model.inputs[0].shape[1:])
-    if rows.ndim < 2 or rows.shape[1:] != shape:
-        raise DataError(f"data must be rows of shape {shape}, not {rows.shape[1:]}", hint="clean the rows first")
-    if not len(rows) or not np.isfinite(rows).all():
-        raise DataError("data has no rows" if not len(rows) else "data has NaN or infinity", hint="clean the rows first")
-    return rows

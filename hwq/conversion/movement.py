@@ -40,7 +40,7 @@ def places(operation: Operation, node: Node, result: KerasTensor) -> tuple[Index
                 return ops.convert_to_tensor(np.stack([first, first + total]).reshape(2, *source.shape[1:]).astype("float32"))
         return one
 
-    if total >= 1 << 23:  # two rows of them: float32 counts no further
+    if len(result.shape) < 2 or total >= 1 << 23:  # two rows of them: float32 counts no further
         return None
     args = keras.tree.map_structure(numbers, tuple(node.arguments.args))
     kwargs = keras.tree.map_structure(numbers, dict(node.arguments.kwargs))

@@ -77,8 +77,13 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, resul
     if kind == "Concatenate":
         twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))
         return twin([c.tensor(t) for t in tensors])
-    moved = places(operation, node, result) if kind in MOVES else None
-    if moved is not None:
+    if kind in MOVES:
+        moved = places(operation, node, result)
+        if moved is None:
+            raise UnsupportedLayerError(
+                f"layer {operation.name!r} ({kind}) does more than move values within a row, or leaves a row without an axis",
+                hint="keep the rows apart and an axis in each: x[:, 0:1] in place of x[:, 0]",
+            )
         return _rearranged(c, operation, result, *moved)
     if len(tensors) == 1:
         y = _of_one(c, operation, node, tensors[0], final)
@@ -109,8 +114,10 @@ def _operands(node: Node) -> list[Operand | None]:
 def _of_one(c: Conversion, operation: FloatOperation, node: Node, source: KerasTensor, final: bool) -> KerasTensor | None:
     """The twin of an operation of one tensor and perhaps constants; None where there is none."""
     kind, result = type(operation).__name__, node.output_tensors[0]
-    if kind in SAME:
+    if kind in SAME and "float" in str(result.dtype):  # to whole numbers a cast rounds
         return c.tensor(source)
+    if kind == "Cast":
+        return None
     if kind == "Relu":
         return c.make(operation, "", lambda: keras.layers.ReLU(name=c.own_name(operation)))(c.tensor(source))
     if kind == "LeakyRelu" and math.frexp(operation.negative_slope)[0] == 0.5 and operation.negative_slope <= 1:

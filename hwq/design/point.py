@@ -104,7 +104,8 @@ class PointDesign:
         inputs = "\0".join((self.code, self.graph_text, repr(self.board), repr(self.period.ns), self.target.style, self.target.io))
         inputs += f"\0terms {self.terms}" if self.terms > 1 else ""
         inputs += "\0registered inputs" if self.target.registered_inputs else ""
-        inputs += f"\0adders of {self.target.adders}" if self.target.adders != "auto" else ""
+        operands = self.board.operands(self.target.adders)
+        inputs += f"\0adders of {operands}" if operands != self.board.operands() else ""
         inputs += f"\0interval {self.target.interval}" if self.target.interval > 1 else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"

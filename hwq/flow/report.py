@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from hwq.boards import DEFAULT_BOARD, Board, load
 from hwq.cost.features import features
@@ -44,7 +47,8 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     """
     directory = RunDir.open(run)
     record = directory.record()
-    points, moved = _whole(directory)
+    x, labels = directory.vectors()
+    points, moved = _whole(directory, labels)
     last = directory.synthesised()
     if last is not None and board not in (None, last.link.board):
         last = None  # nothing is known to be measured there
@@ -52,7 +56,7 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
     store = Store.open(store_path) if last else None
     rows: list[PointRow] = []
     warnings: list[str] = list(moved)
-    known = [_artefacts(directory, last, p) for p in points]
+    known = [_artefacts(directory, last, p, (len(x), labels)) for p in points]
     designs = [one.manifest.design for one in known if one.manifest is not None]
     beside = Beside(_comparable(store, last.link, designs) if store and last else [], _found(last), TARGETS)
     for p, one in zip(points, known, strict=True):
@@ -128,7 +132,8 @@ class _Artefacts:
     doubts: tuple[str, ...] = ()
 
 
-def _artefacts(directory: RunDir, last: Synthesised | None, point: Point) -> _Artefacts:
+def _artefacts(directory: RunDir, last: Synthesised | None, point: Point, rows: tuple[int, npt.NDArray[Any]]) -> _Artefacts:
+    """Of one point; `rows` are how many the run has, and the labels of the test rows."""
     name = last.folders.get(point.id) if last else None
     if last is None or name is None:
         return _Artefacts()
@@ -150,18 +155,18 @@ def _artefacts(directory: RunDir, last: Synthesised | None, point: Point) -> _Ar
     if verdict is not None and not verdict.holds_for({**judged_inputs(manifest, point, directory), **netlists}):
         doubt = f"point {point.id}: proven with other files than those that are there: hwq sim proves it again"
         return _Artefacts(manifest, doubts=(doubt,))
-    if verdict is not None and last.sealed and not _whole_proof(verdict, manifest, point, directory):
+    count, labels = rows
+    if (
+        verdict is not None
+        and last.sealed
+        and not verdict.covers(count, point.accuracy_by_answers(labels), stream=manifest.streamed)
+    ):
         doubt = f"point {point.id}: the proof in {folder} leaves out an evaluator or rows: hwq sim proves it again"
         return _Artefacts(manifest, doubts=(doubt,))
     return _Artefacts(manifest, verdict)
 
 
-def _whole_proof(verdict: Verdict, manifest: Manifest, point: Point, directory: RunDir) -> bool:
-    x, labels = directory.vectors()
-    return verdict.covers(len(x), point.accuracy_by_answers(labels), stream=manifest.streamed)
-
-
-def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
+def _whole(directory: RunDir, labels: npt.NDArray[Any]) -> tuple[list[Point], list[str]]:
     """The points whose record is of the files beside it, and what is wrong with the others, which are not shown.
 
     Raises:
@@ -171,8 +176,7 @@ def _whole(directory: RunDir) -> tuple[list[Point], list[str]]:
     found = directory.select("all")
     for p in found:
         try:
-            p.require_files()
-            directory.require_scores(p)
+            directory.require(p, labels)
             points.append(p)
         except RunError as error:
             doubts.append(f"point {p.id} is left out: {error}")

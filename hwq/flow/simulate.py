@@ -14,6 +14,7 @@ from hwq.errors import UsageError
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir
 from hwq.sim.prove import Proof, prove
+from hwq.tools.gxx import require_gxx
 
 
 def simulate(
@@ -85,6 +86,7 @@ def last_board(run: RunDir) -> str:
 
 
 def _designs(run: Path, target: Target | str | None, point: str) -> list[PointDesign]:
+    require_gxx()  # as `hwq.flow.synth`: nothing is compared without it
     directory = RunDir.open(run)
     chosen = Target.of(target or last_board(directory))
     return [PointDesign(directory, p, chosen, code_digest()) for p in directory.select(point)]

@@ -23,6 +23,7 @@ from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
 from hwq.toolchains.steps import Step
 from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
+from hwq.tools.gxx import require_gxx
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def synth(
         MismatchError: an evaluator disagrees; nothing of that point is measured.
     """
     target = Target.of(target)
+    require_gxx()  # nothing is proven without it, and without the compiled search sums take minutes to be chosen
     directory = RunDir.open(run)
     points, code = directory.select(point), code_digest()
     synthesiser = choose(target.tool, target.board, stage=target.stage, period_ns=target.clock.ns, adders=target.adders)

@@ -6,7 +6,7 @@ with the input's elements as numbers, to see what is asked of each, then with an
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +16,8 @@ import numpy.typing as npt
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.importers.fixed_point import Fixed, Singles, dyadic
-from hwq.ir import Attr, Node, make_node
+from hwq.ir import Attr, Node, fresh_name, make_node
+from hwq.ir.graph import MOST_ELEMENTS
 
 Function = Callable[[Singles], Singles]
 WIDEST_TABLE = 18  # bits of what a table reads
@@ -68,15 +69,21 @@ class Builder:
     tables: set[str] = field(default_factory=set)
 
     def start(self) -> Signal:
-        """The input."""
+        """The input.
+
+        Raises:
+            ModelError: rows of no or too many elements.
+        """
+        if not 0 < math.prod(self.shape) <= MOST_ELEMENTS or min(self.shape) < 1:
+            raise ModelError(f"the input has the shape {self.shape}", hint=f"a tensor may have {MOST_ELEMENTS} elements")
         if self.input is None:
             return Signal(places=np.arange(int(np.prod(self.shape))).reshape(self.shape))
-        self.nodes.append(make_node(self._name("x"), "input", type=self.input, source="input"))
+        self.nodes.append(make_node(fresh_name("x", self.names), "input", type=self.input, source="input"))
         return Signal(self.nodes[-1])
 
     def add(self, name: str, op: str, sources: Sequence[Node], layer: str, **attrs: Attr) -> Node:
         """Append an operation; `layer` is the peer's name of where it comes from."""
-        self.nodes.append(make_node(self._name(name), op, sources, attrs=attrs, source=layer))
+        self.nodes.append(make_node(fresh_name(name, self.names), op, sources, attrs=attrs, source=layer))
         return self.nodes[-1]
 
     def quantize(self, layer: str, value: Signal, fixed: Fixed, part: str = "quantize") -> Signal:
@@ -91,9 +98,11 @@ class Builder:
         types = fixed.types(value.shape, layer)
         if value.node is None:
             self.asked.append((value.raw, types))
-            self.nodes.append(make_node(self._name("x"), "input", type=types, source="input"))
+            self.nodes.append(make_node(fresh_name("x", self.names), "input", type=types, source="input"))
         else:
-            self.nodes.append(make_node(self._name(f"{layer}_{part}"), "quantize", [value.node], type=types, source=layer))
+            self.nodes.append(
+                make_node(fresh_name(f"{layer}_{part}", self.names), "quantize", [value.node], type=types, source=layer)
+            )
         return Signal(self.nodes[-1])
 
     def table(self, layer: str, source: Node, function: Function) -> Node:
@@ -221,13 +230,3 @@ class Builder:
         width = np.where(read, k + i + f, 0)
         types = TypeArray.of(k, width, np.where(read, f, 0), rounding, Overflow.WRAP if wraps else Overflow.SAT)
         return types.reshape(self.shape)
-
-    def _name(self, wanted: str) -> str:
-        base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "node"
-        base = base if base[0].isalpha() else f"n_{base}"
-        name, number = base, 1
-        while name in self.names:
-            number += 1
-            name = f"{base}_v{number}"
-        self.names.add(name)
-        return name

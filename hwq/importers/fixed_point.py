@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.errors import UnsupportedLayerError
+from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant
 
@@ -17,6 +17,7 @@ Singles = npt.NDArray[np.float32]
 Wholes = npt.NDArray[np.int64]
 ROUNDINGS = ("TRN", "RND", "RND_CONV", "TRN_ZERO", "RND_ZERO", "RND_MIN_INF", "RND_INF")
 OVERFLOWS = ("WRAP", "SAT", "SAT_SYM")
+MOST_BITS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +96,13 @@ def dyadic(values: Any) -> Constant:
     """Floats as a constant of the narrowest types that hold them exactly.
 
     Args:
-        values: finite floats of any shape.
+        values: floats of any shape.
+
+    Raises:
+        ModelError: NaN, infinity or complex numbers.
     """
-    floats = np.asarray(values, np.float64)
+    if np.iscomplexobj(values) or not np.isfinite(floats := np.asarray(values, np.float64)).all():
+        raise ModelError("a constant has NaN, infinity or complex numbers", hint="is it the network after training went well?")
     fraction, exponent = np.frexp(floats)
     mantissas = np.ldexp(fraction, 53).astype(np.int64)  # exact: a float64 has 53 bits
     lowest = np.where(mantissas == 0, 1, mantissas & -mantissas)
@@ -105,6 +110,18 @@ def dyadic(values: Any) -> Constant:
     mantissas = mantissas >> zeros
     frac = np.where(mantissas == 0, 0, 53 - exponent.astype(np.int64) - zeros)
     return Constant(mantissas, TypeArray.enclosing(np.minimum(mantissas, 0), np.maximum(mantissas, 0), frac))
+
+
+def whole_bits(values: Any) -> Wholes:
+    """Numbers of bits, rounded.
+
+    Raises:
+        ModelError: NaN, infinity, or more bits than any quantiser has.
+    """
+    found = np.rint(np.asarray(values, np.float64))
+    if not np.isfinite(found).all() or np.abs(found).max(initial=0) > MOST_BITS:
+        raise ModelError("a quantiser has NaN, infinity or thousands of bits", hint="is it the network after training went well?")
+    return found.astype(np.int64)
 
 
 def zeros(shape: tuple[int, ...]) -> Constant:

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers.builder import Builder, Signal
-from hwq.importers.fixed_point import OVERFLOWS, ROUNDINGS, Fixed
+from hwq.importers.fixed_point import OVERFLOWS, ROUNDINGS, Fixed, whole_bits
 from hwq.importers.functions import name_of, named
 from hwq.importers.keras_files import StoredLayer
 
@@ -58,11 +58,11 @@ def fixed(layer: str, part: str, told: Mapping[str, Any], arrays: Mapping[str, A
     if told.get("scaler") not in (None, 1, 1.0) or told.get("affine") not in (None, [1, 0], [1.0, 0.0]):
         raise UnsupportedLayerError(f"layer {layer!r}: its quantiser {part} scales", hint="quantisers without scaler and affine")
     found = _bits(layer, part, kind, overflow, arrays)
-    k, i, b_or_f = found["k"], np.rint(found["i"]), np.rint(found["b" if kind == "kbi" else "f"])
+    k, i, b_or_f = (whole_bits(found[name]) for name in ("k", "i", "b" if kind == "kbi" else "f"))
     f = b_or_f - i if kind == "kbi" else b_or_f
     weight = bool(told.get("is_weight")) and overflow == "WRAP" and bool(told.get("trainable", True))
     unbounded = weight and (kind == "kif" or rounding == "RND")
-    return Fixed(k.astype(np.int64), i.astype(np.int64), f.astype(np.int64), rounding, overflow, unbounded)
+    return Fixed(k, i, f, rounding, overflow, unbounded)
 
 
 def _bits(layer: str, part: str, kind: str, overflow: str, arrays: Mapping[str, Any]) -> dict[str, Any]:

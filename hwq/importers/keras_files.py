@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.ir import fresh_name
 
 Array = npt.NDArray[Any]
 Config = Mapping[str, Any]
 MOST_BYTES = 1 << 31  # of a file's arrays, unpacked
+MOST_CONFIG = 1 << 26  # bytes of the configuration, unpacked
 _QUANTIZER = re.compile(r"/quantizer(_\d+)?/")
 
 
@@ -155,35 +157,29 @@ def config_of(path: Path) -> Config:
     """The configuration of a file's network.
 
     Raises:
-        ModelError: there is none that can be read.
+        ModelError: there is none, or a huge one. Of a damaged file any error of json, zipfile or h5py (`hwq.importers.registry`).
     """
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return _mapping(json.loads(archive.read("config.json")))
-        import h5py
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > MOST_CONFIG:
+                raise ModelError(f"{path} has a configuration of more than {MOST_CONFIG >> 20} MiB")
+            return _mapping(json.loads(archive.read("config.json")))
+    import h5py
 
-        with h5py.File(path, "r") as opened:
-            if "model_config" not in opened.attrs:
-                raise ModelError(f"{path} holds weights, and no network", hint="save the whole model: model.save('net.keras')")
-            return _mapping(json.loads(opened.attrs["model_config"]))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelError(f"cannot read {path}: {error}", hint="is it the file that the peer's model.save wrote?") from error
+    with h5py.File(path, "r") as opened:
+        if "model_config" not in opened.attrs:
+            raise ModelError(f"{path} holds weights, and no network", hint="save the whole model: model.save('net.keras')")
+        return _mapping(json.loads(opened.attrs["model_config"]))
 
 
 def read_keras(path: Path) -> KerasFile:
     """A file's layers, with their arrays.
 
     Raises:
-        ModelError: no such file, or one that cannot be read.
+        ModelError: it holds more than a network. Of a damaged file any error of json, zipfile or h5py (`hwq.importers.registry`).
         UnsupportedLayerError: models within the model, several inputs, or a layer that is called twice.
     """
-    config = config_of(path)
-    try:
-        arrays, by_name = _arrays(path)
-        return _network(config, arrays, by_name)
-    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise ModelError(f"{path} is not as Keras writes it: {type(error).__name__} {error}") from error
+    return _network(config_of(path), *_arrays(path))
 
 
 def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> KerasFile:
@@ -198,6 +194,8 @@ def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> Kera
     for told in inner["layers"]:
         own = _mapping(told["config"])
         name = str(told.get("name") or own["name"])
+        if any(name == layer.name for layer in layers):
+            raise ModelError(f"two layers have the name {name!r}", hint="give each layer a name of its own")
         cls = str(told["class_name"]).rsplit(">", 1)[-1]
         if cls in ("Functional", "Sequential", "Model"):
             raise UnsupportedLayerError(f"layer {name!r} is a model within the model", hint="save the layers of one flat model")
@@ -212,8 +210,9 @@ def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> Kera
     if kind == "Sequential":
         shape = (config.get("build_config") or {}).get("input_shape") or inner.get("build_input_shape")
         if layers[0].kind != "InputLayer":
-            first = StoredLayer("input", "InputLayer", {"batch_shape": shape or own_shape(layers[0])}, ())
-            layers = [first, StoredLayer(*_with_source(layers[0], "input")), *layers[1:]]
+            start = fresh_name("input", {layer.name for layer in layers})
+            first = StoredLayer(start, "InputLayer", {"batch_shape": shape or own_shape(layers[0])}, ())
+            layers = [first, StoredLayer(*_with_source(layers[0], start)), *layers[1:]]
         outputs: tuple[str, ...] = (layers[-1].name,)
     else:
         told_outputs = inner["output_layers"]
@@ -292,8 +291,13 @@ def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
         top = opened["model_weights"] if by_name else opened
 
         def visit(name: str, item: object) -> None:
-            if isinstance(item, h5py.Dataset) and not name.startswith("optimizer"):
-                found[name] = np.asarray(item)
+            if not isinstance(item, h5py.Dataset) or name.startswith("optimizer"):
+                return
+            if item.external or item.is_virtual:  # its bytes would come from any file of this machine
+                raise ModelError(f"{path} keeps {name} in another file", hint="save the model with its weights inside")
+            if int(item.nbytes) + sum(array.nbytes for array in found.values()) > MOST_BYTES:
+                raise ModelError(f"{path} has more than {MOST_BYTES >> 30} GiB of weights")
+            found[name] = np.asarray(item)
 
         top.visititems(visit)
     return found, by_name

@@ -36,8 +36,19 @@ def _permute(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Sign
 
 
 def _concatenate(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
-    axis = int(layer.config.get("axis", -1))
-    return builder.concatenate(layer.name, values, axis if axis < 0 else axis - 1)
+    return builder.concatenate(layer.name, values, row_axis(layer.name, int(layer.config.get("axis", -1)), len(values[0].shape)))
+
+
+def row_axis(layer: str, axis: int, rank: int) -> int:
+    """An axis of rows of this rank, told with the batch before them.
+
+    Raises:
+        UnsupportedLayerError: it is the batch, or none.
+    """
+    found = axis - 1 if axis > 0 else axis + rank
+    if axis == 0 or not 0 <= found < rank:
+        raise UnsupportedLayerError(f"layer {layer!r} joins along axis {axis}", hint=f"the axes of a row are 1 to {rank}")
+    return found
 
 
 def _zero_padding(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
@@ -59,7 +70,7 @@ def _relu(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
 
     def function(x: np.ndarray) -> np.ndarray:
         at = np.float32(threshold or 0)
-        y = np.where(x >= at, x, np.float32(slope or 0) * (x - at))
+        y = np.where(x > at, x, np.float32(slope or 0) * (x - at))
         return np.asarray(np.minimum(y, np.float32(limit)) if limit is not None else y, np.float32)
 
     return Signal(node, function=function)

@@ -52,8 +52,10 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
 
 
 def softmax_of(file: KerasFile) -> frozenset[str]:
-    """The layers at the outputs that are a softmax of floats."""
-    return frozenset(layer.name for layer in file.layers if layer.name in file.outputs and keras_layers.is_softmax(layer))
+    """The layers at the outputs that are a softmax of floats, and that no other layer reads."""
+    read = {name for layer in file.layers for name in layer.sources}
+    ends = set(file.outputs) - read
+    return frozenset(layer.name for layer in file.layers if layer.name in ends and keras_layers.is_softmax(layer))
 
 
 def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
@@ -72,6 +74,8 @@ def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray 
         missing = [name for name in layer.sources if name not in values]
         if missing or not layer.sources:
             raise ModelError(f"layer {layer.name!r} reads {missing or 'nothing'}, which the file does not list before it")
+        if layer.config.get("data_format") == "channels_first":
+            raise UnsupportedLayerError(f"layer {layer.name!r} has its channels first", hint="channels_last")
         inner = [values[name] for name in layer.sources]
         values[layer.name] = inner[0] if layer.name in softmax else readers[layer.kind](builder, layer, inner)
     outputs = tuple(builder.node(name, values[name]).name for name in file.outputs)

@@ -18,6 +18,8 @@ from hwq.ir import Graph, verify
 
 Array = npt.NDArray[Any]
 Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
+READ_CODES = ("DequantizeLinear", "Clip")  # between a QuantizeLinear and these a tensor holds codes, not numbers
+DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
 
 
@@ -42,10 +44,19 @@ class Walk:
     steps: dict[str, Array] = field(default_factory=dict)  # of what a QuantizeLinear gave
 
     def get(self, node: OnnxNode, place: int) -> Signal | Array:
-        """Raises ModelError: the file has no such value."""
-        name = node.inputs[place]
+        """What the node reads at this place.
+
+        Raises:
+            ModelError: the file has no such value.
+            UnsupportedLayerError: codes, where the node computes with numbers.
+        """
+        name = node.inputs[place] if place < len(node.inputs) else ""
         if name not in self.values:
-            raise ModelError(f"node {node.name!r} ({node.op}) reads {name!r}, which nothing gives")
+            raise ModelError(f"node {node.name!r} ({node.op}) reads {name!r}, which nothing gives", hint="is the file whole?")
+        if name in self.steps and node.op not in READ_CODES:
+            raise UnsupportedLayerError(
+                f"node {node.name!r} ({node.op}) computes with the codes of a QuantizeLinear", hint="put a DequantizeLinear between"
+            )
         return self.values[name]
 
     def constant(self, node: OnnxNode, place: int) -> Array:
@@ -76,7 +87,8 @@ def read_onnx(path: Path) -> ImportedNetwork:
     from hwq.importers.qonnx_ops import READERS
 
     told, nodes, constants, (name, shape), outputs = _loaded(path)
-    ends = {out for node in nodes if node.op in ("Softmax", "LogSoftmax") for out in node.outputs if out in outputs}
+    read = {name for node in nodes for name in node.inputs}
+    ends = {out for n in nodes if n.op in ("Softmax", "LogSoftmax") for out in n.outputs if out in outputs and out not in read}
     others = [n for n in nodes if n.op not in READERS and not ends.intersection(n.outputs)]
     if others:
         listed = ", ".join(f"{n.name!r} ({n.op})" for n in others[:8]) + (" ..." if len(others) > 8 else "")
@@ -90,6 +102,8 @@ def read_onnx(path: Path) -> ImportedNetwork:
                 walk.values[node.outputs[0]] = walk.get(node, 0)
             else:
                 walk.values[node.outputs[0]] = READERS[node.op](node, walk)
+        if codes := [out for out in outputs if out in walk.steps]:
+            raise UnsupportedLayerError(f"the output {codes[0]!r} holds codes", hint="end the network in a DequantizeLinear")
         found = [walk.values[out] for out in outputs]
         return walk.builder, tuple(walk.builder.node("output", v).name for v in found if isinstance(v, Signal))
 
@@ -129,6 +143,10 @@ def _loaded(path: Path) -> tuple[str, list[OnnxNode], dict[str, Signal | Array],
     versions = {one.domain: int(one.version) for one in model.opset_import}
     nodes = []
     for number, node in enumerate(graph.node):
+        if node.domain not in DOMAINS:
+            raise UnsupportedLayerError(
+                f"node {node.name!r} ({node.op_type}) is of the domain {node.domain!r}", hint=f"known: {', '.join(DOMAINS[1:])}"
+            )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "Constant":
             constants[node.output[0]] = _value_of(attributes, onnx.numpy_helper.to_array)

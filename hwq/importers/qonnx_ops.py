@@ -10,6 +10,7 @@ import numpy as np
 from hwq.importers import qonnx_quant
 from hwq.importers.builder import Function, Signal
 from hwq.importers.fixed_point import dyadic, zeros
+from hwq.importers.keras_layers import row_axis
 from hwq.importers.qonnx import Array, OnnxNode, Reader, Walk
 from hwq.importers.qonnx_quant import along, is_short, refused, short, signal, text_of, then
 from hwq.ir import Node
@@ -168,6 +169,8 @@ def _arithmetic(op: str) -> Reader:
 
 def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Array:
     """In float32, before the next quantiser."""
+    if node.attributes.get("training_mode"):
+        raise refused(node, "is of training: training_mode is set", "export the network for inference")
     x = signal(node, walk, 0)
     gamma, beta, mean, variance = (walk.constant(node, n).astype(np.float32) for n in (1, 2, 3, 4))
     factor = gamma / np.sqrt(variance + np.float32(node.attributes.get("epsilon", 1e-5)))
@@ -178,6 +181,25 @@ def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Array:
 
 
 def _same(node: OnnxNode, walk: Walk) -> Signal | Array:
+    return walk.get(node, 0)
+
+
+def _cast(node: OnnxNode, walk: Walk) -> Signal | Array:
+    """To float32 or float64, which hold every number of a design; a constant to any type."""
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    x, to = walk.get(node, 0), int(node.attributes["to"])
+    kind = tensor_dtype_to_np_dtype(to)
+    if not isinstance(x, Signal):
+        return x.astype(kind)
+    if kind not in (np.float32, np.float64):
+        raise refused(node, f"casts to {kind}", "a quantiser says how numbers are rounded")
+    return x
+
+
+def _dropout(node: OnnxNode, walk: Walk) -> Signal | Array:
+    if walk.has(node, 2) and bool(walk.constant(node, 2)):
+        raise refused(node, "is random: training_mode is set", "export the network for inference")
     return walk.get(node, 0)
 
 
@@ -213,9 +235,8 @@ def _transpose(node: OnnxNode, walk: Walk) -> Signal | Array:
 
 
 def _concat(node: OnnxNode, walk: Walk) -> Signal | Array:
-    axis = int(node.attributes["axis"])
     signals = [signal(node, walk, n) for n in range(len(node.inputs))]
-    return walk.builder.concatenate(node.name, signals, axis if axis < 0 else axis - 1)
+    return walk.builder.concatenate(node.name, signals, row_axis(node.name, int(node.attributes["axis"]), len(signals[0].shape)))
 
 
 def _sigmoid(v: Array) -> Array:
@@ -240,7 +261,9 @@ READERS: dict[str, Reader] = {
     "Mul": _arithmetic("multiply"),
     "Div": _arithmetic("divide"),
     "BatchNormalization": _batch_norm,
-    **dict.fromkeys(("Identity", "Dropout", "Cast"), _same),
+    "Identity": _same,
+    "Dropout": _dropout,
+    "Cast": _cast,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Transpose": _transpose,

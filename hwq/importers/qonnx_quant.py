@@ -113,8 +113,26 @@ def _trunc(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(walk.builder.add(f"{node.name}_scale", "scale", [kept], node.name, factor=factor))
 
 
+def _each(node: OnnxNode, scale: Array, rank: int, batch: bool = True) -> Array:
+    """Steps along the node's axis of tensors of this rank.
+
+    Args:
+        batch: the axis counts the batch before the row; not so for constants.
+    """
+    if node.attributes.get("block_size"):
+        raise refused(node, "has steps for blocks", "a step for a tensor, or for each channel")
+    if scale.size == 1:
+        return np.asarray(scale.reshape(()))
+    axis, whole = int(node.attributes.get("axis", 1)), rank + batch
+    place = (axis + whole if axis < 0 else axis) - batch
+    if scale.ndim != 1 or not 0 <= place < rank:
+        raise refused(node, f"has steps of shape {scale.shape} along axis {axis}", "a step for a tensor, or for each channel")
+    return scale.reshape([-1 if a == place else 1 for a in range(rank)])
+
+
 def _quantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
-    x, scale = signal(node, walk, 0), walk.constant(node, 1)
+    x = signal(node, walk, 0)
+    scale = _each(node, walk.constant(node, 1), len(x.shape))
     zero = walk.constant(node, 2) if walk.has(node, 2) else np.zeros((), np.uint8)
     if np.any(zero != 0) or zero.dtype not in (np.int8, np.uint8):
         raise refused(node, "has a zero point, or more than 8 bits", "quantise symmetrically to int8 or uint8")
@@ -128,10 +146,8 @@ def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
     if walk.has(node, 2) and np.any(walk.constant(node, 2) != 0):
         raise refused(node, "has a zero point", "quantise symmetrically")
     if not isinstance(x, Signal):
-        axis = int(node.attributes.get("axis", 1))
-        along = scale.reshape([-1 if a == axis else 1 for a in range(x.ndim)]) if scale.ndim == 1 and scale.size > 1 else scale
-        return np.asarray(x.astype(np.float32) * along, np.float32)
-    if node.inputs[0] not in walk.steps or not np.array_equal(walk.steps[node.inputs[0]], scale):
+        return np.asarray(x.astype(np.float32) * _each(node, scale, x.ndim, batch=False), np.float32)
+    if node.inputs[0] not in walk.steps or not np.array_equal(walk.steps[node.inputs[0]], _each(node, scale, len(x.shape))):
         raise refused(node, "has another step than the QuantizeLinear before it", "one step for both")
     return x
 
@@ -139,11 +155,16 @@ def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
 def _clip(node: OnnxNode, walk: Walk) -> Signal | Array:
     """Between QuantizeLinear and DequantizeLinear fewer bits; elsewhere a function."""
     x = signal(node, walk, 0)
-    low, high = (float(walk.constant(node, n)) if walk.has(node, n) else e * math.inf for n, e in ((1, -1), (2, 1)))
+    low, high = (
+        float(walk.constant(node, n))
+        if walk.has(node, n)
+        else float(node.attributes.get(name, end))  # attributes before version 11
+        for n, name, end in ((1, "min", -math.inf), (2, "max", math.inf))
+    )
     if node.inputs[0] in walk.steps:
         scale = walk.steps[node.inputs[0]]
         walk.steps[node.outputs[0]] = scale
-        for signed in (0, 1):
+        for signed in (0, 1) if math.isfinite(low) and math.isfinite(high) else ():
             bits = int(high + 1).bit_length() - 1 + signed
             if high == 2.0 ** (bits - signed) - 1 and low in ((-(2.0 ** (bits - 1)), 1 - 2.0 ** (bits - 1)) if signed else (0.0,)):
                 f = -_powers(node, scale)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.errors import GraphError, HwqError, ModelError, UnsupportedLayerError
 from hwq.importers import hgq_kernels, hgq_merges, hgq_tables
 from hwq.importers.keras_files import config_of, is_keras, packages_of, read_keras
 from hwq.importers.keras_network import graph_of
 from hwq.importers.qonnx import is_onnx, read_onnx
 from hwq.importers.report import ImportedNetwork, ImportReport
 from hwq.ir import Graph
+from hwq.places import as_path
+
+DAMAGED = "is it whole, and as the peer's package saved it?"
+_DAMAGE = (
+    *(ArithmeticError, AttributeError, EOFError, LookupError, MemoryError, OSError, RuntimeError, TypeError, ValueError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +64,20 @@ def read(path: str | Path) -> ImportedNetwork:
         ModelError: no such file, or one of no known format.
         UnsupportedLayerError: a layer that has no exact form in hwq, by name; or a model that is not quantised.
     """
-    file = Path(path)
+    file = as_path(path)
     if not file.is_file():
         raise ModelError(f"there is no file {file}", hint="give the file that the peer's package saved")
-    for one in FORMATS:
-        if one.takes(file):
-            return one.read(file)
+    try:
+        for one in FORMATS:
+            if one.takes(file):
+                return one.read(file)
+    except HwqError as error:
+        if isinstance(error, GraphError) or error.hint is None:
+            raise ModelError(f"{file}: {error.message}", hint=error.hint or DAMAGED) from error
+        raise
+    except _DAMAGE as error:  # what a reader meets in a file that no peer has written
+        told = next(iter(str(error).splitlines()), "")
+        raise ModelError(f"{file} is damaged: {type(error).__name__} {told[:200]}", hint=DAMAGED) from error
     raise ModelError(f"{file} is of no format that hwq reads", hint=f"known: {', '.join(f.name for f in FORMATS)}")
 
 

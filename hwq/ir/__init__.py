@@ -2,7 +2,7 @@
 
 from hwq.ir.builder import CircuitBuilder
 from hwq.ir.circuit import Circuit, Opcode
-from hwq.ir.graph import FLOAT64_BITS, Attr, Constant, Graph, Node
+from hwq.ir.graph import FLOAT64_BITS, Attr, Constant, Graph, Node, fresh_name
 from hwq.ir.ops import OPS, OpSpec, make_node
 from hwq.ir.text import digest, parse, text
 from hwq.ir.verify import verify
@@ -19,6 +19,7 @@ __all__ = [
     "OpSpec",
     "Opcode",
     "digest",
+    "fresh_name",
     "make_node",
     "parse",
     "text",

@@ -5,6 +5,7 @@ No batch axis: shapes are those of one sample. What each operation means is in `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -147,3 +148,15 @@ class Graph:
     @property
     def output_size(self) -> int:
         return sum(self[name].type.size for name in self.outputs)
+
+
+def fresh_name(wanted: str, taken: set[str]) -> str:
+    """`wanted` with nothing but letters, digits and underscores, a letter first, and unlike every name of `taken`, which it joins."""
+    base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "node"
+    base = base if base[0].isalpha() else f"n_{base}"
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}_v{number}"
+    taken.add(name)
+    return name

@@ -136,13 +136,6 @@ class Point:
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
             raise RunError(f"{self.keras_path} is damaged: {error}", hint="delete that point's folder and train again") from error
 
-    def require_files(self) -> None:
-        """Raises RunError: point.json is of other files than those beside it: one of them was changed, or moved here from another point."""
-        self._require(self.graph_path)
-        self._require(self.keras_path)
-        if VECTORS in (self.record.digests or {}):
-            self._require(self.folder.parents[1] / VECTORS)
-
     def accuracy_by_answers(self, labels: npt.NDArray[Any]) -> float | None:
         """Share of the test rows that Keras' answers classify right; None where there are no labels.
 
@@ -253,10 +246,17 @@ class RunDir:
 
         self.update(change)
 
-    def require_scores(self, point: Point) -> None:
-        """Raises RunError: a point that tells another accuracy on the test rows than its own answers have."""
-        told = point.test_accuracy
-        found = None if told is None else point.accuracy_by_answers(self.vectors()[1])
+    def require(self, point: Point, labels: npt.NDArray[Any]) -> None:
+        """Raises RunError: a point that was changed, is of the rows of another run, or tells another accuracy than its answers have.
+
+        Args:
+            labels: those of `vectors`, read once for all points.
+        """
+        point.graph_text()
+        told, found = point.test_accuracy, point.accuracy_by_answers(labels)
+        rows, own = (point.record.digests or {}).get(VECTORS), (self.record().digests or {}).get(VECTORS)
+        if rows is not None and rows != own:
+            raise RunError(f"{point.folder} is of other rows than this run", hint=AGAIN)
         if told is not None and found is not None and abs(told - found) > 1e-9:
             raise RunError(
                 f"{point.folder / 'point.json'} tells {told:.4f} of the test rows, its answers classify {found:.4f} right",

@@ -37,24 +37,29 @@ def quantize_inputs(graph: Graph, x: npt.ArrayLike) -> IntArray:
 
 
 def flat_rows(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Rows as (rows, elements): given so, or in the shape of the graph's one input, with or without axes of length 1.
+    """Rows as (rows, elements), given in any shape but one with the axes of the design's input in another order.
+
+    What flattens or reshapes the network's input is no part of the design, so that its input may have another shape than the network's.
 
     Raises:
-        DataError: no numbers, or another shape: as many elements in another order would be taken for something else.
+        DataError: no numbers, another number of elements, or a transposed row: it would be taken for another one.
     """
     values = numbers(x)
     shapes = [graph[name].type.shape for name in graph.inputs]
     size = sum(math.prod(shape) for shape in shapes)
-    wanted = [(size,), *(shapes if len(shapes) == 1 else [])]
-    if values.ndim < 1 or not any(_alike(values.shape[1:], shape) for shape in wanted):
-        told = f", of shape {shapes[0]}" if len(wanted) > 1 and len(shapes[0]) > 1 else ""
-        raise DataError(f"rows of shape {values.shape[1:]} do not fit the design's {size} inputs{told}")
+    given = values.shape[1:]
+    told = f"rows of shape {given} do not fit the design's {size} inputs"
+    if values.ndim < 1 or math.prod(given) != size or (size != 1 and not given):
+        raise DataError(told)
+    if len(shapes) == 1 and _transposed(given, shapes[0]):
+        raise DataError(f"{told}, of shape {shapes[0]}", hint="bring the axes into that order")
     return values.reshape(len(values), size)
 
 
-def _alike(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Whether two shapes are the same but for axes of length 1: elements are then in the same order."""
-    return [n for n in one if n != 1] == [n for n in other if n != 1]
+def _transposed(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two shapes have the same axes, those of length 1 left out, in another order."""
+    mine, theirs = [n for n in one if n != 1], [n for n in other if n != 1]
+    return mine != theirs and sorted(mine) == sorted(theirs)
 
 
 def numbers(x: npt.ArrayLike) -> npt.NDArray[Any]:

@@ -17,7 +17,7 @@ from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import NETLIST
 from hwq.synthesis.readings import read_power, read_step
 from hwq.toolchains.manifest import Manifest
-from hwq.toolchains.registry import makers
+from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import MAPPED, Step
 from hwq.toolchains.synthesis import Synthesiser
@@ -29,12 +29,15 @@ LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and 
 def options_of(step: Step, before: Mapping[Step, str], adders: Operands) -> str:
     """What a measurement of `step` depends on besides its own program: the programs before it, with their versions, and the form of sums.
 
+    The form is that of hwq's own Verilog: what a compiler makes of the C++ has sums of its own.
+
     Args:
         before: the steps ahead of it -> their program and version.
         adders: of the plan.
     """
     programs = dict.fromkeys(f"after {tool}" for s, tool in before.items() if s.program != step.program)
-    return "; ".join([*programs, *([ROWS] if adders == "three" else [])])
+    compiled = any(program(s.program).compiles for s in (*before, step))
+    return "; ".join([*programs, *([ROWS] if adders == "three" and not compiled else [])])
 
 
 def options_before(synthesiser: Synthesiser, step: Step) -> str:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool, find, require
+from hwq.tools.find import Tool, find, path_of, require
 from hwq.tools.process import ToolRun, run
 from hwq.tools.programs import Program
 
@@ -28,6 +28,12 @@ PROGRAM = Program(
 def find_gxx() -> Tool:
     """Raises ToolMissingError: no g++."""
     return require("g++", purpose="to compile the simulations", install="apt-get install g++")
+
+
+def require_gxx() -> None:
+    """Raises ToolMissingError: no g++. No program is started."""
+    if path_of("g++") is None:
+        find_gxx()
 
 
 def ap_types() -> Path:

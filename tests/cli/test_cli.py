@@ -124,6 +124,7 @@ def test_missing_compiler(run: Path, tmp_path: Path) -> None:
         "apt-get",
     )
     check(hwq("synth", str(run), "--board", "kv260", "--store", store, env={"HWQ_GXX": "/nowhere"}), 8, "HWQ_GXX")
+    check(hwq("sim", str(run), "--board", "kv260", "--store", store, env={"HWQ_GXX": "/nowhere"}), 8, "HWQ_GXX")
 
 
 @pytest.mark.parametrize(("body", "word"), [("echo 'ERROR: broken pass'; exit 1", "broken pass"), ("kill -9 $$", "SIGKILL")])

@@ -300,5 +300,5 @@ def test_a_cut_off_keras_file_is_an_error(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 30):
         path.write_bytes(whole[:size])
-        with pytest.raises(ModelError, match="cannot load"):
+        with pytest.raises(ModelError, match=r"cannot (load|read)"):
             models.build(str(path), (6,), 3)

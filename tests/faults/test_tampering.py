@@ -162,7 +162,11 @@ def test_a_changed_design_is_measured_as_it_should_be(measured: Measured, tmp_pa
 
 
 LIES = {
-    "LUTs of the netlist changed after mapping": ("sed -i \"s/INIT(4'h6)/INIT(4'h9)/\" yosys/netlist.v", "reference = netlist"),
+    "LUTs of the netlist changed after mapping": (
+        f"'{sys.executable}' - <<'END'\nimport pathlib, re\np = pathlib.Path('yosys/netlist.v')\n"
+        "p.write_text(re.sub(r\"(INIT\\(\\d+'h)([0-9a-f])\", lambda m: f'{m[1]}{15 - int(m[2], 16):x}', p.read_text()))\nEND",
+        "reference = netlist",
+    ),
     "a report of fewer cells than the netlist has": (
         f"'{sys.executable}' - <<'END'\nimport json\nd = json.load(open('yosys/stat.json'))\n"
         "for m in [d['design'], *d['modules'].values()]:\n    m['num_cells_by_type']['LUT2'] -= 1; m['num_cells'] -= 1\n"

@@ -165,7 +165,7 @@ class Tool:
         return None, (SimpleNamespace(measurement=found),)
 
 
-def search(out: Path, tool: Tool, budget: str = "lut=300,dsp=0", **options: Any) -> flow.CodesignSummary:
+def search(out: Path, tool: Tool, budget: str = "lut=240,dsp=0", **options: Any) -> flow.CodesignSummary:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flow, "synth", tool)
         wanted = CodesignOptions(Budget.parse(budget), tool="yosys", **{"epochs": 20, **options})
@@ -277,7 +277,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def command(run: Path, store: Path, *more: str) -> list[str]:
-    fixed = ["codesign", "digits", "--board", "xcvu9p", "--budget", "lut=420,dsp=0", "--model", "mlp:8", "--epochs", "40"]
+    fixed = ["codesign", "digits", "--board", "xcvu9p", "--budget", "lut=240,dsp=0", "--model", "mlp:8", "--epochs", "40"]
     fixed += ["--float-epochs", "20", "--out", str(run), "--store", str(store)]
     return [sys.executable, "-m", "hwq.cli", *fixed, *more]
 

@@ -13,13 +13,13 @@ from networks import random_constant
 
 from hwq.design.target import Target
 from hwq.errors import UsageError
-from hwq.files import write_json, write_npz, write_text
+from hwq.files import write_npz
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.flow.planning import plan
 from hwq.flow.synth import synth
 from hwq.ir import Graph, make_node, text, verify
-from hwq.run.directory import RunDir
-from hwq.run.record import RunRecord
+from hwq.run.directory import RunDir, write_point
+from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.reference import predict
 
 
@@ -48,10 +48,7 @@ def run(tmp_path: Path) -> Path:
     logits = predict(graph, x)
     RunDir(path).save(RunRecord("trained"))
     write_npz(path / "vectors.npz", x=x, y=logits[:40].argmax(axis=1))
-    point = path / "points" / "0001"
-    write_text(point / "graph.hwq", text(graph))
-    write_npz(point / "keras.npz", logits=logits)
-    write_json(point / "point.json", {"epoch": 1, "val_accuracy": 1.0, "ebops": 100.0, "beta": 0.0, "test_accuracy": 1.0})
+    write_point(path / "points" / "0001", text(graph), logits, PointRecord(1, 1.0, 100.0, 0.0, 1.0))
     return path
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.frontend.keras.constants import quantizer_types
-from hwq.ir import Attr, Node, make_node
+from hwq.ir import Attr, Node, fresh_name, make_node
 
 LayerReader: TypeAlias = Callable[["Reader", Any, list[Node | None], tuple[int, ...]], Node]
 
@@ -42,15 +41,8 @@ class Reader:
         return self.add(f"{layer}_reshape", "reshape", [source], layer, shape=tuple(int(n) for n in shape))
 
     def name(self, wanted: str) -> str:
-        """`wanted` with nothing but letters, digits and underscores, a letter first, and unlike every name before."""
-        base = re.sub(r"\W", "_", wanted, flags=re.ASCII).strip("_") or "node"
-        base = base if base[0].isalpha() else f"n_{base}"
-        name, number = base, 1
-        while name in self.names:
-            number += 1
-            name = f"{base}_v{number}"
-        self.names.add(name)
-        return name
+        """A node's name that is not taken yet, as like `wanted` as it may be."""
+        return fresh_name(wanted, self.names)
 
     def tensor(self, tensor: Any) -> Node | None:
         """The node of a Keras tensor."""

@@ -189,7 +189,11 @@ class _Fusing:
         ]
         forms = [{w: f << up for w, f in self._form(wire).items()} for wire, up, _ in found.parts]
         if found.constants:
-            up = (found.constant & -found.constant).bit_length() - 1 if found.constant else min(up for _, up, _ in found.parts)
+            up = (
+                (found.constant & -found.constant).bit_length() - 1
+                if found.constant
+                else min((up for _, up, _ in found.parts), default=0)
+            )
             wires.append(builder.constant(found.constant >> up, frac - up))
             terms.append(Term(found.constant, found.constant, up, 1, 0))
             forms.append({ONE: found.constant})
