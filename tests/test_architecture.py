@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "importers": _GRAPHS | {"places", "backend"},
     "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
+    "styles": _PLACED | {"codegen", "toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
     "cost": _PLACED | {"passes", "measure", "reports", "places", "toolchains.registry"},
     "run": {"files", "fields", "locks", "errors", "data"},
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "conversion",
         "synthesis",
         "sim",
+        "styles",
         "codegen",
         "toolchains",
         "cost",
@@ -106,7 +108,10 @@ EAGER: dict[str, set[str]] = {
         key: {"numpy"}
         for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design", "importers")
     },
-    **{key: {"numpy"} for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors")},
+    **{
+        key: {"numpy"}
+        for key in ("layers", "quantizers", "conversion", "train", "synthesis", "posttraining", "flow", "tensors", "styles")
+    },
     "templates": {"jinja2"},
     "views": {"rich"},
     "cli": {"click"},
@@ -293,7 +298,9 @@ def test_a_change_of_the_generator_makes_new_plans() -> None:
     from hwq.design.point import GENERATING
 
     covered = tuple("hwq." + name.removesuffix(".py").replace("/", ".") for name in GENERATING)
-    used = {m for start in ("codegen.build", "codegen.stream", "toolchains.scripts") for m in closure(f"hwq.{start}")}
+    used = {
+        m for start in ("codegen.build", "codegen.stream", "styles.choice", "toolchains.scripts") for m in closure(f"hwq.{start}")
+    }
     outside = {m for m in used if not any(m == c or m.startswith(c + ".") for c in covered)}
     # neither errors nor what runs, finds, reads or stores decides what is written
     assert {package_of(m) for m in outside} <= {"errors", "fields", "files", "locks", "places", "reports", "tools"}, outside

@@ -52,6 +52,14 @@ adders_option = click.option(
     help="Operands of a sum; auto: three where a row of look-up tables adds them, as on AMD's parts.",
 )
 
+interval_option = click.option(
+    "--interval",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Clocks from one row to the next, at most; above 1 sums go some bits a clock, in fewer LUTs.",
+)
+
 
 def gathers(kind: type, name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Hand a command the options that are fields of the dataclass `kind` as one argument `name`."""

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from hwq.boards import DEFAULT_BOARD
-from hwq.cli.common import ClockOption, adders_option, as_json, emit, gathers, io_option, note, run_argument, say, store_option
+from hwq.cli.common import (
+    ClockOption,
+    adders_option,
+    as_json,
+    emit,
+    gathers,
+    interval_option,
+    io_option,
+    note,
+    run_argument,
+    say,
+    store_option,
+)
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -24,13 +36,15 @@ class _Asked:
     clock: Period | None
     io: Literal["parallel", "stream"]
     adders: Literal["auto", "two", "three"]
+    interval: int
 
     def target(self, run: Path) -> Target:
         from hwq.design.target import Target
         from hwq.flow.simulate import last_board
         from hwq.run.directory import RunDir
 
-        return Target.of(self.board or last_board(RunDir.open(run)), self.clock, io=self.io, adders=self.adders)
+        chosen = self.board or last_board(RunDir.open(run))
+        return Target.of(chosen, self.clock, io=self.io, adders=self.adders, interval=self.interval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,7 @@ class _Proof:
 @click.option("--clock", type=ClockOption(), help="Clock target; default the board's.")
 @io_option
 @adders_option
+@interval_option
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")

@@ -15,6 +15,7 @@ from hwq.cli.common import (
     as_json,
     emit,
     gathers,
+    interval_option,
     io_option,
     note,
     run_argument,
@@ -42,6 +43,7 @@ class _DesignAsked:
     io: Literal["parallel", "stream"]
     register_inputs: bool
     adders: Literal["auto", "two", "three"]
+    interval: int
 
     def target(self) -> Target:
         from hwq.design.target import Target
@@ -55,6 +57,7 @@ class _DesignAsked:
             io=self.io,
             registered_inputs=self.register_inputs,
             adders=self.adders,
+            interval=self.interval,
         )
 
 
@@ -99,6 +102,7 @@ class _Dry:
     help="Of the C++: a product for each weight, or the shared adder graph.",
 )
 @io_option
+@interval_option
 @click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
 @adders_option
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")

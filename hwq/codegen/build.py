@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,12 +28,20 @@ Style = Literal["multiply", "adders"]
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A plan with what it was made from: the optimised graph, the pipelined circuit, the port layout."""
+    """A plan with what it was made from: the optimised graph, the circuit, the port layout.
+
+    Attributes:
+        circuit: pipelined; of a design that takes a row every `interval` clocks, its operations alone.
+        interval: clocks from one row to the next; above 1 the Verilog has the ports start, ready and valid as well.
+        features: what the design consists of, where its circuit does not say it (`hwq.cost.features`).
+    """
 
     plan: BuildPlan
     graph: Graph
     circuit: Circuit
     ports: Ports
+    interval: int = 1
+    features: Mapping[str, float] | None = None
 
     def __repr__(self) -> str:
         return f"<Build of {self.graph!r}: {self.plan!r}>"
@@ -92,7 +101,12 @@ def build(
         **verilog_files(circuit, ports, top),
         **script_files(top, board, period, circuit.latency),
         **harness_files(ports, board, top, circuit.latency, digest(graph)),
-        "sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=circuit.latency),
+        **bench_files(ports, top, circuit.latency),
     }
     plan = BuildPlan(top, files, board.name, board.part, period.ns, circuit.latency, digest(graph), board.operands(form.adders))
     return Build(plan, optimised, circuit, ports)
+
+
+def bench_files(ports: Ports, top: str, latency: int, interval: int = 1) -> dict[str, str]:
+    """`sim/rtl_main.cpp`: the test bench of the Verilog and of its netlist."""
+    return {"sim/rtl_main.cpp": render("sim/rtl_main.cpp.j2", top=top, ports=ports, latency=latency, interval=interval)}

@@ -20,18 +20,19 @@ from hwq.ir import Constant, Graph, Node
 from hwq.templates import render
 
 
-def cpp_files(graph: Graph, top: str, terms: int = 1) -> dict[str, str]:
+def cpp_files(graph: Graph, top: str, terms: int = 1, interval: int = 1) -> dict[str, str]:
     """`hls/<top>.h`, `hls/<top>.cpp` and `hls/<top>_tb.cpp`.
 
     Args:
         terms: layers all of whose weights are sums of at most so many signed powers of two are written without products.
+        interval: clocks from one input to the next, as the HLS tool is told.
 
     Raises:
         GraphError: an op that has no C++ form.
     """
     ports = ports_of(graph)
     sections = sections_of(graph, ports, terms)
-    values = {"top": top, "ports": ports, "sections": sections, "products": has_products(sections)}
+    values = {"top": top, "ports": ports, "sections": sections, "products": has_products(sections), "interval": interval}
     values["int_bits"] = ap_int_limit(ports.input_bits, ports.output_bits, product_bits(graph))
     return {
         f"hls/{top}.h": render("cpp/top.h.j2", **values),

@@ -63,10 +63,10 @@ def adder_sections(circuit: Circuit, ports: Ports) -> list[Section]:
     return [Section(comment, tuple(lines)) for comment, lines in sections]
 
 
-def adders_file(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
-    """`hls/<top>.cpp` in the style "adders"."""
+def adders_file(circuit: Circuit, ports: Ports, top: str, interval: int = 1) -> dict[str, str]:
+    """`hls/<top>.cpp` in the style "adders"; a row every `interval` clocks."""
     sections = adder_sections(circuit, ports)
-    return {f"hls/{top}.cpp": render("cpp/adders.cpp.j2", top=top, ports=ports, sections=sections)}
+    return {f"hls/{top}.cpp": render("cpp/adders.cpp.j2", top=top, ports=ports, sections=sections, interval=interval)}
 
 
 def _statements(text: _Text, wire: int) -> list[str]:

@@ -20,8 +20,11 @@ MAGIC = b"HWQ1"
 IDENTITY_BYTES = 16
 
 
-def harness_files(ports: Ports, board: Board, top: str, latency: int, design: str) -> dict[str, str]:
+def harness_files(ports: Ports, board: Board, top: str, latency: int, design: str, interval: int = 1) -> dict[str, str]:
     """`board/<top>_board.v` and `board/pins.lpf`; nothing for a board without a harness.
+
+    Args:
+        interval: above 1 the design has a port `start`.
 
     Raises:
         BoardError: the board's clock has no divisor for the line's speed.
@@ -46,6 +49,7 @@ def harness_files(ports: Ports, board: Board, top: str, latency: int, design: st
         "y_bytes": y_bytes,
         "out_bytes": max(IDENTITY_BYTES, y_bytes),
         "latency": latency,
+        "interval": interval,
         "timeout": clock_hz * TIMEOUT_MS // 1000,
         "timeout_ms": TIMEOUT_MS,
         "input_bits": ports.input_bits,

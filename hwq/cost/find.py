@@ -11,7 +11,7 @@ from pathlib import Path
 from hwq.boards import Board, load, names
 from hwq.cost.fit import fit
 from hwq.cost.library import Library, read
-from hwq.cost.model import CostModel, ModelKey
+from hwq.cost.model import CostModel, ModelKey, hardware_of
 from hwq.cost.terms import COMPILED
 from hwq.errors import BoardError, CostModelError
 from hwq.measure.measurement import Key, Measurement
@@ -89,7 +89,8 @@ def find_models(board: Board, source: ModelSource, folder: Path | None = None) -
     """
     wanted = ModelKey(model_family(board, source.tool), plain_tool(source.tool), source.version, source.stage, source.options)
     near: Found | None = None
-    for library in libraries(folder):
+    alike = [one for one in libraries(folder) if bool(hardware_of(one.key.options)) == bool(hardware_of(source.options))]
+    for library in alike:
         key = library.key
         kind = (key.family, plain_tool(key.tool), key.stage, key.compiler, key.adders)
         if kind != (wanted.family, wanted.tool, wanted.stage, wanted.compiler, wanted.adders):

@@ -66,6 +66,11 @@ def compiler_of(options: str) -> str:
     return next((tool for tool in before if (program := program_of(tool)) is not None and program.compiles), "")
 
 
+def hardware_of(options: str) -> str:
+    """The style that a measurement's options name (`serial:1`); "" for the parallel form."""
+    return next((part for part in options.split("; ") if part.startswith("serial:")), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """A predicted value, in the unit of its target.

@@ -12,7 +12,7 @@ from hwq.boards import of as board_of
 from hwq.cost.features import circuit_features, features
 from hwq.cost.find import ModelSource, comparable, find_models, libraries, selection
 from hwq.cost.fit import fit
-from hwq.cost.model import CostModel, adders_of, compiler_of
+from hwq.cost.model import CostModel, adders_of, compiler_of, hardware_of
 from hwq.cost.terms import COMPILED, LINEAR
 from hwq.errors import BoardError, CostModelError
 from hwq.ir import Circuit, Graph
@@ -36,6 +36,7 @@ def price_model(board: str, store_path: Path | str | None, moment: str = LINEAR,
     operands = known.operands(adders)
     store = Store.open(store_path)
     sources = [source for found in store.sources() if adders_of((source := ModelSource(*found)).options) == operands]
+    sources = [source for source in sources if not hardware_of(source.options)]
     counts = {source: store.count(selection(known, source)) for source in sources}
     # hwq's own Verilog first: what another compiler makes of a design has other prices
     for source, count in sorted(counts.items(), key=lambda item: (compiler_of(item[0].options) != "", -item[1])):
@@ -75,6 +76,7 @@ class Estimate:
         latency_cycles: exact, by the pipeline.
         model: which tool's reports are predicted; "" where there is none.
         beyond: the design lies outside what the models were fitted to.
+        hardware: a style that no model knows; "" where models are of its kind.
     """
 
     lut: float | None
@@ -84,8 +86,11 @@ class Estimate:
     ff_error: float | None = None
     model: str = ""
     beyond: bool = False
+    hardware: str = ""
 
     def __str__(self) -> str:
+        if self.hardware:
+            return f"LUTs of the style {self.hardware}: not measured, and no model predicts them"
         if self.lut is None:
             return "no prediction of LUTs: nothing has been measured on this family (hwq calibrate)"
         told = [f"{self.lut:.0f} LUT +-{self.lut_error:.1%}"] + (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Build, Form, Style, build
+from hwq.codegen.build import Build, Form, Style
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, named_classes, ready_rows, write_feeding
@@ -32,6 +32,7 @@ from hwq.sim.emulator import Emulator, emulator
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import rtlsim
+from hwq.styles.choice import build_at
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.single import Bench, manifest_of, measured
 from hwq.toolchains.synthesis import choose
@@ -135,7 +136,7 @@ class Design:
         lines = [
             f"{plan.top} for {self.board.name} ({plan.part}) at {self.period}",
             f"{len(ports.inputs)} inputs in {ports.input_bits} bits, {len(ports.outputs)} outputs in {ports.output_bits} bits",
-            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every cycle",
+            f"latency {plan.latency_cycles} cycles ({ns:g} ns), a row every {cycles_told(self.build.interval)}",
             str(self.estimate()),
             *([str(self.comparison)] if self.comparison is not None and not self.comparison.mismatches else []),
             *self.notes,
@@ -149,6 +150,8 @@ class Design:
 
     def estimate(self, store_path: Path | str | None = None) -> Estimate:
         """What it will cost, by the cost models of its board's family: no tool is started."""
+        if self.build.features is not None:
+            return Estimate(None, None, self.build.plan.latency_cycles, hardware=self.build.plan.hardware)
         return estimate(self.build.graph, self.build.circuit, self.board, store_path)
 
     def synth(
@@ -208,10 +211,15 @@ class Design:
 
 
 class Forms(TypedDict, total=False):
-    """How the files are written: attributes of `hwq.codegen.build.Form`."""
+    """How the files are written: attributes of `hwq.codegen.build.Form`, and the interval."""
 
     style: Style
     adders: Adders
+    interval: int
+
+
+def cycles_told(count: int) -> str:
+    return "cycle" if count == 1 else f"{count} cycles"
 
 
 def compile_network(
@@ -235,7 +243,8 @@ def compile_network(
         strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
             keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
         form: style="adders" writes the C++ as the shared adder graph in place of products; adders="two" or "three" are the operands
-            of a sum ("auto": three on fabrics that add them in one row of look-up tables; `hwq.codegen.build.Form`).
+            of a sum ("auto": three on fabrics that add them in one row of look-up tables; `hwq.codegen.build.Form`);
+            interval=N takes a row every N clocks at most: above 1 sums go some bits a clock, in fewer LUTs.
 
     Raises:
         MismatchError: Keras differs from the design, and `strict`; or it differs in float64, which holds every number of the design.
@@ -262,4 +271,6 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    return Design(read.graph, chosen, period, build(read.graph, chosen, period, Form(**form)), read.comparison, read.notes)
+    interval = form.get("interval", 1)
+    made = build_at(read.graph, chosen, period, Form(form.get("style", "multiply"), adders=form.get("adders", "auto")), interval)
+    return Design(read.graph, chosen, period, made, read.comparison, read.notes)

@@ -130,7 +130,7 @@ class Feeding:
 
     @property
     def interval(self) -> int:
-        return self.made.interval if isinstance(self.made, StreamBuild) else 1
+        return self.made.interval
 
     def to_json(self) -> dict[str, object]:
         """What preprocess.json says."""
@@ -185,6 +185,7 @@ class Feeding:
             input_bits=max(1, *(f.offset + f.width for f in self.features)),
             output_bits=max(1, *(o.offset + o.width for o in self.outputs)),
             stream=stream,
+            serial=isinstance(self.made, Build) and self.interval > 1,
             most=SHOWN,
             contents=present,
             commands=_commands(plan.files) if point else [],

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import hwq
 from hwq.boards import Board
-from hwq.codegen.build import Build, Form, build
+from hwq.codegen.build import Build, Form
 from hwq.codegen.stream import StreamBuild, build_stream
 from hwq.cost.features import VERSION, features
 from hwq.design.feeding import Feeding, is_fed, preprocess_of, write_feeding
@@ -36,6 +36,8 @@ from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import compare_routed, random_inputs
 from hwq.sim.rtlsim import NETLIST, rtlsim
 from hwq.sim.vectors import write_rows
+from hwq.styles.choice import build_at
+from hwq.synthesis.single import build_features
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.nextpnr import ROUTED_NETLIST
 from hwq.toolchains.registry import makers, program
@@ -49,7 +51,18 @@ VERDICT = "sim.json"
 # evaluator -> what it evaluates
 NETLISTS = {MAPPED: NETLIST, ROUTED: ROUTED_NETLIST, **{name: compiled.verilog for name, compiled in COMPILED.items()}}
 # the code that decides what a plan holds; tests/test_architecture.py compares it with what the generator imports
-GENERATING = ("codegen", "toolchains", "passes", "ir", "fixed", "design/feeding.py", "templates.py", "boards.py", "units.py")
+GENERATING = (
+    "codegen",
+    "styles",
+    "toolchains",
+    "passes",
+    "ir",
+    "fixed",
+    "design/feeding.py",
+    "templates.py",
+    "boards.py",
+    "units.py",
+)
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
 
@@ -93,6 +106,7 @@ class PointDesign:
         inputs += "\0registered inputs" if self.target.registered_inputs else ""
         operands = self.board.operands(self.target.adders)
         inputs += f"\0adders of {operands}" if operands != self.board.operands() else ""
+        inputs += f"\0interval {self.target.interval}" if self.target.interval > 1 else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -107,11 +121,11 @@ class PointDesign:
 
     @cached_property
     def build(self) -> Build | StreamBuild:
-        """All inputs at once and a result a clock, or a pixel a clock.
+        """All inputs at once and a result every so many clocks, or a pixel a clock.
 
         Raises:
             GraphError: it cannot be generated, or not be streamed.
-            UsageError: a stream in the style "adders", or with registered inputs.
+            UsageError: a stream in the style "adders", with registered inputs, or with an interval; or an interval with registered inputs.
         """
         asked = self.target
         if asked.io == "stream":
@@ -119,8 +133,11 @@ class PointDesign:
                 raise UsageError(f"a stream has no C++ in the style {asked.style}", hint="leave --style out")
             if asked.registered_inputs:
                 raise UsageError("a stream's inputs go through its window first", hint="leave --register-inputs out")
+            if asked.interval > 1:
+                raise UsageError("a stream takes a pixel a clock", hint="leave --interval or --io stream out")
             return build_stream(self.graph, self.board, self.period, adders=asked.adders)
-        return build(self.graph, self.board, self.period, Form(asked.style, self.terms, asked.registered_inputs, asked.adders))
+        form = Form(asked.style, self.terms, asked.registered_inputs, asked.adders)
+        return build_at(self.graph, self.board, self.period, form, asked.interval)
 
     def summary(self, notice: Notice | None = None) -> Manifest:
         """What was generated (digests, features, latency).
@@ -146,8 +163,7 @@ class PointDesign:
     def _facts(self, before: Manifest | None) -> Manifest:
         """What build.json says, by the design itself; of `before` what that does not decide."""
         made = self.build
-        interval = made.interval if isinstance(made, StreamBuild) else 1
-        found = Manifest.of_plan(made.plan, features_of(made), interval=interval, group=self.group)
+        found = Manifest.of_plan(made.plan, features_of(made), interval=made.interval, group=self.group)
         kept = (None, {}) if before is None else (before.feeding, before.more)
         return replace(found, point=self.point.id, files=tuple(sorted(made.plan.files)), feeding=kept[0], more=kept[1])
 
@@ -216,7 +232,7 @@ class PointDesign:
                 notice("files have changed since they were proven: proving again")
             return None
         x, labels = self.run.vectors()
-        if not verdict.covers(len(x), self.point.accuracy_by_answers(labels), stream=summary.interval > 1):
+        if not verdict.covers(len(x), self.point.accuracy_by_answers(labels), stream=summary.streamed):
             if notice:
                 notice("the proof leaves out an evaluator or rows: proving again")
             return None
@@ -304,6 +320,8 @@ class PointDesign:
             # a changed cell may matter in none of the run's rows: all of the inputs' range is looked at as well
             inputs = np.concatenate([inputs, random_inputs(self.graph)])
         if stage == ROUTED:
+            if summary.interval > 1:
+                return None  # it keeps a state, which is not followed there
             return compare_routed(self.folder, summary.latency_cycles, inputs)
         if stage in COMPILED:
             return COMPILED[stage].compare(self.folder, inputs, notice)
@@ -348,7 +366,7 @@ class PointDesign:
 def features_of(made: Build | StreamBuild) -> dict[str, float]:
     """What the design consists of (`hwq.cost.features`); a stream is the sum of its stages, without the line buffers."""
     if isinstance(made, Build):
-        return features(made.graph, made.circuit)
+        return build_features(made)
     parts = [features(s.stage.graph, s.circuit) for s in made.stages]
     total: Counter[str] = Counter()
     for part in parts:

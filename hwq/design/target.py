@@ -24,6 +24,7 @@ class Choices(TypedDict, total=False):
     io: Io
     registered_inputs: bool
     adders: Adders
+    interval: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Target:
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
         adders: operands of a sum: "two", "three", or "auto", what the board's fabric has.
+        interval: clocks from one row to the next, at most: above 1 sums go some bits a clock (`hwq.styles`).
 
     Example:
         >>> import hwq
@@ -52,6 +54,7 @@ class Target:
     io: Io = "parallel"
     registered_inputs: bool = False
     adders: Adders = "auto"
+    interval: int = 1
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:

@@ -121,6 +121,7 @@ FACTS = (
     "group",
     "features",
     "adders",
+    "hardware",
 )  # of build.json, beside the plan's digest
 
 

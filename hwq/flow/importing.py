@@ -21,7 +21,7 @@ from hwq.cost.features import VERSION, features
 from hwq.errors import MismatchError, RunError, ToolError
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
-from hwq.ir import parse, verify
+from hwq.ir import Graph, parse, verify
 from hwq.locks import explain
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
@@ -32,6 +32,8 @@ from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
+from hwq.styles.schedule import features_of
+from hwq.styles.serial import Serial
 from hwq.synthesis.measuring import measure, options_of
 from hwq.synthesis.readings import version_doubt
 from hwq.toolchains.faults import diagnose
@@ -115,6 +117,33 @@ def streamed(folder: Path) -> bool:
     return "x_valid" in _text(folder / "rtl" / f"{TOP}.v")
 
 
+def timed(folder: Path) -> bool:
+    """Whether a plan's design says when it takes a row, by its Verilog."""
+    return "input  wire start," in _text(folder / "rtl" / f"{TOP}.v")
+
+
+def _require_serial(folder: Path, board: Board, manifest: Manifest, graph: Graph) -> None:
+    """As `_require_facts`, of a digit-serial design.
+
+    Raises:
+        RunError: build.json tells other clocks, or other features, than the graph has in that style.
+    """
+    serial, digit = Serial.of(graph, board, Period(manifest.period_ns)), int((manifest.hardware or "serial:1").split(":")[1])
+    if not 1 <= digit < serial.word:
+        raise RunError(
+            f"{folder / 'build.json'} tells {digit} bits a clock for sums of {serial.word}",
+            hint="give the run that it was generated from: --run RUN",
+        )
+    machine = serial.machine(digit)
+    found = {**features_of(machine), "counted": float(VERSION)}
+    if (manifest.latency_cycles, manifest.interval) != (machine.latency, machine.interval) or dict(manifest.features) != found:
+        raise RunError(
+            f"{folder / 'build.json'} tells {manifest.latency_cycles} cycles and a row every {manifest.interval}, or features that "
+            f"are not those of {manifest.hardware}: its graph takes {machine.latency} and {machine.interval}",
+            hint="give the run that it was generated from: --run RUN",
+        )
+
+
 def _text(path: Path) -> str:
     """Raises RunError: it cannot be read, or is no text."""
     try:
@@ -140,10 +169,14 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     scripts = [_text(folder / name) for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
     if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
         raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
-    if stream != (manifest.interval != 1):
+    serial = re.fullmatch("serial:[0-9]+", manifest.hardware or "") is not None
+    if stream != manifest.streamed or serial != timed(folder) or (manifest.hardware is not None and not serial):
         raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
     told = manifest.features
     if stream or told.get("counted") != VERSION:
+        return
+    if serial:
+        _require_serial(folder, board, manifest, graph)
         return
     circuit = circuit_of(graph, board, Period(manifest.period_ns), manifest.adders)
     if manifest.latency_cycles not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs
@@ -163,7 +196,9 @@ def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[
         ROUTED: compare_routed,
         **{name: partial(_compare_compiled, compiled) for name, compiled in COMPILED.items()},
     }
-    if not streamed(folder):  # a stream's netlist keeps a state
+    if manifest.interval > 1:
+        del evaluators[ROUTED]
+    elif not streamed(folder):  # a stream's netlist keeps a state
         evaluators[MAPPED] = compare_mapped
     proven = [step.proves for step, _ in records.values() if step.proves in evaluators]
     if not proven:

@@ -159,7 +159,7 @@ def _artefacts(directory: RunDir, last: Synthesised | None, point: Point, rows: 
     if (
         verdict is not None
         and last.sealed
-        and not verdict.covers(count, point.accuracy_by_answers(labels), stream=manifest.interval > 1)
+        and not verdict.covers(count, point.accuracy_by_answers(labels), stream=manifest.streamed)
     ):
         doubt = f"point {point.id}: the proof in {folder} leaves out an evaluator or rows: hwq sim proves it again"
         return _Artefacts(manifest, doubts=(doubt,))

@@ -71,6 +71,10 @@ def prove_points(
                 "a streamed design keeps a state, and such netlists are simulated, not proven",
                 hint="leave --prove or --io stream out",
             )
+        if design.build.interval > 1:
+            raise UsageError(
+                "a serial design keeps a state, and such netlists are simulated, not proven", hint="leave --prove or --interval out"
+            )
         out.append((design.point.id, prove(design.build, design.folder, timeout_s)))
     return out
 

@@ -362,7 +362,7 @@ def evaluate_mapped(
         ToolError: it does not compile.
     """
     netlist = MappedNetlist.read(folder / NETLIST, build.plan.top)
-    if isinstance(build, Build) and not models:
+    if isinstance(build, Build) and build.interval == 1 and not models:
         try:
             return netlist.evaluate(build.ports, inputs, build.plan.latency_cycles)
         except Unsupported:

@@ -1,4 +1,4 @@
-"""RTL simulation, a row every clock: the generated Verilog, or the netlist synthesised from it, in Yosys CXXRTL and g++.
+"""RTL simulation, rows as often as the design takes them: the generated Verilog, or the netlist synthesised from it, in CXXRTL and g++.
 
 Where Verilator is installed it simulates the Verilog.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hwq.codegen.build import Build
 from hwq.codegen.stream import StreamBuild
-from hwq.errors import ToolError
+from hwq.errors import MismatchError, ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.csim import drive
 from hwq.toolchains import yosys
@@ -24,6 +24,7 @@ from hwq.tools.verilator import compile_model, find_verilator
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
+GAPS, GAPPED = "gaps", 500  # the test bench's word for rows that come late, and how many of them do
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model this size compiles for longer than it runs
 
 
@@ -34,12 +35,28 @@ def rtlsim(
 
     Raises:
         ToolMissingError: no Yosys or g++.
-        ToolError: one of them fails, or the program does.
+        ToolError: one of them fails, or the program does: a result that comes too early or late, for one.
+        MismatchError: a design that takes a row every few clocks computes something else when rows come later.
     """
     verilator = find_verilator()
     if verilator is not None:
         return _verilated(verilator, build, folder, inputs)
     return _cxxrtl(_RTL, build, folder, inputs, notice)
+
+
+def _driven(program: str, name: str, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
+    """Rows as often as the design takes them; where that is not every clock, some of them with gaps between as well."""
+    found = drive(program, name, build, folder, inputs)
+    if isinstance(build, Build) and build.interval > 1 and len(inputs):
+        late = drive(program, name, build, folder, inputs[:GAPPED], GAPS)
+        differs = np.flatnonzero((late != found[:GAPPED]).any(axis=1))
+        if len(differs):
+            row = int(differs[0])
+            raise MismatchError(
+                f"{name}: row {row} gives {found[row].tolist()} back to back, {late[row].tolist()} with gaps between the rows",
+                hint=f"please report it with {folder / 'graph.hwq'}",
+            )
+    return found
 
 
 def mapped(
@@ -75,10 +92,10 @@ def _cxxrtl(
     run_script(model.script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
     flags = [*FLAGS, *model.defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
     compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=folder / "sim" / f"{name}_build.log")
-    return drive(f"sim/{name}", name, build, folder, inputs)
+    return _driven(f"sim/{name}", name, build, folder, inputs)
 
 
 def _verilated(tool: Tool, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     """As `rtlsim`, through Verilator: a longer build, a faster and independent model."""
     compile_model(tool, build.plan.top, folder, folder / "sim" / "verilator.log")
-    return drive("sim/rtl", "rtl", build, folder, inputs)
+    return _driven("sim/rtl", "rtl", build, folder, inputs)

@@ -49,7 +49,11 @@ def options_before(synthesiser: Synthesiser, step: Step) -> str:
 
 def key_of(board: Board, step: Step, tool: str, version: str, options: str, manifest: Manifest) -> Key:
     """What identifies the measurement of a step; `manifest` is the plan's build.json."""
-    return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, options)
+    told = options
+    if manifest.hardware:  # its sums are of two, whatever was asked for
+        parts = [part for part in options.split("; ") if part and part != ROWS]
+        told = "; ".join([*parts, manifest.hardware])
+    return Key(manifest.design, manifest.plan, WHOLE, board.name, tool, version, step.stage, told)
 
 
 def require_mapped(made: Build, folder: Path) -> None:

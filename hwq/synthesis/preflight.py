@@ -28,7 +28,10 @@ WIDEST_PORT = 4096  # bits of an ap_uint: AP_INT_MAX_W (AMD UG1399, "C++ Arbitra
 LARGEST_ARRAY = 1024  # elements that Vivado HLS partitions completely (its message XFORM 203-101)
 MANY_STATEMENTS = 50_000  # in one function: compilation then takes hours, whichever version
 # what an unmeasured design needs at most and at least: a LUT a full adder and clamped bit, as carry chains map; sharing halves it
-_UNMEASURED = {"lut": ("adder_bits", "clamp_bits"), "ff": ("register_bits",)}
+_UNMEASURED = {
+    "lut": ("adder_bits", "clamp_bits", "serial_adders", "serial_requantizer_bits", "serial_fed_bits"),
+    "ff": ("register_bits", "serial_register_bits"),
+}
 _UNMEASURED_ERROR = 0.5
 FAR, FEW = 2.0, 10.0  # a measurement so many half intervals off is told; no interval counts as narrower than so many units
 

@@ -50,9 +50,16 @@ class Bench:
     timeout_s: float | None = None
 
 
+def build_features(made: Build) -> dict[str, float]:
+    """What a design consists of: by its circuit, or as its style counts it."""
+    if made.features is not None:
+        return {**made.features, "counted": VERSION}
+    return features(made.graph, made.circuit)
+
+
 def manifest_of(made: Build, group: str = "") -> Manifest:
     """What build.json says of a design that belongs to no run; `group` names designs that cost models leave out together."""
-    return Manifest.of_plan(made.plan, features(made.graph, made.circuit), group=group)
+    return Manifest.of_plan(made.plan, build_features(made), interval=made.interval, group=group)
 
 
 def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Callable[[Path], None] | None = None) -> Measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast, get_args
 
@@ -28,6 +28,7 @@ _KNOWN = (
     "point",
     "files",
     "feeding",
+    "hardware",
 )
 
 
@@ -43,6 +44,7 @@ class Manifest:
         group: what designs of the same data have in common: cost models are tested on groups that they have not seen.
         point, files: of a design of a run; None of one that belongs to no run.
         feeding: digests of README.md and preprocess.json, and of what they were made from.
+        hardware: the style of the Verilog (`hwq.toolchains.plan.BuildPlan`); None of one that was written before there was a choice.
         more: what another version of hwq says.
     """
 
@@ -59,13 +61,21 @@ class Manifest:
     point: str | None = None
     files: tuple[str, ...] | None = None
     feeding: Mapping[str, str] | None = None
+    hardware: str | None = None
     more: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
     def of_plan(cls, plan: BuildPlan, features: Mapping[str, float], *, interval: int = 1, group: str = "") -> Manifest:
         """Of a design that belongs to no run."""
         numbers = (plan.period_ns, plan.latency_cycles)
-        return cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, plan.adders)
+        hardware = None if plan.hardware == "parallel" else plan.hardware
+        made = cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, plan.adders)
+        return replace(made, hardware=hardware)
+
+    @property
+    def streamed(self) -> bool:
+        """Whether it takes a pixel a clock."""
+        return self.interval > 1 and self.hardware is None
 
     def changed(self, folder: Path) -> str | None:
         """The first of the plan's files that is missing, or "a file" where one is not as it was generated; None where all are.
@@ -119,6 +129,7 @@ class Manifest:
             told.text("point") if told.has("point") else None,
             told.texts("files") if told.has("files") else None,
             told.texts_by_name("feeding") if told.has("feeding") else None,
+            told.text("hardware") if told.has("hardware") else None,
             told.rest(*_KNOWN),
         )
 

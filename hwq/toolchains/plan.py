@@ -26,6 +26,7 @@ class BuildPlan:
         latency_cycles: pipeline depth of the Verilog.
         design: digest of the graph it was generated from.
         adders: operands of its sums, "two" or "three".
+        hardware: the style of its Verilog (`hwq.styles`): "parallel", or "serial:<bits a clock>".
     """
 
     top: str
@@ -36,6 +37,7 @@ class BuildPlan:
     latency_cycles: int
     design: str
     adders: Operands = "two"
+    hardware: str = "parallel"
 
     def __repr__(self) -> str:
         return f"<BuildPlan {self.top} for {self.board}: {len(self.files)} files, digest {self.digest}>"
