@@ -1,5 +1,5 @@
 // Trees of sums of two and three operands: the native form of hwq/passes/adders/trees.py, which says what is computed and why; both give
-// the same result. Numbers are bounds of terms shifted up to a common place, all below 2^60.
+// the same result. Numbers are bounds of terms shifted up to a common place: all below 2^60, or, in numbers of 128 bits, below 2^124.
 #include <algorithm>
 #include <climits>
 #include <cstdint>
@@ -9,30 +9,53 @@
 namespace {
 
 using std::vector;
-using Mask = uint64_t;
+using Wide = __int128;
+using WideMask = unsigned __int128;
 
 constexpr int kMany = 14, kDeepest = 36;
 
+int ones_in(uint64_t v) { return __builtin_popcountll(v); }
+int ones_in(WideMask v) { return ones_in(static_cast<uint64_t>(v)) + ones_in(static_cast<uint64_t>(v >> 64)); }
+int length_of(uint64_t v) { return v ? 64 - __builtin_clzll(v) : 0; }
+int length_of(WideMask v) { return v >> 64 ? 64 + length_of(static_cast<uint64_t>(v >> 64)) : length_of(static_cast<uint64_t>(v)); }
+template <class Mask>
+int lowest(Mask v) {
+    return ones_in(static_cast<Mask>((v & (~v + 1)) - 1));
+}
+
+int64_t weight(int depth) {
+    int64_t w = 1;
+    for (int i = 0; i < std::min(depth, kDeepest + 1); ++i) w *= 3;
+    return w;
+}
+
+struct Sum {
+    int32_t member[3];
+};
+
+template <class Int, class Mask>
+struct Rows {
+
 struct Term {
-    int64_t low, high;
+    Int low, high;
     int32_t up, sign, depth, number;
 
     bool constant() const { return low == high; }
 };
 
-int bits_of(int64_t low, int64_t high) {
-    auto length = [](int64_t v) { return v ? 64 - __builtin_clzll(static_cast<uint64_t>(v)) : 0; };
+static int bits_of(Int low, Int high) {
+    auto length = [](Int v) { return length_of(static_cast<Mask>(v)); };
     if (low >= 0) return length(high);
     return std::max(length(~low), high > 0 ? length(high) : 0) + 1;
 }
 
-Mask span(int start, int end, int width) {
+static Mask span(int start, int end, int width) {
     end = std::min(end, width);
     return end > start ? (Mask{1} << end) - (Mask{1} << start) : 0;
 }
 
 struct Part {
-    int64_t low, high;
+    Int low, high;
     int up, sign, end;
 
     bool constant() const { return low == high; }
@@ -44,14 +67,14 @@ struct Part {
     }
 };
 
-Mask at_least_two(const Mask* masks, int count) {
+static Mask at_least_two(const Mask* masks, int count) {
     Mask once = 0, twice = 0;
     for (int i = 0; i < count; ++i) twice |= once & masks[i], once |= masks[i];
     return twice;
 }
 
 // `Row.cost`: half look-up tables.
-int row_cost(const Part* parts, int count, int width) {
+static int row_cost(const Part* parts, int count, int width) {
     Mask here[3] = {0, 0, 0}, varying[4] = {0, 0, 0, 0}, parity = 0, once = 0;
     int units[2], owed = 0, last = 0;
     for (int k = 0; k < count; ++k) {
@@ -68,7 +91,7 @@ int row_cost(const Part* parts, int count, int width) {
     const Mask twice = (here[0] & here[1]) | (here[2] & (here[0] | here[1])), thrice = here[0] & here[1] & here[2];
     Mask started = twice;
     for (int k = 0; k < owed; ++k) started |= Mask{1} << units[k];
-    const int start = started ? __builtin_ctzll(started) : width;
+    const int start = started ? lowest(started) : width;
     int at_start = 0;
     for (int k = 0; k < owed; ++k) at_start += units[k] == start;
     const bool early = at_start == 1 && !(thrice >> start & 1);
@@ -81,8 +104,8 @@ int row_cost(const Part* parts, int count, int width) {
     }
     varying[count] = (carries & span(0, std::min(last + 1, width - 1), width)) << 1;
     const Mask several = at_least_two(varying, count + 1), all = span(start, width, width);
-    const int tables = __builtin_popcountll(several & span(start, last + 2, width));
-    return 2 * tables + __builtin_popcountll(once & ~several & (parity ^ slots) & all);
+    const int tables = ones_in(several & span(start, last + 2, width));
+    return 2 * tables + ones_in(once & ~several & (parity ^ slots) & all);
 }
 
 struct Group {
@@ -97,16 +120,6 @@ struct Group {
         return std::lexicographical_compare(member, member + 3, o.member, o.member + 3);
     }
 };
-
-struct Sum {
-    int32_t member[3];
-};
-
-int64_t weight(int depth) {
-    int64_t w = 1;
-    for (int i = 0; i < std::min(depth, kDeepest + 1); ++i) w *= 3;
-    return w;
-}
 
 class Tree {
   public:
@@ -196,7 +209,7 @@ class Tree {
         int64_t dots = 0;
         for (int n = 0; n < 3 && g.member[n] >= 0; ++n) {
             const Term& t = terms_[g.member[n]];
-            const int64_t low = t.low >> t.up, high = t.high >> t.up;
+            const Int low = t.low >> t.up, high = t.high >> t.up;
             const int up = t.up - out.up, bits = bits_of(low, high);
             if (!t.constant()) dots += bits;
             parts[count++] = {low, high, up, t.sign == out.sign ? 1 : -1, up + bits};
@@ -222,6 +235,23 @@ class Tree {
     }
 };
 
+static int32_t cheapest(const vector<Term>& terms, int limit, int arity, int32_t* rows, int64_t* cost) {
+    vector<Sum> best;
+    int64_t least = INT64_MAX;
+    int depth = 0;
+    for (int what = 0; what < (arity == 3 && terms.size() > 3 ? 3 : 1); ++what) {
+        Tree tree(terms, limit, arity);
+        tree.build(what);
+        if (tree.cost < least || (tree.cost == least && tree.depth() < depth))
+            least = tree.cost, depth = tree.depth(), best = std::move(tree.sums);
+    }
+    *cost = least;
+    for (const Sum& sum : best)
+        for (int32_t member : sum.member) *rows++ = member;
+    return static_cast<int32_t>(best.size());
+}
+};
+
 }  // namespace
 
 extern "C" {
@@ -230,23 +260,27 @@ extern "C" {
 // numbers of their terms, a row's own number being count + its place, -1 for none; returns how many there are, -1 when memory runs out.
 int32_t hwq_rows_tree(int32_t count, const int64_t* low, const int64_t* high, const int32_t* given, int32_t limit, int32_t arity,
                       int32_t* rows, int64_t* cost) {
+    using Here = Rows<int64_t, uint64_t>;
     try {
-        vector<Term> terms;
+        vector<Here::Term> terms;
         for (int32_t i = 0; i < count; ++i)
             terms.push_back({low[i], high[i], given[3 * i], given[3 * i + 1], given[3 * i + 2], i});
-        vector<Sum> best;
-        int64_t least = INT64_MAX;
-        int depth = 0;
-        for (int what = 0; what < (arity == 3 && count > 3 ? 3 : 1); ++what) {
-            Tree tree(terms, limit, arity);
-            tree.build(what);
-            if (tree.cost < least || (tree.cost == least && tree.depth() < depth))
-                least = tree.cost, depth = tree.depth(), best = std::move(tree.sums);
-        }
-        *cost = least;
-        for (const Sum& sum : best)
-            for (int32_t member : sum.member) *rows++ = member;
-        return static_cast<int32_t>(best.size());
+        return Here::cheapest(terms, limit, arity, rows, cost);
+    } catch (const std::bad_alloc&) {
+        return -1;
+    }
+}
+
+// As hwq_rows_tree, of numbers of 128 bits: each two words of `low` and `high`, the lower first.
+int32_t hwq_rows_tree_wide(int32_t count, const uint64_t* low, const uint64_t* high, const int32_t* given, int32_t limit, int32_t arity,
+                           int32_t* rows, int64_t* cost) {
+    using Here = Rows<Wide, WideMask>;
+    auto number = [](const uint64_t* words) { return static_cast<Wide>(static_cast<WideMask>(words[1]) << 64 | words[0]); };
+    try {
+        vector<Here::Term> terms;
+        for (int32_t i = 0; i < count; ++i)
+            terms.push_back({number(low + 2 * i), number(high + 2 * i), given[3 * i], given[3 * i + 1], given[3 * i + 2], i});
+        return Here::cheapest(terms, limit, arity, rows, cost);
     } catch (const std::bad_alloc&) {
         return -1;
     }

@@ -22,6 +22,7 @@ from hwq.passes.adders.problem import SAFE_BITS
 from hwq.passes.adders.row import Operand, SumRow
 
 MANY = 14  # terms among which groups are sought, the earliest and narrowest
+WIDE_BITS = 124  # of a sum in the native code's numbers of 128 bits
 DEEPEST = 36  # levels beyond which a limit is none
 _ORDERS = 3
 Members = tuple[int, ...]
@@ -85,25 +86,34 @@ def tree(terms: Sequence[Term], limit: int, arity: int = 3) -> Tree:
         limit: levels of rows, with those before the terms; at least `levels` of them.
         arity: terms that a row adds up, at most: 2 or 3.
     """
-    safe = all(max(-t.low, t.high).bit_length() < SAFE_BITS - len(terms).bit_length() for t in terms)
-    loaded = native.library("rows") if safe else None
+    widest = max(max(-t.low, t.high).bit_length() for t in terms) + len(terms).bit_length()
+    loaded = native.library("rows") if widest < WIDE_BITS else None
     if loaded is not None:
-        return _native(loaded, terms, limit, arity)
+        return _native(loaded, terms, limit, arity, wide=widest >= SAFE_BITS)
     found = [_Building(list(terms), limit, arity).build(order) for order in range(_ORDERS if arity == 3 and len(terms) > 3 else 1)]
     best, _ = min(found, key=lambda one: (one[0].cost, one[1]))
     return best
 
 
-def _native(loaded: ctypes.CDLL, terms: Sequence[Term], limit: int, arity: int) -> Tree:
+def _native(loaded: ctypes.CDLL, terms: Sequence[Term], limit: int, arity: int, *, wide: bool) -> Tree:
     count = len(terms)
-    low, high = ((ctypes.c_int64 * count)(*ends) for ends in ([t.low for t in terms], [t.high for t in terms]))
+    low, high = (
+        _words(ends) if wide else (ctypes.c_int64 * count)(*ends) for ends in ([t.low for t in terms], [t.high for t in terms])
+    )
     given = (ctypes.c_int32 * (3 * count))(*itertools.chain.from_iterable((t.up, t.sign, t.depth) for t in terms))
     rows, cost = (ctypes.c_int32 * (3 * count))(), ctypes.c_int64()
-    made = loaded.hwq_rows_tree(count, low, high, given, min(limit, DEEPEST), arity, rows, ctypes.byref(cost))
+    function = loaded.hwq_rows_tree_wide if wide else loaded.hwq_rows_tree
+    made = function(count, low, high, given, min(limit, DEEPEST), arity, rows, ctypes.byref(cost))
     if made < 0:
         raise MemoryError("the search for rows ran out of memory")
     listed = np.ctypeslib.as_array(rows)[: 3 * made].reshape(-1, 3).tolist()
     return Tree(tuple(tuple(member for member in row if member >= 0) for row in listed), cost.value)
+
+
+def _words(numbers: Sequence[int]) -> ctypes.Array[ctypes.c_uint64]:
+    """Numbers of 128 bits as two words each, the lower first."""
+    words = [word & (1 << 64) - 1 for number in numbers for word in (number, number >> 64)]
+    return (ctypes.c_uint64 * len(words))(*words)
 
 
 def _weight(depth: int) -> int:
