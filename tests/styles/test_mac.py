@@ -17,6 +17,7 @@ from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports.types import Resources
 from hwq.reports.yosys import read_stat
 from hwq.sim.compare import compare
+from hwq.sim.csim import csim
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, rtlsim
@@ -50,9 +51,10 @@ def modelled(graph: Graph, rows: np.ndarray, *intervals: int) -> None:
 
 
 def simulated(graph: Graph, rows: np.ndarray, folder: Path, interval: int, board: str = "xcvu9p") -> Build:
-    """The RTL; the test bench checks the interval, the latency and rows that come late as well."""
+    """C++ and RTL; the test bench checks the interval, the latency and rows that come late as well."""
     made = mac(graph, interval, board).build()
     made.plan.write(folder)
+    same(made.graph, evaluate(made.graph, rows), "csim", csim(made, folder, rows))
     same(made.graph, evaluate(made.graph, rows), "rtl", rtlsim(made, folder, rows))
     return made
 
@@ -133,7 +135,7 @@ def test_branches_and_what_waits_for_them(interval: int) -> None:
     ],
     ids=["branches-2", "branches-9", "wide", "deep", "skip"],
 )
-def test_rtl(graph: Graph, interval: int, tmp_path: Path) -> None:
+def test_rtl_and_csim(graph: Graph, interval: int, tmp_path: Path) -> None:
     simulated(graph, random_rows(graph, 120), tmp_path, interval)
 
 
@@ -153,7 +155,7 @@ def test_mapped_netlist(interval: int, board: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES, ids="-".join)
-def test_rtl_in_every_mode(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
+def test_rtl_and_csim_in_every_mode(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
     graph = random_network(3, (6, 5, 4), rounding=mode[0], overflow=mode[1], skip=True)
     for interval in (2, 12):
         simulated(graph, random_rows(graph, 300), tmp_path / str(interval), interval)

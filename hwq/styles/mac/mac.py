@@ -17,6 +17,7 @@ from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph, Node, digest, text
 from hwq.passes import optimise
 from hwq.passes.pipeline import levels_for
+from hwq.styles.mac.cpp import mac_cpp_files
 from hwq.styles.mac.lanes import Folding, fold
 from hwq.styles.mac.machine import MacMachine
 from hwq.styles.mac.schedule import between, features_of, schedule
@@ -85,6 +86,7 @@ class Mac:
         latency, interval, design = machine.latency, machine.interval, digest(self.graph)
         files = {
             "graph.hwq": text(self.optimised),
+            **mac_cpp_files(self.optimised, machine, top),
             **mac_files(machine, ports, top),
             **script_files(top, board, period),
             **harness_files(ports, board, top, latency, design, interval),
