@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Form, Style
+from hwq.codegen.build import Fold, Form, Style
 from hwq.data.preprocess import Preprocess
 from hwq.design.compiled import Design
 from hwq.design.feeding import preprocess_of
@@ -66,6 +66,7 @@ class Run:
         style: Style = "multiply",
         adders: Adders = "auto",
         interval: int = 1,
+        fold: Fold = "auto",
     ) -> Design:
         """A point as a design: `predict` takes rows as they were trained with, `predict_raw` rows of the user's own file.
 
@@ -74,7 +75,7 @@ class Run:
             board: a name of `hwq boards`, or a Board; None: the one that the run was last synthesised for, else xcvu9p.
             clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
             style: of the C++; adders: operands of a sum (`hwq.codegen.build.Form`).
-            interval: clocks from one row to the next, at most (`hwq.styles.choice.build_at`).
+            interval: clocks from one row to the next, at most; fold: how (`hwq.styles.choice.build_at`).
 
         Raises:
             RunError: no such point, or files that were changed.
@@ -89,5 +90,5 @@ class Run:
         chosen = board_of(named)
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))
-        made = build_at(graph, chosen, period, Form(style=style, terms=found[0].terms, adders=adders), interval)
+        made = build_at(graph, chosen, period, Form(style=style, terms=found[0].terms, adders=adders, fold=fold), interval)
         return Design(graph, chosen, period, made, preprocess=self.preprocess)

@@ -18,6 +18,7 @@ from hwq.reports.types import Resources
 from hwq.reports.yosys import read_stat
 from hwq.sim.compare import compare
 from hwq.sim.csim import csim
+from hwq.sim.emulator import emulator_of
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, rtlsim
@@ -54,8 +55,10 @@ def simulated(graph: Graph, rows: np.ndarray, folder: Path, interval: int, board
     """C++ and RTL; the test bench checks the interval, the latency and rows that come late as well."""
     made = mac(graph, interval, board).build()
     made.plan.write(folder)
-    same(made.graph, evaluate(made.graph, rows), "csim", csim(made, folder, rows))
-    same(made.graph, evaluate(made.graph, rows), "rtl", rtlsim(made, folder, rows))
+    want = evaluate(made.graph, rows)
+    same(made.graph, want, "csim", csim(made, folder, rows))
+    same(made.graph, want, "rtl", rtlsim(made, folder, rows))
+    same(made.graph, want, "emulator", emulator_of(made).evaluate(rows))
     return made
 
 

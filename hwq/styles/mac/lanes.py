@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import GraphError
+from hwq.fixed.arithmetic import IntArray
 from hwq.fixed.types import bits_for, bits_for_each
+from hwq.ir.spec import bits_of, exact_matmul
 from hwq.styles.mac.terms import Index, Terms
 
 SHALLOW = 256  # words of a memory that is made of look-up tables; deeper ones are block memories
@@ -95,6 +97,21 @@ class Folding:
         """Bits of a group's memory of weights: weights, places, and whether a sum is complete."""
         return 1 + sum(lane.width + self.place_bits for lane in group.lanes)
 
+    def sums(self, operand: IntArray) -> IntArray:
+        """The sums (rows, outputs) of operands (rows, elements), from what the memories hold: steps and clocks left out."""
+        read, terms = operand[:, self.used], self.terms
+        found = np.zeros((len(operand), terms.types.size), np.int64)
+        for group in self.groups:
+            ends = np.flatnonzero(group.last)
+            number = np.searchsorted(ends, np.arange(self.steps))
+            matrix = np.zeros((len(self.used), len(group.outputs)), np.int64)
+            scaled = group.weights << np.array([lane.up for lane in group.lanes])
+            np.add.at(matrix, (group.places, np.broadcast_to(number[:, None], group.places.shape)), scaled)
+            largest = float((np.abs(read).max(initial=0) * np.abs(matrix).sum(axis=0)).max(initial=0))
+            found[:, list(group.outputs)] = exact_matmul(read, matrix, bits_of(largest))
+        alive = terms.types.width.ravel() > 0
+        return np.where(alive, ((found + np.where(alive, terms.biases, 0)) << terms.up) | terms.low, 0)
+
     @property
     def memory_bits(self) -> int:
         return self.steps * sum(map(self.word_bits, self.groups))
@@ -121,7 +138,7 @@ def fold(name: str, terms: Terms, interval: int) -> Folding:
         dealt = _dealt(steps, interval)
         if dealt is not None:
             found = _folded(name, terms, [alive[mine] for mine in dealt], size, used, together)
-            cost = lut_of(found, interval)
+            cost = lut_of(found)
             if best is None or cost < best[0]:
                 best = cost, found
         size *= 2
@@ -192,10 +209,13 @@ def _group(weights: Index, places: Index, outputs: Index, ends: Index) -> LaneGr
     return LaneGroup(tuple(outputs.tolist()), tuple(lanes), mine, places[:, columns], last)
 
 
-def lut_of(folding: Folding, interval: int) -> float:
-    """Look-up tables with six inputs, as counted: multipliers, memories in look-up tables, adders, accumulators."""
+def lut_of(folding: Folding) -> float:
+    """Look-up tables with six inputs, as counted: multipliers, memories in look-up tables, adders, accumulators.
+
+    Of a row that is written while another is read, so that the choice does not depend on the intervals of other layers.
+    """
     a, total = folding.width, 0.0
-    depth = row_depth(folding, interval)
+    depth = row_depth(folding, 1)
     row = 0.0 if depth > SHALLOW else -(-depth // 64) * 4 / 3 * a * folding.together + (a if depth > 64 else 0)
     sums = folding.terms.sum_bits
     for group in folding.groups:

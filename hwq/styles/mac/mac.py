@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwq.boards import Board
-from hwq.codegen.build import Build, Form, bench_files
+from hwq.codegen.build import Build, Form, Product, Rest, bench_files
 from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
@@ -18,9 +18,9 @@ from hwq.ir import Graph, Node, digest, text
 from hwq.passes import optimise
 from hwq.passes.pipeline import levels_for
 from hwq.styles.mac.cpp import mac_cpp_files
-from hwq.styles.mac.lanes import Folding, fold
+from hwq.styles.mac.lanes import Folding, fold, lut_of
 from hwq.styles.mac.machine import MacMachine
-from hwq.styles.mac.schedule import between, features_of, schedule
+from hwq.styles.mac.schedule import Between, between, features_of, schedule
 from hwq.styles.mac.terms import FOLDABLE, terms_of
 from hwq.styles.mac.verilog import mac_files
 from hwq.toolchains.plan import TOP, BuildPlan
@@ -38,6 +38,7 @@ class Mac:
         graph: as it was given; optimised: as it is built.
         foldings: of the products that are folded, by node, in the order of the graph.
         levels: adders that may follow one another between two registers, where words are computed.
+        between: what lies between the folded products.
     """
 
     graph: Graph
@@ -46,6 +47,7 @@ class Mac:
     board: Board
     period: Period
     levels: int
+    between: Between
 
     @classmethod
     def of(cls, graph: Graph, board: Board, period: Period | None = None, interval: int = 2) -> Mac:
@@ -66,22 +68,32 @@ class Mac:
                     reason = str(error)
         if not foldings:
             raise GraphError(f"nothing to fold for an interval of {interval}: {reason}")
-        return cls(graph, optimised, foldings, board, period, levels)
+        return cls(graph, optimised, foldings, board, period, levels, between(optimised, list(foldings)))
 
     def machine(self) -> MacMachine:
         """The design: its interval and latency are exact."""
-        return schedule(between(self.optimised, list(self.foldings)), self.foldings, self.levels)
+        return schedule(self.between, self.foldings, self.levels)
+
+    @property
+    def lut(self) -> float:
+        """Look-up tables of the folded products, as counted."""
+        return sum(map(lut_of, self.foldings.values()))
 
     def build(self, form: Form = PLAIN, *, top: str = TOP) -> Build:
         """Every file of the design.
 
         Raises:
             GraphError: a width that has no C++ or Verilog form.
-            UsageError: registered inputs, which a folded design has anyway; or `top` is a word of one of the languages.
+            UsageError: registered inputs, which a folded design has anyway; C++ in the style "adders"; sums of three; or `top` is a word
+                of one of the languages.
         """
         require_name(top)
         if form.registered_inputs:
             raise UsageError("a folded design stores its inputs anyway", hint="leave --register-inputs out")
+        if form.style == "adders":
+            raise UsageError("a folded design has no C++ in the style adders", hint="leave the style, or fold, out")
+        if form.adders == "three":
+            raise UsageError("the sums of a folded design have two operands", hint="leave adders, or fold, out")
         machine, ports, board, period = self.machine(), ports_of(self.optimised), self.board, self.period
         latency, interval, design = machine.latency, machine.interval, digest(self.graph)
         files = {
@@ -93,7 +105,13 @@ class Mac:
             **bench_files(ports, top, latency, interval),
         }
         plan = BuildPlan(top, files, board.name, board.part, period.ns, latency, design, hardware=f"mac:{machine.lanes}")
-        return Build(plan, self.optimised, machine.circuit, ports, interval, features_of(machine))
+        return Build(plan, self.optimised, machine.circuit, ports, interval, features_of(machine), self._rest(machine))
+
+    def _rest(self, machine: MacMachine) -> Rest:
+        rest = self.between
+        products = (p.folding for p in machine.products)
+        left_out = (Product(rest.operands[f.name], rest.first(f.name), f.terms.types.size, f.sums) for f in products)
+        return Rest(rest.graph, tuple(left_out), rest.outputs)
 
 
 def _folding(graph: Graph, node: Node, interval: int) -> Folding:

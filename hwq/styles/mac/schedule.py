@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,10 @@ class Between:
 
     Attributes:
         graph: the folded nodes are inputs of it, behind those of the whole graph; what they read are outputs, behind those of the whole graph.
-        circuit: its operations, those of constants folded; operands: for each folded node, its operand's wires.
-        outputs: the wires of the whole graph's outputs.
+        circuit: its operations.
+        operands: for each folded node, where its operand's elements are among the circuit's outputs.
+        outputs: where the whole graph's outputs are.
+        sums: input of the circuit -> (folded node, element of it).
     """
 
     graph: Graph
@@ -30,6 +32,14 @@ class Between:
     operands: Mapping[str, tuple[int, ...]]
     outputs: tuple[int, ...]
     sums: Mapping[int, tuple[str, int]]
+
+    def first(self, name: str) -> int:
+        """Which input of the circuit is a folded node's first element."""
+        return min(place for place, (node, _) in self.sums.items() if node == name)
+
+    def wires(self, places: Iterable[int]) -> list[int]:
+        """Of outputs of the circuit."""
+        return [int(self.circuit.outputs[place]) for place in places]
 
 
 def between(graph: Graph, folded: Sequence[str]) -> Between:
@@ -42,9 +52,9 @@ def between(graph: Graph, folded: Sequence[str]) -> Between:
     places, start = {}, 0
     for name in asked:
         size = rest[name].type.size
-        places[name] = tuple(circuit.outputs[start : start + size].tolist())
+        places[name] = tuple(range(start, start + size))
         start += size
-    outputs = tuple(wire for name in graph.outputs for wire in places[name])
+    outputs = tuple(place for name in graph.outputs for place in places[name])
     sums, start = {}, graph.input_size
     for name in folded:
         for k in range(rest[name].type.size):
@@ -96,7 +106,7 @@ class _MacScheduler:
             self._place(wire)
         for name in self.foldings:  # one whose sums are all constants has no wire
             self._fold(name)
-        read = self.rest.outputs
+        read = self.rest.wires(self.rest.outputs)
         latency = max((self.words[wire].clock for wire in read if c.opcode[wire] != Opcode.CONST), default=0) + 1
         outputs = tuple(self._access(wire, latency) for wire in read)
         numbers = {name: k for k, name in enumerate(self.products)}
@@ -126,7 +136,7 @@ class _MacScheduler:
     def _fold(self, name: str) -> Folded:
         if name not in self.products:
             folding = self.foldings[name]
-            wires = [self.rest.operands[name][e] for e in folding.used.tolist()]
+            wires = self.rest.wires(self.rest.operands[name][e] for e in folding.used.tolist())
             for wire in wires:
                 self._place(wire)
             start = max((self.words[w].clock for w in wires if self.circuit.opcode[w] != Opcode.CONST), default=0) + 1
