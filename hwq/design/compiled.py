@@ -219,6 +219,11 @@ class Forms(TypedDict, total=False):
     fold: Fold
 
 
+def written_as(form: Forms, terms: int = 1) -> Form:
+    """How the files are written, with the defaults of what is not said."""
+    return Form(form.get("style", "multiply"), terms, adders=form.get("adders", "auto"), fold=form.get("fold", "auto"))
+
+
 def cycles_told(count: int) -> str:
     return "cycle" if count == 1 else f"{count} cycles"
 
@@ -273,7 +278,5 @@ def compile_network(
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
     period = period or chosen.default_clock
-    interval = form.get("interval", 1)
-    written = Form(form.get("style", "multiply"), adders=form.get("adders", "auto"), fold=form.get("fold", "auto"))
-    made = build_at(read.graph, chosen, period, written, interval)
+    made = build_at(read.graph, chosen, period, written_as(form), form.get("interval", 1))
     return Design(read.graph, chosen, period, made, read.comparison, read.notes)

@@ -65,7 +65,7 @@ def build_at(
     serial = Serial.of(graph, board, period)
     digit = serial.digit_for(interval)
     if asked == "serial" and digit >= serial.word:
-        raise GraphError(f"a serial design takes no row every {interval} clocks", hint="ask for a longer interval")
+        raise GraphError("a design with nothing to add up has no serial form", hint="leave fold out")
     counts = {"parallel": float(serial.parallel_lut())}
     if digit < serial.word:
         counts["serial"] = float(serial.lut(digit))

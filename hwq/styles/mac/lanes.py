@@ -20,6 +20,7 @@ from hwq.fixed.types import bits_for, bits_for_each
 from hwq.ir.spec import bits_of, exact_matmul
 from hwq.styles.mac.terms import Index, Terms
 
+BLOCKS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))  # bits and words of half a block memory of 36 Kb
 SHALLOW = 256  # words of a memory that is made of look-up tables; deeper ones are block memories
 
 
@@ -117,8 +118,11 @@ class Folding:
         return self.steps * sum(map(self.word_bits, self.groups))
 
 
-def fold(name: str, terms: Terms, interval: int) -> Folding:
+def fold(name: str, terms: Terms, interval: int, block_lut: float = 0.0) -> Folding:
     """The folding with the fewest look-up tables, as counted, that takes a row every `interval` clocks.
+
+    Args:
+        block_lut: look-up tables that a block memory of 36 Kb is worth: as many as the part has for each of its own.
 
     Raises:
         GraphError: none does.
@@ -138,7 +142,7 @@ def fold(name: str, terms: Terms, interval: int) -> Folding:
         dealt = _dealt(steps, interval)
         if dealt is not None:
             found = _folded(name, terms, [alive[mine] for mine in dealt], size, used, together)
-            cost = lut_of(found)
+            cost = lut_of(found) + block_lut * blocks_of(found)
             if best is None or cost < best[0]:
                 best = cost, found
         size *= 2
@@ -227,6 +231,18 @@ def lut_of(folding: Folding) -> float:
             total += folding.word_bits(group) * -(-folding.steps // 64)
     bits = a * len(folding.used)
     return total + bits / 3 + 2 * folding.steps.bit_length() + 2 * folding.words.bit_length() + 8
+
+
+def blocks_of(folding: Folding, interval: int = 1) -> float:
+    """Block memories of 36 Kb: of the weights, and of the row in every lane."""
+    depth = row_depth(folding, interval)
+    row = _halves_of(folding.width * folding.together, depth) if depth > SHALLOW else 0
+    weights = sum(_halves_of(folding.word_bits(group), folding.steps) for group in folding.groups) if folding.deep else 0
+    return (weights + folding.lanes * row) / 2
+
+
+def _halves_of(bits: int, words: int) -> int:
+    return min(-(-bits // wide) * -(-words // deep) for wide, deep in BLOCKS)
 
 
 def product_lut(width: int, other: int) -> float:

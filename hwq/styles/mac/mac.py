@@ -14,7 +14,7 @@ from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
 from hwq.errors import GraphError, UsageError
-from hwq.ir import Graph, Node, digest, text
+from hwq.ir import Graph, digest, text
 from hwq.passes import optimise
 from hwq.passes.pipeline import levels_for
 from hwq.styles.mac.cpp import mac_cpp_files
@@ -63,7 +63,8 @@ class Mac:
         for node in optimised.nodes:
             if node.op in FOLDABLE:
                 try:
-                    foldings[node.name] = _folding(optimised, node, interval)
+                    terms = terms_of(node, optimised[node.inputs[0]].type)
+                    foldings[node.name] = fold(node.name, terms, interval, board.lut / max(board.bram36, 1))
                 except GraphError as error:
                     reason = str(error)
         if not foldings:
@@ -112,7 +113,3 @@ class Mac:
         products = (p.folding for p in machine.products)
         left_out = (Product(rest.operands[f.name], rest.first(f.name), f.terms.types.size, f.sums) for f in products)
         return Rest(rest.graph, tuple(left_out), rest.outputs)
-
-
-def _folding(graph: Graph, node: Node, interval: int) -> Folding:
-    return fold(node.name, terms_of(node, graph[node.inputs[0]].type), interval)

@@ -10,7 +10,7 @@ import numpy as np
 from hwq.ir import Circuit, Graph, Node, Opcode, make_node, verify
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import half_levels, operands_of
-from hwq.styles.mac.lanes import Folding
+from hwq.styles.mac.lanes import Folding, blocks_of
 from hwq.styles.mac.machine import Folded, MacMachine
 from hwq.styles.machine import Access, Word
 
@@ -158,7 +158,7 @@ def features_of(machine: MacMachine) -> dict[str, float]:
     """What a multiply-accumulate design consists of: none of it is a count of any tool's cells.
 
     Beside `interval` and `latency_cycles`: lanes and groups, bits multiplied, of memories of weights and of rows, of sums and of words
-    that are kept, bits of rows that are picked, and bits of words computed between the products.
+    that are kept, block memories of 36 Kb, bits of rows that are picked, and bits of words computed between the products.
     """
     foldings = [product.folding for product in machine.products]
     groups = [(folding, group) for folding in foldings for group in folding.groups]
@@ -171,6 +171,7 @@ def features_of(machine: MacMachine) -> dict[str, float]:
         "latency_cycles": float(machine.latency),
         "mac_product_bits": float(sum(lane.width * f.width for f, g in groups for lane in g.lanes)),
         "mac_memory_bits": float(sum(f.memory_bits for f in foldings)),
+        "mac_blocks": float(sum(blocks_of(f, machine.interval) for f in foldings)),
         "mac_row_bits": float(
             sum(p.folding.lanes * len(p.folding.used) * p.folding.width * (1 + machine.halves(p)) for p in machine.products)
         ),
