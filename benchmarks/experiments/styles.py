@@ -145,7 +145,9 @@ def _folded(case: str, graph: Graph, interval: int, count: int, fits: bool = Fal
     ):
         yield Row("styles", name, what, float(used), unit, Peer(there, PART), at_most(there) if fits else None)
     counted = float(made.features["mac_blocks"]) if made.features else 0.0
-    yield Row("styles", name, "block memories, counted before synthesis", counted, "BRAM36", Peer(float(found.bram36 or 0), "Yosys"))
+    yield Row(
+        "styles", name, "block memories, counted before synthesis", counted, "BRAM36", Peer(float(found.bram36 or 0), "Yosys")
+    )
 
 
 @EXPERIMENT.part

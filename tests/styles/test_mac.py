@@ -201,6 +201,20 @@ def test_deep_weights_lie_in_block_memories(tmp_path: Path) -> None:
     assert not mac(graph, 60).build().plan.files["rtl/hwq_top.v"].count('rom_style = "block"')
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["pynq-z2", "xcvu9p"])
+def test_mapped_netlist_with_block_memories(board: str, tmp_path: Path) -> None:
+    """Weights and the row in block memories: narrow words of many, wide words of few."""
+    graph = dense(4, 150, 20, bits=6)
+    rows = random_rows(graph, 6)
+    made = mac(graph, 300, board).build()
+    assert "DEEP(1)" in made.plan.files["rtl/hwq_top.v"]
+    assert (synthesised(made, tmp_path).bram36 or 0) > 1
+    got = evaluate_mapped(made, tmp_path, rows)
+    assert got is not None
+    same(made.graph, evaluate(made.graph, rows), "netlist", got)
+
+
 def test_what_cannot_be_is_refused() -> None:
     graph, _ = ops_of_one_input(MODES[0])
     rest = verify(Graph(graph.nodes[:1], graph.inputs, (graph.nodes[0].name,)))

@@ -101,7 +101,7 @@ class Mac:
             "graph.hwq": text(self.optimised),
             **mac_cpp_files(self.optimised, machine, top),
             **mac_files(machine, ports, top),
-            **script_files(top, board, period),
+            **script_files(top, board, period, memories=True),
             **harness_files(ports, board, top, latency, design, interval),
             **bench_files(ports, top, latency, interval),
         }
