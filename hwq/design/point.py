@@ -34,7 +34,7 @@ from hwq.sim.emulator import emulator_of
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import compare_routed, random_inputs
-from hwq.sim.rtlsim import NETLIST, rtlsim
+from hwq.sim.rtlsim import NETLIST, affordable, rtlsim
 from hwq.sim.vectors import write_rows
 from hwq.styles.choice import build_at
 from hwq.synthesis.single import build_features
@@ -356,8 +356,9 @@ class PointDesign:
         return Verdict(tuple(comparisons), len(x), accuracy, judged)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
-        """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""
-        most = count if isinstance(self.build, Build) else max(64, STREAMED_CLOCKS // self.build.interval)
+        """All rows; where a row takes many clocks, as many as there is time for, spread over all."""
+        made = self.build
+        most = affordable(made, count) if isinstance(made, Build) else max(64, STREAMED_CLOCKS // made.interval)
         return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
     def _output_frac(self) -> np.ndarray:

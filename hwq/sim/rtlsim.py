@@ -28,6 +28,13 @@ GAPS, GAPPED = "gaps", 500  # the test bench's word for rows that come late, and
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model of a pipeline compiles for longer than it runs
 MANY = 50_000  # clocks from which on a model runs for longer than its optimisation takes: three times as long to compile, 60 times as fast
 
+AFFORDED, FEWEST = 1 << 18, 20  # clocks that are simulated of a design that takes a row every few, and rows at least
+
+
+def affordable(build: Build, count: int) -> int:
+    """How many of `count` rows a simulation clock by clock has time for: all of a pipeline, fewer where a row takes thousands of clocks."""
+    return count if build.interval == 1 else min(count, max(FEWEST, AFFORDED // build.interval))
+
 
 def rtlsim(
     build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None

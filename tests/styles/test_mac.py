@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from networks import random_constant, random_graph, random_network, random_rows
 
 from hwq import boards
 from hwq.codegen.build import Build, Form
+from hwq.codegen.harness import harness_files
+from hwq.codegen.ports import ports_of
 from hwq.errors import GraphError, MismatchError, ToolError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
@@ -21,7 +24,7 @@ from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator_of
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
-from hwq.sim.rtlsim import NETLIST, rtlsim
+from hwq.sim.rtlsim import NETLIST, affordable, rtlsim
 from hwq.styles.mac import model
 from hwq.styles.mac.lanes import SHALLOW, fold
 from hwq.styles.mac.mac import Mac
@@ -246,3 +249,14 @@ def test_a_wrong_design_is_found(old: str, new: str, says: str, tmp_path: Path) 
         assert says in (tmp_path / "sim" / "rtl.log").read_text()
         return
     assert not says and compare(made.graph, "reference", evaluate(made.graph, rows), "rtl", got).mismatches
+
+
+def test_long_intervals_and_latencies_have_fewer_rows_and_wider_counters() -> None:
+    """A row of thousands of clocks: as many rows as there is time for; the harness of a board counts as far as the latency."""
+    graph = dense(0, 4, 3)
+    made = mac(graph, 5).build()
+    assert affordable(replace(made, interval=1), 10**6) == 10**6
+    assert affordable(replace(made, interval=4096), 2000) == 64 and affordable(replace(made, interval=1 << 20), 2000) == 20
+    for latency, bits in ((65_533, 16), (65_534, 17)):
+        files = harness_files(ports_of(graph), boards.load("ulx3s-85f"), "hwq_top", latency, "0" * 16, 9)
+        assert f"reg [{bits - 1}:0] count = 0;" in files["board/hwq_top_board.v"]

@@ -218,7 +218,7 @@ class _ProductText:
                 terms.append(f"(ap_int<{bits}>({product}) << {its.up})" if its.up else f"ap_int<{bits}>({product})")
                 lane += 1
             yield f"if ({name}_fresh) {name}_sum = {self._array(f'{name}_bias')}[{name}_number];"
-            yield f"{name}_sum += {' + '.join(terms)};"
+            yield f"{name}_sum = {name}_sum + {' + '.join(terms)};"
             yield f"{name}_fresh = {self._array(f'{name}_last')}[t];"
             yield f"if ({name}_fresh) {{"
             yield f"    ap_uint<{bits}> sum_bits = {name}_sum;"

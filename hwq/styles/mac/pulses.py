@@ -44,8 +44,8 @@ class Pulses:
         return f"at{clock}" if counted else f"{self.bases[base]}_later[{clock - base}]"
 
     def lines(self) -> list[str]:
-        """The declarations of the signals."""
-        found = [f"wire {name};" for name in self.bases.values() if name != "take"]
+        """The declarations of the signals, those of `bases` left out."""
+        found: list[str] = []
         for base, name in sorted(self.bases.items()):
             far = max((clock - base for clock, (b, counted) in self._delays.items() if b == base and not counted), default=0)
             if far:

@@ -31,7 +31,7 @@ def mac_text(machine: MacMachine, ports: Ports, top: str) -> str:
         "rows": writer.words.rows,
         "layers": [_layer(machine, product, top) for product in machine.products],
         "busy_bits": (machine.interval - 1).bit_length(),
-        "control": writer.pulses.lines(),
+        "control": [*(f"wire {p.folding.name}_over;" for p in machine.products), *writer.pulses.lines()],
         "valid": writer.pulses.name(machine.latency),
         "sections": sections,
         "outputs": outputs,
