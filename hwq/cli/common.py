@@ -57,7 +57,15 @@ interval_option = click.option(
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Clocks from one row to the next, at most; above 1 sums go some bits a clock, in fewer LUTs.",
+    help="Clocks from one row to the next, at most; above 1 a design does with fewer LUTs.",
+)
+
+fold_option = click.option(
+    "--fold",
+    type=click.Choice(["auto", "parallel", "serial", "mac"]),
+    default="auto",
+    show_default=True,
+    help="Above an interval of 1: sums some bits a clock, products in lanes with weights in memories, or neither; auto: the least.",
 )
 
 

@@ -14,6 +14,7 @@ from hwq.cli.common import (
     adders_option,
     as_json,
     emit,
+    fold_option,
     gathers,
     interval_option,
     io_option,
@@ -37,6 +38,7 @@ class _Asked:
     io: Literal["parallel", "stream"]
     adders: Literal["auto", "two", "three"]
     interval: int
+    fold: Literal["auto", "parallel", "serial", "mac"]
 
     def target(self, run: Path) -> Target:
         from hwq.design.target import Target
@@ -44,7 +46,7 @@ class _Asked:
         from hwq.run.directory import RunDir
 
         chosen = self.board or last_board(RunDir.open(run))
-        return Target.of(chosen, self.clock, io=self.io, adders=self.adders, interval=self.interval)
+        return Target.of(chosen, self.clock, io=self.io, adders=self.adders, interval=self.interval, fold=self.fold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class _Proof:
 @io_option
 @adders_option
 @interval_option
+@fold_option
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")

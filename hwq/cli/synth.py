@@ -14,6 +14,7 @@ from hwq.cli.common import (
     adders_option,
     as_json,
     emit,
+    fold_option,
     gathers,
     interval_option,
     io_option,
@@ -44,6 +45,7 @@ class _DesignAsked:
     register_inputs: bool
     adders: Literal["auto", "two", "three"]
     interval: int
+    fold: Literal["auto", "parallel", "serial", "mac"]
 
     def target(self) -> Target:
         from hwq.design.target import Target
@@ -58,6 +60,7 @@ class _DesignAsked:
             registered_inputs=self.register_inputs,
             adders=self.adders,
             interval=self.interval,
+            fold=self.fold,
         )
 
 
@@ -103,6 +106,7 @@ class _Dry:
 )
 @io_option
 @interval_option
+@fold_option
 @click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
 @adders_option
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +14,7 @@ from hwq.codegen.names import require_name
 from hwq.codegen.ports import Ports, ports_of
 from hwq.codegen.verilog import verilog_files
 from hwq.errors import UsageError
+from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Circuit, Graph, digest, text
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
@@ -24,6 +25,38 @@ from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
 Style = Literal["multiply", "adders"]
+Fold = Literal["auto", "parallel", "serial", "mac"]  # how a design that takes a row every few clocks does with less hardware
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Product:
+    """A product that a circuit leaves out: its sums are inputs of the circuit, and its operand is among the outputs.
+
+    Attributes:
+        operand: places of its operand's elements among the circuit's outputs.
+        first, count: its sums among the circuit's inputs.
+        sums: from operands (rows, elements) to sums (rows, count).
+    """
+
+    operand: tuple[int, ...]
+    first: int
+    count: int
+    sums: Callable[[IntArray], IntArray]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rest:
+    """What a circuit computes of a graph whose products are folded in time (`hwq.styles.mac`).
+
+    Attributes:
+        graph: of the circuit: the folded nodes are inputs, and what they read are outputs.
+        products: each follows those that it depends on.
+        outputs: places of the whole graph's outputs among the circuit's.
+    """
+
+    graph: Graph
+    products: tuple[Product, ...]
+    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +67,7 @@ class Build:
         circuit: pipelined; of a design that takes a row every `interval` clocks, its operations alone.
         interval: clocks from one row to the next; above 1 the Verilog has the ports start, ready and valid as well.
         features: what the design consists of, where its circuit does not say it (`hwq.cost.features`).
+        rest: what the circuit is of, where products are folded and it leaves them out.
     """
 
     plan: BuildPlan
@@ -42,6 +76,7 @@ class Build:
     ports: Ports
     interval: int = 1
     features: Mapping[str, float] | None = None
+    rest: Rest | None = None
 
     def __repr__(self) -> str:
         return f"<Build of {self.graph!r}: {self.plan!r}>"
@@ -58,16 +93,21 @@ class Form:
             as shifts and additions.
         adders: operands of a sum: "two", "three", or "auto", what the board's fabric has (`hwq.boards.Board.operands`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic lies between registers; a clock more.
+        fold: of the Verilog, where a row is taken every few clocks: "serial", sums go some bits a clock; "mac", products are folded into
+            lanes with weights in memories; "parallel", neither; "auto", the one that is least by count (`hwq.styles.choice`).
     """
 
     style: Style = "multiply"
     terms: int = 1
     registered_inputs: bool = False
     adders: Adders = "auto"
+    fold: Fold = "auto"
 
     def __post_init__(self) -> None:
         if self.style not in get_args(Style):
             raise UsageError(f"there is no style {self.style!r}", hint=f"one of: {', '.join(get_args(Style))}")
+        if self.fold not in get_args(Fold):
+            raise UsageError(f"there is no way to fold called {self.fold!r}", hint=f"one of: {', '.join(get_args(Fold))}")
 
 
 def build(

@@ -50,6 +50,7 @@ def harness_files(ports: Ports, board: Board, top: str, latency: int, design: st
         "out_bytes": max(IDENTITY_BYTES, y_bytes),
         "latency": latency,
         "interval": interval,
+        "count_bits": max(16, (latency + 2).bit_length()),
         "timeout": clock_hz * TIMEOUT_MS // 1000,
         "timeout_ms": TIMEOUT_MS,
         "input_bits": ports.input_bits,

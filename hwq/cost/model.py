@@ -67,8 +67,8 @@ def compiler_of(options: str) -> str:
 
 
 def hardware_of(options: str) -> str:
-    """The style that a measurement's options name (`serial:1`); "" for the parallel form."""
-    return next((part for part in options.split("; ") if part.startswith("serial:")), "")
+    """The style that a measurement's options name (`serial:1`, `mac:40`); "" for the parallel form."""
+    return next((part for part in options.split("; ") if part.startswith(("serial:", "mac:"))), "")
 
 
 @dataclass(frozen=True, slots=True)

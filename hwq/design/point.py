@@ -30,11 +30,11 @@ from hwq.run.directory import Point, RunDir
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.compiled import COMPILED
 from hwq.sim.csim import csim
-from hwq.sim.emulator import emulator
+from hwq.sim.emulator import emulator_of
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import compare_routed, random_inputs
-from hwq.sim.rtlsim import NETLIST, rtlsim
+from hwq.sim.rtlsim import NETLIST, affordable, rtlsim
 from hwq.sim.vectors import write_rows
 from hwq.styles.choice import build_at
 from hwq.synthesis.single import build_features
@@ -107,6 +107,7 @@ class PointDesign:
         operands = self.board.operands(self.target.adders)
         inputs += f"\0adders of {operands}" if operands != self.board.operands() else ""
         inputs += f"\0interval {self.target.interval}" if self.target.interval > 1 else ""
+        inputs += f"\0fold {self.target.fold}" if self.target.fold != "auto" else ""
         digest = hashlib.sha256(inputs.encode()).hexdigest()[:12]
         return self.run.path / "synth" / f"{self.point.id}-{self.board.name}-{digest}"
 
@@ -136,7 +137,7 @@ class PointDesign:
             if asked.interval > 1:
                 raise UsageError("a stream takes a pixel a clock", hint="leave --interval or --io stream out")
             return build_stream(self.graph, self.board, self.period, adders=asked.adders)
-        form = Form(asked.style, self.terms, asked.registered_inputs, asked.adders)
+        form = Form(asked.style, self.terms, asked.registered_inputs, asked.adders, asked.fold)
         return build_at(self.graph, self.board, self.period, form, asked.interval)
 
     def summary(self, notice: Notice | None = None) -> Manifest:
@@ -341,7 +342,7 @@ class PointDesign:
         rtl = to_types(rtlsim(self.build, self.folder, inputs[rows], notice=notice), self.build.graph, self.graph)
         comparisons = [compare(self.graph, "reference", reference, "keras", mantissas_of(self.point.logits(), self.graph))]
         if isinstance(self.build, Build):
-            native = to_types(emulator(self.build.graph, self.build.circuit).evaluate(inputs), self.build.graph, self.graph)
+            native = to_types(emulator_of(self.build).evaluate(inputs), self.build.graph, self.graph)
             comparisons.append(compare(self.graph, "reference", reference, "emulator", native))
         comparisons += [
             compare(self.graph, "reference", reference[rows], "csim", code),
@@ -355,8 +356,9 @@ class PointDesign:
         return Verdict(tuple(comparisons), len(x), accuracy, judged)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
-        """All rows; of a stream, which takes a clock a pixel, as many as there is time for, spread over all."""
-        most = count if isinstance(self.build, Build) else max(64, STREAMED_CLOCKS // self.build.interval)
+        """All rows; where a row takes many clocks, as many as there is time for, spread over all."""
+        made = self.build
+        most = affordable(made, count) if isinstance(made, Build) else max(64, STREAMED_CLOCKS // made.interval)
         return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
     def _output_frac(self) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, Unpack
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Style
+from hwq.codegen.build import Fold, Style
 from hwq.units import Period
 
 Io = Literal["parallel", "stream"]
@@ -25,6 +25,7 @@ class Choices(TypedDict, total=False):
     registered_inputs: bool
     adders: Adders
     interval: int
+    fold: Fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,9 @@ class Target:
         io: "parallel", all inputs at once, or "stream", a pixel of an image a clock (`hwq.codegen.stream`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic is timed; a clock more.
         adders: operands of a sum: "two", "three", or "auto", what the board's fabric has.
-        interval: clocks from one row to the next, at most: above 1 sums go some bits a clock (`hwq.styles`).
+        interval: clocks from one row to the next, at most (`hwq.styles`).
+        fold: how a design does with less hardware where the interval is above 1: "serial", sums go some bits a clock; "mac", products in
+            lanes with weights in memories; "parallel", neither; "auto", the least by count.
 
     Example:
         >>> import hwq
@@ -55,6 +58,7 @@ class Target:
     registered_inputs: bool = False
     adders: Adders = "auto"
     interval: int = 1
+    fold: Fold = "auto"
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
-from hwq.boards import DEFAULT_BOARD, Adders, Board
+from hwq.boards import DEFAULT_BOARD, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Form, Style
 from hwq.data.preprocess import Preprocess
-from hwq.design.compiled import Design
+from hwq.design.compiled import Design, Forms, written_as
 from hwq.design.feeding import preprocess_of
 from hwq.errors import RunError
 from hwq.ir import parse, verify
@@ -62,10 +62,7 @@ class Run:
         point: str = "best",
         board: str | Board | None = None,
         clock: str | float | Period | None = None,
-        *,
-        style: Style = "multiply",
-        adders: Adders = "auto",
-        interval: int = 1,
+        **form: Unpack[Forms],
     ) -> Design:
         """A point as a design: `predict` takes rows as they were trained with, `predict_raw` rows of the user's own file.
 
@@ -73,8 +70,8 @@ class Run:
             point: best, or a point's number.
             board: a name of `hwq boards`, or a Board; None: the one that the run was last synthesised for, else xcvu9p.
             clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
-            style: of the C++; adders: operands of a sum (`hwq.codegen.build.Form`).
-            interval: clocks from one row to the next, at most (`hwq.styles.choice.build_at`).
+            form: style= of the C++; adders=, operands of a sum; interval=, clocks from one row to the next, at most; fold=, how: as of
+                `hwq.compile`.
 
         Raises:
             RunError: no such point, or files that were changed.
@@ -89,5 +86,5 @@ class Run:
         chosen = board_of(named)
         period = chosen.default_clock if clock is None else Period.of(clock)
         graph = verify(parse(found[0].graph_text()))
-        made = build_at(graph, chosen, period, Form(style=style, terms=found[0].terms, adders=adders), interval)
+        made = build_at(graph, chosen, period, written_as(form, found[0].terms), form.get("interval", 1))
         return Design(graph, chosen, period, made, preprocess=self.preprocess)

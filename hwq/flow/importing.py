@@ -18,7 +18,7 @@ import numpy as np
 
 from hwq.boards import DEFAULT_BOARD, Board, load, names
 from hwq.cost.features import VERSION, features
-from hwq.errors import MismatchError, RunError, ToolError
+from hwq.errors import GraphError, MismatchError, RunError, ToolError
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, parse, verify
@@ -32,6 +32,8 @@ from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
+from hwq.styles.mac.mac import Mac
+from hwq.styles.mac.schedule import features_of as mac_features_of
 from hwq.styles.schedule import features_of
 from hwq.styles.serial import Serial
 from hwq.synthesis.measuring import measure, options_of
@@ -122,25 +124,33 @@ def timed(folder: Path) -> bool:
     return "input  wire start," in _text(folder / "rtl" / f"{TOP}.v")
 
 
-def _require_serial(folder: Path, board: Board, manifest: Manifest, graph: Graph) -> None:
-    """As `_require_facts`, of a digit-serial design.
+def _require_style(folder: Path, board: Board, manifest: Manifest, graph: Graph) -> None:
+    """As `_require_facts`, of a design that takes a row every few clocks.
 
     Raises:
         RunError: build.json tells other clocks, or other features, than the graph has in that style.
     """
-    serial, digit = Serial.of(graph, board, Period(manifest.period_ns)), int((manifest.hardware or "serial:1").split(":")[1])
-    if not 1 <= digit < serial.word:
-        raise RunError(
-            f"{folder / 'build.json'} tells {digit} bits a clock for sums of {serial.word}",
-            hint="give the run that it was generated from: --run RUN",
-        )
-    machine = serial.machine(digit)
-    found = {**features_of(machine), "counted": float(VERSION)}
-    if (manifest.latency_cycles, manifest.interval) != (machine.latency, machine.interval) or dict(manifest.features) != found:
+    hint = "give the run that it was generated from: --run RUN"
+    period, (style, _, size) = Period(manifest.period_ns), (manifest.hardware or "").partition(":")
+    if style == "serial":
+        serial = Serial.of(graph, board, period)
+        if not 1 <= int(size) < serial.word:
+            raise RunError(f"{folder / 'build.json'} tells {size} bits a clock for sums of {serial.word}", hint=hint)
+        machine = serial.machine(int(size))
+        found, clocks = features_of(machine), (machine.latency, machine.interval)
+    else:
+        try:
+            folded = Mac.of(graph, board, period, manifest.interval).machine()
+        except GraphError as error:
+            raise RunError(f"{folder / 'build.json'} tells {manifest.hardware}: {error}", hint=hint) from error
+        found, clocks = mac_features_of(folded), (folded.latency, folded.interval)
+        if folded.lanes != int(size):
+            raise RunError(f"{folder / 'build.json'} tells {size} lanes, its graph has {folded.lanes}", hint=hint)
+    if (manifest.latency_cycles, manifest.interval) != clocks or dict(manifest.features) != {**found, "counted": float(VERSION)}:
         raise RunError(
             f"{folder / 'build.json'} tells {manifest.latency_cycles} cycles and a row every {manifest.interval}, or features that "
-            f"are not those of {manifest.hardware}: its graph takes {machine.latency} and {machine.interval}",
-            hint="give the run that it was generated from: --run RUN",
+            f"are not those of {manifest.hardware}: its graph takes {clocks[0]} and {clocks[1]}",
+            hint=hint,
         )
 
 
@@ -169,14 +179,14 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     scripts = [_text(folder / name) for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
     if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
         raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
-    serial = re.fullmatch("serial:[0-9]+", manifest.hardware or "") is not None
-    if stream != manifest.streamed or serial != timed(folder) or (manifest.hardware is not None and not serial):
+    styled = re.fullmatch("(serial|mac):[0-9]+", manifest.hardware or "") is not None
+    if stream != manifest.streamed or styled != timed(folder) or (manifest.hardware is not None and not styled):
         raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
     told = manifest.features
     if stream or told.get("counted") != VERSION:
         return
-    if serial:
-        _require_serial(folder, board, manifest, graph)
+    if styled:
+        _require_style(folder, board, manifest, graph)
         return
     circuit = circuit_of(graph, board, Period(manifest.period_ns), manifest.adders)
     if manifest.latency_cycles not in (circuit.latency, circuit.latency + 1):  # one more with registered inputs

@@ -73,7 +73,8 @@ def prove_points(
             )
         if design.build.interval > 1:
             raise UsageError(
-                "a serial design keeps a state, and such netlists are simulated, not proven", hint="leave --prove or --interval out"
+                f"a design of the style {design.build.plan.hardware} keeps a state, and such netlists are simulated, not proven",
+                hint="leave --prove or --interval out",
             )
         out.append((design.point.id, prove(design.build, design.folder, timeout_s)))
     return out

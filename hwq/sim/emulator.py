@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hwq.codegen.build import Build, Rest
 from hwq.codegen.native import PORT_BITS, WIDEST, Native, native_files
 from hwq.errors import DataError, ToolError
 from hwq.fixed import to_float
@@ -108,6 +109,47 @@ class Emulator:
             if low[i] < t.lowest or high[i] > t.highest:
                 found = low[i] if low[i] < t.lowest else high[i]
                 raise DataError(f"mantissa {found} of input {i} is outside its type {t}, {t.lowest} to {t.highest}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedEmulator:
+    """A design whose products are folded: the circuit between them natively, its operands to the lanes, their sums back into the circuit.
+
+    Attributes:
+        graph: says how floats are quantised and at which steps the outputs are.
+        between: evaluates the circuit; rest: what that leaves out.
+    """
+
+    graph: Graph
+    between: Emulator
+    rest: Rest
+
+    def evaluate(self, mantissas: IntArray) -> IntArray:
+        """As `Emulator.evaluate`."""
+        rows = mantissas.shape[1] if mantissas.ndim == 2 else -1
+        if rows != self.graph.input_size:
+            raise DataError(f"mantissas of shape {mantissas.shape} do not fit the design's {self.graph.input_size} inputs")
+        given = np.zeros((len(mantissas), self.between.inputs), np.int64)
+        given[:, :rows] = mantissas
+        for product in self.rest.products:
+            operand = self.between.evaluate(given)[:, list(product.operand)]
+            given[:, product.first : product.first + product.count] = product.sums(operand)
+        return self.between.evaluate(given)[:, list(self.rest.outputs)]
+
+    def predict(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """As `Emulator.predict`."""
+        return to_float(self.evaluate(quantize_inputs(self.graph, x)), output_types(self.graph).frac)
+
+
+def emulator_of(build: Build) -> Emulator | FoldedEmulator:
+    """The emulator of a design.
+
+    Raises:
+        ToolMissingError, ToolError: as `emulator`.
+    """
+    if build.rest is None:
+        return emulator(build.graph, build.circuit)
+    return FoldedEmulator(build.graph, emulator(build.rest.graph, build.circuit), build.rest)
 
 
 def emulator(graph: Graph, circuit: Circuit) -> Emulator:

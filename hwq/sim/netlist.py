@@ -30,6 +30,7 @@ from hwq.sim.cells import CLOCKS, Planes, Unsupported
 from hwq.sim.memories import MEMORIES
 from hwq.sim.planes import ONES, Plane, pack, unpack
 from hwq.sim.rtlsim import NETLIST, mapped
+from hwq.toolchains import yosys
 
 FUNCTIONS = {**cells.FUNCTIONS, **MEMORIES}
 REGISTERS = {*cells.REGISTERS, *MEMORIES}  # cells whose results come a clock later
@@ -367,7 +368,8 @@ def evaluate_mapped(
             return netlist.evaluate(build.ports, inputs, build.plan.latency_cycles)
         except Unsupported:
             pass
-    opaque = sorted(kind for kind in netlist.counts() if kind.startswith(OPAQUE))
+    modelled = ("RAMB",) if (folder / yosys.MEMORIES).is_file() else ()
+    opaque = sorted(kind for kind in netlist.counts() if kind.startswith(OPAQUE) and not kind.startswith(modelled))
     if opaque:
         if notice:
             notice(f"the mapped netlist is not simulated: no model of {opaque[0]} here")

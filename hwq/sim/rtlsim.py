@@ -25,7 +25,15 @@ from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
 GAPS, GAPPED = "gaps", 500  # the test bench's word for rows that come late, and how many of them do
-FLAGS = ("-std=c++17", "-O0", "-w")  # a model this size compiles for longer than it runs
+FLAGS = ("-std=c++17", "-O0", "-w")  # a model of a pipeline compiles for longer than it runs
+MANY = 50_000  # clocks from which on a model runs for longer than its optimisation takes: three times as long to compile, 60 times as fast
+
+AFFORDED, FEWEST = 1 << 18, 20  # clocks that are simulated of a design that takes a row every few, and rows at least
+
+
+def affordable(build: Build, count: int) -> int:
+    """How many of `count` rows a simulation clock by clock has time for: all of a pipeline, fewer where a row takes thousands of clocks."""
+    return count if build.interval == 1 else min(count, max(FEWEST, AFFORDED // build.interval))
 
 
 def rtlsim(
@@ -90,7 +98,8 @@ def _cxxrtl(
 ) -> npt.NDArray[np.int64]:
     name, log = model.name, folder / "sim" / f"{Path(model.script).stem}.log"
     run_script(model.script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
-    flags = [*FLAGS, *model.defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
+    clocks = len(inputs) * (build.interval if isinstance(build, Build) else 1)
+    flags = [*FLAGS, *(("-O1",) if clocks > MANY else ()), *model.defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
     compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=folder / "sim" / f"{name}_build.log")
     return _driven(f"sim/{name}", name, build, folder, inputs)
 

@@ -1,14 +1,21 @@
-"""From the interval that a user asks for to a style: the whole word a clock, or as few bits a clock as keep the interval."""
+"""From the interval that a user asks for to a style: the whole word a clock, a few bits a clock, or products in lanes."""
 
 from __future__ import annotations
 
 from hwq.boards import Board
 from hwq.codegen.build import Build, Form, build
-from hwq.errors import UsageError
+from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph
+from hwq.ir.circuit import ADDERS
+from hwq.ir.windows import LINEAR, blocks, constants
+from hwq.styles.mac.mac import Mac
 from hwq.styles.serial import PLAIN, Serial
 from hwq.toolchains.plan import TOP
 from hwq.units import Period
+
+MOST_EXPANDED = (
+    50_000  # products with constants that are written out as adders to count them: above, some 10 minutes and 150 000 LUTs
+)
 
 
 def build_at(
@@ -20,16 +27,18 @@ def build_at(
     *,
     top: str = TOP,
 ) -> Build:
-    """Every file of `graph` for `board`, in the style that takes a row at least every `interval` clocks.
+    """Every file of `graph` for `board`, in a style that takes a row at least every `interval` clocks.
 
     Args:
         period: the clock target; the board's default when None.
-        interval: 1: the parallel form. Above, the serial form of the fewest bits a clock; where its sums take
-            as many full adders as the parallel form, or a whole word a clock, that form, whose interval is 1.
+        form: `form.fold` asks for a style; "auto" takes the one whose sums and products are the fewest look-up tables by count. A network of
+            more than 50 000 products is not written out as adders to count them: it is folded.
+        interval: 1: the parallel form. Above, the serial form of the fewest bits a clock, or products folded into the fewest
+            lanes; or the parallel form, whose interval is 1.
 
     Raises:
-        GraphError: an operation or width that has no C++ or Verilog form.
-        UsageError: an interval below 1; or of the forms.
+        GraphError: an operation or width that has no C++ or Verilog form, or none in the style asked for.
+        UsageError: an interval below 1, or of 1 and a style for more; or of the forms.
 
     Example:
         >>> import numpy as np
@@ -45,9 +54,48 @@ def build_at(
     """
     if interval < 1:
         raise UsageError(f"an interval of {interval} clocks", hint="1 takes a row every clock")
-    if interval > 1:
-        serial = Serial.of(graph, board, period)
-        digit = serial.digit_for(interval)
-        if digit < serial.word and serial.adds_less(digit):
-            return serial.build(digit, form, top=top)
-    return build(graph, board, period, form, top=top)
+    asked = form.fold
+    if interval == 1 and asked in ("serial", "mac"):
+        raise UsageError(f"the style {asked} takes no row every clock", hint="give an interval above 1, or leave fold out")
+    if interval == 1 or asked == "parallel":
+        return build(graph, board, period, form, top=top)
+    folded = _folded(graph, board, period, interval) if asked == "auto" and _foldable(form) else None
+    if asked == "mac" or (folded is not None and products_of(folded.optimised) > MOST_EXPANDED):
+        return (folded or Mac.of(graph, board, period, interval)).build(form, top=top)
+    serial = Serial.of(graph, board, period)
+    digit = serial.digit_for(interval)
+    if asked == "serial" and digit >= serial.word:
+        raise GraphError("a design with nothing to add up has no serial form", hint="leave fold out")
+    counts = {"parallel": float(serial.parallel_lut())}
+    if digit < serial.word:
+        counts["serial"] = float(serial.lut(digit))
+    if folded is not None:
+        counts["mac"] = folded.lut + folded.between.circuit.count(*ADDERS)
+    least = asked if asked == "serial" else min(counts, key=lambda style: (counts[style], style != "parallel"))
+    if folded is not None and least == "mac":
+        return folded.build(form, top=top)
+    return serial.build(digit, form, top=top) if least == "serial" else build(graph, board, period, form, top=top)
+
+
+def _foldable(form: Form) -> bool:
+    """Whether a folded design has this form."""
+    return not form.registered_inputs and form.style != "adders" and form.adders != "three"
+
+
+def _folded(graph: Graph, board: Board, period: Period | None, interval: int) -> Mac | None:
+    try:
+        return Mac.of(graph, board, period, interval)
+    except GraphError:
+        return None  # nothing to fold: the other styles say what they do not have
+
+
+def products_of(graph: Graph) -> int:
+    """Products with constants that are not zero, of all places where a kernel is used."""
+    found = 0
+    nodes = graph.by_name()
+    for node in graph.nodes:
+        if node.op in LINEAR:
+            kernel = constants(node)[0].mantissas.ravel()
+            for block in blocks(node, nodes[node.inputs[0]].shape):
+                found += int((kernel[block.weights] != 0).sum()) * len(block.windows)
+    return found

@@ -5,7 +5,7 @@ Each copy takes a share of the rows, one after the other, as the hardware does: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,21 +27,30 @@ def evaluate(machine: Machine, rows: IntArray, gaps: Sequence[int] = (0,)) -> In
     Raises:
         DataError: a gap below zero.
     """
+    if not len(rows):
+        return np.zeros((0, len(machine.outputs)), np.int64)
+    return dealt(rows, machine.interval, gaps, lambda given, starts: _Run(machine, given, starts).outputs())
+
+
+def dealt(rows: IntArray, interval: int, gaps: Sequence[int], run: Callable[[IntArray, list[int]], list[IntArray]]) -> IntArray:
+    """Deal rows out to copies of a design, each of which takes its own one after the other, and collect what they answer.
+
+    Args:
+        run: given rows (copies, rows of each, inputs), and the clocks at which a copy takes its rows: for each row (copies, outputs).
+
+    Raises:
+        DataError: a gap below zero.
+    """
     if min(gaps) < 0:
         raise DataError(f"a gap of {min(gaps)} clocks")
-    count = len(rows)
-    each = -(-count // _COPIES) if count else 0
-    padded = np.concatenate([rows, np.repeat(rows[-1:], each * _COPIES - count, axis=0)]) if count else rows
-    dealt = padded.reshape(_COPIES, each, -1) if count else padded
+    each = -(-len(rows) // _COPIES)
+    padded = np.concatenate([rows, np.repeat(rows[-1:], each * _COPIES - len(rows), axis=0)])
     starts, clock = [], 0
     for number in range(each):
         starts.append(clock)
-        clock += machine.interval + gaps[number % len(gaps)]
-    run = _Run(machine, dealt, starts)
-    found = run.outputs()
-    if not each:
-        return np.zeros((0, len(machine.outputs)), np.int64)
-    return np.stack(found, axis=1).reshape(each * _COPIES, -1)[:count]
+        clock += interval + gaps[number % len(gaps)]
+    found = run(padded.reshape(_COPIES, each, rows.shape[1]), starts)
+    return np.stack(found, axis=1).reshape(each * _COPIES, -1)[: len(rows)]
 
 
 @dataclass(slots=True)
@@ -73,9 +82,9 @@ class _Run:
         for self.now in range(max(ends, default=-1) + 1):
             self._words()
             if self.now in ends:
-                found.append(np.stack([self._read(a) for a in self.machine.outputs], axis=1) if self.machine.outputs else None)
+                found.append(np.stack([self._read(a) for a in self.machine.outputs], axis=1))
             self._edge()
-        return [f for f in found if f is not None]
+        return found
 
     def _token(self, clock: int) -> int | None:
         """Which row was taken `clock` clocks ago."""

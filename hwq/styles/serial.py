@@ -76,10 +76,17 @@ class Serial:
 
         Low bits that only one operand has are wires there, so that whole digits are soon more than whole words.
         """
+        return self.lut(digit) < self.parallel_lut()
+
+    def lut(self, digit: int) -> int:
+        """Look-up tables of the sums, as counted."""
+        return digit * self.circuit.count(*ADDERS)
+
+    def parallel_lut(self) -> int:
+        """Those of the parallel form's sums."""
         c = fuse(self.circuit) if self.board.operands() == "three" else self.circuit
         parallel = sum(row_of(c, wire).tables for wire in np.flatnonzero(np.isin(c.opcode, ROWS)).tolist())
-        parallel += int(c.widths[c.opcode == Opcode.NEG].sum())
-        return digit * self.circuit.count(*ADDERS) < parallel
+        return parallel + int(c.widths[c.opcode == Opcode.NEG].sum())
 
     def machine(self, digit: int) -> Machine:
         """The design of `digit` bits a clock: its interval and latency are exact.

@@ -36,7 +36,7 @@ def serial_text(machine: Machine, ports: Ports, top: str) -> str:
 
 
 @dataclass(slots=True)
-class _Words(Design):
+class Words(Design):
     """Words of a machine while they are written: names are those of this clock's words, or of registers that keep them."""
 
     given: dict[int, str] = field(default_factory=dict)
@@ -50,11 +50,11 @@ class _Writer:
     machine: Machine
     ports: Ports
     top: str
-    words: _Words = field(init=False)
+    words: Words = field(init=False)
     delays: dict[int, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.words = _Words(self.machine.circuit, self.ports, self.top)
+        self.words = Words(self.machine.circuit, self.ports, self.top)
         self.words.group = TOP
         self.delays = self.machine.delays
 
@@ -62,7 +62,9 @@ class _Writer:
         """(title, lines) of every node: first what is stored, since any line may read it, then what is computed."""
         m, c = self.machine, self.machine.circuit
         stored = [line for number in m.streams for line in self._declared(number)]
-        stored += [f"reg {self.words.kind(wire)} {_held(wire, k + 1)};" for wire, count in m.holds.items() for k in range(count)]
+        stored += [
+            f"reg {self.words.kind(wire)} {held_name(wire, k + 1)};" for wire, count in m.holds.items() for k in range(count)
+        ]
         found: list[tuple[str, list[str]]] = [("registers: streams, and words that are kept", stored)]
         nodes: dict[int, list[str]] = {-1: []}
         for number, stream in m.streams.items():
@@ -172,7 +174,7 @@ class _Writer:
         if stream.wire < 0:
             return literal(stream.constant >> (i * d), d)
         width, signed = self.words.widths[stream.wire], self.words.signed[stream.wire]
-        name, low = _held(stream.wire, 1), i * d
+        name, low = held_name(stream.wire, 1), i * d
         high = min(low + d, width) - 1
         missing = d - max(high - low + 1, 0)
         parts = []
@@ -213,7 +215,7 @@ class _Writer:
         if word.view is not None:
             value = self._viewed(wire, word.view)
         else:
-            self.words.given = {a.wire: _word_name(a) for a in word.operands}
+            self.words.given = {a.wire: word_name(a) for a in word.operands}
             found: Statement = statement(self.words, wire)
             lines += found.before
             value = found.value
@@ -221,8 +223,8 @@ class _Writer:
             lines.append(f"wire {self.words.kind(wire)} w{wire} = {value};")
         for k in range(self.machine.holds.get(wire, 0)):
             clock = word.clock + k * self.machine.interval
-            source = _held(wire, k) if k else f"w{wire}"
-            lines.append(f"always @(posedge clk) if ({_token(clock)}) {_held(wire, k + 1)} <= {source};")
+            source = held_name(wire, k) if k else f"w{wire}"
+            lines.append(f"always @(posedge clk) if ({_token(clock)}) {held_name(wire, k + 1)} <= {source};")
         return lines
 
     def _viewed(self, wire: int, view: View) -> str:
@@ -239,7 +241,7 @@ class _Writer:
         w = self.words
         for access, e in zip(self.machine.outputs, self.ports.outputs, strict=True):
             if e.width:
-                w.given = {access.wire: _word_name(access)}
+                w.given = {access.wire: word_name(access)}
                 yield f"assign y[{e.offset + e.width - 1}:{e.offset}] = {w.bits(access.wire, 0, e.width)};"
         if not any(e.width for e in self.ports.outputs):
             yield "assign y = 1'b0;"
@@ -250,12 +252,12 @@ def _stream(number: int, delay: int = 0) -> str:
     return f"{name}_{delay}" if delay else name
 
 
-def _held(wire: int, k: int) -> str:
+def held_name(wire: int, k: int) -> str:
     return f"w{wire}_h{k}"
 
 
-def _word_name(access: Access) -> str:
-    return _held(access.wire, access.held) if access.held else f"w{access.wire}"
+def word_name(access: Access) -> str:
+    return held_name(access.wire, access.held) if access.held else f"w{access.wire}"
 
 
 def _token(clock: int) -> str:

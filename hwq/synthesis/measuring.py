@@ -14,7 +14,7 @@ from hwq.sim.compare import compare
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
-from hwq.sim.rtlsim import NETLIST
+from hwq.sim.rtlsim import NETLIST, affordable
 from hwq.synthesis.readings import read_power, read_step
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers, program
@@ -66,6 +66,7 @@ def require_mapped(made: Build, folder: Path) -> None:
     if not (folder / NETLIST).is_file():
         return
     inputs = random_inputs(made.graph)
+    inputs = inputs[: affordable(made, len(inputs))]
     found = evaluate_mapped(made, folder, inputs)
     if found is None:
         return

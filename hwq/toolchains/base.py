@@ -27,12 +27,14 @@ class Request:
     Attributes:
         top: the top module and function.
         latency: clock cycles of the Verilog's pipeline; None for a stream, and where only the commands are asked for.
+        memories: whether the design may have block memories.
     """
 
     top: str
     board: Board
     period_ns: float
     latency: int | None = None
+    memories: bool = False
 
 
 @dataclass(frozen=True, slots=True)

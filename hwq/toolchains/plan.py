@@ -26,7 +26,7 @@ class BuildPlan:
         latency_cycles: pipeline depth of the Verilog.
         design: digest of the graph it was generated from.
         adders: operands of its sums, "two" or "three".
-        hardware: the style of its Verilog (`hwq.styles`): "parallel", or "serial:<bits a clock>".
+        hardware: the style of its Verilog (`hwq.styles`): "parallel", "serial:<bits a clock>", or "mac:<lanes>".
     """
 
     top: str

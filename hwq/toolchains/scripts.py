@@ -13,14 +13,15 @@ from hwq.toolchains.yosys import simulation_scripts
 from hwq.units import Period
 
 
-def script_files(top: str, board: Board, period: Period, latency: int | None = None) -> dict[str, str]:
+def script_files(top: str, board: Board, period: Period, latency: int | None = None, *, memories: bool = False) -> dict[str, str]:
     """Relative path -> text of every script; those for tools that cannot take the board's part are left out.
 
     Args:
         latency: clock cycles of the Verilog's pipeline, which the proofs of its netlist let pass; None for a design that is no
             pipeline, and then there are none.
+        memories: whether the Verilog may need block memories: the simulation of its netlist then has models of them.
     """
-    request = Request(top, board, period.ns, latency)
+    request = Request(top, board, period.ns, latency, memories)
     chosen = toolchains_for(board)
     scripts = (*simulation_scripts(request), *(script for t in chosen for script in t.scripts(request)))
     files = {script.path: render(script.template, **script.values) for script in scripts}

@@ -9,6 +9,7 @@ from hwq.toolchains.steps import MAPPED, Finished, Reading, Stamp, Step
 from hwq.tools.find import banner_version
 from hwq.tools.yosys import PROGRAM
 
+MEMORIES = "sim/block_memory.v"  # models of AMD's block memories, in the folder of a plan that may have some
 NETLIST = "yosys/netlist.v"  # the mapped netlist in a plan's folder
 SYNTH = "yosys-synth"
 
@@ -67,10 +68,13 @@ def simulation_scripts(request: Request) -> tuple[Script, ...]:
     """
     cells = "-DNO_INCLUDES +/ecp5/cells_sim.v" if is_ecp5(request) else "+/xilinx/cells_sim.v"
     values: dict[str, object] = {"top": request.top, "latency": request.latency, "cells": cells}
+    modelled = request.memories and bool(request.board.yosys_family) and not is_ecp5(request)
+    values["memories"] = MEMORIES if modelled else ""
     names = ["cxxrtl"]
     if request.board.yosys_family:
         names += ["mapped", *(() if request.latency is None else ("prove_parts", "prove_whole"))]
-    return tuple(Script(f"sim/{name}.ys", f"yosys/{name}.ys.j2", values) for name in names)
+    models = (Script(MEMORIES, "verilog/block_memory.v.j2", values),) if modelled else ()
+    return (*(Script(f"sim/{name}.ys", f"yosys/{name}.ys.j2", values) for name in names), *models)
 
 
 TOOLCHAIN = Toolchain(

@@ -18,6 +18,7 @@ from hwq.codegen.build import Form, build
 from hwq.codegen.stream import build_stream
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Graph, make_node, verify
+from hwq.styles.choice import build_at
 from hwq.tools.gxx import ap_types
 
 cindex = pytest.importorskip("clang.cindex", reason="libclang is not installed")
@@ -78,6 +79,7 @@ CASES: dict[str, Callable[[str], dict[str, str]]] = {
     "adders": lambda top: build(image_network(), boards.load(BOARD), form=Form(style="adders"), top=top).plan.files,
     "stream": lambda top: build_stream(image_network(), boards.load(BOARD), top=top).plan.files,
     "skip": lambda top: build(random_network(3, (6, 5, 4), skip=True), boards.load(BOARD), top=top).plan.files,
+    "mac": lambda top: build_at(image_network(), boards.load(BOARD), form=Form(fold="mac"), interval=20, top=top).plan.files,
     "shifts": lambda top: build(random_network(5, (6, 5, 4)), boards.load(BOARD), form=Form(terms=8), top=top).plan.files,
     "every_op": lambda top: build(random_graph(8, Rounding.RND_CONV, Overflow.SAT, 12), boards.load(BOARD), top=top).plan.files,
     "every_op_adders": lambda top: (

@@ -13,12 +13,13 @@ import pytest
 from networks import random_graph, random_network
 
 from hwq import boards
-from hwq.codegen.build import build
+from hwq.codegen.build import Form, build
 from hwq.codegen.names import RESERVED, is_reserved, require_name
 from hwq.codegen.stream import build_stream
 from hwq.errors import UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
+from hwq.styles.choice import build_at
 from hwq.tools.gxx import ap_types
 
 LINTERS: dict[str, tuple[str, ...]] = {
@@ -78,6 +79,11 @@ def designs() -> dict[str, Callable[[], tuple[dict[str, str], list[tuple[str, ..
     def stream() -> tuple[dict[str, str], list[tuple[str, ...]]]:
         return dict(build_stream(image(), boards.load("xcvu9p")).plan.files), [("hwq_top", "rtl/hwq_top.v")]
 
+    def folded(graph: Graph, interval: int) -> tuple[dict[str, str], list[tuple[str, ...]]]:
+        made = build_at(graph, boards.load("ulx3s-85f"), form=Form(fold="mac"), interval=interval)
+        board = ("hwq_top_board", "rtl/hwq_top.v", "board/hwq_top_board.v")
+        return dict(made.plan.files), [("hwq_top", "rtl/hwq_top.v"), board]
+
     found = {f"graph {seed}": parallel(lambda seed=seed: random_graph(seed, ops=16), "xcvu9p") for seed in range(4)}
     found |= {f"board {seed}": parallel(lambda seed=seed: random_network(seed, (4, 5, 3)), "ulx3s-85f") for seed in range(2)}
     one = (1, (1, 1, 1))
@@ -86,6 +92,9 @@ def designs() -> dict[str, Callable[[], tuple[dict[str, str], list[tuple[str, ..
         "board of a byte": parallel(lambda: random_network(*one), "ulx3s-85f"),
         "names": parallel(chain, "ulx3s-85f"),
         "stream": stream,
+        "folded": lambda: folded(chain(), 9),
+        "folded skip": lambda: folded(random_network(2, (6, 5, 4), skip=True), 2),
+        "folded image": lambda: folded(image(), 700),
     }
 
 
@@ -112,7 +121,7 @@ DECLARED = re.compile(
 FUNCTION = re.compile(r"^(?:static |extern \"C\" )?void (\w+)\((.*)\) \{", re.MULTILINE)  # HLS makes modules and ports of these
 
 
-@pytest.mark.parametrize("name", ["names", "stream", "board 0"])
+@pytest.mark.parametrize("name", ["names", "stream", "board 0", "folded"])
 def test_no_name_is_a_word_of_a_language(name: str) -> None:
     files, _ = designs()[name]()
     names = set()

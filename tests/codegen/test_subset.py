@@ -23,6 +23,7 @@ from hwq.fixed.arithmetic import requantize
 from hwq.ir import Graph, make_node, verify
 from hwq.sim.csim import csim
 from hwq.sim.reference import evaluate
+from hwq.styles.choice import build_at
 
 BOARD = boards.load("xcvu9p")
 GRAPHS: dict[str, Callable[[], Graph]] = {
@@ -52,6 +53,11 @@ def test_streams_keep_to_it() -> None:
     assert "static ap_uint" in files["hls/hwq_top.cpp"] and violations(files) == []
     unset = {k: v.replace("    static ap_uint", "    ap_uint") for k, v in files.items()}
     assert {line.split(": ")[1] for line in violations(unset)} == {"line has no value", "window has no value"}
+
+
+def test_folded_designs_keep_to_it() -> None:
+    for graph in (image_network(), random_network(3, (6, 5, 4), skip=True)):
+        assert violations(build_at(graph, BOARD, form=Form(fold="mac"), interval=20).plan.files) == []
 
 
 BAD = {
