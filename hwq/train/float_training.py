@@ -44,9 +44,8 @@ def compilable(model: keras.Model) -> keras.Model:
             )
     if not any(_pools(layer) for layer in model._flatten_layers()):
         return model
-    output, layers = flat(model, lambda layer: SlicedMaxPooling(layer) if _pools(layer) else layer)
-    source = next(layer for layer in layers if isinstance(layer, keras.layers.InputLayer))
-    return keras.Model(source.output, output, name=model.name)
+    made = flat(model, lambda layer: SlicedMaxPooling(layer) if _pools(layer) else layer)
+    return keras.Model(made.inputs[0], made.outputs[0], name=model.name)
 
 
 def _pools(layer: Operation) -> TypeGuard[Pooling]:

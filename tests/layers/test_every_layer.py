@@ -42,8 +42,10 @@ def images() -> Dataset:
 
 def test_the_models_have_every_layer() -> None:
     found = {type(layer).__name__ for make in EVERY.values() for layer in make().layers} | {"Activation"}
-    silent = {"ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D"}
-    assert set(converters.KINDS) - silent <= found
+    silent = {"ActivityRegularization", "AlphaDropout", "GaussianDropout", "GaussianNoise", "Identity", "Masking"}
+    silent |= {f"SpatialDropout{rank}D" for rank in (1, 2, 3)}
+    parts = {"Rearrange", "Scaled"}  # made by hwq, of layers that are made of others
+    assert set(converters.KINDS) - silent - parts <= found
 
 
 @pytest.mark.parametrize("name", BY_TRAIN)
