@@ -9,6 +9,7 @@ from keras import config as config
 from keras import constraints as constraints
 from keras import initializers as initializers
 from keras import layers as layers
+from keras import losses as losses
 from keras import metrics as metrics
 from keras import models as models
 from keras import ops as ops
