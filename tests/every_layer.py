@@ -101,13 +101,6 @@ def upwards() -> keras.Model:
     )
 
 
-def codes() -> keras.Model:
-    """Pixels, black or white, as codes."""
-    x = keras.Input((8, 8, 1))
-    y = L.Reshape((8, 16))(L.Embedding(2, 2)(L.Reshape((64,))(x)))
-    return keras.Model(x, L.Dense(10)(L.Flatten()(L.Conv1D(3, 3, activation="relu")(y))))
-
-
 def steps() -> keras.Model:
     """Rows of the image as steps: recurrent, normalised, attended to."""
     x = keras.Input((8, 8, 1))
@@ -117,7 +110,7 @@ def steps() -> keras.Model:
     return keras.Model(x, L.Dense(10)(L.Concatenate()([ops.mean(y, axis=1), ops.max(y, axis=1), L.LSTM(3)(y)])))
 
 
-_MODELS = (convolutions, rows, poolings, joins, activations, movements, upwards, codes, steps)
+_MODELS = (convolutions, rows, poolings, joins, activations, movements, upwards, steps)
 EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in _MODELS}
 
 

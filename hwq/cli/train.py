@@ -101,6 +101,12 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 )
 @click.option("--loss", default="", help="A loss of Keras by name, as huber; default the task's own.")
 @click.option("--label", "labels", multiple=True, help="A column of DATA that is a target; more than one may be given.")
+@click.option(
+    "--scaled/--unscaled",
+    default=True,
+    show_default=True,
+    help="Features standardised by the training rows, or as they are: codes.",
+)
 @click.option("--sample-weights", default="", help="The column of DATA with the weight of each row.")
 @click.option(
     "--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Of each class in the loss."

@@ -22,7 +22,7 @@ from hwq.conversion.flatten import FlatModel, flat, in_order, inputs_of
 from hwq.conversion.forms import check_model, functional, like
 from hwq.conversion.kinds import KERNELS, kind_of
 from hwq.conversion.operators import convert_operator, operator_quantizes
-from hwq.conversion.rows import checked_rows
+from hwq.conversion.rows import checked_rows, input_of_codes
 from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers.model import QuantizedModel
@@ -375,11 +375,7 @@ def quantize(
 def _guessed_rows(twin: QuantizedModel) -> Singles:
     """Rows of the normal distribution; whole numbers where a row of an Embedding is looked up."""
     rng, parts = np.random.default_rng(0), []
-    counts = {
-        id(layer._inbound_nodes[0].input_tensors[0]): layer.count
-        for layer in twin.layers
-        if isinstance(layer, (q.QCodes, q.QEmbedding))
-    }
+    counts = {id(input_of_codes(layer)): layer.count for layer in twin.layers if isinstance(layer, (q.QCodes, q.QEmbedding))}
     for tensor in twin.inputs:
         shape = (GUESSED_ROWS, math.prod(tensor.shape[1:]))
         drawn = rng.integers(0, counts[id(tensor)], shape) if id(tensor) in counts else rng.normal(size=shape)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from hwq.backend import keras, ops, tf
-from hwq.conversion.rows import answers_of
+from hwq.conversion.rows import answers_of, check_codes
 from hwq.errors import ModelError, TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
@@ -43,6 +43,7 @@ def initialise(model: keras.Model, x: Rows) -> None:
     Raises:
         TrainingError: a layer that is all zeros at the start.
     """
+    check_codes(model, x)
     for layer in quantized_layers(model):
         _check_finite(layer)
         layer.initialise_weights()

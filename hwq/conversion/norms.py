@@ -11,6 +11,7 @@ from hwq.conversion.floats import Given, Symbol, Whole
 from hwq.conversion.parts import ReciprocalRoot, Scaled, values_of
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.activation import elementwise_precision, function_name
+from hwq.layers.rearrange import Rearrange
 from hwq.tensors import Operand
 
 L = keras.layers
@@ -163,10 +164,20 @@ def _lambda(layer: Whole, x: Given, **kwargs: Given) -> Given:
         return L.Activation(layer.function, name=f"{layer.name}_function")(x)
 
 
+def rearranged(layer: Whole, x: Symbol) -> Symbol:
+    """A layer that only repeats values, as their places: TensorFlow's own resizing has no gradient in compiled training."""
+    if layer.data_format == "channels_first":
+        raise UnsupportedLayerError(f"layer {layer.name!r} has data_format channels_first", hint="hwq takes channels_last")
+    shape = tuple(int(n) for n in x.shape[1:])
+    numbered = np.arange(1, int(np.prod(shape)) + 1, dtype=np.float32).reshape(1, *shape)
+    moved = np.asarray(ops.convert_to_numpy(layer(numbered))).astype(np.int64)[0]
+    return Rearrange((moved.ravel() - 1).tolist(), moved.shape, name=f"{layer.name}_places")(x)
+
+
 def _bilinear(layer: Whole, x: Symbol, **kwargs: Given) -> Symbol | None:
     """Rows and columns brought to another number of them: two matrices of constants."""
     if getattr(layer, "interpolation", "nearest") == "nearest":
-        return None
+        return rearranged(layer, x) if type(layer) is L.Resizing else None
     height, width = int(x.shape[1]), int(x.shape[2])
     down = np.broadcast_to(np.eye(height, dtype="float32")[:, :, None, None], (height, height, width, 1))
     across = np.broadcast_to(np.eye(width, dtype="float32")[:, None, :, None], (width, height, width, 1))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,12 @@ import numpy.typing as npt
 from hwq.backend import keras, ops
 from hwq.conversion.floats import Given
 from hwq.errors import DataError
+from hwq.layers import QCodes, QEmbedding
+from hwq.layers.tracing import UNCHANGED
 from hwq.tensors import Floats, Singles, Tensor
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 
 def checked_rows(model: keras.Model, data: Given) -> Singles:
@@ -67,6 +73,39 @@ def _checked(data: npt.ArrayLike, shape: tuple[int, ...], whose: str) -> Singles
     if not np.isfinite(rows).all():
         raise DataError(f"{whose} has NaN or infinity", hint="clean the rows first")
     return rows
+
+
+def check_codes(model: keras.Model, rows: Floats | Singles) -> None:
+    """Refuse rows that are no codes where an Embedding reads an input.
+
+    Raises:
+        DataError: names the layer.
+    """
+    starts = np.cumsum([0, *(math.prod(t.shape[1:]) for t in model.inputs)])
+    places = {id(t): slice(int(a), int(b)) for t, a, b in zip(model.inputs, starts, starts[1:], strict=False)}
+    flat: Floats = np.asarray(rows, np.float64).reshape(len(rows), -1)
+    for layer in model.layers:
+        source = input_of_codes(layer)
+        if source is None or id(source) not in places:
+            continue
+        codes, most = flat[:, places[id(source)]], cast(QCodes, layer).count - 1
+        wrong = (codes != np.floor(codes)) | (codes < 0) | (codes > most)
+        if wrong.any():
+            raise DataError(
+                f"the rows are codes of layer {layer.name!r}: whole numbers from 0 to {most}, not {float(codes[wrong][0]):g}",
+                hint="take rows as they are, neither scaled nor standardised; of hwq train --unscaled",
+            )
+
+
+def input_of_codes(layer: keras.layers.Layer) -> KerasTensor | None:
+    """The tensor whose rows a layer takes for codes, what only hands them on looked through; None for other layers."""
+    if not isinstance(layer, (QCodes, QEmbedding)):
+        return None
+    source = layer._inbound_nodes[0].input_tensors[0]
+    while type(source._keras_history[0]).__name__ in UNCHANGED:
+        maker, index, _ = source._keras_history
+        source = maker._inbound_nodes[index].input_tensors[0]
+    return source
 
 
 def answers_of(model: keras.Model, rows: Singles | Floats | Tensor) -> Tensor:

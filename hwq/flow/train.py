@@ -39,7 +39,9 @@ def train(
         DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
     started = time.monotonic()
-    dataset: Dataset = load(data, seed=config.seed, notice=events.note, digest=_digest(out), asked=config.asked)
+    dataset: Dataset = load(
+        data, seed=config.seed, notice=events.note, digest=_digest(out), scaled=config.scaled, asked=config.asked
+    )
     events.note(dataset.summary())
     config = replace(config.resolved(len(dataset.x_train)), task=dataset.task.name, metric=_metric(dataset, config))
     if config.costs == "measured" or "lut" in config.budget:
@@ -76,7 +78,7 @@ def float_network(data: str, config: TrainConfig, out: Path, events: Events = QU
     """
     if out.is_file():
         return out
-    dataset: Dataset = load(data, seed=config.seed, notice=events.note, asked=config.asked)
+    dataset: Dataset = load(data, seed=config.seed, notice=events.note, scaled=config.scaled, asked=config.asked)
     from hwq.train import trainer
 
     trainer.train_float(dataset, config.resolved(len(dataset.x_train)), out, progress=events.progress)

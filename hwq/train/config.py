@@ -66,6 +66,7 @@ class TrainConfig:
         labels: columns of a table that are the targets; empty: by name, else the last one.
         sample_weights: the column, or array, with the weight of each row; empty: all count the same.
         class_weights: "none", or "balanced": each class has the same weight.
+        scaled: whether features are standardised by the training rows; False: taken as they are, as codes of an Embedding must be.
     """
 
     model: str = "mlp:64,32"
@@ -108,6 +109,7 @@ class TrainConfig:
     labels: Sequence[str] = ()
     sample_weights: str = ""
     class_weights: str = "none"
+    scaled: bool = True
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "initial_bits", "max_points", "population", "bits"):
@@ -235,6 +237,7 @@ def _read_widths(told: Fields, name: str) -> dict[str, tuple[int | Sequence[int]
 # how a field of TrainConfig of each type is read from a record
 _READERS: dict[str, Callable[[Fields, str], object]] = {
     "str": Fields.text,
+    "bool": Fields.flag,
     "int": Fields.whole,
     "float": Fields.number,
     "int | None": lambda told, name: told.whole(name) if told.has(name) else None,

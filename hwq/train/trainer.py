@@ -14,6 +14,7 @@ import numpy as np
 
 from hwq.backend import fresh, keras
 from hwq.conversion import convert, freeze
+from hwq.conversion.rows import check_codes
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.data.task import CLASSES, Task
@@ -58,7 +59,9 @@ def train(
         fresh(config.seed)
         float_model = logits_model(models.of_dataset(config.model, dataset, config.width), dataset.task)
         # what cannot be converted must fail now, before a run is there and hours have passed
-        recipe_of(config).check(convert.quantize_model(float_model)[0])
+        twin = convert.quantize_model(float_model)[0]
+        recipe_of(config).check(twin)
+        check_codes(twin, dataset.x_train)
     directory = found_run or _create(dataset, config, run)
     work = Training(dataset, config, directory, report, lut)
     record = directory.record()

@@ -97,6 +97,9 @@ class Activation(Layer):
 class BatchNormalization(Layer): ...
 class Embedding(Layer): ...
 
+class Resizing(Layer):
+    interpolation: str
+
 class StackedRNNCells(Layer):
     cells: list[Layer]
 

@@ -14,7 +14,6 @@ MOVING = (
     "Cropping1D",
     "Cropping2D",
     "RepeatVector",
-    "Resizing",
     "UpSampling1D",
     "UpSampling2D",
 )  # Keras' own, which only move values
