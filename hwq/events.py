@@ -17,6 +17,8 @@ class Progress:
     ebops: float | None = None
     beta: float | None = None
     kept: int = 0
+    metric: str = "accuracy"  # what val_accuracy is of
+    lower: bool = False  # whether less of it is better
 
 
 def quiet(*_: object) -> None:

@@ -14,8 +14,9 @@ REGISTERED = (
     "hwq.layers",
     "hwq.quantizers.powers",
     "hwq.layers.model",
+    "hwq.conversion.parts",
     "hwq.conversion.operators",
-    "hwq.conversion.converters",
+    "hwq.conversion.activations",
 )
 
 

@@ -90,7 +90,28 @@ def movements() -> keras.Model:
     return keras.Model(x, L.Dense(10)(L.Concatenate()([L.Flatten()(part) for part in parts])))
 
 
-EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in (convolutions, rows, poolings, joins, activations, movements)}
+def upwards() -> keras.Model:
+    """What makes images larger, slopes below zero, and scales."""
+    x = keras.Input((8, 8, 1))
+    y = L.MaxPooling2D(2)(L.Rescaling(2.0, offset=-1.0)(x))
+    y = L.PReLU(shared_axes=[1, 2])(L.Conv2DTranspose(2, 2, strides=2)(y))
+    line = L.ELU()(L.Conv1DTranspose(2, 2, strides=2)(L.Reshape((8, 16))(y)))
+    return keras.Model(
+        x, L.Dense(10)(L.Concatenate()([L.Flatten()(L.Resizing(4, 4, interpolation="nearest")(y)), L.Flatten()(line)]))
+    )
+
+
+def steps() -> keras.Model:
+    """Rows of the image as steps: recurrent, normalised, attended to."""
+    x = keras.Input((8, 8, 1))
+    y = L.AveragePooling1D(2)(L.Reshape((8, 8))(x))
+    y = L.LayerNormalization()(L.GRU(4, return_sequences=True)(y))
+    y = L.MultiHeadAttention(1, 3)(y, y) + y
+    return keras.Model(x, L.Dense(10)(L.Concatenate()([ops.mean(y, axis=1), ops.max(y, axis=1), L.LSTM(3)(y)])))
+
+
+_MODELS = (convolutions, rows, poolings, joins, activations, movements, upwards, steps)
+EVERY: dict[str, Callable[[], keras.Model]] = {f.__name__: f for f in _MODELS}
 
 
 def images() -> tuple[np.ndarray, np.ndarray]:

@@ -30,12 +30,14 @@ class Case:
         twins: names of the classes that must be among the twin's layers.
         shape: of one row.
         config: options of the conversion.
+        codes: rows are whole numbers below this; 0: they are of the normal distribution.
     """
 
     make: Callable[[Any], Any]
     twins: tuple[str, ...]
     shape: tuple[int, ...]
     config: dict[str, Any] = field(default_factory=dict)
+    codes: int = 0
 
     def model(self) -> keras.Model:
         """The float model, with weights and statistics that no initialiser gives."""
@@ -56,7 +58,10 @@ class Case:
         return model
 
     def rows(self, count: int = ROWS, seed: int = 0) -> np.ndarray:
-        return np.random.default_rng(seed).normal(size=(count, *self.shape)).astype(np.float32)
+        rng = np.random.default_rng(seed)
+        if self.codes:
+            return rng.integers(0, self.codes, (count, *self.shape)).astype(np.float32)
+        return rng.normal(size=(count, *self.shape)).astype(np.float32)
 
 
 def wide_rows(x: np.ndarray) -> np.ndarray:

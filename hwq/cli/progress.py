@@ -37,6 +37,7 @@ class Bar:
         self.began = self.last = time.monotonic() if began is None else began
         self.phase, self.step, self.steps = "", 0, 0
         self.best: float | None = None
+        self.metric = "accuracy"
 
     def __enter__(self) -> Bar:
         return self
@@ -67,7 +68,9 @@ class Bar:
             self.finished()
         self.phase, self.step, self.steps = p.phase, p.step, p.steps
         if p.val_accuracy is not None:
-            self.best = max(p.val_accuracy, self.best or 0.0)
+            known = p.val_accuracy if self.best is None else self.best
+            self.best = min(p.val_accuracy, known) if p.lower else max(p.val_accuracy, known)
+            self.metric = p.metric
         if sys.stderr.isatty():
             self._draw(p)
         elif (now := time.monotonic()) - self.last >= EVERY_S:
@@ -79,7 +82,7 @@ class Bar:
         return f"  {self.label}{': ' if self.label else ''}{self.phase} "
 
     def _told(self) -> str:
-        return f", best validation accuracy {self.best:.4f}" if self.best is not None else ""
+        return f", best validation {self.metric} {self.best:.4f}" if self.best is not None else ""
 
     def _draw(self, p: Progress) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn

@@ -11,7 +11,7 @@ from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
 from hwq.events import Events
-from hwq.train.config import METHODS, TrainConfig
+from hwq.train.config import METHODS, TASKS, TrainConfig
 
 _DEFAULT = TrainConfig()
 
@@ -89,6 +89,28 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--costs", type=click.Choice(["ebops", "measured"]), default="ebops", show_default=True, help="What bits are priced by."
 )
+@click.option(
+    "--task",
+    type=click.Choice(["auto", *TASKS]),
+    default="auto",
+    show_default=True,
+    help="Classes, one yes or no, several, numbers, the row itself; auto: by what the labels are.",
+)
+@click.option(
+    "--metric", default="", help="What the front is chosen by: accuracy, auc, mae, mse, rmse, r2; default the task's own."
+)
+@click.option("--loss", default="", help="A loss of Keras by name, as huber; default the task's own.")
+@click.option("--label", "labels", multiple=True, help="A column of DATA that is a target; more than one may be given.")
+@click.option(
+    "--scaled/--unscaled",
+    default=True,
+    show_default=True,
+    help="Features standardised by the training rows, or as they are: codes.",
+)
+@click.option("--sample-weights", default="", help="The column of DATA with the weight of each row.")
+@click.option(
+    "--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Of each class in the loss."
+)
 @click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose measurements --costs measured takes.")
 @store_option
 @as_json
@@ -114,8 +136,8 @@ def train(
         emit({"run": target, "summary": summary})
         return
     say(
-        f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows; "
-        f"{elapsed(summary.seconds)}"
+        f"{target}: {summary.points} points, best {summary.best}; float network {summary.float_test_accuracy:.4f} on the test rows"
+        f"{summary.told}; {elapsed(summary.seconds)}"
     )
     if summary.budget_met is False:
         note("no network kept the budget; the points are the nearest: a higher --beta-start, more --epochs or a smaller --model")

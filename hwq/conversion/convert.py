@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,13 +11,18 @@ from typing import TYPE_CHECKING, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
+from hwq import layers as q
 from hwq.backend import keras
 from hwq.conversion import freeze
+from hwq.conversion.activations import ends_in_softmax, twin_class
 from hwq.conversion.config import QuantizeConfig
-from hwq.conversion.converters import ARGMAX_NOTE, HINTS, KERNELS, KINDS, Copy, copy_weights, quantizes, twin_class
-from hwq.conversion.flatten import flat
+from hwq.conversion.converters import HINTS, KINDS, Copy, copy_weights, quantizes
+from hwq.conversion.expand import expanded
+from hwq.conversion.flatten import FlatModel, flat, in_order, inputs_of
+from hwq.conversion.forms import check_model, functional, like
+from hwq.conversion.kinds import KERNELS, kind_of
 from hwq.conversion.operators import convert_operator, operator_quantizes
-from hwq.conversion.rows import checked_rows
+from hwq.conversion.rows import checked_rows, input_of_codes
 from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers.model import QuantizedModel
@@ -33,6 +39,7 @@ Layer = TypeVar("Layer", bound=keras.layers.Layer)
 
 SUPPORTED = ", ".join(["InputLayer", *sorted(KINDS)])
 GUESSED_ROWS = 256
+GENERAL = ("bits", "overflow", "rounding", "granularity", "signed")  # options of a layer that every part of it takes
 
 
 @dataclass(slots=True)
@@ -41,7 +48,9 @@ class Conversion:
 
     config: QuantizeConfig
     trace: Trace
-    output: int  # id of the model's output tensor
+    answers: set[int]  # ids of the tensors that the model answers
+    outputs: set[int]  # ids of the tensors that the model answers, and that nothing in it reads
+    origin: dict[int, tuple[str, str]] = field(default_factory=dict)  # of parts of layers: `hwq.conversion.flatten.FlatModel`
     known: dict[int, KerasTensor] = field(default_factory=dict)
     made: dict[tuple[int, str], keras.layers.Layer] = field(default_factory=dict)
     copies: dict[int, Copy] = field(default_factory=dict)
@@ -52,13 +61,24 @@ class Conversion:
     names: set[str] = field(default_factory=set)
     own: dict[int, str] = field(default_factory=dict)
     configured: set[str] = field(default_factory=set)  # layers that have taken options of their own
-    raw_input: KerasTensor | None = None
-    quantized_input: bool = False
+    raw_inputs: dict[int, KerasTensor] = field(default_factory=dict)  # id of the float model's tensor -> the twin's
+    quantized_inputs: set[int] = field(default_factory=set)  # ids of input layers of the float model
 
     def tensor(self, tensor: KerasTensor) -> KerasTensor:
-        """The twin's tensor for a tensor of the float model."""
+        """The twin's tensor for a tensor of the float model.
+
+        Raises:
+            UnsupportedLayerError: names the layer; of a part also the layer that it is a part of.
+        """
         if id(tensor) not in self.known:
-            self.known[id(tensor)] = self._convert(tensor)
+            layer = tensor._keras_history[0]
+            try:
+                self.known[id(tensor)] = self._convert(tensor)
+            except UnsupportedLayerError as error:
+                whole, kind = self.origin.get(id(layer), ("", ""))
+                if not whole or f"layer {whole!r}" in error.message:
+                    raise
+                raise UnsupportedLayerError(f"layer {whole!r} ({kind}): {error.message}", hint=error.hint) from error
         return self.known[id(tensor)]
 
     def _convert(self, tensor: KerasTensor) -> KerasTensor:
@@ -68,18 +88,24 @@ class Conversion:
             return self._input(layer, tensor)
         node = layer._inbound_nodes[node_index]
         if not isinstance(layer, keras.layers.Layer):
-            result = convert_operator(self, cast("FloatOperation", layer), node, tensor, id(tensor) == self.output)
+            result = convert_operator(self, cast("FloatOperation", layer), node, tensor, id(tensor) in self.outputs)
             if layer.name not in {name for name, _ in self.skipped}:
-                self.converted.append((layer.name, kind))
+                self.told(layer)
             return result
-        # a class of the user's own may share a name with one of Keras
-        if kind not in KINDS or getattr(keras.layers, kind, None) is not type(layer):
-            raise UnsupportedLayerError(f"layer {layer.name!r} is a {kind}, which hwq does not convert", hint=_hint(layer))
+        kind = kind_of(layer)
+        if kind not in KINDS:
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is a {type(layer).__name__}, which hwq does not convert", hint=_hint(layer)
+            )
         self.notice(layer, node)
-        result = KINDS[kind](self, cast("FloatLayer", layer), node.input_tensors, id(tensor) == self.output)
+        result = KINDS[kind](self, cast("FloatLayer", layer), node.input_tensors, id(tensor) in self.outputs)
         if layer.name not in {name for name, _ in self.skipped} or kind in (*KERNELS, "BatchNormalization"):
-            self.converted.append((layer.name, kind))
+            self.told(layer)
         return result
+
+    def told(self, layer: Operation) -> None:
+        """Say that a layer is converted, or the one that it is a part of."""
+        self.converted.append(self.origin.get(id(layer), (layer.name, type(layer).__name__)))
 
     def notice(self, layer: keras.layers.Layer, node: Node) -> None:
         """Refuse what Keras has quantised itself, and note what the twin does otherwise than the layer."""
@@ -127,8 +153,10 @@ class Conversion:
 
     def overrides(self, layer: Operation, options: Config) -> Config:
         """`options` with what the configuration says for this layer alone."""
-        self.configured.add(layer.name)
-        return {**options, **self.config.layers.get(layer.name, {})}
+        whole = self.origin.get(id(layer), (layer.name, ""))[0]
+        self.configured |= {layer.name, whole}
+        general = {name: value for name, value in self.config.layers.get(whole, {}).items() if name in options or name in GENERAL}
+        return {**options, **(general if whole != layer.name else {}), **self.config.layers.get(layer.name, {})}
 
     @property
     def table_bits(self) -> int:
@@ -138,10 +166,10 @@ class Conversion:
         """Whether nothing but one call of `layer` reads the tensor, and neither it nor the tensor's layer is called twice."""
         before = tensor._keras_history[0]
         shared = self.trace.shared(before) or self.trace.shared(layer)
-        return len(self.trace.readers[id(tensor)]) == 1 and id(tensor) != self.output and not shared
+        return len(self.trace.readers[id(tensor)]) == 1 and id(tensor) not in self.answers and not shared
 
     def own_name(self, layer: Operation) -> str:
-        """The name of the twin of `layer`: its own, but for layers of nested models that share one."""
+        """The name of the twin of `layer`: its own, but for layers of nested models that share one, and for parts of layers."""
         return self.own[id(layer)]
 
     def name(self, wanted: str) -> str:
@@ -154,19 +182,28 @@ class Conversion:
         return name
 
     def _input(self, layer: keras.layers.InputLayer, tensor: KerasTensor) -> KerasTensor:
-        """The design has one quantised input: where one layer that quantises reads it, that one's quantiser; else one that all share."""
-        if tensor.dtype not in ("float32", "float64", "float16", "bfloat16"):
+        """An input is quantised once: where one layer that quantises reads it, by that one's quantiser; else by one that all share."""
+        users = self.trace.users(tensor)
+        looked_up = [kind_of(user) == "Embedding" for user in users]
+        if any(looked_up) and not all(looked_up):
+            raise UnsupportedLayerError(
+                f"input {layer.name!r} is read by an Embedding and by other layers", hint="give the codes an input of their own"
+            )
+        if not any(looked_up) and tensor.dtype not in ("float32", "float64", "float16", "bfloat16"):
             raise UnsupportedLayerError(
                 f"input {layer.name!r} has dtype {tensor.dtype}; only floats are quantised",
                 hint='keras.Input(shape, dtype="float32"): whole numbers are floats, too',
             )
         if tensor.dtype != "float32":
             self.notes.append((layer.name, f"reads {tensor.dtype}; the twin reads float32"))
-        x = self.raw_input = keras.Input(shape=tensor.shape[1:], name=layer.name, dtype="float32")
-        users = self.trace.users(tensor)
-        if len(users) == 1 and _quantizes(users[0]) and not self.trace.shared(users[0]):
+        x = self.raw_inputs[id(tensor)] = keras.Input(shape=tensor.shape[1:], name=layer.name, dtype="float32")
+        alone = len(users) == 1 and not self.trace.shared(users[0]) and id(tensor) not in self.answers
+        if any(looked_up):
+            most = max(int(cast("FloatLayer", user).input_dim) for user in users)
+            return x if alone else self.make(layer, "", lambda: q.QCodes(most, name=self.name(f"{layer.name}_codes")))(x)
+        if alone and _quantizes(users[0]) and not (self.outputs & self.results(users[0]) and ends_in_softmax(self, users[0])):
             return x
-        self.quantized_input = True
+        self.quantized_inputs.add(id(layer))
         name = self.name(f"{layer.name}_quantize")
         granularity = self.config.granularity or ("channel" if len(tensor.shape) > 3 else "element")
         options: Config = {"bits": self.config.bits, "overflow": "SAT", "rounding": self.config.rounding}
@@ -178,7 +215,11 @@ class Conversion:
         layer, index, _ = source._keras_history
         while type(layer).__name__ in UNCHANGED:
             layer, index, _ = layer._inbound_nodes[index].input_tensors[0]._keras_history
-        return "SAT" if type(layer).__name__ == "InputLayer" and not self.quantized_input else self.config.overflow
+        return "SAT" if type(layer).__name__ == "InputLayer" and id(layer) not in self.quantized_inputs else self.config.overflow
+
+    def results(self, layer: Operation) -> set[int]:
+        """Ids of what the model's calls of `layer` return."""
+        return {id(t) for index in self.trace.calls[id(layer)] for t in layer._inbound_nodes[index].output_tensors}
 
 
 def _quantizes(layer: Operation) -> bool:
@@ -190,7 +231,7 @@ def _hint(layer: Operation) -> str:
     parents = [parent.__name__ for parent in type(layer).__mro__[1:] if getattr(keras.layers, parent.__name__, None) is parent]
     known = next((name for name in parents if name in KINDS), None)
     if known is not None and kind not in HINTS:
-        return f"it is a class of its own; hwq reads {known} itself: take keras.layers.{known} in its place"
+        return f"its call is written in other functions than those of keras.ops that hwq knows: write it in those, or take keras.layers.{known}"
     return HINTS.get(kind, f"supported: {SUPPORTED}")
 
 
@@ -207,56 +248,67 @@ def _in_float32() -> Iterator[None]:
         keras.config.set_dtype_policy(policy)
 
 
-def _check(model: keras.Model) -> None:
-    if not isinstance(model, keras.Model):
-        raise ModelError(f"a {type(model).__name__} is no Keras model", hint="give a Sequential or a functional keras.Model")
-    if not getattr(model, "outputs", None):
-        if isinstance(model, keras.Sequential):
-            raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
-        raise ModelError(
-            f"the model {model.name!r} is a class of its own ({type(model).__name__}): its layers are hidden in its call method",
-            hint="trace it: x = keras.Input(shape); model = keras.Model(x, model.call(x))",
-        )
-    if not model.built:
-        raise ModelError("the model has no input shape yet", hint="begin it with keras.Input(shape), or call it once on data")
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ModelError(f"the model has {len(model.inputs)} inputs and {len(model.outputs)} outputs; hwq takes one of each")
-
-
 def convert(model: keras.Model, config: QuantizeConfig) -> tuple[QuantizedModel, ConversionReport]:
     """The quantised twin of a float model, with its weights; the bitwidths still have to be initialised from data.
 
     Raises:
         UnsupportedLayerError: names the layer, and what is supported.
-        ModelError: the model is not built, or has several inputs or outputs.
+        ModelError: the model is not built.
         UsageError: an option for a layer that the model has not.
     """
-    _check(model)
+    model = functional(model)
+    check_model(model)
     with _in_float32():
         return _converted(model, config)
 
 
 def _converted(model: keras.Model, config: QuantizeConfig) -> tuple[QuantizedModel, ConversionReport]:
-    end, layers = flat(model)
-    trace = Trace.of(end)
-    layers = list({id(layer): layer for layer in (*layers, *trace.operations.values())}.values())
-    names = {layer.name for layer in layers}
-    unknown = sorted(set(config.layers) - names)
-    if unknown:
-        raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
-    conversion = Conversion(config, trace, id(_through_identities(end)))
-    conversion.own.update({id(layer): conversion.name(layer.name) for layer in layers})
-    outputs = conversion.tensor(end)
+    made = flat(model, expand=expanded)
+    trace = Trace.of(made.outputs)
+    conversion = Conversion(config, trace, {id(t) for t in made.outputs}, set(), made.origin)
+    ends = [_through_identities(t) for t in made.outputs]
+    conversion.answers |= {id(t) for t in ends}
+    conversion.outputs |= {id(t) for t in ends if not trace.users(t)}
+    _name_all(conversion, made, config)
+    in_order(made.outputs, lambda t: id(t) in conversion.known, lambda t: _before(conversion, t), conversion.tensor)
+    outputs = [conversion.tensor(t) for t in made.outputs]
     idle = sorted(set(config.layers) - conversion.configured)
     if idle:
         raise UsageError(f"layer {idle[0]!r} has no quantiser of its own: it takes no options", hint="name the layer that reads it")
-    if not conversion.copies:
-        raise ModelError("the model has no Dense or convolution: there is nothing to quantise", hint=f"supported: {SUPPORTED}")
-    twin = QuantizedModel(conversion.raw_input, outputs, name=model.name)
+    unread = [t for t in made.inputs if id(t) not in conversion.raw_inputs]
+    if unread:
+        raise ModelError(f"nothing reads the input {unread[0].name!r}", hint="leave it out of the model")
+    inputs = [conversion.raw_inputs[id(t)] for t in made.inputs]
+    twin = QuantizedModel(
+        *(like(model, old, new) for old, new in ((model.inputs, inputs), (model.outputs, outputs))), name=model.name
+    )
+    twin.logits = tuple(
+        number for number, t in enumerate(ends) if id(t) in conversion.outputs and ends_in_softmax(conversion, t._keras_history[0])
+    )
     for one in conversion.copies.values():
         copy_weights(one)
     told = (conversion.converted, conversion.skipped, conversion.notes)
     return twin, ConversionReport(*(tuple(dict.fromkeys(part)) for part in told))
+
+
+def _name_all(c: Conversion, made: FlatModel, config: QuantizeConfig) -> None:
+    """Give every twin its name, and refuse options for layers that are not there."""
+    layers = list({id(layer): layer for layer in (*made.layers, *c.trace.operations.values())}.values())
+    names = {layer.name for layer in layers if id(layer) not in made.origin} | {name for name, _ in made.origin.values()}
+    unknown = sorted(set(config.layers) - names - {layer.name for layer in layers})
+    if unknown:
+        raise UsageError(f"there is no layer {unknown[0]!r} in the model", hint=f"its layers: {', '.join(sorted(names))}")
+    for layer in layers:
+        whole = made.origin.get(id(layer), ("", ""))[0]
+        c.own[id(layer)] = c.name(layer.name if layer.name.startswith(whole) else f"{whole}_{layer.name}")
+
+
+def _before(c: Conversion, tensor: KerasTensor) -> list[KerasTensor]:
+    """What must be converted first: a normalisation may take the place of the layer with a kernel that it reads."""
+    sources = inputs_of(tensor)
+    if type(tensor._keras_history[0]).__name__ != "BatchNormalization":
+        return sources
+    return [t for source in sources for t in (inputs_of(source) if kind_of(source._keras_history[0]) in KERNELS else [source])]
 
 
 def _through_identities(tensor: KerasTensor) -> KerasTensor:
@@ -279,10 +331,11 @@ def quantize(
     """A float Keras model, Sequential or functional, trained or not, to its quantised twin, ready for compile and fit.
 
     Args:
-        model: a built model of one input and one output.
+        model: a built model, of one or several inputs and outputs.
         config: `QuantizeConfig`; None: 6 bits to begin with, a bitwidth for every weight.
-        data: rows (rows, ...) of the training data, from which the bitwidths of activations begin; a thousand are enough. None:
-            rows drawn from the normal distribution, right only for inputs that are normalised.
+        data: rows (rows, ...) of the training data, from which the bitwidths of activations begin; a thousand are enough. Of several
+            inputs a list in their order, or a dictionary by their names. None: rows drawn from the normal distribution, right only
+            for inputs that are normalised.
 
     Returns:
         The twin, an ordinary Keras model, and what was converted and left out. A softmax at the output stays for the loss's sake;
@@ -290,7 +343,7 @@ def quantize(
 
     Raises:
         UnsupportedLayerError: a layer that cannot be converted, by name, with what to do.
-        ModelError: the model is not built, has several inputs or outputs, or nothing to quantise.
+        ModelError: the model is not built, or has nothing to quantise.
         DataError: rows that do not fit the model, NaN or infinity.
         TrainingError: a layer all of whose weights are zero.
 
@@ -305,16 +358,26 @@ def quantize(
         >>> history = twin.fit(x, x[:, :2], epochs=1, verbose=0)
     """
     twin, report = convert(model, config or QuantizeConfig())
-    freeze.initialise(twin, _guessed_rows(model) if data is None else checked_rows(model, data))
-    if any(note == ARGMAX_NOTE for _, note in report.skipped):
+    freeze.initialise(twin, _guessed_rows(twin) if data is None else checked_rows(twin, data))
+    if twin.logits:
         # the design does without it, but a loss on probabilities, as the float model has it, does not
         taken, name = {layer.name for layer in twin.layers}, "softmax_for_the_loss"
-        while name in taken:
-            name += "_"
-        softmax = keras.layers.Softmax(name=name, dtype="float32")
-        twin = QuantizedModel(twin.inputs[0], softmax(twin.outputs[0]), name=twin.name)
+        outputs = list(twin.outputs)
+        for number in twin.logits:
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            outputs[number] = keras.layers.Softmax(name=name, dtype="float32")(outputs[number])
+        twin = QuantizedModel(like(twin, twin.inputs, list(twin.inputs)), like(twin, twin.outputs, outputs), name=twin.name)
     return twin, report
 
 
-def _guessed_rows(model: keras.Model) -> Singles:
-    return np.random.default_rng(0).normal(size=(GUESSED_ROWS, *model.inputs[0].shape[1:])).astype(np.float32)
+def _guessed_rows(twin: QuantizedModel) -> Singles:
+    """Rows of the normal distribution; whole numbers where a row of an Embedding is looked up."""
+    rng, parts = np.random.default_rng(0), []
+    counts = {id(input_of_codes(layer)): layer.count for layer in twin.layers if isinstance(layer, (q.QCodes, q.QEmbedding))}
+    for tensor in twin.inputs:
+        shape = (GUESSED_ROWS, math.prod(tensor.shape[1:]))
+        drawn = rng.integers(0, counts[id(tensor)], shape) if id(tensor) in counts else rng.normal(size=shape)
+        parts.append(drawn.astype(np.float32).reshape(-1, *tensor.shape[1:]))
+    return checked_rows(twin, parts if len(parts) > 1 else parts[0])

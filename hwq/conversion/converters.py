@@ -6,20 +6,31 @@ output; it returns the twin's tensor. `KINDS` names them all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from hwq import layers as q
 from hwq.backend import keras
+from hwq.conversion.activations import (
+    activate,
+    activation,
+    elu,
+    leaky_relu,
+    plain_relu,
+    power_of_two,
+    relu,
+    softmax,
+    twin_class,
+)
+from hwq.conversion.kinds import KERNELS, kind_of
+from hwq.conversion.parts import Scaled, values_of
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.movement import MOVING
-from hwq.layers.activation import function_name
 from hwq.layers.conv import SeparableConv, check_format
+from hwq.layers.rearrange import Rearrange
 from hwq.layers.tracing import IDENTITIES
-from hwq.quantizers.powers import power_activation
-from hwq.tensors import Config, Tensor
+from hwq.tensors import Config, Floats
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -27,7 +38,6 @@ if TYPE_CHECKING:
     from hwq.conversion.convert import Conversion
     from hwq.conversion.floats import FloatLayer, FloatOperation
 
-ARGMAX_NOTE = "softmax of the outputs: the design answers logits; the argmax is the same without it"
 WINDOW = ("kernel_size", "strides", "padding", "dilation_rate")
 KERNEL_OPTIONS = (
     "kernel_initializer",
@@ -46,12 +56,7 @@ class Copy:
     twin: q.KernelLayer | SeparableConv
     layer: FloatLayer | None
     norm: FloatLayer | None
-
-
-def twin_class(name: str) -> Callable[..., q.Part]:
-    """The class of `hwq.layers` of that name. Some of its arguments are the user's: they are checked where it is called."""
-    found: Callable[..., q.Part] = getattr(q, name)
-    return found
+    constant: Floats | None = None  # in the place of a layer: what the kernel is
 
 
 def _from(layer: FloatLayer, *names: str) -> Config:
@@ -63,7 +68,7 @@ def _from(layer: FloatLayer, *names: str) -> Config:
 
 def _kernel_arguments(layer: FloatLayer) -> Config:
     """The arguments of the quantised twin's class that the float layer decides."""
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     if kind == "Dense":
         return _from(layer, "units", "use_bias", *KERNEL_OPTIONS)
     if kind == "EinsumDense":
@@ -72,6 +77,8 @@ def _kernel_arguments(layer: FloatLayer) -> Config:
     common = _from(layer, *WINDOW, "use_bias", "bias_initializer", "bias_regularizer", "bias_constraint")
     if kind.startswith("Separable"):
         return {**common, **_from(layer, "filters", "depth_multiplier")}
+    if kind.endswith("Transpose"):
+        return {**common, **_from(layer, "filters", "output_padding", *KERNEL_OPTIONS)}
     if kind.startswith("Depthwise"):
         return {**common, **_from(layer, "depth_multiplier")}
     return {**common, **_from(layer, "filters", "groups", *KERNEL_OPTIONS)}
@@ -81,7 +88,7 @@ def _with_kernel(
     c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool, norm: FloatLayer | None = None
 ) -> KerasTensor:
     x = c.tensor(inputs[0])  # before asking who quantises the input: only now that is settled
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     options = {**c.options(inputs[0], weights=True), **_kernel_arguments(layer)}
     if kind.startswith("Separable"):
         options["pointwise_overflow"] = c.config.overflow
@@ -95,7 +102,7 @@ def _with_kernel(
         c.notes.append(
             (layer.name, f"the twin adds the bias along {layer.bias_axes!r}; Keras on TensorFlow adds it along another axis")
         )
-    return _activate(c, layer, y, inputs[0], final)
+    return activate(c, layer, y, inputs[0], final)
 
 
 def _strays(bias: tuple[int, ...], row: tuple[int, ...]) -> bool:
@@ -128,6 +135,8 @@ def copy_weights(copy: Copy) -> None:
             target.kernel.assign(layer.kernel)
         if layer.bias is not None:
             target.bias.assign(layer.bias)
+    if copy.constant is not None:
+        target.kernel.assign(copy.constant)
     if norm is None:
         return
     target.mean.assign(norm.moving_mean)
@@ -156,7 +165,7 @@ def _batch_normalization(c: Conversion, layer: FloatLayer, inputs: list[KerasTen
 
 
 def _takes_norm(layer: FloatLayer) -> bool:
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     if kind == "EinsumDense":
         source, rest = layer.equation.replace(" ", "").split(",")
         kernel, result = rest.split("->")
@@ -165,101 +174,43 @@ def _takes_norm(layer: FloatLayer) -> bool:
     return kind in KERNELS and getattr(layer.activation, "__name__", "") == "linear"
 
 
-# activations
+# weights that are no kernels
 
 
-def _activate(c: Conversion, layer: FloatLayer, y: KerasTensor, source: KerasTensor, final: bool) -> KerasTensor:
-    """The activation of `layer` on the twin's tensor y, as a layer of its own."""
-    function = layer.activation
-    name = function_name(function)
-    if name == "linear":
-        return y
-    if name == "relu":
-        y = c.make(layer, "relu", lambda: keras.layers.ReLU(name=c.name(f"{c.own_name(layer)}_relu")))(y)
-        if c.config.activations == "fixed" or final:
-            return y
-        return table(c, layer, y, source, power_activation, c.name(f"{c.own_name(layer)}_power"))
-    if name == "softmax":
-        return softmax_of(c, layer, y, source, final, c.name(f"{c.own_name(layer)}_softmax"))
-    return table(c, layer, y, source, function, c.name(f"{c.own_name(layer)}_{name}".rstrip("_")))
-
-
-def _activation(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    return _activate(c, layer, c.tensor(inputs[0]), inputs[0], final)
-
-
-def softmax_of(c: Conversion, layer: FloatOperation, y: KerasTensor, source: KerasTensor, final: bool, name: str) -> KerasTensor:
-    if final and c.config.softmax == "drop":
-        c.skipped.append((layer.name, ARGMAX_NOTE))
-        return y
-    options = {k: v for k, v in c.options(source).items() if k in ("overflow", "rounding", "bits")}
-    return c.make(
-        layer, "softmax", lambda: twin_class("QSoftmax")(name=name, **c.overrides(layer, {**options, "bits": c.table_bits}))
-    )(y)
-
-
-def _softmax(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    if layer.axis not in (-1, len(inputs[0].shape) - 1):
-        raise UnsupportedLayerError(f"layer {layer.name!r} is a softmax over axis {layer.axis}", hint="take the last axis")
-    return softmax_of(c, layer, c.tensor(inputs[0]), inputs[0], final, c.own_name(layer))
-
-
-def table(
-    c: Conversion, layer: FloatOperation, y: KerasTensor, source: KerasTensor, function: Callable[[Tensor], Tensor], name: str
-) -> KerasTensor:
-    options = {k: v for k, v in c.options(source).items() if k != "granularity"}
-    options.update(bits=c.table_bits, output_bits=c.config.bits + 2)
-    own = c.overrides(layer, options) if type(layer).__name__ not in KERNELS else options
-    return c.make(layer, "table", lambda: twin_class("QActivation")(function, name=name, **own))(y)
-
-
-@keras.saving.register_keras_serializable(package="hwq")
-class BoundedReLU:
-    """relu with a ceiling, a threshold or a slope below it, as keras.layers.ReLU has them: a function of one number."""
-
-    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0) -> None:
-        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return keras.activations.relu(x, self.negative_slope, self.max_value, self.threshold)
-
-    def get_config(self) -> Config:
-        """What the function is made from again."""
-        return {"max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> BoundedReLU:
-        """The function that `get_config` tells of."""
-        return cls(**config)
-
-
-def plain_relu(layer: FloatLayer) -> bool:
-    """Whether a ReLU layer needs no table."""
-    return layer.max_value is None and not layer.threshold and (not layer.negative_slope or _power_of_two(layer.negative_slope))
-
-
-def _relu(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+def _prelu(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
     x = c.tensor(inputs[0])
-    if plain_relu(layer):
-        return c.make(layer, "", lambda: keras.layers.ReLU(negative_slope=layer.negative_slope, name=c.own_name(layer)))(x)
-    function = BoundedReLU(
-        None if layer.max_value is None else float(layer.max_value), float(layer.negative_slope), float(layer.threshold)
-    )
-    return table(c, layer, x, inputs[0], function, c.own_name(layer))
+    options = {**c.options(inputs[0], weights=True), "shared_axes": layer.shared_axes, "train_weights": layer.trainable}
+    twin = c.make(layer, "", lambda: twin_class("QPReLU")(name=c.own_name(layer), **c.overrides(layer, options)))
+    y = twin(x)
+    c.copies[id(twin)] = Copy(cast(q.KernelLayer, twin), None, None, values_of(layer.alpha))
+    return y
 
 
-def leaky_relu(c: Conversion, layer: FloatOperation, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    slope = float(layer.negative_slope)
-    if not _power_of_two(slope):
-        raise UnsupportedLayerError(
-            f"layer {layer.name!r} has the slope {slope:g}, which is no power of two at most 1",
-            hint="take a slope of 0.25, 0.125, ...: it costs nothing",
-        )
-    return c.make(layer, "", lambda: keras.layers.LeakyReLU(negative_slope=slope, name=c.own_name(layer)))(c.tensor(inputs[0]))
+def _embedding(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+    x = c.tensor(inputs[0])
+    kept = ("bits", "weight_granularity", "weight_rounding")
+    options = {name: value for name, value in c.options(inputs[0], weights=True).items() if name in kept}
+    options.update(_from(layer, "input_dim", "output_dim"), train_weights=layer.trainable)
+    twin = c.make(layer, "", lambda: twin_class("QEmbedding")(name=c.own_name(layer), **c.overrides(layer, options)))
+    y = twin(x)
+    c.copies[id(twin)] = Copy(cast(q.KernelLayer, twin), None, None, values_of(layer.embeddings))
+    return y
 
 
-def _power_of_two(slope: float) -> bool:
-    return 0 < slope <= 1 and math.frexp(float(slope))[0] == 0.5
+def _scaled(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+    scaled = cast(Scaled, layer)
+    return affine(c, layer, inputs[0], scaled.constants(), trained=scaled.trained())
+
+
+def affine(
+    c: Conversion, layer: FloatOperation, source: KerasTensor, line: tuple[float | Floats, Floats | None], *, trained: bool = False
+) -> KerasTensor:
+    """source factor + offset, the two learned where `trained`."""
+    x = c.tensor(source)
+    options = {k: v for k, v in c.options(source, weights=True).items() if k not in ("weight_terms", "weight_levels")}
+    options["train_weights"] = trained
+    twin = c.make(layer, "", lambda: twin_class("QAffine")(*line, name=c.own_name(layer), **c.overrides(layer, options)))
+    return twin(x)
 
 
 # several inputs, windows, movement
@@ -269,13 +220,13 @@ def merge(c: Conversion, layer: FloatOperation, inputs: list[KerasTensor], final
     sources = [c.tensor(t) for t in inputs]
     overflows = {c.overflow(t) for t in inputs}
     options = {**c.options(inputs[0]), "overflow": overflows.pop() if len(overflows) == 1 else c.config.overflow}
-    return c.make(layer, "", lambda: twin_class(f"Q{type(layer).__name__}")(name=c.own_name(layer), **c.overrides(layer, options)))(
+    return c.make(layer, "", lambda: twin_class(f"Q{kind_of(layer)}")(name=c.own_name(layer), **c.overrides(layer, options)))(
         sources
     )
 
 
 def _pool(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     own = (
         _from(layer, "keepdims", "data_format")
         if "Global" in kind
@@ -295,14 +246,33 @@ def _unchanged(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], fina
             f"layer {layer.name!r} interpolates by {layer.interpolation}",
             hint='take interpolation="nearest", which only repeats values',
         )
+    if isinstance(layer, Rearrange):
+        return _rearrange(c, layer, inputs)
     sources = [c.tensor(t) for t in inputs]
     config = {**layer.get_config(), "name": c.own_name(layer), "dtype": "float32"}
-    twin = c.make(layer, "", lambda: type(layer).from_config(config))
-    return twin(sources if len(sources) > 1 or type(layer).__name__ == "Concatenate" else sources[0])
+    kind: type[keras.layers.Layer] = getattr(keras.layers, kind_of(layer))
+    twin = c.make(layer, "", lambda: kind.from_config(config))
+    return twin(sources if len(sources) > 1 or kind_of(layer) == "Concatenate" else sources[0])
+
+
+def _rearrange(c: Conversion, layer: Rearrange, inputs: list[KerasTensor]) -> KerasTensor:
+    sources = [c.tensor(t) for t in inputs]
+    twin = c.make(layer, "", lambda: Rearrange(layer.index, layer.target_shape, name=c.own_name(layer)))
+    return twin(sources if len(sources) > 1 else sources[0])
+
+
+def _masking(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+    if layer.mask_value != 0:
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} masks the value {layer.mask_value}: which steps count depends on the row",
+            hint="pad the rows with zeros instead, and leave Masking out: every row has the same operations",
+        )
+    c.skipped.append((layer.name, "masking sets steps of zeros to zero, which they are"))
+    return c.tensor(inputs[0])
 
 
 def _left_out(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    kind = type(layer).__name__.lower()
+    kind = kind_of(layer).lower()
     random = c.training_flag(layer) and kind != "activityregularization"
     note = "with training=True is random at inference; a design is not" if random else "does nothing at inference"
     c.skipped.append((layer.name, f"{kind} {note}"))
@@ -310,23 +280,14 @@ def _left_out(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final
 
 
 HINTS = {  # for layers that have a way round
-    "Rescaling": "scale the data before training: the host does it for nothing",
-    "Normalization": "normalise the data before training: the host does it for nothing",
-    "PReLU": "take LeakyReLU with a slope of 0.25, 0.125, ...",
-    "ELU": 'take Activation("elu"), which becomes a table',
-    "Lambda": "an elementwise function can be Activation(function), which becomes a table",
-    "LayerNormalization": "take BatchNormalization, which costs nothing behind a Dense or a convolution",
-    "Masking": "pad the rows with zeros instead: every row has the same operations",
+    **dict.fromkeys(("Conv3D", "Conv3DTranspose"), "reshape the rows and take Conv2D, its channels those of several planes"),
+    **{f"{scope}{kind}Pooling3D": "reshape the rows to two dimensions" for scope in ("", "Global") for kind in ("Max", "Average")},
+    **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), "take TimeDistributed(Conv2D(...)) and an LSTM behind it"),
 }
 Converter = Callable[["Conversion", "FloatLayer", "list[KerasTensor]", bool], "KerasTensor"]
-KERNELS = (
-    "Dense",
-    "EinsumDense",
-    *(f"{kind}{rank}D" for kind in ("Conv", "DepthwiseConv", "SeparableConv") for rank in (1, 2)),
-)
 _POOLS = tuple(f"{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2))
 _MERGES = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
-_MOVES = ("Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "ZeroPadding2D", *MOVING)
+_MOVES = ("Rearrange", "Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "ZeroPadding2D", *MOVING)
 
 KINDS: dict[str, Converter] = {
     **dict.fromkeys(KERNELS, _with_kernel),
@@ -334,18 +295,25 @@ KINDS: dict[str, Converter] = {
     **dict.fromkeys(_MERGES, merge),
     **dict.fromkeys(_MOVES, _unchanged),
     **dict.fromkeys(IDENTITIES, _left_out),
-    "Activation": _activation,
+    "Activation": activation,
     "BatchNormalization": _batch_normalization,
+    "ELU": elu,
+    "Embedding": _embedding,
+    "Masking": _masking,
+    "PReLU": _prelu,
+    "Scaled": _scaled,
     "LeakyReLU": leaky_relu,
-    "ReLU": _relu,
-    "Softmax": _softmax,
+    "ReLU": relu,
+    "Softmax": softmax,
 }
-OWN_QUANTIZER = (*KERNELS, *_POOLS, *_MERGES, "BatchNormalization", "Softmax")
+OWN_QUANTIZER = (*KERNELS, *_POOLS, *_MERGES, "BatchNormalization", "ELU", "Embedding", "PReLU", "Scaled", "Softmax")
 
 
 def quantizes(layer: FloatLayer) -> bool:
     """Whether the layer's twin quantises what it reads."""
-    kind = type(layer).__name__
+    kind = kind_of(layer)
     if kind == "Activation":
         return getattr(layer.activation, "__name__", "") not in ("linear", "relu", "softmax")
+    if kind == "LeakyReLU":
+        return not power_of_two(layer.negative_slope)
     return kind in OWN_QUANTIZER or (kind == "ReLU" and not plain_relu(layer))

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from hwq.backend import keras, ops, tf
+from hwq.conversion.rows import answers_of, check_codes
 from hwq.errors import ModelError, TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import Graph
 from hwq.layers import Part, QSoftmax, Quantize, quantized_layers
 from hwq.tensors import Config, Floats, Singles, Tensor
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
 
 Rows = Floats | Singles
 
@@ -39,6 +43,7 @@ def initialise(model: keras.Model, x: Rows) -> None:
     Raises:
         TrainingError: a layer that is all zeros at the start.
     """
+    check_codes(model, x)
     for layer in quantized_layers(model):
         _check_finite(layer)
         layer.initialise_weights()
@@ -86,7 +91,7 @@ def _settle(model: keras.Model, action: Callable[[Quantize], None]) -> None:
 def outputs(model: keras.Model, x: Rows) -> Rows:
     """The model's outputs for all rows, at inference, in pieces that fit the memory."""
     step = _chunk(model)
-    return np.concatenate([ops.convert_to_numpy(model(x[i : i + step], training=False)) for i in range(0, len(x), step)])
+    return np.concatenate([ops.convert_to_numpy(answers_of(model, x[i : i + step])) for i in range(0, len(x), step)])
 
 
 def _chunk(model: keras.Model) -> int:
@@ -102,7 +107,7 @@ def _look(model: keras.Model, x: Rows, mode: str) -> None:
     step = _chunk(model)
 
     def look(rows: Tensor) -> None:
-        model(rows, training=False)
+        answers_of(model, rows)
 
     if tf is not None and len(x) > WORTH_COMPILING * step:
         look = tf.function(look)
@@ -132,9 +137,19 @@ def freeze(model: keras.Model, x: Rows, margin: float, dtype: str = "float32") -
 
 
 def without_softmax(model: keras.Model) -> keras.Model:
-    """The model up to a softmax of floats at its output, which is there for a loss on probabilities only."""
-    last = model.outputs[0]._keras_history[0]
-    return keras.Model(model.inputs[0], last.input, name=model.name) if type(last) is keras.layers.Softmax else model
+    """The model up to softmaxes of floats at its outputs, which are there for a loss on probabilities only."""
+    lasts = [tensor._keras_history for tensor in model.outputs]
+    if not any(type(layer) is keras.layers.Softmax for layer, _, _ in lasts):
+        return model
+    outputs = [
+        layer._inbound_nodes[index].input_tensors[0] if type(layer) is keras.layers.Softmax else tensor
+        for tensor, (layer, index, _) in zip(model.outputs, lasts, strict=True)
+    ]
+    return keras.Model(_one_or_all(model.inputs), _one_or_all(outputs), name=model.name)
+
+
+def _one_or_all(tensors: list[KerasTensor]) -> KerasTensor | list[KerasTensor]:
+    return tensors[0] if len(tensors) == 1 else list(tensors)
 
 
 def calibrate(exact: keras.Model, x: Rows, margin: float) -> None:
@@ -149,7 +164,7 @@ def _clone(model: keras.Model, config_of: Callable[[Part], Config], dtype: str) 
         return layer.__class__.from_config({**config, "dtype": dtype})
 
     # a design has no loss: Keras would copy that of a compiled model too, by names that it may not know
-    bare = keras.Model(model.inputs[0], model.outputs[0], name=model.name)
+    bare = keras.Model(_one_or_all(model.inputs), _one_or_all(model.outputs), name=model.name)
     return keras.models.clone_model(bare, clone_function=clone)
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwq.backend import keras, ops
-from hwq.conversion.converters import leaky_relu, merge, softmax_of, table, twin_class
+from hwq.conversion.activations import leaky_relu, softmax_of, table
+from hwq.conversion.converters import affine, merge
+from hwq.conversion.floats import Given
 from hwq.conversion.movement import MOVES, Index, places
+from hwq.conversion.parts import is_trained, values_of
+from hwq.conversion.products import PRODUCTS, REDUCTIONS, product, reduction
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.rearrange import Rearrange
 from hwq.tensors import Config, Floats, Operand, Tensor
@@ -55,7 +59,7 @@ class OperatorFunction:
         return {"operation": keras.saving.serialize_keras_object(self.operation), "args": list(self.args)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> OperatorFunction:
+    def from_config(cls, config: dict[str, Given]) -> OperatorFunction:
         """The function that `get_config` tells of."""
         return cls(**config)
 
@@ -77,6 +81,10 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, resul
     if kind == "Concatenate":
         twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))
         return twin([c.tensor(t) for t in tensors])
+    if kind in PRODUCTS:
+        return product(c, operation, node, result)
+    if kind in REDUCTIONS and len(tensors) == 1:
+        return reduction(c, operation, node, tensors[0])
     if kind in MOVES:
         moved = places(operation, node, result)
         if moved is None:
@@ -92,8 +100,7 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, resul
     raise UnsupportedLayerError(
         f"layer {operation.name!r} is the operation {kind}, which hwq does not convert",
         hint=f"operators: {', '.join(JOINS)}, division by a constant, functions of one number; "
-        "operations that move values within a row; "
-        "for sums and means take the layers of pooling, for products with weights Dense or EinsumDense",
+        "matmul, einsum, sum, mean, max, min; operations that move values within a row",
     )
 
 
@@ -131,11 +138,13 @@ def _of_one(c: Conversion, operation: FloatOperation, node: Node, source: KerasT
         return c.make(operation, "", lambda: keras.layers.Permute(axes[1:], name=c.own_name(operation)))(c.tensor(source))
     line = _line(kind, _operands(node), source)
     if line is not None:
-        return _affine(c, operation, source, *line)
-    constants = [v for v in _operands(node) if v is not source]
-    if tuple(result.shape) != tuple(source.shape) or any(np.ndim(_plain(v)) for v in constants) or node.arguments.kwargs:
+        return affine(c, operation, source, line, trained=any(is_trained(v) for v in _operands(node)))
+    constants = [v for v in _operands(node) if v is not source and v is not None]
+    if tuple(result.shape) != tuple(source.shape) or any(np.ndim(values_of(v)) for v in constants) or node.arguments.kwargs:
         return None
-    args = [None if v is source else float(_plain(v)) for v in node.arguments.args]
+    if any(v is None for v in node.arguments.args):
+        return None
+    args = [None if v is source else float(values_of(v)) for v in node.arguments.args if v is not None]
     return table(c, operation, c.tensor(source), source, OperatorFunction(operation, args), c.own_name(operation))
 
 
@@ -145,9 +154,10 @@ def _line(kind: str, operands: list[Operand | None], source: KerasTensor) -> Lin
         if kind == "Negative":
             return -1.0, None
         first = operands[0] is source
-        if any(v is None for v in operands) or len(operands) != 2:
+        other = operands[-1 if first else 0]
+        if other is None or len(operands) != 2:
             return None
-        constant = _plain(operands[1] if first else operands[0])
+        constant = values_of(other)
         if kind == "Multiply":
             return constant, None
         if kind == "Add":
@@ -157,20 +167,3 @@ def _line(kind: str, operands: list[Operand | None], source: KerasTensor) -> Lin
         if first and np.all(constant != 0):
             return 1.0 / constant, None
     return None
-
-
-def _plain(value: Operand | None) -> Floats:
-    if value is None:
-        return np.array(np.nan)
-    return np.asarray(value if isinstance(value, (int, float)) else ops.convert_to_numpy(value), np.float64)
-
-
-def _affine(
-    c: Conversion, operation: FloatOperation, source: KerasTensor, factor: float | Floats, offset: Floats | None
-) -> KerasTensor:
-    x = c.tensor(source)
-    options = {k: v for k, v in c.options(source, weights=True).items() if k not in ("weight_terms", "weight_levels")}
-    twin = c.make(
-        operation, "", lambda: twin_class("QAffine")(factor, offset, name=c.own_name(operation), **c.overrides(operation, options))
-    )
-    return twin(x)

@@ -12,26 +12,33 @@ import numpy.typing as npt
 
 from hwq.data.facts import DataFacts
 from hwq.data.preprocess import AS_IT_IS, Preprocess, standardising
+from hwq.data.task import CLASSES, Asked, Task
+from hwq.data.weights import check_weights, row_weights
 from hwq.errors import DataError
 
 FloatArray = npt.NDArray[np.float32]
-LabelArray = npt.NDArray[np.int64]
+LabelArray = npt.NDArray[Any]  # class numbers; of other tasks than classes what `hwq.data.targets` makes
 FEWEST = 5  # rows of a class
 MANY = 20  # different labels: where they are no classes, they are rather numbers to be predicted
-REGRESSION = "hwq trains classifiers: for a regression, bin the values into a few classes first, for example with pandas.qcut"
+REGRESSION = "hwq train --task regression predicts numbers; for classes, bin the values first, for example with pandas.qcut"
 SHOWN = 12  # names in a line
+CLASSIFY = Asked()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Rows and class labels in three parts.
+    """Rows and targets in three parts.
 
     Attributes:
         x_train, x_val, x_test: float32, (rows, *features).
-        y_train, y_val, y_test: int64 class numbers, 0 .. n_classes - 1.
+        y_train, y_val, y_test: of classes int64, 0 .. n_classes - 1; of binary int64, 0 or 1; of many labels and of regression
+            float32, (rows, outputs); of a reconstruction the rows, flat, with their label behind where there are any.
+        n_classes: classes; of other tasks outputs of the network.
         digest: 16 hexadecimal digits over all arrays.
         file: absolute path of the file that it came from, empty where it came from none.
         preprocess: what made these rows of the user's own; nothing where the data came ready.
+        task: what is to be learned.
+        weights: (training rows,), 1 on average; None: all rows count the same.
     """
 
     name: str
@@ -45,6 +52,8 @@ class Dataset:
     description: str = ""
     file: str = ""
     preprocess: Preprocess = AS_IT_IS
+    task: Task = CLASSES
+    weights: FloatArray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,7 +63,8 @@ class Dataset:
     @property
     def digest(self) -> str:
         whole = hashlib.sha256()
-        for array in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test):
+        weights = () if self.weights is None else (self.weights,)
+        for array in (self.x_train, self.y_train, self.x_val, self.y_val, self.x_test, self.y_test, *weights):
             whole.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
         return whole.hexdigest()[:16]
 
@@ -80,7 +90,10 @@ class Dataset:
         features = f" ({_listed(known.features)})" if known.features else f" of shape {self.shape}" if len(self.shape) > 1 else ""
         parts = [f"{len(self.x_train)} training, {len(self.x_val)} validation, {len(self.x_test)} test rows"]
         parts += [f"label {known.label!r}"] if known.label else []
-        parts += [f"{self.n_classes} classes{classes}", f"{int(np.prod(self.shape))} features{features}"]
+        what = (
+            f"{self.n_classes} classes{classes}" if self.task.name == "classes" else f"{self.task.name} of {self.n_classes} outputs"
+        )
+        parts += [what, f"{int(np.prod(self.shape))} features{features}"]
         scaled = set(known.mean) != {0.0} or set(known.deviation) != {1.0}
         how = "taken as they are" if not scaled else f"divided by {known.deviation[0]:g}"
         parts.append("standardised by the training rows" if known.standardised else how)
@@ -97,6 +110,7 @@ class Raw:
 
     Attributes:
         x, y: rows and labels; the other parts where they are given, else None.
+        w: weights of the rows of x; None: all count the same.
         features, label, left_out: names, where there are any.
         classes: names of the class numbers 0, 1, 2 ..., where labels are numbers; else they are the labels' own texts.
         scale: what values are divided by; None: they are standardised by the training rows.
@@ -120,6 +134,7 @@ class Raw:
     test: float = 0.2
     description: str = ""
     notes: tuple[str, ...] = ()
+    w: Any = None
 
 
 def check_rows(x: Any, name: str) -> npt.NDArray[Any]:
@@ -207,13 +222,14 @@ def _without_objects(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return plain if plain.dtype.kind in "biufUS" else labels.astype(str)
 
 
-def split(raw: Raw, *, seed: int, rounded: bool = False) -> Dataset:
+def split(raw: Raw, *, seed: int, rounded: bool = False, asked: Asked = CLASSIFY) -> Dataset:
     """Check, split by seed with equal class shares, and scale, as a rule by the training rows' mean and deviation.
 
     Validation and test rows that are given are kept as they are; the others are drawn from `x`.
 
     Args:
         rounded: bring values to float32 before they are scaled, as hwq 0.1.0 did.
+        asked: whether classes are balanced.
 
     Raises:
         DataError: bad rows or labels, fewer than two classes, or a class with too few rows to split.
@@ -223,22 +239,26 @@ def split(raw: Raw, *, seed: int, rounded: bool = False) -> Dataset:
     y = labelled.pop(0)
     rows = check_rows(raw.x, name)
     labels = check_labels(y, len(rows), name)
+    weights = check_weights(raw.w, len(rows), name)
     n_classes = _enough(labels, name, texts)
     given = {}
     for part, part_x, part_y in (("validation", raw.x_val, raw.y_val), ("test", raw.x_test, raw.y_test)):
         if part_x is not None and part_y is not None:
             given[part] = _given(f"{name}, {part} part", part_x, labelled.pop(0), rows, n_classes)
     if "test" not in given:
-        rows, labels, given["test"] = _draw(name, rows, labels, raw.test, seed)
+        rows, labels, weights, given["test"] = _draw(name, (rows, labels, weights), raw.test, seed)
     if "validation" not in given:
-        rows, labels, given["validation"] = _draw(name, rows, labels, raw.validation, seed)
+        rows, labels, weights, given["validation"] = _draw(name, (rows, labels, weights), raw.validation, seed)
     (val_rows, val_labels), (test_rows, test_labels) = given["validation"], given["test"]
     parts = [part.astype(np.float32) if rounded else part for part in (rows, val_rows, test_rows)]
     mean, deviation = standardising(parts[0]) if raw.scale is None else ((0.0,), (float(raw.scale),))
     classes = texts or raw.classes or tuple(map(str, range(n_classes)))
     known = Preprocess(raw.features, mean, deviation, raw.scale is None, classes, raw.label, raw.left_out)
     x_train, x_val, x_test = (known.apply(part) for part in parts)
-    return Dataset(name, x_train, labels, x_val, val_labels, x_test, test_labels, n_classes, raw.description, preprocess=known)
+    made = Dataset(name, x_train, labels, x_val, val_labels, x_test, test_labels, n_classes, raw.description, preprocess=known)
+    weighted = asked.balanced or not (weights == 1).all()
+    each = row_weights(labels if asked.balanced else None, weights) if weighted else None
+    return replace(made, weights=each, task=Task.named("classes", asked.metric))
 
 
 def checked(data: Dataset) -> Dataset:
@@ -291,16 +311,18 @@ def _given(name: str, x: Any, y: Any, rows: npt.NDArray[Any], n_classes: int) ->
 
 
 def _draw(
-    name: str, rows: npt.NDArray[Any], labels: LabelArray, share: float, seed: int
-) -> tuple[npt.NDArray[Any], LabelArray, tuple[npt.NDArray[Any], LabelArray]]:
-    """What remains, then a stratified share."""
+    name: str, whole: tuple[npt.NDArray[Any], LabelArray, npt.NDArray[Any]], share: float, seed: int
+) -> tuple[npt.NDArray[Any], LabelArray, npt.NDArray[Any], tuple[npt.NDArray[Any], LabelArray]]:
+    """What remains of rows, labels and weights, then a stratified share."""
     from sklearn.model_selection import train_test_split
 
     try:
-        kept, drawn, kept_labels, drawn_labels = train_test_split(rows, labels, test_size=share, random_state=seed, stratify=labels)
+        rows, labels, weights = whole
+        found = train_test_split(rows, labels, weights, test_size=share, random_state=seed, stratify=labels)
     except ValueError as error:
         raise DataError(
             f"{name}: {len(rows)} rows of {int(labels.max()) + 1} classes are too few for a part of {share:.0%}",
             hint="more rows, fewer classes, or parts of your own: x_train, x_val, x_test",
         ) from error
-    return kept, kept_labels, (drawn, drawn_labels)
+    kept, drawn, kept_labels, drawn_labels, kept_weights, _ = found
+    return kept, kept_labels, kept_weights, (drawn, drawn_labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.data.csv_text import read_csv
-from hwq.data.table import DataTable, table_of
+from hwq.data.table import ANY, DataTable, table_of
+from hwq.data.task import Asked
 from hwq.errors import DataError
 
 SUFFIXES = (".npz", ".csv", ".tsv", ".parquet")
@@ -28,7 +30,7 @@ def read(path: Path) -> dict[str, npt.NDArray[Any]]:
         raise _unreadable(path, error) from error
 
 
-def read_table(path: Path) -> DataTable:
+def read_table(path: Path, asked: Asked = ANY) -> DataTable:
     """The columns of a .csv, .tsv or .parquet file.
 
     Raises:
@@ -41,12 +43,12 @@ def read_table(path: Path) -> DataTable:
             import pandas as pd
 
             frame, notes = pd.read_parquet(path), ()
-        found = table_of(frame, str(path))
+        found = table_of(frame, str(path), asked)
     except DataError:
         raise
     except Exception as error:  # pandas and Arrow raise many kinds on damaged files
         raise _unreadable(path, error) from error
-    return DataTable(found.x, found.y, found.features, found.label, found.left_out, (*notes, *found.notes))
+    return replace(found, notes=(*notes, *found.notes))
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

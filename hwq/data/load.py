@@ -10,17 +10,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hwq.data.dataset import Dataset, Raw, checked, split
 from hwq.data.download import Notice, fetch, local
 from hwq.data.files import SUFFIXES, read, read_table
 from hwq.data.openml import JETS, JETS_ID, openml
+from hwq.data.targets import split_targets, task_of
+from hwq.data.task import Asked
 from hwq.errors import DataError
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+CLASSIFY = Asked()
 
 
-def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str | None = None, scaled: bool = True) -> Dataset:
+def load(
+    spec: str,
+    *,
+    seed: int = 0,
+    notice: Notice | None = None,
+    digest: str | None = None,
+    scaled: bool = True,
+    asked: Asked = CLASSIFY,
+) -> Dataset:
     """The data set that `spec` names.
 
     Args:
@@ -29,34 +42,38 @@ def load(spec: str, *, seed: int = 0, notice: Notice | None = None, digest: str 
         notice: told of downloads and their progress, and of what was decided about a file's columns.
         digest: of the data that is expected: where the same rows have it when they are prepared as hwq 0.1.0 did, they are.
         scaled: False takes the rows as they are: those of a network that was trained elsewhere.
+        asked: what is to be learned, and which columns say it.
 
     Raises:
         DataError: nothing by that name, or data that cannot be used; with a hint.
     """
-    found, file = _read(spec, notice)
+    found, file = _read(spec, notice, asked)
     if isinstance(found, Dataset):
-        return checked(found)
+        return checked(found) if found.task.name == "classes" else found
     if notice:
         for line in found.notes:
             notice(f"{found.name}: {line}")
     if not scaled and found.scale is None:
         found = replace(found, scale=1.0)
-    data = split(found, seed=seed)
+    asked = replace(asked, task=task_of(found.y)) if asked.task == "auto" else asked
+    if asked.task != "classes":
+        return replace(split_targets(found, asked, seed=seed), file=file)
+    data = split(found, seed=seed, asked=asked)
     if digest not in (None, data.digest):
-        earlier = split(found, seed=seed, rounded=True)
+        earlier = split(found, seed=seed, rounded=True, asked=asked)
         data = earlier if earlier.digest == digest else data
     return replace(data, file=file)
 
 
-def _read(spec: str, notice: Notice | None) -> tuple[Raw | Dataset, str]:
+def _read(spec: str, notice: Notice | None, asked: Asked) -> tuple[Raw | Dataset, str]:
     """What `spec` names, and the file that it is."""
     if spec in NAMED:
         return NAMED[spec](notice), ""
     path = Path(spec)
     if path.suffix.lower() in SUFFIXES:
-        return _from_file(path), str(path.resolve())
+        return _from_file(path, asked), str(path.resolve())
     if is_function(spec):
-        return _from_function(spec), ""
+        return _from_function(spec, asked), ""
     near = difflib.get_close_matches(spec, NAMED, n=1)
     hint = (
         f"did you mean {near[0]}?"
@@ -110,7 +127,7 @@ NAMED: dict[str, Callable[[Notice | None], Raw]] = {
 }
 
 
-def _from_file(path: Path) -> Raw:
+def _from_file(path: Path, asked: Asked) -> Raw:
     if path.is_dir():
         raise DataError(f"{path} is a folder, not a file of data", hint=_inside(path))
     if not path.is_file():
@@ -118,9 +135,9 @@ def _from_file(path: Path) -> Raw:
         hint = f"did you mean the named set {near[0]}?" if near else _neighbours(path)
         raise DataError(f"there is no file {path}", hint=hint)
     if path.suffix.lower() == ".npz":
-        return _from_arrays(path.name, read(path))
-    t = read_table(path)
-    return Raw(path.name, t.x, t.y, features=t.features, label=t.label, left_out=t.left_out, notes=t.notes)
+        return _from_arrays(path.name, read(path), asked)
+    t = read_table(path, asked)
+    return Raw(path.name, t.x, t.y, features=t.features, label=t.label, left_out=t.left_out, notes=t.notes, w=t.weights)
 
 
 def _inside(folder: Path) -> str:
@@ -137,7 +154,13 @@ def _neighbours(path: Path) -> str:
     return f"did you mean {path.parent / near[0]}?" if near else "check the path"
 
 
-def _from_arrays(name: str, arrays: dict[str, Any]) -> Raw:
+def _from_arrays(name: str, arrays: dict[str, Any], asked: Asked) -> Raw:
+    if asked.task == "reconstruction":  # the rows are their own targets: labels are for the test
+        arrays = {**{f"y{key[1:]}": np.zeros(len(rows)) for key, rows in arrays.items() if key.split("_")[0] == "x"}, **arrays}
+    if asked.labels:
+        raise DataError(f"{name} has no columns", hint="label columns are those of a table; arrays are x and y")
+    if asked.weights and asked.weights not in arrays:
+        raise DataError(f"{name} has no {asked.weights!r}", hint=f"it holds {', '.join(sorted(arrays))}")
     keys = ("x_train", "y_train") if "x_train" in arrays else ("x", "y")
     missing = [key for key in keys if key not in arrays]
     if missing:
@@ -149,7 +172,7 @@ def _from_arrays(name: str, arrays: dict[str, Any]) -> Raw:
         if (f"x_{part}" in arrays) != (f"y_{part}" in arrays):
             raise DataError(f"{name} has only one of x_{part} and y_{part}", hint="give both, or neither")
     given = {key: arrays[key] for key in ("x_val", "y_val", "x_test", "y_test") if key in arrays}
-    return Raw(name, arrays[keys[0]], arrays[keys[1]], **given)
+    return Raw(name, arrays[keys[0]], arrays[keys[1]], **given, w=arrays[asked.weights] if asked.weights else None)
 
 
 def is_function(spec: str) -> bool:
@@ -183,7 +206,7 @@ def resolve(spec: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _from_function(spec: str) -> Raw | Dataset:
+def _from_function(spec: str, asked: Asked) -> Raw | Dataset:
     function = resolve(spec)
     try:
         result = function()
@@ -198,4 +221,4 @@ def _from_function(spec: str) -> Raw | Dataset:
         raise DataError(
             f"{spec} returned {type(result).__name__}", hint="return (x, y), or a dict with x_train, y_train, x_test, y_test"
         )
-    return _from_arrays(spec, result)
+    return _from_arrays(spec, result, asked)

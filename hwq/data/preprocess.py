@@ -25,6 +25,7 @@ class Preprocess:
         classes: a name for each output; empty where they are not known.
         label: the column that held the classes, as it was read.
         left_out: columns that are no features.
+        target_mean, target_deviation: of a regression, of each target: the network answers (target - mean) / deviation; else empty.
     """
 
     features: tuple[str, ...] = ()
@@ -34,6 +35,8 @@ class Preprocess:
     classes: tuple[str, ...] = ()
     label: str = ""
     left_out: tuple[str, ...] = ()
+    target_mean: tuple[float, ...] = ()
+    target_deviation: tuple[float, ...] = ()
 
     def apply(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Rows (rows, *features) of numbers as the network takes them, in the same shape.
@@ -78,7 +81,8 @@ class Preprocess:
         return f"x{element}" if len(shape) < 2 else f"x[{','.join(str(int(i)) for i in place)}]"
 
     def to_json(self) -> dict[str, object]:
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        told = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {name: value for name, value in told.items() if value or not name.startswith("target_")}
 
     @classmethod
     def of(cls, told: Fields) -> Preprocess:
@@ -95,6 +99,8 @@ class Preprocess:
             told.texts("classes"),
             told.text("label"),
             told.texts("left_out"),
+            told.numbers("target_mean") if told.has("target_mean") else (),
+            told.numbers("target_deviation") if told.has("target_deviation") else (),
         )
 
 

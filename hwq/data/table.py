@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.data.task import Asked
 from hwq.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class DataTable:
 
     Attributes:
         x: (rows, features) float64, or float32 where all columns are.
-        y: (rows,).
+        y: (rows,), or (rows, columns) where several are asked for.
+        weights: (rows,), of the column that is asked for.
         notes: what was decided, for the user.
     """
 
@@ -34,9 +37,14 @@ class DataTable:
     label: str
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
+    weights: npt.NDArray[Any] | None = None
 
 
-def table_of(frame: pd.DataFrame, name: str) -> DataTable:
+ANY = Asked()
+UNLABELLED = "\0none"
+
+
+def table_of(frame: pd.DataFrame, name: str, asked: Asked = ANY) -> DataTable:
     """Choose the label and drop index columns.
 
     Raises:
@@ -50,25 +58,53 @@ def table_of(frame: pd.DataFrame, name: str) -> DataTable:
             f"{name}: {frame.shape[1]} column(s); expected features and a label",
             hint="columns are separated by commas, semicolons, tabs or bars; the label is one named label, target, class or y, else the last",
         )
-    label, why = _label(frame, name)
-    if frame[label].isna().any():
-        raise DataError(
-            f"{name}: {int(frame[label].isna().sum())} rows have no label in column {label!r}", hint="drop those rows first"
-        )
-    features = frame.drop(columns=[label])
+    weights = frame[_column(frame, asked.weights, name)] if asked.weights else None
+    frame = frame if weights is None else frame.drop(columns=[weights.name])
+    chosen = [_column(frame, title, name) for title in asked.labels]
+    if asked.task == "reconstruction" and not chosen and not any(str(title).lower() in LABELS for title in frame.columns):
+        label, why, frame = UNLABELLED, ": no column says which rows are normal, so all are", frame.assign(**{UNLABELLED: 0})
+    else:
+        label, why = _label(frame, name) if not chosen else (", ".join(chosen), "")
+    chosen = chosen or [label]
+    for title in chosen:
+        if frame[title].isna().any():
+            raise DataError(
+                f"{name}: {int(frame[title].isna().sum())} rows have no label in column {title!r}", hint="drop those rows first"
+            )
+    features = frame.drop(columns=chosen)
+    if features.empty:
+        raise DataError(f"{name}: no column is left as a feature", hint="name fewer label columns")
     _require_numbers(features, name)
-    shown = [f"label column {label!r}{why}"]
+    shown = [f"label column {label!r}{why}" if label != UNLABELLED else why.removeprefix(": ")]
     shown += [
         f"column {title or '(without a name)'!r} left out: it numbers or names the rows" for title in (_shown(t) for t in indices)
     ]
     shown += [
         f"column {title!r} counts the rows, and is a feature as it stands" for title in features.columns if _counts(features[title])
     ]
-    shown += _spellings(frame[label])
+    shown += _spellings(frame[label]) if len(chosen) == 1 else []
+    shown += [] if weights is None else [f"column {asked.weights!r} is the weight of each row"]
     narrow = all(dtype == np.float32 for dtype in features.dtypes)
     x = features.to_numpy(np.float32 if narrow else np.float64)
     titles = tuple(str(c) for c in features.columns)
-    return DataTable(x, frame[label].to_numpy(), titles, label, tuple(_shown(t) for t in indices), tuple(shown))
+    y = frame[label].to_numpy() if len(chosen) == 1 else frame[chosen].to_numpy()
+    w = None if weights is None else weights.to_numpy()
+    label = "" if label == UNLABELLED else label
+    return DataTable(x, y, titles, label, tuple(_shown(t) for t in indices), tuple(shown), w)
+
+
+def _column(frame: pd.DataFrame, wanted: str, name: str) -> str:
+    """The column of that name.
+
+    Raises:
+        DataError: there is none.
+    """
+    titles = [str(title) for title in frame.columns]
+    if wanted not in titles:
+        near = difflib.get_close_matches(wanted, titles, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"columns: {', '.join(titles)}"
+        raise DataError(f"{name} has no column {wanted!r}", hint=hint)
+    return wanted
 
 
 def _shown(title: str) -> str:

@@ -18,7 +18,7 @@ from hwq.boards import of as board_of
 from hwq.codegen.build import Build, Fold, Form, Style
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
-from hwq.design.feeding import Feeding, named_classes, ready_rows, write_feeding
+from hwq.design.feeding import Feeding, as_asked, ready_rows, write_feeding
 from hwq.design.networks import read_network
 from hwq.errors import DataError, HwqWarning, MismatchError, UsageError
 from hwq.fixed import to_float
@@ -89,6 +89,8 @@ class Design:
     def predict_raw(self, rows: Any, *, scores: bool = False) -> npt.NDArray[Any]:
         """The class of each row, by name, of rows as they are in the user's file: scaled as for training, then as `predict`.
 
+        Of a regression its numbers in the user's units; of a reconstruction the row as the network takes it.
+
         Args:
             rows: features (rows, *features) in the order of the file, without label; or a pandas frame with columns of those names.
             scores: give the floats (rows, *output shape) of `predict` in place of names.
@@ -98,7 +100,7 @@ class Design:
             ToolError: as `predict`.
         """
         answers = self.predict(ready_rows(self.preprocess, rows))
-        return answers if scores or self.preprocess is None else named_classes(self.preprocess, answers)
+        return answers if scores or self.preprocess is None else as_asked(self.preprocess, answers)
 
     def csim(self, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """As `predict`, computed by the generated ap_fixed C++ itself, compiled with g++: slow, for checking.

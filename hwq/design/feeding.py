@@ -146,11 +146,18 @@ class Feeding:
             "stream": isinstance(self.made, StreamBuild),
             "standardised": None if self.known is None else self.known.standardised,
             "label": None if self.known is None else self.known.label,
+            **self._targets(),
             "rounding": str(self.rounding),
             "overflow": str(self.overflow),
             "features": [asdict(f) for f in self.features],
             "classes": [asdict(o) for o in self.outputs],
         }
+
+    def _targets(self) -> dict[str, object]:
+        """Of a regression: how answers become numbers in the user's units."""
+        if self.known is None or not self.known.target_deviation:
+            return {}
+        return {"target_mean": list(self.known.target_mean), "target_deviation": list(self.known.target_deviation)}
 
     def readme(self, run: str = "", point: str = "") -> str:
         """The text of README.md; run and point where the design is of one."""
@@ -245,6 +252,15 @@ def named_classes(known: Preprocess, scores: npt.NDArray[np.float64]) -> npt.NDA
     names: npt.NDArray[np.str_] = np.array(known.classes or range(best.max(initial=0) + 1), str)
     found: npt.NDArray[np.str_] = names[best]
     return found
+
+
+def as_asked(known: Preprocess, answers: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """Answers as the user's file has the labels: names of classes, numbers in its units; others as they are."""
+    if known.target_deviation:
+        return np.asarray(answers * np.array(known.target_deviation) + np.array(known.target_mean))
+    if known.classes and answers.reshape(len(answers), -1).shape[1] == 1:  # one yes or no
+        return np.asarray(np.array(known.classes)[(answers.reshape(len(answers)) > 0).astype(int)])
+    return named_classes(known, answers) if known.classes else answers
 
 
 def _feature(index: int, name: str, scale: tuple[float, float], element: Element, t: FixedType) -> Feature:

@@ -352,7 +352,7 @@ class PointDesign:
         answers = reference.copy()
         answers[rows] = rtl
         scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
-        accuracy = float((scores.argmax(axis=1) == labels).mean()) if len(labels) else None
+        accuracy = self.point.record.task.value(scores, labels) if len(labels) else None
         return Verdict(tuple(comparisons), len(x), accuracy, judged)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:

@@ -23,7 +23,8 @@ class Verdict:
 
     Attributes:
         samples: rows that the reference and Keras answered; an evaluator may have seen fewer, which its comparison tells.
-        accuracy: share of the test rows that the simulated RTL classifies right; None where there are none.
+        accuracy: share of the test rows that the simulated RTL classifies right, or the value of its task's metric; None where there
+            are none.
         judged: file or input -> SHA-256 at the time of the comparison.
     """
 
@@ -64,7 +65,7 @@ class Verdict:
             and self.samples == rows
             and all(counts[stage] == rows for stage in whole)
             and all(0 < counts[stage] <= rows for stage in wanted)
-            and (accuracy is None or self.mismatches > 0 or (self.accuracy is not None and abs(self.accuracy - accuracy) < 1e-9))
+            and (accuracy is None or self.mismatches > 0 or _equal(self.accuracy, accuracy))
         )
 
     def adding(self, comparison: Comparison, judged: Mapping[str, str]) -> Verdict:
@@ -94,7 +95,11 @@ class Verdict:
         told = read_fields(path, sealed=sealed, hint="run hwq sim again")
         comparisons = tuple(_comparison(one) for one in told.objects("comparisons"))
         judged = told.texts_by_name("judged") if told.has("judged") else {}  # hwq 0.1.0 did not say
-        return cls(comparisons, told.whole("samples"), told.maybe_share("accuracy"), judged)
+        return cls(comparisons, told.whole("samples"), told.maybe_number("accuracy"), judged)
+
+
+def _equal(mine: float | None, other: float) -> bool:
+    return mine is not None and abs(mine - other) <= 1e-9 * max(1.0, abs(other))
 
 
 def _comparison(told: Fields) -> Comparison:

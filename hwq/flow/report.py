@@ -82,6 +82,8 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         uniform8_ebops=(record.uniform8 or {}).get("ebops", math.nan),
         rows=tuple(rows),
         cost_models=models,
+        metric=record.task.metric,
+        better="lower" if record.task.lower else "higher",
         warnings=tuple(warnings),
         predicted_for=str(guess) if last is None else "",
     )

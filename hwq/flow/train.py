@@ -39,9 +39,11 @@ def train(
         DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
     started = time.monotonic()
-    dataset: Dataset = load(data, seed=config.seed, notice=events.note, digest=_digest(out))
+    dataset: Dataset = load(
+        data, seed=config.seed, notice=events.note, digest=_digest(out), scaled=config.scaled, asked=config.asked
+    )
     events.note(dataset.summary())
-    config = config.resolved(len(dataset.x_train))
+    config = replace(config.resolved(len(dataset.x_train)), task=dataset.task.name, metric=_metric(dataset, config))
     if config.costs == "measured" or "lut" in config.budget:
         config = replace(config, prices=_prices(out, board, store_path, events, measured=config.costs == "measured"))
     events.note("loading TensorFlow")
@@ -50,6 +52,11 @@ def train(
     price = price_for(board, store_path) if "lut" in config.budget else None
     summary = trainer.train(dataset, config, out, lut=price if price and price.model else None, progress=events.progress)
     return replace(summary, seconds=time.monotonic() - started)
+
+
+def _metric(dataset: Dataset, config: TrainConfig) -> str:
+    """The metric's name, where it is not the one that classes have."""
+    return config.metric if dataset.task.plain else dataset.task.metric
 
 
 def _digest(run: Path) -> str | None:
@@ -71,7 +78,7 @@ def float_network(data: str, config: TrainConfig, out: Path, events: Events = QU
     """
     if out.is_file():
         return out
-    dataset: Dataset = load(data, seed=config.seed, notice=events.note)
+    dataset: Dataset = load(data, seed=config.seed, notice=events.note, scaled=config.scaled, asked=config.asked)
     from hwq.train import trainer
 
     trainer.train_float(dataset, config.resolved(len(dataset.x_train)), out, progress=events.progress)

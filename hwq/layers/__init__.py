@@ -10,6 +10,7 @@ from hwq.layers.activation import QActivation, QSoftmax
 from hwq.layers.affine import QAffine
 from hwq.layers.conv import QConv1D, QConv2D, QDepthwiseConv1D, QDepthwiseConv2D, QSeparableConv1D, QSeparableConv2D
 from hwq.layers.dense import QDense, QEinsumDense
+from hwq.layers.embedding import QCodes, QEmbedding
 from hwq.layers.kernel import KernelLayer, QuantizedLayer
 from hwq.layers.merge import QAdd, QAverage, QMaximum, QMinimum, QMultiply, QSubtract
 from hwq.layers.model import BetaSchedule, QuantizedModel
@@ -25,8 +26,11 @@ from hwq.layers.pool import (
     QMaxPooling1D,
     QMaxPooling2D,
 )
+from hwq.layers.prelu import QPReLU
+from hwq.layers.product import QEinsum
 from hwq.layers.quantize import Quantize
 from hwq.layers.rearrange import Rearrange
+from hwq.layers.reduce import QMax, QMean, QMin, QSum
 from hwq.layers.totals import (
     bit_variables,
     layer_costs,
@@ -36,6 +40,7 @@ from hwq.layers.totals import (
     quantized_layers,
     total_costs,
 )
+from hwq.layers.transposed import QConv1DTranspose, QConv2DTranspose
 
 __all__ = [
     "COSTS",
@@ -49,25 +54,35 @@ __all__ = [
     "QAveragePooling1D",
     "QAveragePooling2D",
     "QBatchNormalization",
+    "QCodes",
     "QConv1D",
+    "QConv1DTranspose",
     "QConv2D",
+    "QConv2DTranspose",
     "QDense",
     "QDepthwiseConv1D",
     "QDepthwiseConv2D",
+    "QEinsum",
     "QEinsumDense",
+    "QEmbedding",
     "QGlobalAveragePooling1D",
     "QGlobalAveragePooling2D",
     "QGlobalMaxPooling1D",
     "QGlobalMaxPooling2D",
+    "QMax",
     "QMaxPooling1D",
     "QMaxPooling2D",
     "QMaximum",
+    "QMean",
+    "QMin",
     "QMinimum",
     "QMultiply",
+    "QPReLU",
     "QSeparableConv1D",
     "QSeparableConv2D",
     "QSoftmax",
     "QSubtract",
+    "QSum",
     "Quantize",
     "QuantizedLayer",
     "QuantizedModel",

@@ -7,7 +7,7 @@ from typing import Unpack
 import numpy as np
 import numpy.typing as npt
 
-from hwq.backend import keras
+from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import ActivatedOptions
@@ -17,11 +17,11 @@ from hwq.tensors import BatchShape, Config, Floats, Shape, Tensor, Variable
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAffine(KernelLayer):
-    """y = x factor + offset, both constants, quantised, with bitwidths that are learned. Factors that are powers of two are exact.
+    """y = x factor + offset, quantised, with bitwidths that are learned. Factors that are powers of two are exact.
 
     Args:
         factor, offset: numbers, or arrays that broadcast to a row; offset None: nothing is added.
-        kwargs: those of `KernelLayer` and `Quantize`.
+        kwargs: those of `KernelLayer` and `Quantize`; train_weights=True: factor and offset are learned, too, from there.
 
     Raises:
         UnsupportedLayerError: at the call, an array of another shape.
@@ -30,12 +30,14 @@ class QAffine(KernelLayer):
     def __init__(
         self, factor: npt.ArrayLike = 1.0, offset: npt.ArrayLike | None = None, **options: Unpack[ActivatedOptions]
     ) -> None:
-        options["use_bias"], options["train_weights"] = offset is not None, False
+        options["use_bias"] = offset is not None
+        options.setdefault("train_weights", False)
         super().__init__(**options)
+        self.quantizer.spread_bits = 64  # elements of unlike ranges, as a normalisation reads them, have steps of their own
         self.factor = np.asarray(factor, np.float64)
         self.offset = None if offset is None else np.asarray(offset, np.float64)
         magnitude = np.abs(self.factor[self.factor != 0])
-        self.shifts = bool(np.all(np.frexp(magnitude)[0] == 0.5))
+        self.shifts = not self.train_weights and bool(np.all(np.frexp(magnitude)[0] == 0.5))
 
     def shapes(self, input_shape: BatchShape) -> tuple[Shape, Shape]:
         row = known_shape(self, input_shape)
@@ -67,6 +69,11 @@ class QAffine(KernelLayer):
 
     def initialise_weights(self) -> None:
         super().initialise_weights()
+        for value, f in self._constants():
+            size = np.abs(ops.convert_to_numpy(value))
+            if tuple(f.shape) == size.shape:
+                top = np.where(size > 0, size, size.max(initial=0) or 1.0)
+                f.assign(self.bits - np.ceil(np.log2(top)))
         if self.shifts and np.any(self.factor):
             exponents = np.frexp(np.abs(self.factor[self.factor != 0]))[1] - 1
             self.kernel_f.assign(np.full(self.kernel_f.shape, -float(exponents.min())))

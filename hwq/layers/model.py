@@ -37,6 +37,8 @@ class QuantizedModel(keras.Model):
     epoch by epoch with `BetaSchedule`; it is saved with the model.
     """
 
+    logits: tuple[int, ...] = ()  # which outputs are those of a softmax that the twin leaves out
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.dtype_policy = "float32"  # whatever policy is set where the model is made or loaded

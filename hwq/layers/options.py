@@ -108,6 +108,12 @@ class GroupOptions(ConvolutionOptions, total=False):
     groups: int
 
 
+class TransposedOptions(ConvolutionOptions, total=False):
+    """Of a transposed convolution."""
+
+    output_padding: Lengths | None
+
+
 class DepthwiseOptions(ConvolutionOptions, total=False):
     """Of a depthwise convolution: Keras has names of its own for what it knows of the kernel."""
 

@@ -67,6 +67,7 @@ class Quantize(Part):
             raise UsageError("an unsigned quantiser that wraps would turn small negative values into large ones", hint="take SAT")
         if most_integer is not None and overflow == "WRAP":
             raise UsageError("most_integer needs a quantiser that saturates", hint="take SAT")
+        self.spread_bits = 4  # how far below the widest element's range another one's counts, when f is chosen
         self.mode = ""  # "observe" or "calibrate" while hwq.conversion.freeze looks at data
 
     def build(self, input_shape: BatchShape) -> None:
@@ -163,7 +164,7 @@ class Quantize(Part):
         low, high = self._recorded()
         top = np.maximum(np.abs(low), np.abs(high))
         overall = float(top.max(initial=0)) or 1.0
-        integer = np.ceil(np.log2(np.maximum(top, overall * 2.0**-4)))
+        integer = np.ceil(np.log2(np.maximum(top, overall * 2.0**-self.spread_bits)))
         integer = integer if self.most_integer is None else np.minimum(integer, self.most_integer)
         self.f.assign(self.bits - integer)
         self.negative.assign((low < 0) & (self.signed is not False))

@@ -17,7 +17,7 @@ def quantized_layers(model: keras.Model) -> list[Part]:
 
 def total_costs(model: keras.Model, *, exact: bool = False) -> dict[str, Tensor]:
     """ebops, weight_bits and activation_bits of a quantised model, each a scalar tensor; differentiable unless `exact`."""
-    calls = Trace.of(model.outputs[0]).calls
+    calls = Trace.of(model.outputs).calls
     totals = {name: ops.zeros((), "float32") for name in COSTS}
     for layer in quantized_layers(model):
         times = float(len(calls.get(id(layer), (0,))))
@@ -28,7 +28,7 @@ def total_costs(model: keras.Model, *, exact: bool = False) -> dict[str, Tensor]
 
 def layer_costs(model: keras.Model) -> list[tuple[str, dict[str, Tensor]]]:
     """(name, costs) of every quantised layer, all its calls counted, in the model's order."""
-    calls = Trace.of(model.outputs[0]).calls
+    calls = Trace.of(model.outputs).calls
     found = []
     for layer in quantized_layers(model):
         times = float(len(calls.get(id(layer), (0,))))

@@ -6,6 +6,7 @@ layer's own list of calls says nothing about one model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,17 @@ IDENTITIES = (  # they do nothing at inference
     "Dropout",
     "GaussianDropout",
     "GaussianNoise",
+    "Identity",
     "SpatialDropout1D",
     "SpatialDropout2D",
+    "SpatialDropout3D",
 )
 UNCHANGED = (*IDENTITIES, "Flatten", "Reshape")  # they hand on the values that they read
 
 
 @dataclass(slots=True)
 class Trace:
-    """The calls that a model's output depends on.
+    """The calls that a model's outputs depend on.
 
     Attributes:
         calls: id of a layer -> its calls, by number.
@@ -39,8 +42,8 @@ class Trace:
     readers: dict[int, list[tuple[Operation, KerasTensor]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, output: KerasTensor) -> Trace:
-        trace, waiting = cls(), [output]
+    def of(cls, outputs: Sequence[KerasTensor]) -> Trace:
+        trace, waiting = cls(), list(outputs)
         while waiting:
             tensor = waiting.pop()
             layer, index, _ = tensor._keras_history

@@ -116,8 +116,14 @@ def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Data
 
     Raises:
         DataError: not found, or other data than the run's.
+        RunError: a run of another task than classes.
     """
-    told = run.data()
+    told, task = run.data(), run.record().task
+    if not task.plain:
+        raise RunError(
+            f"{run.path} is a run of {task.name} by {task.metric}; this command takes runs of classes by accuracy",
+            hint="hwq train, synth, sim and report take every task",
+        )
     if spec is None and is_function(told.name):
         raise DataError(
             f"the run's data is what the function {told.name} returns, and a run does not choose which code runs",

@@ -16,6 +16,7 @@ digest is not believed. Records of hwq 0.1.0 have neither and are still read.
 from __future__ import annotations
 
 import difflib
+import math
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -137,7 +138,7 @@ class Point:
             raise RunError(f"{self.keras_path} is damaged: {error}", hint="delete that point's folder and train again") from error
 
     def accuracy_by_answers(self, labels: npt.NDArray[Any]) -> float | None:
-        """Share of the test rows that Keras' answers classify right; None where there are no labels.
+        """The task's metric of Keras' answers on the test rows, of classes the share that they classify right; None without labels.
 
         Raises:
             RunError: as `logits`; or fewer answers than labels.
@@ -147,7 +148,7 @@ class Point:
         logits = self.logits()[: len(labels)]
         if len(logits) != len(labels):
             raise RunError(f"{self.keras_path} answers {len(logits)} of {len(labels)} test rows", hint=AGAIN)
-        return float((logits.reshape(len(logits), -1).argmax(axis=1) == labels).mean())
+        return self.record.task.value(logits, labels)
 
     def _require(self, path: Path) -> None:
         digest = (self.record.digests or {}).get(path.name)
@@ -259,9 +260,10 @@ class RunDir:
         if rows is not None and rows != (own or sha256_of(self.vectors_path)):
             raise RunError(f"{point.folder} is of other rows than this run", hint=AGAIN)
         if told is not None and found is not None and abs(told - found) > 1e-9:
+            task = point.record.task
+            what = "classify {:.4f} right" if task.plain else f"have the {task.metric} {{:.4g}}"
             raise RunError(
-                f"{point.folder / 'point.json'} tells {told:.4f} of the test rows, its answers classify {found:.4f} right",
-                hint=AGAIN,
+                f"{point.folder / 'point.json'} tells {told:.4f} of the test rows, its answers {what.format(found)}", hint=AGAIN
             )
 
     def vectors(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[Any]]:
@@ -343,8 +345,8 @@ def _nearest(path: Path) -> str:
 
 
 def best(points: list[Point]) -> Point:
-    """The point with the highest validation accuracy; of equals the cheapest."""
-    return max(points, key=lambda p: (-1.0 if p.val_accuracy is None else p.val_accuracy, -p.ebops))
+    """The point of the best validation accuracy, or of its task's metric; of equals the cheapest."""
+    return max(points, key=lambda p: (-math.inf if p.record.score is None else p.record.score, -p.ebops))
 
 
 def write_point(folder: Path, graph_text: str, logits: npt.NDArray[np.float64], record: PointRecord) -> PointRecord:

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 
 from hwq.data.facts import DataFacts
+from hwq.data.task import CLASSES, Task
 from hwq.fields import Fields, Json
 
 FORMAT = 1
-_RUN = ("format", "state", "config", "dataset", "derived", "digests", "float", "uniform8", "budget_met", "synth")
+_RUN = ("format", "state", "config", "dataset", "derived", "digests", "float", "uniform8", "budget_met", "synth", "task")
 _POINT = ("epoch", "val_accuracy", "ebops", "beta", "test_accuracy", "terms", "digests", "features")
+_SCORES = ("val_accuracy", "test_accuracy")
 _POINT_MORE = ("widest_accumulator_bits", "keras_dtype")
 
 
@@ -60,13 +62,27 @@ class Synthesised:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Accuracies of a float network, 0 to 1; None where nobody looked."""
+    """Accuracies of a float network, 0 to 1, or what its task has in their place; None where nobody looked."""
 
     val_accuracy: float | None = None
     test_accuracy: float | None = None
 
-    def to_json(self) -> dict[str, object]:
-        return {name: value for name, value in asdict(self).items() if value is not None}
+    def to_json(self, task: Task = CLASSES) -> dict[str, object]:
+        return {_called(name, task): value for name, value in asdict(self).items() if value is not None}
+
+
+def _called(name: str, task: Task) -> str:
+    """`val_accuracy` and `test_accuracy` by the name of the task's own metric, as the file has them."""
+    return name.replace("accuracy", task.metric) if name in _SCORES else name
+
+
+def _told_task(told: Fields) -> Task:
+    return Task.of(told.inner("task")) if told.has("task") else CLASSES
+
+
+def _score(told: Fields, name: str, task: Task) -> float | None:
+    called = _called(name, task)
+    return told.maybe_share(called) if task.plain or not told.has(called) else told.number(called)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +99,7 @@ class RunRecord:
         budget_met: whether every point keeps the budget that training was given; None: there was none.
         synth: the last synthesis, as the file has it; `synthesised` reads it.
         more: what only a person, or the method that wrote it, looks at.
+        task: what was learned; its metric names the scores in the file.
     """
 
     state: str = ""
@@ -95,6 +112,7 @@ class RunRecord:
     budget_met: bool | None = None
     synth: Json = None
     more: Mapping[str, object] = field(default_factory=dict)
+    task: Task = CLASSES
 
     @property
     def trained(self) -> bool:
@@ -103,7 +121,9 @@ class RunRecord:
     def derive(self, method: Mapping[str, object]) -> RunRecord:
         """The record of a run that a method makes of this one: the same data, and the figures of the same float network."""
         more = {name: value for name, value in self.more.items() if name == "conversion"}
-        return RunRecord("", self.config, self.dataset, method, scores=self.scores, uniform8=self.uniform8, more=more)
+        return replace(
+            RunRecord("", self.config, self.dataset, method), scores=self.scores, uniform8=self.uniform8, more=more, task=self.task
+        )
 
     def finished(self, found: RunRecord) -> RunRecord:
         """With what a method found out, and that it is done."""
@@ -125,7 +145,8 @@ class RunRecord:
             "dataset": self.dataset.to_json() if self.dataset else None,
             "derived": self.derived,
             "digests": self.digests,
-            "float": self.scores.to_json() if self.scores else None,
+            "float": self.scores.to_json(self.task) if self.scores else None,
+            "task": None if self.task.plain else self.task.to_json(),
             "uniform8": self.uniform8,
             "budget_met": self.budget_met,
             "synth": self.synth,
@@ -145,16 +166,17 @@ class RunRecord:
             DataFacts.of(told.inner("dataset")) if told.has("dataset") else None,
             told.mapping("derived") if told.has("derived") else None,
             told.texts_by_name("digests") if told.has("digests") else None,
-            _scores(told.inner("float")) if told.has("float") else None,
+            _scores(told.inner("float"), _told_task(told)) if told.has("float") else None,
             told.numbers_by_name("uniform8") if told.has("uniform8") else None,
             told.flag("budget_met") if told.has("budget_met") else None,
             told.content.get("synth"),
             told.rest(*_RUN),
+            _told_task(told),
         )
 
 
-def _scores(told: Fields) -> Scores:
-    return Scores(told.maybe_share("val_accuracy"), told.maybe_share("test_accuracy"))
+def _scores(told: Fields, task: Task) -> Scores:
+    return Scores(_score(told, "val_accuracy", task), _score(told, "test_accuracy", task))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +185,15 @@ class PointRecord:
 
     Attributes:
         epoch, beta: of the training at which it was kept; 0 where no training made it.
-        val_accuracy, test_accuracy: 0 to 1; None: nobody looked at those rows, or there are none.
+        val_accuracy, test_accuracy: of the task's metric, of classes the accuracy, 0 to 1; None: nobody looked at those rows, or
+            there are none. The file has them by the name of the metric.
         terms: signed powers of two that its weights were trained to consist of; 1 where nothing is said.
         digests: file -> SHA-256 of the files beside it, since hwq 0.1.0.
         features: what the network consists of (`hwq.cost.features.graph_features`).
         widest_accumulator_bits: of the widest result of arithmetic, before it is quantised.
         keras_dtype: in which Keras computed its answers.
         more: what the method that wrote it says, by its name.
+        task: what was learned.
     """
 
     epoch: int
@@ -183,12 +207,19 @@ class PointRecord:
     widest_accumulator_bits: int | None = None
     keras_dtype: str | None = None
     more: Mapping[str, object] = field(default_factory=dict)
+    task: Task = CLASSES
+
+    @property
+    def score(self) -> float | None:
+        """The validation rows' value of the metric as a number of which more is better."""
+        return None if self.val_accuracy is None else self.task.score(self.val_accuracy)
 
     def to_json(self) -> dict[str, object]:
         told: dict[str, object] = {name: getattr(self, name) for name in (*_POINT, *_POINT_MORE)}
         return {
             **self.more,
-            **{name: value for name, value in told.items() if value is not None or name in ("val_accuracy", "test_accuracy")},
+            **{_called(name, self.task): value for name, value in told.items() if value is not None or name in _SCORES},
+            **({} if self.task.plain else {"task": self.task.to_json()}),
         }
 
     @classmethod
@@ -198,16 +229,18 @@ class PointRecord:
         Raises:
             RunError: a member of another kind, or a number that cannot be.
         """
+        task = _told_task(told)
         return cls(
             told.whole("epoch"),
-            told.maybe_share("val_accuracy"),
+            _score(told, "val_accuracy", task),
             told.number("ebops", least=0.0),
             told.number("beta"),
-            told.maybe_share("test_accuracy"),
+            _score(told, "test_accuracy", task),
             told.whole("terms", 1, least=1),
             told.texts_by_name("digests") if told.has("digests") else None,
             told.numbers_by_name("features") if told.has("features") else None,
             told.whole("widest_accumulator_bits") if told.has("widest_accumulator_bits") else None,
             told.text("keras_dtype") if told.has("keras_dtype") else None,
-            told.rest(*_POINT, *_POINT_MORE),
+            told.rest(*(_called(name, task) for name in _POINT), *_POINT_MORE, "task"),
+            task,
         )

@@ -6,6 +6,7 @@ int64 where every number fits, Python integers otherwise; no floats after the in
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def flat_rows(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[Any]:
     Raises:
         DataError: no numbers, another number of elements, or a transposed row: it would be taken for another one.
     """
-    values = numbers(x)
+    values = numbers(joined_inputs(graph, x))
     shapes = [graph[name].type.shape for name in graph.inputs]
     size = sum(math.prod(shape) for shape in shapes)
     given = values.shape[1:]
@@ -54,6 +55,34 @@ def flat_rows(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[Any]:
     if len(shapes) == 1 and _transposed(given, shapes[0]):
         raise DataError(f"{told}, of shape {shapes[0]}", hint="bring the axes into that order")
     return values.reshape(len(values), size)
+
+
+def joined_inputs(graph: Graph, x: Any) -> Any:
+    """Rows of several inputs as one array (rows, elements); anything else as it is.
+
+    Args:
+        x: a list of arrays in the order of the graph's inputs, or a dictionary by their names.
+
+    Raises:
+        DataError: an input without rows, or with rows of another size or number.
+    """
+    shapes = {name: graph[name].type.shape for name in graph.inputs}
+    if isinstance(x, Mapping):
+        missing = [name for name in shapes if name not in x]
+        if missing:
+            raise DataError(f"there are no rows for the input {missing[0]!r}", hint=f"inputs: {', '.join(shapes)}")
+        parts = [x[name] for name in shapes]
+    elif isinstance(x, (list, tuple)) and len(shapes) > 1 and len(x) == len(shapes) and all(np.ndim(one) > 1 for one in x):
+        parts = list(x)
+    else:
+        return x
+    found = [numbers(part) for part in parts]
+    for part, (name, shape) in zip(found, shapes.items(), strict=True):
+        if part.ndim < 1 or math.prod(part.shape[1:]) != math.prod(shape) or _transposed(part.shape[1:], shape):
+            raise DataError(f"rows of shape {part.shape[1:]} do not fit the input {name!r} of shape {shape}")
+    if len({len(part) for part in found}) > 1:
+        raise DataError(f"the inputs have {', '.join(str(len(part)) for part in found)} rows", hint="give as many of each")
+    return found[0] if len(found) == 1 else np.concatenate([part.reshape(len(part), -1) for part in found], axis=1)
 
 
 def _transposed(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hwq.data.task import TASKS as TASKS
+from hwq.data.task import Asked
 from hwq.errors import UsageError
 from hwq.fields import Fields, Json
 
@@ -58,6 +60,13 @@ class TrainConfig:
         sparsity: prune: share of the weights that are zero at the end.
         costs: "ebops", or "measured" with `prices`: LUT for each unit of the features in PRICES; with the coefficients of a model of
             the moment "training" among them (`hwq.cost.prices`), every layer is priced by itself, and anew as it changes.
+        task: what is learned, a name of `hwq.data.task.TASKS`, or "auto": by what the labels are.
+        metric: what the front is chosen by, a name of `hwq.data.task.METRICS`; empty: the task's own.
+        loss: a loss of Keras by name; empty: the task's own.
+        labels: columns of a table that are the targets; empty: by name, else the last one.
+        sample_weights: the column, or array, with the weight of each row; empty: all count the same.
+        class_weights: "none", or "balanced": each class has the same weight.
+        scaled: whether features are standardised by the training rows; False: taken as they are, as codes of an Embedding must be.
     """
 
     model: str = "mlp:64,32"
@@ -94,6 +103,13 @@ class TrainConfig:
     sparsity: float = 0.5
     costs: str = "ebops"
     prices: Mapping[str, float] = field(default_factory=dict)
+    task: str = "classes"
+    metric: str = ""
+    loss: str = ""
+    labels: Sequence[str] = ()
+    sample_weights: str = ""
+    class_weights: str = "none"
+    scaled: bool = True
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "initial_bits", "max_points", "population", "bits"):
@@ -116,6 +132,8 @@ class TrainConfig:
             raise UsageError(f"a budget is one of {', '.join(BUDGETS)} with a limit above 0, not {dict(self.budget)}")
         if self.overflow not in ("WRAP", "SAT") or self.costs not in ("ebops", "measured"):
             raise UsageError("overflow is WRAP or SAT, costs is ebops or measured")
+        if self.class_weights not in ("none", "balanced"):
+            raise UsageError(f"class_weights are none or balanced, not {self.class_weights!r}")
         if self.beta_end < self.beta_start:
             raise UsageError(f"beta rises: beta_end {self.beta_end} is below beta_start {self.beta_start}")
 
@@ -161,6 +179,11 @@ class TrainConfig:
         )
         # one width is one point, and one network settles
         return replace(chosen, population=1, max_points=1) if self.method in FIXED_WIDTH else chosen
+
+    @property
+    def asked(self) -> Asked:
+        """What data is read for."""
+        return Asked(self.task, self.metric, tuple(self.labels), self.sample_weights, self.class_weights == "balanced")
 
     @property
     def rate(self) -> float:
@@ -214,10 +237,12 @@ def _read_widths(told: Fields, name: str) -> dict[str, tuple[int | Sequence[int]
 # how a field of TrainConfig of each type is read from a record
 _READERS: dict[str, Callable[[Fields, str], object]] = {
     "str": Fields.text,
+    "bool": Fields.flag,
     "int": Fields.whole,
     "float": Fields.number,
     "int | None": lambda told, name: told.whole(name) if told.has(name) else None,
     "float | None": Fields.maybe_number,
+    "Sequence[str]": Fields.texts,
     "Mapping[str, float]": Fields.numbers_by_name,
     "Mapping[str, tuple[int | Sequence[int], int]]": _read_widths,
 }
@@ -228,4 +253,4 @@ def _each(bits: int | Sequence[int]) -> Sequence[int]:
 
 
 def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, Mapping) else value
+    return dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, tuple) else value

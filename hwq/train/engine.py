@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.backend import keras, ops, tf
+from hwq.data.task import CLASSES, Task
 from hwq.layers import (
     COSTS,
     KernelLayer,
@@ -28,6 +29,7 @@ from hwq.layers import (
 )
 from hwq.tensors import Floats, Integers, Operand, Singles, Tensor, Variable
 from hwq.train.config import FIXED_WIDTH, TrainConfig
+from hwq.train.losses import Loss, loss_of
 
 MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, and the floor of its root
 AVERAGED = 100.0  # steps that the running average of the parameters goes back, about
@@ -55,6 +57,14 @@ class Rates:
 
 
 AS_CONFIGURED = Rates()
+
+
+class Batch(NamedTuple):
+    """Rows of one step with their labels; weights None: all count the same."""
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor | None
 
 
 class EngineState(NamedTuple):
@@ -97,6 +107,8 @@ class Engine:
     Args:
         x, y: all training rows and their labels; they stay in memory as they are.
         prices: of one unit of each cost (`hwq.cost.prices`); None: EBOPs.
+        task: what the labels are, and the metric.
+        weights: of each row in the loss, (rows,); None: all count the same.
     """
 
     model: keras.Model
@@ -105,9 +117,13 @@ class Engine:
     y: Operand
     quantized: bool
     prices: Mapping[str, float] | None = None
+    task: Task = CLASSES
+    weights: Singles | None = None
     params: list[Variable] = field(default_factory=list)
     others: list[Variable] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    _loss: Loss = field(init=False)
+    _weights: Tensor | None = field(init=False)
     _steps: Tensor = field(init=False)
     _bits: Tensor = field(init=False)  # 1 where a parameter is a bitwidth
     _penalised: Tensor = field(init=False)
@@ -117,6 +133,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.x, self.y = tf.constant(self.x), tf.constant(self.y)
+        self._loss = loss_of(self.task, self.config.loss)
+        self._weights = None if self.weights is None else tf.constant(self.weights)
         bits = bit_variables(self.model) if self.quantized else []
         taken = {id(v) for v in bits}
         self.params = [v for v in self.model.trainable_variables if id(v) not in taken] + bits
@@ -182,16 +200,22 @@ class Engine:
         return state._replace(params=now.params, others=now.others)
 
     def validate(self, state: EngineState, x: Singles, y: Integers) -> list[tuple[float, dict[str, float]]]:
-        """(accuracy on these rows, exact costs) of each network."""
+        """(score of the task's metric on these rows, exact costs) of each network; accuracy is a score."""
         found = []
         for member in range(state.size):
-            hits, costs = self._validate(state.params[member], tuple(v[member] for v in state.others), x, y)
-            found.append((float(hits) / len(y), {name: float(value) for name, value in costs.items()}))
+            seen, costs = self._validate(state.params[member], tuple(v[member] for v in state.others), x, y)
+            score = float(seen) / len(y) if self.task.plain else self._score(seen, y)
+            found.append((score, {name: float(value) for name, value in costs.items()}))
         return found
 
+    def _score(self, answers: Tensor, y: Integers | Singles) -> float:
+        return self.task.score(self.task.value(np.asarray(ops.convert_to_numpy(answers), np.float64), np.asarray(y)))
+
     def soft_accuracy(self, state: EngineState, x: Singles, y: Integers) -> float:
-        """Accuracy on these rows of the first network as it computes while training."""
+        """Score on these rows of the first network as it computes while training."""
         with self._scope(state.params[0], [v[0] for v in state.others]):
+            if not self.task.plain:
+                return self._score(self.model(x, training=True), y)
             return float(tf.reduce_mean(tf.cast(tf.equal(tf.argmax(self.model(x, training=True), axis=-1), y), tf.float32)))
 
     def _split(self, params: Tensor) -> list[Tensor]:
@@ -204,8 +228,11 @@ class Engine:
 
     def _run_validation(self, params: Tensor, others: Values, x: Operand, y: Operand) -> tuple[Tensor, dict[str, Tensor]]:
         with self._scope(params, others):
-            right = tf.equal(tf.argmax(self.model(x, training=False), axis=-1), y)
+            answers = self.model(x, training=False)
             costs = total_costs(self.model, exact=True) if self.quantized else {}
+        if not self.task.plain:
+            return answers, costs
+        right = tf.equal(tf.argmax(answers, axis=-1), y)
         return tf.reduce_sum(tf.cast(right, tf.int64)), costs
 
     def _run_epoch(
@@ -215,7 +242,8 @@ class Engine:
 
         def body(i: Tensor, state: EngineState, losses: Tensor) -> tuple[Operand, EngineState, Tensor]:
             rows = order[i]
-            after, now = self._population_step(state, tf.gather(x, rows), tf.gather(y, rows), betas, scalars)
+            weights = None if self._weights is None else tf.gather(self._weights, rows)
+            after, now = self._population_step(state, Batch(tf.gather(x, rows), tf.gather(y, rows), weights), betas, scalars)
             return i + 1, after, losses + now
 
         none = tf.zeros_like(betas if len(betas.shape) == 1 else betas[:, 0])
@@ -223,13 +251,11 @@ class Engine:
         _, after, losses = tf.while_loop(lambda i, *_: i < steps, body, start)
         return after, losses / steps
 
-    def _population_step(
-        self, state: EngineState, x: Tensor, y: Tensor, betas: Tensor, scalars: Tensor
-    ) -> tuple[EngineState, Tensor]:
+    def _population_step(self, state: EngineState, batch: Batch, betas: Tensor, scalars: Tensor) -> tuple[EngineState, Tensor]:
         step = state.step + 1.0
 
         def one(member: Member) -> Member:
-            return self._step(member, step, scalars, x, y)
+            return self._step(member, step, scalars, batch)
 
         each: Member = (state.params, state.others, state.mean, state.square, betas)
         if betas.shape[0] == 1:
@@ -239,13 +265,15 @@ class Engine:
         params, others, mean, square, losses = found
         return EngineState(params, others, mean, square, step, state.average + (params - state.average) / AVERAGED), losses
 
-    def _step(self, member: Member, step: Tensor, scalars: Tensor, x: Tensor, y: Tensor) -> Member:
+    def _step(self, member: Member, step: Tensor, scalars: Tensor, batch: Batch) -> Member:
         """One network after one step of Adam, with its loss in the place of its beta."""
+        x, y, weights = batch
         params, others, mean, square, beta = member
         with tf.GradientTape() as tape:
             tape.watch(params)
             with self._scope(params, others) as scope:
-                loss = _loss(y, self.model(x, training=True))
+                losses = self._loss(y, self.model(x, training=True))
+                loss = tf.reduce_mean(losses if weights is None else losses * weights)
                 if self.quantized:
                     loss += self._resources(beta)
                     loss += (beta[0] if len(beta.shape) else beta) * scalars[1] * tf.reduce_sum(tf.abs(params * self._penalised))
@@ -289,10 +317,6 @@ def kernel_layers(model: keras.Model) -> list[KernelLayer]:
 
 def _else(value: Tensor | None, fallback: Tensor) -> Tensor:
     return fallback if value is None else tf.convert_to_tensor(value)
-
-
-def _loss(labels: Tensor, scores: Tensor) -> Tensor:
-    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=scores))
 
 
 def stack(states: Sequence[EngineState]) -> EngineState:

@@ -12,6 +12,7 @@ from hwq.conversion import convert, freeze
 from hwq.cost.features import graph_features
 from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
+from hwq.data.task import Task
 from hwq.errors import TrainingError
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
@@ -20,7 +21,6 @@ from hwq.run.record import PointRecord
 from hwq.tensors import Floats, Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
-from hwq.train.engine import accuracy
 from hwq.train.progress import Candidate, Progress
 from hwq.train.search import weights_path
 
@@ -42,6 +42,13 @@ class Training:
     report: Callable[[Progress], None]
     lut: Callable[[Graph], float] | None = None
 
+    def progress(self, phase: str, step: int, steps: int, candidate: Candidate) -> Progress:
+        """What to tell of a candidate: its metric as the user knows it."""
+        task = self.dataset.task
+        return Progress(
+            phase, step, steps, task.score(candidate.val_accuracy), candidate.ebops, metric=task.metric, lower=task.lower
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -59,7 +66,7 @@ def finish(model: keras.Model, archive: list[Candidate], work: Training) -> list
     With a budget, only points that keep it are written, unless there is none.
     """
     dataset, config, run = work.dataset, work.config, work.run
-    chance = float(np.bincount(dataset.y_val).max() / len(dataset.y_val))
+    chance = dataset.task.chance(dataset.y_val)
     frozen: dict[str, Frozen] = {}
     front: list[Candidate] = []
     chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
@@ -68,7 +75,7 @@ def finish(model: keras.Model, archive: list[Candidate], work: Training) -> list
         one = freeze_candidate(model, candidate, dataset, config)
         frozen[candidate.key] = one
         front = pareto.insert(front, one.candidate)
-        work.report(Progress("finish", number, len(chosen), one.candidate.val_accuracy, one.candidate.ebops))
+        work.report(work.progress("finish", number, len(chosen), one.candidate))
     limit = next(iter(config.budget.values()), None)
     fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, work.lut) <= limit]
     front = fitting or front
@@ -105,7 +112,8 @@ def freeze_candidate(model: keras.Model, candidate: Candidate, dataset: Dataset,
             f"the design has numbers of {graph.widest} bits; Keras computes exactly up to {FLOAT64_BITS}",
             hint="fewer initial bits",
         )
-    val = accuracy(freeze.logits(exact, dataset.x_val), dataset.y_val)
+    task = dataset.task
+    val = task.score(task.value(freeze.logits(exact, dataset.x_val), dataset.y_val))
     return Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
 
 
@@ -118,18 +126,29 @@ def _write(one: Frozen, run: RunDir, point: str, x: Floats | Singles, dataset: D
     folder = run.point_folder(point)
     outputs = freeze.logits(one.model, x)
     checkpoint.save_weights(folder / "weights.npz", one.model)
+    task, shown = dataset.task, outputs[: len(dataset.y_test)]
     record = PointRecord(
         one.candidate.epoch,
-        one.candidate.val_accuracy,
+        task.score(one.candidate.val_accuracy),
         one.candidate.ebops,
         one.candidate.beta,
-        accuracy(outputs[: len(dataset.y_test)], dataset.y_test),
+        task.value(shown, dataset.y_test),
         config.terms if config.method == "shift" else 1,
         features=graph_features(one.graph),
         widest_accumulator_bits=widest_accumulator(one.graph),
         keras_dtype=one.dtype,
+        task=task,
+        more=_anomalies(task, shown, dataset),
     )
     write_point(folder, text(one.graph), outputs, record)
+
+
+def _anomalies(task: Task, answers: Floats | Singles, dataset: Dataset) -> dict[str, object]:
+    """Of a reconstruction that is chosen by its error: how well that finds the labelled test rows."""
+    y = dataset.y_test
+    if task.name != "reconstruction" or task.metric == "auc" or y.shape[1] == dataset.n_classes or len(np.unique(y[:, -1])) < 2:
+        return {}
+    return {"test_auc": Task(task.name, "auc").value(answers, y)}
 
 
 def uniform_ebops(float_model: keras.Model, dataset: Dataset, bits: int) -> dict[str, float]:

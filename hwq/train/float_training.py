@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from hwq.backend import keras
 from hwq.conversion.flatten import flat
+from hwq.conversion.floats import Given
+from hwq.conversion.norms import rearranged
 from hwq.errors import ModelError
 from hwq.layers.conv import per_axis, window_pads
 from hwq.layers.pool import greatest
 from hwq.tensors import Tensor
 
 if TYPE_CHECKING:
-    from keras import Operation
+    from keras import KerasTensor, Operation
 
 Pooling = keras.layers.MaxPooling1D | keras.layers.MaxPooling2D
 
@@ -42,11 +44,19 @@ def compilable(model: keras.Model) -> keras.Model:
                 f"layer {layer.name!r} computes in {layer.compute_dtype}; hwq train computes in float32",
                 hint='keras.config.set_dtype_policy("float32") before the model is made; hwq.quantize takes it as it is',
             )
-    if not any(_pools(layer) for layer in model._flatten_layers()):
+    if not any(_pools(layer) or _resizes(layer) for layer in model._flatten_layers()):
         return model
-    output, layers = flat(model, lambda layer: SlicedMaxPooling(layer) if _pools(layer) else layer)
-    source = next(layer for layer in layers if isinstance(layer, keras.layers.InputLayer))
-    return keras.Model(source.output, output, name=model.name)
+    made = flat(model, lambda layer: SlicedMaxPooling(layer) if _pools(layer) else layer, _placed)
+    return keras.Model(made.inputs[0], made.outputs[0], name=model.name)
+
+
+def _resizes(layer: Operation) -> bool:
+    return type(layer) is keras.layers.Resizing and layer.interpolation == "nearest"
+
+
+def _placed(layer: Operation, args: tuple[Given, ...], kwargs: dict[str, Given]) -> list[KerasTensor] | None:
+    """A resizing that only repeats values, by their places; every other layer as it is."""
+    return [rearranged(layer, args[0])] if _resizes(layer) else None
 
 
 def _pools(layer: Operation) -> TypeGuard[Pooling]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hwq.backend import keras
 from hwq.conversion.load_model import SUFFIXES, load_model
+from hwq.data import Dataset
 from hwq.data.load import resolve
 from hwq.errors import DataError, ModelError, UsageError
 
@@ -19,17 +20,29 @@ def build(spec: str, shape: tuple[int, ...], n_classes: int, width: float = 1.0)
     """
     if width != 1 and not spec.startswith("mlp:"):
         raise UsageError(f"the model {spec} has widths of its own", hint="give --width with an mlp, as mlp:64,32")
-    if spec.startswith("mlp:"):
-        model = _mlp(spec, shape, n_classes, width)
-    elif spec.endswith(SUFFIXES):
-        model = load_model(Path(spec))
-    elif ":" in spec:
-        model = _call(spec)
-    else:
-        raise ModelError(
-            f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras or .h5 file, or module:function"
-        )
+    model = _mlp(spec, shape, n_classes, width) if spec.startswith("mlp:") else _found(spec)
     _check_shapes(model, spec, shape, n_classes)
+    return model
+
+
+def _found(spec: str) -> keras.Model:
+    if spec.endswith(SUFFIXES):
+        return load_model(Path(spec))
+    if ":" in spec:
+        return _call(spec)
+    raise ModelError(
+        f"cannot read the model {spec!r}", hint="give mlp:64,32 (hidden layers), a .keras or .h5 file, or module:function"
+    )
+
+
+def of_dataset(spec: str, dataset: Dataset, width: float = 1.0) -> keras.Model:
+    """`build` for a data set: a network that reconstructs rows may answer in their shape."""
+    if dataset.task.name != "reconstruction" or len(dataset.shape) < 2 or spec.startswith("mlp:"):
+        return build(spec, dataset.shape, dataset.n_classes, width)
+    model = _found(spec)
+    if getattr(model, "outputs", None) and len(model.outputs) == 1 and tuple(model.outputs[0].shape[1:]) == dataset.shape:
+        model = keras.Model(model.inputs[0], keras.layers.Flatten(name="rows")(model.outputs[0]), name=model.name)
+    _check_shapes(model, spec, dataset.shape, dataset.n_classes)
     return model
 
 
@@ -51,7 +64,8 @@ def _check_shapes(model: keras.Model, spec: str, shape: tuple[int, ...], n_class
         )
     if gives != (n_classes,):
         raise ModelError(
-            f"the model {spec} has outputs of shape {gives}, the data {n_classes} classes", hint=f"end it with Dense({n_classes})"
+            f"the model {spec} has outputs of shape {gives}, the data {n_classes} classes or targets",
+            hint=f"end it with Dense({n_classes})",
         )
 
 

@@ -18,10 +18,11 @@ class Candidate:
     beta: float
     member: int = 0
 
+    # val_accuracy is a score: accuracy, or another metric as a number of which more is better (`hwq.data.task.Task.score`)
     @classmethod
     def of(cls, told: Fields) -> Candidate:
         """Raises RunError: it is no candidate as a file has it."""
-        numbers = (told.share("val_accuracy"), told.number("ebops", least=0.0), told.number("beta"))
+        numbers = (told.number("val_accuracy"), told.number("ebops", least=0.0), told.number("beta"))
         return cls(told.whole("epoch"), *numbers, told.whole("member", 0))
 
     @property
@@ -40,3 +41,9 @@ class TrainSummary:
     resumed: bool
     seconds: float
     budget_met: bool | None = None  # None: there was no budget
+    metric: str = "accuracy"  # of the accuracies above
+
+    @property
+    def told(self) -> str:
+        """What to say of the metric, where it is not accuracy."""
+        return "" if self.metric == "accuracy" else f" ({self.metric})"

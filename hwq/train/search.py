@@ -64,9 +64,12 @@ class FrontSearch:
 
     @property
     def chance(self) -> float:
-        """Accuracy on the validation rows of always naming their most frequent class."""
-        counts = np.bincount(self.dataset.y_val)
-        return float(counts.max() / counts.sum())
+        """Score on the validation rows of the best constant answer: of classes always their most frequent one."""
+        return self.dataset.task.chance(self.dataset.y_val)
+
+    @property
+    def _constant(self) -> str:
+        return "naming the most frequent class" if self.dataset.task.name == "classes" else "giving the same answer"
 
     def run_all(self) -> list[Candidate]:
         """Trunk and settling, or what is left of them.
@@ -97,7 +100,7 @@ class FrontSearch:
             self._settle(state, epoch, control)
         if not any(c.val_accuracy > self.chance for c in self.archive):
             raise TrainingError(
-                "no network was better than always naming the most frequent class: training collapsed",
+                f"no network was better than always {self._constant}: training collapsed",
                 hint="a lower --beta-start or --learning-rate, more --initial-bits, or more epochs",
             )
         return self.archive
@@ -111,7 +114,11 @@ class FrontSearch:
             if self.config.method == "shift" and epoch + 1 == self.config.warm_epochs:
                 self._note_hardening(state, epoch)
             val = self._look(state, epoch, total, control, "bits", keep=epoch >= self.config.warm_epochs)
-            collapsed = collapsed + 1 if epoch >= self.config.warm_epochs and val <= self.chance + 0.01 else 0
+            collapsed = (
+                collapsed + 1
+                if epoch >= self.config.warm_epochs and val <= self.chance + self.dataset.task.margin(self.chance)
+                else 0
+            )
             last = epoch + 1 == total or collapsed == COLLAPSED_EPOCHS
             self._save(state, "bits", epoch + 1, control, now=last)
             if last:
@@ -194,7 +201,9 @@ class FrontSearch:
         control.steer([costs for _, costs in seen], epoch, phase)
         best = max(candidate.val_accuracy for candidate, _ in [*seen, *averages])
         ebops = min(costs["ebops"] for _, costs in seen)
-        self.report(Progress(phase, epoch + 1, total, best, ebops, control.betas[0], len(self.archive)))
+        task = self.dataset.task
+        told = (task.score(best), ebops, control.betas[0], len(self.archive), task.metric, task.lower)
+        self.report(Progress(phase, epoch + 1, total, *told))
         return best
 
     def _candidates(

@@ -14,8 +14,10 @@ import numpy as np
 
 from hwq.backend import fresh, keras
 from hwq.conversion import convert, freeze
+from hwq.conversion.rows import check_codes
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
+from hwq.data.task import CLASSES, Task
 from hwq.errors import RunError, TrainingError
 from hwq.files import read_json, sha256_of, write_npz
 from hwq.ir import Graph, parse
@@ -26,7 +28,7 @@ from hwq.run.directory import RunDir, best
 from hwq.run.record import RunRecord, Scores
 from hwq.train import checkpoint, models
 from hwq.train.config import PRICES, TrainConfig
-from hwq.train.engine import Engine, accuracy, batches
+from hwq.train.engine import Engine, batches
 from hwq.train.finish import Training, budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
 from hwq.train.pricing import Pricing
@@ -55,9 +57,11 @@ def train(
     found_run = _existing(dataset, config, run)
     if found_run is None or not found_run.record().trained:
         fresh(config.seed)
-        float_model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+        float_model = logits_model(models.of_dataset(config.model, dataset, config.width), dataset.task)
         # what cannot be converted must fail now, before a run is there and hours have passed
-        recipe_of(config).check(convert.quantize_model(float_model)[0])
+        twin = convert.quantize_model(float_model)[0]
+        recipe_of(config).check(twin)
+        check_codes(twin, dataset.x_train)
     directory = found_run or _create(dataset, config, run)
     work = Training(dataset, config, directory, report, lut)
     record = directory.record()
@@ -75,7 +79,7 @@ def train(
         if config.budget:
             kept = [budgeted(parse(p.graph_text()), config, lut) for p in directory.points()]
             budget_met = bool(kept) and max(kept) <= next(iter(config.budget.values()))
-        scores = replace(scores, test_accuracy=accuracy(freeze.outputs(float_model, dataset.x_test), dataset.y_test))
+        scores = replace(scores, test_accuracy=dataset.task.value(freeze.outputs(float_model, dataset.x_test), dataset.y_test))
         more["seconds"] = time.monotonic() - started
         found = RunRecord("trained", scores=scores, uniform8=uniform8, budget_met=budget_met, more=more)
         record = directory.update(lambda now: now.finished(found))
@@ -91,6 +95,7 @@ def train(
         found_run is not None,
         time.monotonic() - started,
         record.budget_met,
+        record.task.metric,
     )
 
 
@@ -102,7 +107,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: R
         ModelError, TrainingError: the model does not fit, or training went wrong.
     """
     fresh(config.seed)
-    model = logits_model(models.build(config.model, dataset.shape, dataset.n_classes, config.width))
+    model = logits_model(models.of_dataset(config.model, dataset, config.width), dataset.task)
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -143,7 +148,8 @@ def _create(dataset: Dataset, config: TrainConfig, run: Path) -> RunDir:
     _write_vectors(dataset, config, directory)
     versions = {name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")}
     digests = {"vectors.npz": sha256_of(directory.vectors_path)}
-    directory.save(RunRecord("training", config.to_json(), dataset.told, digests=digests, more={"versions": versions}))
+    more = {"versions": versions}
+    directory.save(RunRecord("training", config.to_json(), dataset.told, digests=digests, task=dataset.task, more=more))
     return directory
 
 
@@ -167,13 +173,16 @@ def _write_vectors(dataset: Dataset, config: TrainConfig, directory: RunDir) -> 
     write_npz(directory.vectors_path, x=x, y=dataset.y_test)
 
 
-def logits_model(model: keras.Model) -> keras.Model:
-    """The model without a final softmax, whose outputs training takes as logits."""
+def logits_model(model: keras.Model, task: Task = CLASSES) -> keras.Model:
+    """The model without a final softmax, or of labels without a final sigmoid: training takes its outputs as logits."""
+    if task.name in ("regression", "reconstruction"):
+        return model
     layer, index, _ = model.outputs[0]._keras_history
     name, function = type(layer).__name__, function_name(getattr(layer, "activation", None))
-    if name == "Softmax" or (name == "Activation" and function == "softmax"):
+    squashing = "softmax" if task.name == "classes" else "sigmoid"
+    if (name == "Softmax" and squashing == "softmax") or (name == "Activation" and function == squashing):
         return keras.Model(model.inputs[0], layer._inbound_nodes[index].input_tensors[0], name=model.name)
-    if name == "Dense" and isinstance(layer, keras.layers.Dense) and function == "softmax":
+    if name == "Dense" and isinstance(layer, keras.layers.Dense) and function == squashing:
         layer.activation = keras.activations.linear
     return model
 
@@ -183,9 +192,11 @@ def _train_float(model: keras.Model, work: Training) -> dict[str, float]:
     dataset, config = work.dataset, work.config
     path = work.run.checkpoint / "float.npz"
     if not path.is_file():
-        engine = Engine(compilable(model), config, dataset.x_train, dataset.y_train, quantized=False)
+        engine = Engine(
+            compilable(model), config, dataset.x_train, dataset.y_train, False, task=dataset.task, weights=dataset.weights
+        )
         state = best_state = engine.start()
-        top, since = -1.0, 0
+        top, since = -math.inf, 0
         for epoch in range(config.float_epochs + 1):
             if epoch:
                 order = batches(len(dataset.x_train), config.batch_size or 1, config.seed, -epoch % 2**31)
@@ -195,13 +206,14 @@ def _train_float(model: keras.Model, work: Training) -> dict[str, float]:
             since += 1
             if now > top:
                 top, since, best_state = now, 0, state
-            work.report(Progress("float", epoch, config.float_epochs, now))
+            task = dataset.task
+            work.report(Progress("float", epoch, config.float_epochs, task.score(now), metric=task.metric, lower=task.lower))
             if since > 30:
                 break
         engine.assign(best_state)
         checkpoint.save_weights(path, model)
     checkpoint.load_weights(path, model)
-    return {"val_accuracy": accuracy(freeze.outputs(model, dataset.x_val), dataset.y_val)}
+    return {"val_accuracy": dataset.task.value(freeze.outputs(model, dataset.x_val), dataset.y_val)}
 
 
 def _finite(loss: float) -> None:
@@ -213,7 +225,8 @@ def _train_bits(model: keras.Model, work: Training) -> list[Candidate]:
     """Train weights and bitwidths; the archive of the best networks seen."""
     dataset, config = work.dataset, work.config
     freeze.initialise(model, dataset.x_train)
-    engine = Engine(model, config, dataset.x_train, dataset.y_train, quantized=True, prices=_prices(model, config))
+    prices = _prices(model, config)
+    engine = Engine(model, config, dataset.x_train, dataset.y_train, True, prices, task=dataset.task, weights=dataset.weights)
     pricing = Pricing(engine, config, dataset.x_train) if config.costs == "measured" and linearisable(config.prices) else None
     return FrontSearch(engine, dataset, config, work.run, work.report, SAVE_SECONDS, pricing, work.lut).run_all()
 

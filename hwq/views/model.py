@@ -38,7 +38,7 @@ class PointRow:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run with its points, cheapest first.
+    """A run with its points, cheapest first. What is called accuracy is of the task's `metric`.
 
     `predicted_for` is the board and clock of the predictions where nothing is measured; empty where there are none.
     """
@@ -53,8 +53,16 @@ class RunReport:
     uniform8_ebops: float
     rows: tuple[PointRow, ...]
     cost_models: tuple[str, ...]
+    metric: str = "accuracy"
+    better: str = "higher"  # or "lower": of the metric
     warnings: tuple[str, ...] = ()  # what is left out, since it is not of the files that are there
     predicted_for: str = ""
+
+    def told(self, value: float | None) -> str:
+        """A value of the metric for people: shares in per cent."""
+        if value is None or value != value:
+            return "–"
+        return f"{value:.2%}" if self.metric in ("accuracy", "auc") else f"{value:.4g}"
 
     @property
     def where(self) -> str:

@@ -81,13 +81,14 @@ class Axis:
 def accuracy_plot(
     title: str, x_label: str, y_label: str, dots: Sequence[Dot], level: tuple[float, str] | None = None
 ) -> Plot | None:
-    """Accuracy (0 .. 1) against a cost greater than 0, with a line through the dots; None where there are none."""
+    """Accuracy (0 .. 1), or another metric, against a cost greater than 0, with a line through the dots; None where there are none."""
     if not dots:
         return None
     heights = [d.y for d in dots] + ([level[0]] if level else [])
     low, high = _padded(min(heights), max(heights))
     x = _cost_axis([d.x for d in dots], LEFT, WIDTH - RIGHT)
-    y = Axis(max(low, 0.0), min(high, 1.004), HEIGHT - BOTTOM, TOP)
+    shares = y_label.endswith(("accuracy", "auc"))
+    y = Axis(max(low, 0.0), min(high, 1.004), HEIGHT - BOTTOM, TOP) if shares else Axis(low, high, HEIGHT - BOTTOM, TOP)
     marks = tuple(Mark(x.pixel(d.x), y.pixel(d.y), d.label, d.chosen) for d in dots)
     path = " ".join(f"{m.x},{m.y}" for m in sorted(marks, key=lambda m: m.x)) if len(marks) > 1 else ""
     digits = 0 if y.high - y.low > 0.05 else 1
@@ -97,7 +98,7 @@ def accuracy_plot(
         y_label,
         marks,
         x.ticks(_number),
-        y.ticks(lambda v: f"{v:.{digits}%}"),
+        y.ticks((lambda v: f"{v:.{digits}%}") if shares else (lambda v: f"{v:.3g}")),
         path=path,
         level=(y.pixel(level[0]), level[1]) if level else None,
     )
@@ -200,7 +201,7 @@ COLOURS = (
 
 
 def scatter_plot(title: str, x_label: str, y_label: str, series: Sequence[Scatter]) -> SeriesPlot:
-    """Accuracy (0 .. 1) against a cost above 0, a colour for each series; empty axes where there are no dots."""
+    """Accuracy (0 .. 1), or another metric, against a cost above 0, a colour for each series; empty axes where there are no dots."""
     empty = SeriesPlot(title, x_label, y_label, (), (), ())
     dots = [d for s in series for d in (*s.dots, *([s.centre] if s.centre else []))]
     if not dots:

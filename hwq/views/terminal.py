@@ -45,7 +45,8 @@ def render(report: RunReport, console: Console) -> None:
 
 
 def _front(report: RunReport) -> Table:
-    title = "Pareto front (wrong: mismatches between the evaluators)"
+    better = f"; {report.metric}: {report.better} is better" if report.metric != "accuracy" else ""
+    title = f"Pareto front (wrong: mismatches between the evaluators{better})"
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", padding=(0, 1, 0, 0))
     table.add_column("point", no_wrap=True)
     for title in (
@@ -64,8 +65,8 @@ def _front(report: RunReport) -> Table:
     for row in report.rows:
         table.add_row(
             f"{row.point}{' *' if row.chosen else ''}",
-            share(row.val_accuracy),
-            share(row.test_accuracy),
+            report.told(row.val_accuracy),
+            report.told(row.test_accuracy),
             count(row.ebops),
             predicted(row.lut_predicted, row.lut_error, row.lut_beyond),
             count(row.lut),
@@ -79,13 +80,13 @@ def _front(report: RunReport) -> Table:
 
 
 def _chosen(report: RunReport, row: PointRow) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title=f"Point {row.point}, chosen by validation accuracy", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, title=f"Point {row.point}, chosen by validation {report.metric}", title_justify="left")
     table.add_column("")
     table.add_column("predicted", justify="right")
     table.add_column("measured", justify="right")
-    table.add_row("accuracy, float network", "", share(report.float_accuracy))
-    table.add_row("accuracy, quantised (Keras)", "", share(row.test_accuracy))
-    table.add_row("accuracy, simulated (RTL)", "", share(row.simulated_accuracy))
+    table.add_row(f"{report.metric}, float network", "", report.told(report.float_accuracy))
+    table.add_row(f"{report.metric}, quantised (Keras)", "", report.told(row.test_accuracy))
+    table.add_row(f"{report.metric}, simulated (RTL)", "", report.told(row.simulated_accuracy))
     table.add_row("LUT", predicted(row.lut_predicted, row.lut_error, row.lut_beyond), count(row.lut))
     table.add_row("FF", predicted(row.ff_predicted, row.ff_error, row.ff_beyond), count(row.ff))
     # shifts and adders only, by construction

@@ -97,11 +97,12 @@ def test_missing_file_and_unknown_name(tmp_path: Path) -> None:
 
 
 def test_unknown_layer_leaves_no_run(tmp_path: Path) -> None:
-    layers = "keras.Input((64,)), keras.layers.LayerNormalization(name='ln'), keras.layers.Dense(10)"
+    layers = "keras.Input((64,)), keras.layers.Reshape((4, 4, 4, 1)), keras.layers.Conv3D(2, 2, name='volume'), "
+    layers += "keras.layers.Flatten(), keras.layers.Dense(10)"
     code = f"import keras\ndef net():\n    return keras.Sequential([{layers}])\n"
     (tmp_path / "mine.py").write_text(code)
     done = hwq("train", "digits", "--model", "mine:net", "--out", "run", cwd=tmp_path)
-    check(done, 4, "ln", "LayerNormalization", "does not convert", "BatchNormalization")
+    check(done, 4, "volume", "Conv3D", "does not convert", "Conv2D")
     assert not (tmp_path / "run").exists()
 
 

@@ -215,7 +215,7 @@ def test_dead_channels_have_width_zero_and_stay_zero() -> None:
         ("unbuilt", "no symbolic inputs"),
         ("raises", "RuntimeError: one line$"),
         ("two_inputs", "2 inputs"),
-        ("sine", "Lambda"),
+        ("volume", "Conv3D"),
         ("narrow", "shape \\(3,\\)"),
         ("too_few", "10 classes"),
         ("not_a_model", "int"),
@@ -240,7 +240,7 @@ def raises(): raise RuntimeError("one line\\nand more")
 def two_inputs():
     a, b = keras.Input((64,)), keras.Input((64,))
     return keras.Model([a, b], L.Dense(10)(L.Add()([a, b])))
-def sine(): return keras.Sequential([keras.Input((64,)), L.Lambda(keras.ops.sin), L.Dense(10)])
+def volume(): return keras.Sequential([keras.Input((64,)), L.Reshape((4, 4, 4, 1)), L.Conv3D(10, 4), L.Flatten()])
 def narrow(): return keras.Sequential([keras.Input((3,)), L.Dense(10)])
 def too_few(): return keras.Sequential([keras.Input((64,)), L.Dense(9)])
 def not_a_model(): return 7

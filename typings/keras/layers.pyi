@@ -1,8 +1,9 @@
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, Self, overload
+from typing import Any, Protocol, Self, overload, runtime_checkable
 
 from hwq.tensors import BatchShape, Config, DType, Operand, Shape, Tensor, Variable
 
+@runtime_checkable
 class KerasTensor(Tensor, Protocol):
     """A tensor without numbers: what a functional model is made of."""
 
@@ -86,9 +87,30 @@ class Flatten(Layer): ...
 
 class Dense(Layer):
     activation: object
-    def __init__(self, units: int, *, activation: object = ..., name: str | None = ...) -> None: ...
+    def __init__(self, units: int, *, activation: object = ..., use_bias: bool = ..., name: str | None = ...) -> None: ...
 
 class DepthwiseConv2D(Layer): ...
+
+class Activation(Layer):
+    def __init__(self, activation: object, *, name: str | None = ...) -> None: ...
+
+class BatchNormalization(Layer): ...
+class Embedding(Layer): ...
+
+class Resizing(Layer):
+    interpolation: str
+
+class StackedRNNCells(Layer):
+    cells: list[Layer]
+
+class Add(Layer):
+    def __init__(self, *, name: str | None = ...) -> None: ...
+
+class Average(Layer):
+    def __init__(self, *, name: str | None = ...) -> None: ...
+
+class Multiply(Layer):
+    def __init__(self, *, name: str | None = ...) -> None: ...
 
 class EinsumDense(Layer):
     kernel: Variable

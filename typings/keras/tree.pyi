@@ -1,6 +1,8 @@
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 Structure = TypeVar("Structure")
 
+def flatten(structure: object) -> list[Any]: ...
+def pack_sequence_as(structure: object, flat_sequence: Sequence[object]) -> Any: ...
 def map_structure(func: Callable[[object], object], structure: Structure) -> Structure: ...

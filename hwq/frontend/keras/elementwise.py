@@ -10,10 +10,10 @@ import numpy as np
 
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import LayerReader, Named, Reader, quantized
+from hwq.frontend.keras.reader import LayerReader, Named, Reader, Source, quantized
 from hwq.ir import Node
 
-Inputs = list[Node | None]
+Inputs = list[Source]
 Shape = tuple[int, ...]
 
 
@@ -91,7 +91,33 @@ def _ones(reader: Reader, name: str, source: Node, outputs: int, layer: str) -> 
     return reader.add(name, "dense", [source], layer, kernel=kernel, bias=whole(np.zeros(outputs)))
 
 
+def _prelu(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    """relu(x) - alpha relu(-x)."""
+    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    above = reader.add(f"{layer.name}_above", "relu", [x], layer.name)
+    below = reader.add(f"{layer.name}_below", "subtract", [above, x], layer.name)
+    f = np.broadcast_to(np.broadcast_to(np.asarray(layer.kernel_f), tuple(layer.kernel.shape)), shape)
+    slope = constant(np.broadcast_to(np.asarray(layer.kernel), shape), f)
+    scaled = reader.add(f"{layer.name}_scale", "scale", [below], layer.name, factor=slope)
+    return reader.add(layer.name, "subtract", [above, scaled], layer.name)
+
+
+def _embedding(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    """Each code is read by a table for each weight of its row; codes beyond the last one have its row."""
+    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    size = shape[-1]
+    places = tuple(int(n) for n in np.repeat(np.arange(x.type.size), size))
+    wired = reader.add(f"{layer.name}_codes", "take", [x], layer.name, index=places, shape=shape)
+    codes = np.minimum(np.arange(1 << layer.quantizer.code_bits), layer.count - 1)
+    kernel = np.asarray(layer.kernel, np.float64)
+    f = np.broadcast_to(np.asarray(layer.kernel_f), kernel.shape)
+    index = tuple(int(n) for n in np.tile(np.arange(size), x.type.size))
+    return reader.add(layer.name, "table", [wired], layer.name, values=constant(kernel[codes].T, f[codes].T), index=index)
+
+
 READERS: dict[str, LayerReader] = {
+    "QPReLU": _prelu,
+    "QEmbedding": _embedding,
     "ReLU": _relu,
     "LeakyReLU": _leaky,
     "QAdd": _joined("add"),

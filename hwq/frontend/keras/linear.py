@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import LayerReader, Named, Reader
+from hwq.frontend.keras.reader import LayerReader, Named, Reader, Source
 from hwq.ir import Constant, Node
 
-Inputs = list[Node | None]
+Inputs = list[Source]
 Shape = tuple[int, ...]
 
 
@@ -75,6 +75,36 @@ def _conv(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     return _activated(reader, layer, reader.reshape(node, shape, layer.name))
 
 
+def _transposed(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    """A convolution with the kernel turned round, over the input with zeros between its values."""
+    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    kernel = np.asarray(layer.kernel, np.float64)
+    f = np.broadcast_to(np.asarray(layer.kernel_f, np.float64), kernel.shape)
+    rank = kernel.ndim - 2
+    axes = tuple(range(rank))
+    kernel, f = (np.transpose(np.flip(v, axes), (*axes, rank + 1, rank)) for v in (kernel, f))
+    numbered = np.arange(1, x.type.size + 1).reshape(1, *x.shape).astype("float32")
+    spread = np.asarray(layer.spread(numbered)).astype(np.int64)[0]
+    dilation = tuple(layer.dilation_rate)
+    if rank == 1:
+        kernel, f, spread, dilation = kernel[None], f[None], spread[None], (1, *dilation)
+    places = tuple(int(n) - 1 for n in spread.ravel())
+    wired = reader.add(f"{layer.name}_spread", "take", [x], layer.name, index=places, shape=spread.shape)
+    node = reader.add(
+        layer.name,
+        "conv2d",
+        [wired],
+        layer.name,
+        kernel=constant(kernel, f),
+        bias=_bias(layer, shape[-1]),
+        strides=(1, 1),
+        pads=(0, 0, 0, 0),
+        dilation=dilation,
+        groups=1,
+    )
+    return _activated(reader, layer, reader.reshape(node, shape, layer.name))
+
+
 def _separable(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     first = layer.depthwise
     middle = first.compute_output_shape((None, *first.quantizer.row_shape))[1:]
@@ -98,9 +128,11 @@ def _spread(f: Any, values: Shape, shape: Shape) -> np.ndarray:
 
 READERS: dict[str, LayerReader] = {
     "Quantize": _quantize,
+    "QCodes": _quantize,
     "QDense": _dense,
     "QEinsumDense": _einsum,
     **dict.fromkeys(("QConv1D", "QConv2D", "QDepthwiseConv1D", "QDepthwiseConv2D"), _conv),
+    **dict.fromkeys(("QConv1DTranspose", "QConv2DTranspose"), _transposed),
     **dict.fromkeys(("QSeparableConv1D", "QSeparableConv2D"), _separable),
     **dict.fromkeys(("QAffine", "QBatchNormalization"), _batch_norm),
 }

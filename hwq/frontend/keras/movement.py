@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import LayerReader, Reader, quantized
+from hwq.frontend.keras.reader import LayerReader, Reader, Source, quantized
 from hwq.ir import Node
 
-MOVING = ("Cropping1D", "Cropping2D", "RepeatVector", "UpSampling1D", "UpSampling2D")  # Keras' own, which only move values
-Inputs = list[Node | None]
+MOVING = (
+    "Cropping1D",
+    "Cropping2D",
+    "RepeatVector",
+    "UpSampling1D",
+    "UpSampling2D",
+)  # Keras' own, which only move values
+Inputs = list[Source]
 Shape = tuple[int, ...]
 
 

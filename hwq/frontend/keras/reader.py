@@ -10,7 +10,16 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.frontend.keras.constants import quantizer_types
 from hwq.ir import Attr, Node, fresh_name, make_node
 
-LayerReader: TypeAlias = Callable[["Reader", Any, list[Node | None], tuple[int, ...]], Node]
+
+@dataclass(frozen=True, slots=True)
+class RawInput:
+    """An input of the model before it is quantised, also reshaped: its first quantiser becomes the input node."""
+
+    name: str
+
+
+Source: TypeAlias = Node | RawInput
+LayerReader: TypeAlias = Callable[["Reader", Any, list[Source], tuple[int, ...]], Node]
 
 
 @dataclass(slots=True)
@@ -19,15 +28,15 @@ class Reader:
 
     Attributes:
         readers: class name of a layer -> its reader.
-        known: id of a Keras tensor -> its node; None for the model's raw input, also reshaped: the first quantiser becomes the input node.
+        known: id of a Keras tensor -> its node, or the raw input that it is.
     """
 
     readers: Mapping[str, LayerReader]
     nodes: list[Node] = field(default_factory=list)
-    known: dict[int, Node | None] = field(default_factory=dict)
+    known: dict[int, Source] = field(default_factory=dict)
     converted: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    input_name: str = "x"
+    inputs: dict[str, Node] = field(default_factory=dict)  # by the name of the model's input layer
 
     def add(self, name: str, op: str, sources: Sequence[Node], layer: str, **attrs: Attr) -> Node:
         """Append an operation; `name` is wanted, `layer` is the user's name of where it comes from."""
@@ -40,63 +49,75 @@ class Reader:
             return source
         return self.add(f"{layer}_reshape", "reshape", [source], layer, shape=tuple(int(n) for n in shape))
 
+    def reshape_again(self, source: Node) -> Node:
+        """The same values under another name."""
+        return self.add(f"{source.name}_again", "reshape", [source], source.source, shape=source.shape)
+
     def name(self, wanted: str) -> str:
         """A node's name that is not taken yet, as like `wanted` as it may be."""
         return fresh_name(wanted, self.names)
 
-    def tensor(self, tensor: Any) -> Node | None:
-        """The node of a Keras tensor."""
-        if id(tensor) not in self.known:
-            self.known[id(tensor)] = self._read(tensor)
-        return self.known[id(tensor)]
+    def tensors(self, wanted: Sequence[Any]) -> list[Source]:
+        """The nodes of Keras tensors, what they depend on read first: without recursion, since unrolled layers are deep."""
+        waiting = list(reversed(wanted))
+        while waiting:
+            tensor = waiting[-1]
+            layer, index, _ = tensor._keras_history
+            missing = [t for t in layer._inbound_nodes[index].input_tensors if id(t) not in self.known]
+            if id(tensor) not in self.known and missing:
+                waiting += reversed(missing)
+                continue
+            waiting.pop()
+            if id(tensor) not in self.known:
+                self.known[id(tensor)] = self._read(tensor)
+        return [self.known[id(tensor)] for tensor in wanted]
 
-    def _read(self, tensor: Any) -> Node | None:
+    def _read(self, tensor: Any) -> Source:
         layer, node_index, _ = tensor._keras_history
         kind = type(layer).__name__
         if kind == "InputLayer":
-            self.input_name = layer.name
-            return None
-        inputs = [self.tensor(t) for t in layer._inbound_nodes[node_index].input_tensors]
+            return RawInput(layer.name)
+        inputs = [self.known[id(t)] for t in layer._inbound_nodes[node_index].input_tensors]
         if kind not in self.readers:
             raise UnsupportedLayerError(
                 f"layer {layer.name!r} is a {kind}, which has no integer form",
                 hint=f"supported: {', '.join(sorted(self.readers))}",
             )
         shape = tuple(int(n) for n in tensor.shape[1:])
-        if kind in ("Flatten", "Reshape") and inputs[0] is None:
-            node = None
-        else:
-            node = self.readers[kind](self, layer, inputs, shape)
+        raw = inputs[0] if kind in ("Flatten", "Reshape") else None
+        node = raw if isinstance(raw, RawInput) else self.readers[kind](self, layer, inputs, shape)
         self.converted.append((layer.name, kind))
         return node
 
-    def quantize(self, layer: Any, quantizer: Any, source: Node | None, suffix: str = "quantize") -> Node:
-        """The quantised `source`; for the raw input, the design's input node.
+    def quantize(self, layer: Any, quantizer: Any, source: Source, suffix: str = "quantize") -> Node:
+        """The quantised `source`; for a raw input, the design's input node.
 
         Raises:
-            ModelError: a second quantiser at the raw input.
+            ModelError: a second quantiser at one raw input.
         """
-        shape = source.shape if source is not None else tuple(quantizer.row_shape)
+        shape = tuple(quantizer.row_shape) if isinstance(source, RawInput) else source.shape
         types = quantizer_types(quantizer, shape)
-        if source is not None:
+        if isinstance(source, Node):
             name = self.name(f"{layer.name}_{suffix}")
             self.nodes.append(make_node(name, "quantize", [source], type=types, source=layer.name))
             return self.nodes[-1]
-        if any(node.op == "input" for node in self.nodes):
+        if source.name in self.inputs:
             raise ModelError(
-                "two layers quantise the model's input, each in its own way", hint="put one Quantize layer behind the input"
+                f"two layers quantise the model's input {source.name!r}, each in its own way",
+                hint="put one Quantize layer behind the input",
             )
-        self.nodes.append(make_node(self.name(self.input_name), "input", type=types, source=self.input_name))
+        self.nodes.append(make_node(self.name(source.name), "input", type=types, source=source.name))
+        self.inputs[source.name] = self.nodes[-1]
         return self.nodes[-1]
 
 
-def quantized(layer: Any, inputs: Sequence[Node | None]) -> list[Node]:
+def quantized(layer: Any, inputs: Sequence[Source]) -> list[Node]:
     """The inputs of a layer that has no quantiser of its own.
 
     Raises:
         ModelError: one of them is the raw input.
     """
-    found = [node for node in inputs if node is not None]
+    found = [node for node in inputs if isinstance(node, Node)]
     if len(found) != len(inputs):
         raise ModelError(
             f"layer {layer.name!r} reads the input before it is quantised", hint="put a Quantize layer behind the input"

@@ -1,0 +1,8 @@
+from collections.abc import Callable
+
+from hwq.tensors import Tensor
+
+class Loss:
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor: ...
+
+def get(identifier: str) -> Loss | Callable[..., Tensor]: ...
