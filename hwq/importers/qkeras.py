@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.importers import keras_layers
 from hwq.importers.builder import Builder, Signal
 from hwq.importers.fixed_point import Singles, dyadic, zeros
 from hwq.importers.hgq_kernels import convolved
@@ -17,7 +18,7 @@ from hwq.importers.keras_files import KerasFile, StoredLayer, kinds_of
 from hwq.importers.keras_layers import LayerReader, pooled, summed
 from hwq.importers.qkeras_activations import activated
 from hwq.importers.qkeras_floats import Scaled, floats, weights
-from hwq.importers.qkeras_quantizers import SIGNATURES, Quantizer, quantizer_of
+from hwq.importers.qkeras_quantizers import OWN_FUNCTIONS, SIGNATURES, Quantizer, quantizer_of
 from hwq.ir import Node
 
 PEER = "QKeras"
@@ -231,6 +232,9 @@ def _normalization(builder: Builder, layer: StoredLayer, values: list[Signal]) -
 
 
 def _activation(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
+    """QActivation, or Keras' own with a quantiser of QKeras; its functions are Keras' where QKeras has one of the same name."""
+    if layer.kind == "Activation" and layer.config.get("activation") in OWN_FUNCTIONS:
+        return keras_layers.READERS["Activation"](builder, layer, values)
     return activated(builder, layer.name, values[0], _quantizer(layer, "activation"))
 
 
@@ -258,7 +262,9 @@ def _average(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Sign
 
 def _is_exact(node: Node, mean: Any, part: float) -> bool:
     """Whether float32 rounds none of the means of a sum's numbers."""
-    low, high, frac = (int(v) for v in (node.type.lowest.min(), node.type.highest.max(), node.type.frac.max()))
+    steps = node.type.frac.astype(np.int64)
+    frac = int(steps.max())
+    low, high = (int(v) for v in ((node.type.lowest << (frac - steps)).min(), (node.type.highest << (frac - steps)).max()))
     if math.log2(high - low + 1) > 18:
         return True  # a table takes no more: the design is exact, and QKeras rounds in float32
     totals = np.ldexp(np.arange(low, high + 1, dtype=np.float64), -frac)

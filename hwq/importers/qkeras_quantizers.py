@@ -103,7 +103,7 @@ class Quantizer:
 
     def scaled_by_itself(self) -> Quantizer:
         """As a layer takes it for its weights: without a scale, the powers of two that fit them."""
-        if self.options.get("alpha", 0) is not None or self.kind == "quantized_hswish":
+        if self.options.get("alpha", 0) is not None:
             return self
         more = {"symmetric": True} if "symmetric" in self.options else {}
         return Quantizer(self.kind, {**self.options, "alpha": "auto_po2", **more}, self.refits)

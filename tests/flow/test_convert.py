@@ -126,7 +126,9 @@ def test_tables_that_read_the_input_follow_its_range() -> None:
 def test_the_type_of_an_input_that_the_file_quantises_nowhere(tmp_path: Path) -> None:
     file, out = HERE / "qkeras_jets.h5", tmp_path / "run"
     done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out)])
-    assert isinstance(done.exception, UnsupportedLayerError) and "--input-type 16,6" in str(done.exception.hint) and not out.exists()
+    assert (
+        isinstance(done.exception, UnsupportedLayerError) and "--input-type 16,6" in str(done.exception.hint) and not out.exists()
+    )
     done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out), "--input-type", "10,4"])
     assert done.exit_code == 0 and "the input is s10.6" in done.output and "QKeras network" in done.output
     run = RunDir.open(out)
