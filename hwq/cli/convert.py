@@ -23,11 +23,12 @@ class _ConvertAsked:
     standardise: bool
     input_range: str
     seed: int
+    input_type: str | None
 
     def options(self) -> ConvertOptions:
         from hwq.flow.convert import ConvertOptions
 
-        return ConvertOptions(self.standardise, self.input_range, self.seed)
+        return ConvertOptions(self.standardise, self.input_range, self.seed, self.input_type)
 
 
 @click.command()
@@ -42,14 +43,17 @@ class _ConvertAsked:
     show_default=True,
     help="As the peer has it, or as wide as the training rows need.",
 )
+@click.option(
+    "--input-type", metavar="W,I", help="Of an input that the file quantises nowhere: 16,6 as in ap_fixed<16, 6>, u8,0 unsigned."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the random rows.")
 @as_json
 @gathers(_ConvertAsked, "asked")
 def convert(file: Path, out: Path | None, data: str | None, asked: _ConvertAsked, as_json: bool) -> None:
     """Read a network that a peer has quantised, exactly, and write it as a run of one point.
 
-    FILE is what HGQ2 saved (.keras, .h5), or a QONNX or ONNX file. It is data: no code of it runs. Layers without an exact form are
-    refused by name.
+    FILE is what HGQ2 (.keras, .h5) or QKeras (.h5, .keras) saved, or a QONNX or ONNX file. It is data: no code of it runs. Layers
+    without an exact form are refused by name.
     """
     from hwq.flow.convert import convert as run_convert
 

@@ -57,11 +57,13 @@ class ConvertOptions:
         input_range: "file", that of the peer; or "data": the input holds the training rows, with a margin of an eighth, and beyond
             it wraps or saturates as the peer's does at its own range.
         seed: of the split and of the random rows.
+        input_type: of an input that the file quantises nowhere, "16,6" as in `ap_fixed<16, 6>`; None: what the file asks of it.
     """
 
     standardise: bool = False
     input_range: str = "file"
     seed: int = 0
+    input_type: str | None = None
 
     def __post_init__(self) -> None:
         if self.input_range not in INPUT_RANGES:
@@ -89,12 +91,13 @@ def convert(
     if options.input_range == "data" and data is None:
         raise UsageError("the range of the input is traced on data, and there is none", hint="give --data")
     events.note(f"reading {file}")
-    found = read(file)
+    found = read(file, options.input_type)
     dataset = None if data is None else load(data, seed=seed, notice=events.note, scaled=options.standardise)
     if dataset is not None:
         _require_fit(found.graph, dataset)
         found = _traced(found, dataset) if options.input_range == "data" else found
     derived = {"method": "convert", "model": str(file), "sha256": sha256_of(file), "input_range": options.input_range}
+    derived |= {} if options.input_type is None else {"input_type": options.input_type}
     report = found.report
     layers = {
         "converted": [[n.name, n.kind] for n in report.layers],

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.fixed import Overflow, Rounding, TypeArray
+from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
 from hwq.importers.fixed_point import Fixed, Singles, dyadic
 from hwq.ir import Attr, Node, fresh_name, make_node
 from hwq.ir.graph import MOST_ELEMENTS
@@ -59,6 +59,8 @@ class Builder:
         shape: of the input's rows.
         input: the input's type, once known.
         asked: what quantisers ask of the input: (places, types).
+        tables: names of the layers that became tables.
+        rounded: names of the layers whose sums the peer rounds to float32, and why.
     """
 
     shape: tuple[int, ...]
@@ -67,6 +69,7 @@ class Builder:
     names: set[str] = field(default_factory=set)
     asked: list[tuple[npt.NDArray[np.int64], TypeArray]] = field(default_factory=list)
     tables: set[str] = field(default_factory=set)
+    rounded: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> Signal:
         """The input.
@@ -140,9 +143,10 @@ class Builder:
         """
         if value.node is None or value.function is not None:
             what = "the input" if value.node is None else "a function's result"
-            raise UnsupportedLayerError(
-                f"layer {layer!r} computes with {what}, which nothing has quantised", hint="enable the quantiser of its input"
-            )
+            hint = "enable the quantiser of its input"
+            if value.node is None:
+                hint += ", or tell the type of the network's input: --input-type 16,6"
+            raise UnsupportedLayerError(f"layer {layer!r} computes with {what}, which nothing has quantised", hint=hint)
         return value.node
 
     def reshape(self, layer: str, value: Signal, shape: Sequence[int]) -> Signal:
@@ -230,3 +234,15 @@ class Builder:
         width = np.where(read, k + i + f, 0)
         types = TypeArray.of(k, width, np.where(read, f, 0), rounding, Overflow.WRAP if wraps else Overflow.SAT)
         return types.reshape(self.shape)
+
+
+def uniform(one: FixedType, shape: tuple[int, ...]) -> TypeArray:
+    """One type for every element of a row.
+
+    Raises:
+        ModelError: rows of no or too many elements.
+    """
+    if not 0 < math.prod(shape) <= MOST_ELEMENTS:
+        raise ModelError(f"the input has the shape {shape}", hint=f"a tensor may have {MOST_ELEMENTS} elements")
+    k, width, frac = (np.full(shape, n, np.int64) for n in (one.signed, one.width, one.frac))
+    return TypeArray.of(k, width, frac, one.rounding, one.overflow)

@@ -109,6 +109,11 @@ def activated(builder: Builder, layer: StoredLayer, value: Signal, told: Any) ->
         return value
     if name == "softmax":
         raise UnsupportedLayerError(f"layer {layer.name!r} ends in a softmax", hint="put it in a layer of its own, at the end")
+    if name == "hard_sigmoid" and layer.by_name:
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} is a hard_sigmoid, which is x / 5 + 1 / 2 in Keras 2 and x / 6 + 1 / 2 in Keras 3; an .h5 file is of either",
+            hint="save it as .keras",
+        )
     node = builder.node(layer.name, value)
     if name == "relu":
         return Signal(builder.add(f"{layer.name}_relu", "relu", [node], layer.name))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
 import numpy as np
@@ -12,7 +11,7 @@ from hwq.importers.builder import Builder, Signal
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
-from hwq.importers.keras_layers import pooled
+from hwq.importers.keras_layers import chained, pooled
 from hwq.ir import Node
 
 
@@ -26,12 +25,7 @@ def _joined(op: str) -> LayerReader:
 
 
 def _chain(builder: Builder, layer: StoredLayer, values: list[Signal], op: str) -> Node:
-    found = entering(builder, layer, values)
-    rank = max(len(value.shape) for value in found)
-    found = [builder.reshape(layer.name, v, (1,) * (rank - len(v.shape)) + v.shape) for v in found]
-    shape = np.broadcast_shapes(*(value.shape for value in found))
-    nodes = [builder.node(layer.name, builder.spread(layer.name, value, shape)) for value in found]
-    return functools.reduce(lambda a, b: builder.add(layer.name, op, [a, b], layer.name), nodes)
+    return chained(builder, layer, entering(builder, layer, values), op)
 
 
 def _average(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:

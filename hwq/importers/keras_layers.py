@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from hwq.errors import UnsupportedLayerError
 from hwq.importers.builder import Builder, Function, Signal
 from hwq.importers.fixed_point import dyadic
 from hwq.importers.keras_files import StoredLayer
+from hwq.ir import Node
 
 LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 
@@ -100,6 +102,17 @@ def pooled(builder: Builder, layer: StoredLayer, value: Signal) -> Signal:
 
     A mean over another number of pixels than a power of two is a division in float32, which waits for the quantiser behind it.
     """
+    found, count = summed(builder, layer, value)
+    if "Max" in layer.kind:
+        return found
+    if count & (count - 1):
+        return Signal(found.node, function=_divided(np.float32(count)))
+    node = builder.node(layer.name, found)
+    return Signal(builder.add(f"{layer.name}_scale", "scale", [node], layer.name, factor=dyadic(np.full(node.shape, 1 / count))))
+
+
+def summed(builder: Builder, layer: StoredLayer, value: Signal) -> tuple[Signal, int]:
+    """(the sum of each window, or its maximum by the layer's class; how many pixels a window has)."""
     from hwq.importers.hgq_kernels import pads_of, steps
 
     x = builder.node(layer.name, value)
@@ -116,20 +129,31 @@ def pooled(builder: Builder, layer: StoredLayer, value: Signal) -> Signal:
         size, strides, pads = (1, *size), (1, *strides), [(0, 0), *pads]
     op = "max_pool2d" if "Max" in kind else "sum_pool2d"
     flat = tuple(n for pair in pads for n in pair)
+    if op == "sum_pool2d" and any(flat):
+        raise UnsupportedLayerError(f"layer {layer.name!r} is a mean over windows of several sizes", hint="padding='valid'")
     node = builder.add(layer.name, op, [x], layer.name, size=size, strides=strides, pads=flat)
-    function = None
-    if op == "sum_pool2d":
-        if any(flat):
-            raise UnsupportedLayerError(f"layer {layer.name!r} is a mean over windows of several sizes", hint="padding='valid'")
-        count = math.prod(size)
-        if count & (count - 1):
-            function = _divided(np.float32(count))
-        else:
-            node = builder.add(f"{layer.name}_scale", "scale", [node], layer.name, factor=dyadic(np.full(node.shape, 1 / count)))
     shape: Sequence[int] = node.shape[1:] if rank == 1 else node.shape
     if "Global" in kind and not config.get("keepdims"):
         shape = (channels,)
-    return builder.reshape(layer.name, Signal(node, function=function), shape)
+    return builder.reshape(layer.name, Signal(node), shape), math.prod(size)
+
+
+def chained(builder: Builder, layer: StoredLayer, values: list[Signal], op: str) -> Node:
+    """Several values, brought to one shape, through an operation of two, one after the other."""
+    rank = max(len(value.shape) for value in values)
+    found = [builder.reshape(layer.name, v, (1,) * (rank - len(v.shape)) + v.shape) for v in values]
+    shape = np.broadcast_shapes(*(value.shape for value in found))
+    nodes = [builder.node(layer.name, builder.spread(layer.name, value, shape)) for value in found]
+    return functools.reduce(lambda a, b: builder.add(layer.name, op, [a, b], layer.name), nodes)
+
+
+def _joined(op: str) -> LayerReader:
+    """The reader of a layer of several inputs: a chain of `op`."""
+
+    def read(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
+        return Signal(chained(builder, layer, values, op))
+
+    return read
 
 
 IDLE = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout", "Identity")
@@ -146,6 +170,7 @@ READERS: dict[str, LayerReader] = {
     "LeakyReLU": _leaky,
     "Activation": _activation,
     **dict.fromkeys(_POOLS, _pool),
+    **{kind: _joined(kind.lower()) for kind in ("Add", "Subtract", "Multiply", "Maximum", "Minimum")},
 }
 SOFTMAX = "Softmax"
 
@@ -157,4 +182,4 @@ def _divided(divisor: np.float32) -> Function:
 def is_softmax(layer: StoredLayer) -> bool:
     """Whether a layer is a softmax of floats and nothing else."""
     told: Any = layer.config.get("activation")
-    return layer.kind == SOFTMAX or (layer.kind == "Activation" and told == "softmax")
+    return layer.kind == SOFTMAX or (layer.kind in ("Activation", "QActivation") and told == "softmax")

@@ -6,23 +6,24 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.fixed import TypeArray
+from hwq.fixed import FixedType, TypeArray
 from hwq.importers import keras_layers
-from hwq.importers.builder import Builder, Signal
+from hwq.importers.builder import Builder, Signal, uniform
 from hwq.importers.keras_files import KerasFile, StoredLayer
-from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
+from hwq.importers.report import EXACT, LEFT_OUT, ROUNDED, TABLE, ImportedNetwork, ImportReport, Layer
 from hwq.ir import Graph, verify
 
 LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
 
 
-def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> ImportedNetwork:
+def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str, given: FixedType | None = None) -> ImportedNetwork:
     """Read every layer of a file.
 
     Args:
         readers: class name -> reader, besides Keras' own layers.
         peer: the name of the format, for the report.
+        given: the type of each of the input's numbers; None for what the file's quantisers ask of it.
 
     Raises:
         UnsupportedLayerError: names every layer that has no exact form here.
@@ -30,18 +31,23 @@ def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> 
     """
     known = {**keras_layers.READERS, **readers}
     _require_known(file, known, peer)
-    first, graph, _ = _pass(file, known, None)
-    serving = first.serving()
-    builder, graph, softmax = _pass(file, known, serving) if serving is not None else (first, graph, softmax_of(file))
+    start = None if given is None else uniform(given, input_shape(file))
+    builder, graph, softmax = _pass(file, known, start)
+    serving = builder.serving() if start is None else None
+    if serving is not None:
+        builder, graph, softmax = _pass(file, known, serving)
     if not any(node.op not in ("input", "reshape", "permute", "concatenate", "pad") for node in builder.nodes):
         raise ModelError("the file has no layer that computes", hint="is it the trained network?")
     layers = []
     for layer in file.layers:
         out = layer.name in softmax or layer.kind in keras_layers.IDLE
-        how = LEFT_OUT if out else TABLE if layer.name in builder.tables else EXACT
-        note = "a softmax of floats at the output" if layer.name in softmax else ""
+        made = TABLE if layer.name in builder.tables else ROUNDED if layer.name in builder.rounded else EXACT
+        how = LEFT_OUT if out else made
+        note = "a softmax of floats at the output" if layer.name in softmax else builder.rounded.get(layer.name, "")
         layers.append(Layer(layer.name, layer.kind, how, note))
     notes = ["ranges are those of the file: none was traced on data"]
+    if given is not None:
+        notes.append(f"the input is {given}, as it was asked for")
     if softmax:
         notes.append(LOGITS)
     if serving is not None:
@@ -58,16 +64,27 @@ def softmax_of(file: KerasFile) -> frozenset[str]:
     return frozenset(layer.name for layer in file.layers if layer.name in ends and keras_layers.is_softmax(layer))
 
 
-def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
+def input_shape(file: KerasFile) -> tuple[int, ...]:
+    """Of a row of the one input.
+
+    Raises:
+        UnsupportedLayerError: several inputs.
+        ModelError: the file does not tell.
+    """
     inputs = [layer for layer in file.layers if layer.kind == "InputLayer"]
     if len(inputs) != 1:
         raise UnsupportedLayerError(f"the network has {len(inputs)} inputs", hint="join them to one in front of the network")
     shape = inputs[0].config.get("batch_shape") or inputs[0].config.get("batch_input_shape")
     if not shape or any(n is None for n in shape[1:]):
         raise ModelError(f"the file does not tell the shape of the input: {shape}")
-    builder = Builder(tuple(int(n) for n in shape[1:]), given)
+    return tuple(int(n) for n in shape[1:])
+
+
+def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
+    shape = input_shape(file)
+    builder = Builder(shape, given)
     softmax = softmax_of(file)
-    values: dict[str, Signal] = {inputs[0].name: builder.start()}
+    values: dict[str, Signal] = {next(layer.name for layer in file.layers if layer.kind == "InputLayer"): builder.start()}
     for layer in file.layers:
         if layer.name in values:
             continue

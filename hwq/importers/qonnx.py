@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.fixed import TypeArray
-from hwq.importers.builder import Builder, Signal
+from hwq.fixed import FixedType, TypeArray
+from hwq.importers.builder import Builder, Signal, uniform
 from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
 from hwq.ir import Graph, verify
 
@@ -77,8 +77,11 @@ def is_onnx(path: Path) -> bool:
     return len(start) == 2 and start[0] == 8 and 0 < start[1] < 32
 
 
-def read_onnx(path: Path) -> ImportedNetwork:
+def read_onnx(path: Path, given: FixedType | None = None) -> ImportedNetwork:
     """A network of an ONNX file.
+
+    Args:
+        given: the type of each of the input's numbers; None for what the file's quantisers ask of it.
 
     Raises:
         ModelError: no onnx, a file that cannot be read, or weights in other files.
@@ -107,8 +110,9 @@ def read_onnx(path: Path) -> ImportedNetwork:
         found = [walk.values[out] for out in outputs]
         return walk.builder, tuple(walk.builder.node("output", v).name for v in found if isinstance(v, Signal))
 
-    builder, last = walked(None)
-    serving = builder.serving()
+    start = None if given is None else uniform(given, shape)
+    builder, last = walked(start)
+    serving = builder.serving() if start is None else None
     if serving is not None:
         builder, last = walked(serving)
     inputs = tuple(node.name for node in builder.nodes if node.op == "input")
@@ -117,6 +121,8 @@ def read_onnx(path: Path) -> ImportedNetwork:
     graph = verify(Graph(tuple(builder.nodes), inputs, last))
     layers = [Layer(n.name, n.op, _how(n, builder, ends)) for n in nodes]
     notes = ["ranges are those of the file: none was traced on data", *([LOGITS] if ends else [])]
+    if given is not None:
+        notes.append(f"the input is {given}, as it was asked for")
     return ImportedNetwork(graph, ImportReport(told, tuple(layers), tuple(notes)))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hwq.ir import Graph
 
 EXACT, TABLE, LEFT_OUT = "exactly", "as a table", "left out"
+ROUNDED = "up to float32's rounding"  # the weights are the peer's; the peer rounds its sums to float32, the design does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Layer:
 
     Attributes:
         name, kind: the peer's name of it, and the class.
-        how: "exactly", "as a table" or "left out".
+        how: "exactly", "as a table", "up to float32's rounding" or "left out".
         note: what else to know of it.
     """
 

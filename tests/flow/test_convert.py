@@ -121,3 +121,15 @@ def test_tables_that_read_the_input_follow_its_range() -> None:
     narrow = with_input_range(graph, quantize_inputs(graph, rows))
     assert narrow["x"].type.signed.tolist() == [0, 1] and (narrow["x"].type.width < 8).all()
     assert (predict(verify(narrow), rows) == predict(graph, rows)).all()
+
+
+def test_the_type_of_an_input_that_the_file_quantises_nowhere(tmp_path: Path) -> None:
+    file, out = HERE / "qkeras_jets.h5", tmp_path / "run"
+    done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out)])
+    assert (
+        isinstance(done.exception, UnsupportedLayerError) and "--input-type 16,6" in str(done.exception.hint) and not out.exists()
+    )
+    done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out), "--input-type", "10,4"])
+    assert done.exit_code == 0 and "the input is s10.6" in done.output and "QKeras network" in done.output
+    run = RunDir.open(out)
+    assert parse(run.point("0000").graph_text()) == read(file, "10,4").graph
