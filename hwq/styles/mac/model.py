@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from hwq.styles.mac.lanes import Folding
 from hwq.styles.mac.machine import Folded, MacMachine
 from hwq.styles.machine import Access
 from hwq.styles.model import dealt
+
+_Item = TypeVar("_Item")
 
 
 def evaluate(machine: MacMachine, rows: IntArray, gaps: Sequence[int] = (0,)) -> IntArray:
@@ -40,6 +43,10 @@ class _MacRun:
     starts: list[int]
     parts: list[_MacUnit] = field(init=False)
     held: dict[int, list[IntArray]] = field(init=False)
+    at: dict[int, list[int]] = field(default_factory=dict)  # clock of a row -> the words of it
+    kept: dict[int, list[tuple[int, int]]] = field(
+        default_factory=dict
+    )  # clock of a row -> registers that take a word: (wire, which)
     values: dict[int, IntArray] = field(default_factory=dict)  # words of this clock
     now: int = 0
 
@@ -50,6 +57,11 @@ class _MacRun:
         none = np.zeros(len(self.rows), self.rows.dtype)
         self.parts = [_MacUnit(product, len(self.rows)) for product in m.products]
         self.held = {wire: [none] * count for wire, count in m.holds.items()}
+        for wire, word in m.words.items():
+            self.at.setdefault(word.clock, []).append(wire)
+        for wire, count in m.holds.items():
+            for k in range(count):
+                self.kept.setdefault(m.words[wire].clock + k * m.interval, []).append((wire, k))
 
     def outputs(self) -> list[IntArray]:
         """For each row of a copy the outputs (copies, outputs)."""
@@ -67,25 +79,23 @@ class _MacRun:
         at = int(np.searchsorted(self.starts, self.now - clock, "right"))
         return (-1, 0) if at == 0 else (at - 1, self.now - clock - self.starts[at - 1])
 
-    def _at(self, clock: int) -> int | None:
-        row, since = self._since(clock)
-        return row if row >= 0 and since == 0 else None
-
     def _words(self) -> None:
         """The words of the rows that are at their words' clocks; at other clocks nobody reads them."""
         m, c = self.machine, self.machine.circuit
         self.values.clear()
-        for wire, word in m.words.items():
-            row = self._at(word.clock)
-            if row is None:
-                continue
-            place = m.reads(wire)
-            if c.opcode[wire] != Opcode.INPUT:
-                self.values[wire] = c.apply(wire, {a.wire: self._read(a) for a in word.operands})
-            elif place is None:
-                self.values[wire] = np.asarray(self.rows[:, row, int(c.a[wire])])
-            else:
-                self.values[wire] = self.parts[place[0]].sum_of(place[1]).astype(self.rows.dtype)
+        for row, wires in self._due(self.at):
+            for wire in wires:
+                place = m.reads(wire)
+                if c.opcode[wire] != Opcode.INPUT:
+                    self.values[wire] = c.apply(wire, {a.wire: self._read(a) for a in m.words[wire].operands})
+                elif place is None:
+                    self.values[wire] = np.asarray(self.rows[:, row, int(c.a[wire])])
+                else:
+                    self.values[wire] = self.parts[place[0]].sum_of(place[1]).astype(self.rows.dtype)
+
+    def _due(self, at: dict[int, list[_Item]]) -> list[tuple[int, list[_Item]]]:
+        """What is listed for the clocks at which the rows are: (row, items)."""
+        return [(row, at[self.now - start]) for row, start in enumerate(self.starts) if self.now - start in at]
 
     def _read(self, access: Access) -> IntArray:
         c = self.machine.circuit
@@ -95,13 +105,13 @@ class _MacRun:
 
     def _edge(self) -> None:
         """The rising edge at the end of this clock: every register takes what it is given."""
-        m = self.machine
         for part in self.parts:
             self._step(part)
-        for wire, held in self.held.items():
-            for k in range(len(held) - 1, -1, -1):
-                if self._at(m.words[wire].clock + k * m.interval) is not None:
-                    held[k] = held[k - 1] if k else self.values[wire]
+        taken = [
+            (wire, k, self.held[wire][k - 1] if k else self.values[wire]) for _, each in self._due(self.kept) for wire, k in each
+        ]
+        for wire, k, value in taken:
+            self.held[wire][k] = value
 
     def _step(self, part: _MacUnit) -> None:
         product, folding = part.product, part.product.folding
