@@ -275,7 +275,8 @@ def _left_out(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final
     kind = kind_of(layer).lower()
     random = c.training_flag(layer) and kind != "activityregularization"
     note = "with training=True is random at inference; a design is not" if random else "does nothing at inference"
-    c.skipped.append((layer.name, f"{kind} {note}"))
+    whole, its = c.origin.get(id(layer), (layer.name, kind))
+    c.skipped.append((whole, f"{its.lower()} {note}"))
     return c.tensor(inputs[0])
 
 

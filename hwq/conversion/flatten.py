@@ -129,12 +129,14 @@ class _Walk:
     ) -> Results:
         sources = _tensors((args, kwargs))
         if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
-            given = {"training": kwargs["training"]} if kwargs.get("training") is not None else over
-            return self.model(layer, sources, given, whose)
+            flag = {"training": kwargs["training"]} if kwargs.get("training") is not None else over
+            return self.model(layer, sources, flag, whose)
         layer = self.swap(layer)
         made = self.expand(layer, args, kwargs)
         if made is not None:
             whose = whose or (layer.name, type(layer).__name__)
+            given = {id(t) for t in sources}  # a layer that returns what it reads is told of, too
+            made = [keras.layers.Identity(name=f"{layer.name}_same")(t) if id(t) in given else t for t in made]
             return self.again(made, {id(t): t for t in sources}, over, whose)
         self.called.append(layer)
         if whose is not None:

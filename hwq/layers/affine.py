@@ -33,7 +33,7 @@ class QAffine(KernelLayer):
         options["use_bias"] = offset is not None
         options.setdefault("train_weights", False)
         super().__init__(**options)
-        self.quantizer.spread_bits = 64  # elements of unlike ranges, as a normalisation reads them, have steps of their own
+        self.quantizer.spread_bits = 12  # elements of unlike ranges, as a normalisation reads them, have steps of their own
         self.factor = np.asarray(factor, np.float64)
         self.offset = None if offset is None else np.asarray(offset, np.float64)
         magnitude = np.abs(self.factor[self.factor != 0])

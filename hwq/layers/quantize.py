@@ -28,6 +28,7 @@ from hwq.tensors import BatchShape, Config, Floats, Singles, Tensor, Variable
 TRACKED_ROWS = (
     512  # of a batch, whose range is looked at while training: passes over a large batch would cost as much as rounding it
 )
+SPREAD = 4  # bits below the widest element's range at which another one's range is taken to end
 OPTIONS = ("bits", "overflow", "rounding", "granularity", "signed", "exact")
 
 
@@ -67,7 +68,7 @@ class Quantize(Part):
             raise UsageError("an unsigned quantiser that wraps would turn small negative values into large ones", hint="take SAT")
         if most_integer is not None and overflow == "WRAP":
             raise UsageError("most_integer needs a quantiser that saturates", hint="take SAT")
-        self.spread_bits = 4  # how far below the widest element's range another one's counts, when f is chosen
+        self.spread_bits = SPREAD  # how far below the widest element's range another one's counts, when f is chosen
         self.mode = ""  # "observe" or "calibrate" while hwq.conversion.freeze looks at data
 
     def build(self, input_shape: BatchShape) -> None:
@@ -164,6 +165,8 @@ class Quantize(Part):
         low, high = self._recorded()
         top = np.maximum(np.abs(low), np.abs(high))
         overall = float(top.max(initial=0)) or 1.0
+        if self.spread_bits > SPREAD:  # an element that is always zero says nothing of its range
+            top = np.where(top > 0, top, overall)
         integer = np.ceil(np.log2(np.maximum(top, overall * 2.0**-self.spread_bits)))
         integer = integer if self.most_integer is None else np.minimum(integer, self.most_integer)
         self.f.assign(self.bits - integer)

@@ -97,6 +97,9 @@ class Activation(Layer):
 class BatchNormalization(Layer): ...
 class Embedding(Layer): ...
 
+class Identity(Layer):
+    def __init__(self, *, name: str | None = ...) -> None: ...
+
 class Resizing(Layer):
     interpolation: str
 
