@@ -6,15 +6,14 @@ from hwq.boards import Board
 from hwq.codegen.build import Build, Form, build
 from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph
-from hwq.ir.circuit import ADDERS
 from hwq.ir.windows import LINEAR, blocks, constants
 from hwq.styles.mac.mac import Mac
-from hwq.styles.serial import PLAIN, Serial
+from hwq.styles.serial import PLAIN, Serial, tables_of
 from hwq.toolchains.plan import TOP
 from hwq.units import Period
 
 MOST_EXPANDED = (
-    50_000  # products with constants that are written out as adders to count them: above, some 10 minutes and 150 000 LUTs
+    50_000  # products that are written out as adders to count them: 16 384 take a minute, and are 120 000 tables in parallel
 )
 
 
@@ -66,12 +65,14 @@ def build_at(
     digit = serial.digit_for(interval)
     if asked == "serial" and digit >= serial.word:
         raise GraphError("a design with nothing to add up has no serial form", hint="leave fold out")
+    if asked == "serial":
+        return serial.build(digit, form, top=top)
     counts = {"parallel": float(serial.parallel_lut())}
     if digit < serial.word:
         counts["serial"] = float(serial.lut(digit))
     if folded is not None:
-        counts["mac"] = folded.lut + folded.between.circuit.count(*ADDERS)
-    least = asked if asked == "serial" else min(counts, key=lambda style: (counts[style], style != "parallel"))
+        counts["mac"] = folded.lut + tables_of(folded.between.circuit, board)
+    least = min(counts, key=lambda style: (counts[style], style != "parallel"))
     if folded is not None and least == "mac":
         return folded.build(form, top=top)
     return serial.build(digit, form, top=top) if least == "serial" else build(graph, board, period, form, top=top)

@@ -84,9 +84,7 @@ class Serial:
 
     def parallel_lut(self) -> int:
         """Those of the parallel form's sums."""
-        c = fuse(self.circuit) if self.board.operands() == "three" else self.circuit
-        parallel = sum(row_of(c, wire).tables for wire in np.flatnonzero(np.isin(c.opcode, ROWS)).tolist())
-        return parallel + int(c.widths[c.opcode == Opcode.NEG].sum())
+        return tables_of(self.circuit, self.board)
 
     def machine(self, digit: int) -> Machine:
         """The design of `digit` bits a clock: its interval and latency are exact.
@@ -122,3 +120,10 @@ class Serial:
         }
         plan = BuildPlan(top, files, board.name, board.part, period.ns, latency, design, hardware=f"serial:{digit}")
         return Build(plan, self.optimised, self.circuit, ports, interval, features_of(machine))
+
+
+def tables_of(circuit: Circuit, board: Board) -> int:
+    """Look-up tables of a circuit's sums in the parallel form, as counted: one a full adder."""
+    c = fuse(circuit) if board.operands() == "three" else circuit
+    rows = sum(row_of(c, wire).tables for wire in np.flatnonzero(np.isin(c.opcode, ROWS)).tolist())
+    return rows + int(c.widths[c.opcode == Opcode.NEG].sum())

@@ -34,7 +34,7 @@ from hwq.toolchains.manifest import BUILD, Manifest
 BOARD = boards.load("xcvu9p")
 
 
-def wide(inputs: int = 48, outputs: int = 48, bits: int = 6) -> Graph:
+def wide(inputs: int = 32, outputs: int = 24, bits: int = 6) -> Graph:
     """A dense layer without zeros: lanes are less than adders from some hundred clocks on."""
     rng = np.random.default_rng(1)
     x = make_node("x", "input", type=TypeArray.of(1, np.full(inputs, 6), 3))
@@ -49,14 +49,14 @@ def wide(inputs: int = 48, outputs: int = 48, bits: int = 6) -> Graph:
 def test_the_least_by_count_is_taken() -> None:
     """Few weights and clocks: parallel or serial; many of both: lanes. Whatever is taken keeps the interval."""
     graph = wide()
-    taken = {}
-    for interval in (1, 2, 8, 24, 500, 3000):
+    taken, serial = {}, Serial.of(graph, BOARD)
+    for interval in (1, 2, 24, 3000):
         made = build_at(graph, BOARD, interval=interval)
         taken[interval] = made.plan.hardware.partition(":")[0]
         assert made.interval <= interval
         if interval == 1:
             continue
-        serial, folded = Serial.of(graph, BOARD), Mac.of(graph, BOARD, interval=interval)
+        folded = Mac.of(graph, BOARD, interval=interval)
         digit = serial.digit_for(interval)
         counts = {"parallel": serial.parallel_lut(), "mac": folded.lut}
         if digit < serial.word:
@@ -91,7 +91,7 @@ def test_what_cannot_be_asked_for() -> None:
 
 def test_a_large_network_is_folded_without_writing_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """No adder circuit is made of more products than the limit."""
-    monkeypatch.setattr(choice, "MOST_EXPANDED", 1000)
+    monkeypatch.setattr(choice, "MOST_EXPANDED", 700)
     monkeypatch.setattr(Serial, "of", lambda *_: pytest.fail("written out"))
     made = build_at(wide(), BOARD, interval=100)
     assert made.plan.hardware.startswith("mac:") and made.interval <= 100
