@@ -17,7 +17,7 @@ from hwq.importers.hgq_kernels import convolved
 from hwq.importers.keras_files import KerasFile, StoredLayer, kinds_of
 from hwq.importers.keras_layers import LayerReader, pooled, summed
 from hwq.importers.qkeras_activations import activated
-from hwq.importers.qkeras_floats import Scaled, floats, weights
+from hwq.importers.qkeras_floats import QuantizedWeights, floats, weights
 from hwq.importers.qkeras_quantizers import OWN_FUNCTIONS, SIGNATURES, Quantizer, quantizer_of
 from hwq.ir import Node
 
@@ -53,7 +53,7 @@ def _quantizer(layer: StoredLayer, part: str) -> Quantizer | None:
     return quantizer_of(layer.config.get(part), layer.name, part)
 
 
-def _kernel(layer: StoredLayer, part: str, kernel: Singles) -> Scaled:
+def _kernel(layer: StoredLayer, part: str, kernel: Singles) -> QuantizedWeights:
     """Raises UnsupportedLayerError: nothing quantises them."""
     found = _quantizer(layer, part)
     if found is None or found.is_function:
@@ -175,10 +175,10 @@ def _each_channel(layer: StoredLayer, kernel: Singles) -> StoredLayer:
     return replace(layer, config={**layer.config, "groups": kernel.shape[-2]})
 
 
-def _by_channel(made: Scaled) -> Scaled:
+def _by_channel(made: QuantizedWeights) -> QuantizedWeights:
     """(..., channels, multiples) as the kernel of a convolution of groups: (..., 1, channels x multiples)."""
     shape = made.values.shape
-    return Scaled(made.values.reshape(*shape[:-2], 1, shape[-2] * shape[-1]), made.scale)
+    return QuantizedWeights(made.values.reshape(*shape[:-2], 1, shape[-2] * shape[-1]), made.scale)
 
 
 def _separable(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
@@ -194,7 +194,7 @@ def _separable(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Si
     return _convolution(builder, replace(layer, config=plain), value, wide, bias)
 
 
-def _convolution(builder: Builder, layer: StoredLayer, value: Signal, made: Scaled, bias: Singles | None) -> Signal:
+def _convolution(builder: Builder, layer: StoredLayer, value: Signal, made: QuantizedWeights, bias: Singles | None) -> Signal:
     x = builder.node(layer.name, value)
     outputs = (made.values.shape[-1],)
     inside = bias if bias is not None and made.scale is None else None

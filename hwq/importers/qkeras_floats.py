@@ -23,7 +23,7 @@ AUTO_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Scaled:
+class QuantizedWeights:
     """Quantised weights: values, times a scale.
 
     Attributes:
@@ -35,7 +35,7 @@ class Scaled:
     scale: Singles | None = None
 
 
-def weights(quantizer: Quantizer, x: Singles) -> Scaled:
+def weights(quantizer: Quantizer, x: Singles) -> QuantizedWeights:
     """Weights of a layer, quantised as QKeras does.
 
     Args:
@@ -45,14 +45,14 @@ def weights(quantizer: Quantizer, x: Singles) -> Scaled:
         if quantizer.is_auto:
             codes, scale = _fitted(quantizer, x)
         elif quantizer.options.get("alpha") is None or (np.frexp(quantizer.alpha)[0] == _HALF).all():
-            return Scaled(floats(quantizer)(x))
+            return QuantizedWeights(floats(quantizer)(x))
         else:
             codes, scale = _told(quantizer, x)
         fraction, exponent = np.frexp(scale)
         values = np.asarray(np.where(fraction == 0, 0, np.ldexp(codes, exponent - 1)), np.float32)
     if ((fraction == _HALF) | (fraction == 0)).all():
-        return Scaled((x + (values - x)).astype(np.float32))
-    return Scaled(values, np.asarray(np.where(fraction == 0, _ONE, 2 * fraction), np.float32))
+        return QuantizedWeights((x + (values - x)).astype(np.float32))
+    return QuantizedWeights(values, np.asarray(np.where(fraction == 0, _ONE, 2 * fraction), np.float32))
 
 
 def floats(quantizer: Quantizer) -> Function:
