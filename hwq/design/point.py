@@ -352,8 +352,9 @@ class PointDesign:
         answers = reference.copy()
         answers[rows] = rtl
         scores = np.ldexp(answers[: len(labels)].astype(np.float64), -self._output_frac())
-        accuracy = self.point.record.task.value(scores, labels) if len(labels) else None
-        return Verdict(tuple(comparisons), len(x), accuracy, judged)
+        task = self.point.record.task
+        accuracy = task.value(scores, labels) if len(labels) else None
+        return Verdict(tuple(comparisons), len(x), accuracy, judged, "" if task.plain else task.metric)
 
     def _simulated_rows(self, count: int) -> npt.NDArray[np.int64]:
         """All rows; where a row takes many clocks, as many as there is time for, spread over all."""

@@ -26,12 +26,14 @@ class Verdict:
         accuracy: share of the test rows that the simulated RTL classifies right, or the value of its task's metric; None where there
             are none.
         judged: file or input -> SHA-256 at the time of the comparison.
+        metric: what `accuracy` is of another task than classes.
     """
 
     comparisons: tuple[Comparison, ...]
     samples: int
     accuracy: float | None
     judged: Mapping[str, str] = field(default_factory=dict)
+    metric: str = ""
 
     @property
     def mismatches(self) -> int:
@@ -84,6 +86,7 @@ class Verdict:
             "samples": self.samples,
             "accuracy": self.accuracy,
             "judged": dict(self.judged),
+            **({"metric": self.metric} if self.metric else {}),
         }
 
     def write(self, path: Path) -> None:
@@ -95,7 +98,9 @@ class Verdict:
         told = read_fields(path, sealed=sealed, hint="run hwq sim again")
         comparisons = tuple(_comparison(one) for one in told.objects("comparisons"))
         judged = told.texts_by_name("judged") if told.has("judged") else {}  # hwq 0.1.0 did not say
-        return cls(comparisons, told.whole("samples"), told.maybe_number("accuracy"), judged)
+        metric = told.text("metric", "")
+        accuracy = told.maybe_number("accuracy") if metric else told.maybe_share("accuracy")
+        return cls(comparisons, told.whole("samples"), accuracy, judged, metric)
 
 
 def _equal(mine: float | None, other: float) -> bool:

@@ -112,7 +112,7 @@ def test_every_command_in_a_message_is_there() -> None:
         module = importlib.import_module(f"hwq.cli.{name}_" if name == "import" else f"hwq.cli.{name}")
         command = getattr(module, f"{name}_" if name == "import" else name)
         assert isinstance(command, click.Command) and cli.get_command(click.Context(cli), name) is command
-        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        known = {o for parameter in command.params for o in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
         if isinstance(command, click.Group):
             continue
         wrong += [f"{where}: hwq {name} {option}" for option in options if option not in known]
