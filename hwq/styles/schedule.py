@@ -320,13 +320,20 @@ class _Scheduler:
         self.words[wire] = Word(wire, clock, None, read)
 
     def _access(self, wire: int, clock: int) -> Access:
-        """The registers that a wire needs to be there at `clock`."""
-        if self.circuit.opcode[wire] == Opcode.CONST:
-            return Access(wire, clock)
-        held = -(-(clock - self.words[wire].clock) // self.interval)
-        if held:
-            self.holds[wire] = max(self.holds.get(wire, 0), held)
-        return Access(wire, clock, held)
+        word = None if self.circuit.opcode[wire] == Opcode.CONST else self.words[wire]
+        return kept_until(clock, word, wire, self.interval, self.holds)
+
+
+def kept_until(clock: int, word: Word | None, wire: int, interval: int, holds: dict[int, int]) -> Access:
+    """A word as it is read at `clock`, from so many registers one behind the other as rows come meanwhile; `holds` notes them.
+
+    Args:
+        word: None for a constant, which is always there.
+    """
+    held = -(-(clock - word.clock) // interval) if word is not None else 0
+    if held:
+        holds[wire] = max(holds.get(wire, 0), held)
+    return Access(wire, clock, held)
 
 
 def features_of(machine: Machine) -> dict[str, float]:

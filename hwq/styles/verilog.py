@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
-from hwq.codegen.verilog_ops import TOP, Design, Statement, literal, statement
-from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View
+from hwq.codegen.verilog_ops import TOP, literal
+from hwq.styles.machine import Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View
+from hwq.styles.words import Words, held_name
 from hwq.templates import render
 
 _FAR = 3  # clocks behind another mask of the same length from which on a register of its own is less
@@ -30,19 +31,9 @@ def serial_text(machine: Machine, ports: Ports, top: str) -> str:
         "busy_bits": (machine.interval - 1).bit_length(),
         "control": writer.control(),
         "sections": sections,
-        "outputs": list(writer.outputs()),
+        "outputs": writer.words.outputs(machine.outputs),
     }
     return render("verilog/serial.v.j2", **values)
-
-
-@dataclass(slots=True)
-class Words(Design):
-    """Words of a machine while they are written: names are those of this clock's words, or of registers that keep them."""
-
-    given: dict[int, str] = field(default_factory=dict)
-
-    def name(self, wire: int, stage: int) -> str:
-        return self.given[wire]
 
 
 @dataclass(slots=True)
@@ -210,22 +201,10 @@ class _Writer:
         return [*lines, f"always @(posedge clk) {name} <= {_vector(bits)};"]
 
     def _word(self, wire: int) -> list[str]:
-        word = self.machine.words[wire]
-        lines: list[str] = []
-        if word.view is not None:
-            value = self._viewed(wire, word.view)
-        else:
-            self.words.given = {a.wire: word_name(a) for a in word.operands}
-            found: Statement = statement(self.words, wire)
-            lines += found.before
-            value = found.value
-        if self.words.widths[wire]:
-            lines.append(f"wire {self.words.kind(wire)} w{wire} = {value};")
-        for k in range(self.machine.holds.get(wire, 0)):
-            clock = word.clock + k * self.machine.interval
-            source = held_name(wire, k) if k else f"w{wire}"
-            lines.append(f"always @(posedge clk) if ({_token(clock)}) {held_name(wire, k + 1)} <= {source};")
-        return lines
+        word, m = self.machine.words[wire], self.machine
+        lines, value = ([], self._viewed(wire, word.view)) if word.view is not None else self.words.computed(word)
+        enables = [_token(word.clock + k * m.interval) for k in range(m.holds.get(wire, 0))]
+        return [*lines, *self.words.kept(wire, value, enables)]
 
     def _viewed(self, wire: int, view: View) -> str:
         d, width = self.machine.digit, self.words.widths[wire]
@@ -236,28 +215,10 @@ class _Writer:
             parts.append(name if bits == d else f"{name}[{bits - 1}:0]")
         return f"{{{', '.join(reversed(parts))}}}"
 
-    def outputs(self) -> Iterator[str]:
-        """One assignment an output element."""
-        w = self.words
-        for access, e in zip(self.machine.outputs, self.ports.outputs, strict=True):
-            if e.width:
-                w.given = {access.wire: word_name(access)}
-                yield f"assign y[{e.offset + e.width - 1}:{e.offset}] = {w.bits(access.wire, 0, e.width)};"
-        if not any(e.width for e in self.ports.outputs):
-            yield "assign y = 1'b0;"
-
 
 def _stream(number: int, delay: int = 0) -> str:
     name = f"s{number}" if number >= 0 else f"k{-1 - number}"
     return f"{name}_{delay}" if delay else name
-
-
-def held_name(wire: int, k: int) -> str:
-    return f"w{wire}_h{k}"
-
-
-def word_name(access: Access) -> str:
-    return held_name(access.wire, access.held) if access.held else f"w{access.wire}"
 
 
 def _token(clock: int) -> str:

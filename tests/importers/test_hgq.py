@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from stored_networks import becomes, layer_of, option
 
 import hwq
 from hwq.errors import ModelError, UnsupportedLayerError
@@ -73,24 +74,6 @@ def changed(tmp_path: Path, change: Callable[[Any], None], name: str = "hgq2_den
                 data = json.dumps(told).encode()
             archive.writestr(member, data)
     return target
-
-
-def layer_of(told: Any, kind: str) -> Any:
-    return next(layer for layer in told["config"]["layers"] if layer["class_name"] == kind)
-
-
-def becomes(kind: str, new: str) -> Callable[[Any], None]:
-    def change(told: Any) -> None:
-        layer_of(told, kind)["class_name"] = new
-
-    return change
-
-
-def option(kind: str, **options: Any) -> Callable[[Any], None]:
-    def change(told: Any) -> None:
-        layer_of(told, kind)["config"].update(options)
-
-    return change
 
 
 def quantiser(kind: str, part: str, **options: Any) -> Callable[[Any], None]:

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from stored_networks import becomes, option
 
 import hwq
 from hwq.errors import HwqError, ModelError, UnsupportedLayerError, UsageError
@@ -127,23 +128,12 @@ def changed(tmp_path: Path, change: Callable[[Any], None], name: str = "image") 
     return target
 
 
-def layer_of(told: Any, kind: str) -> Any:
-    layers = told["config"]["layers"]
-    if kind == "Activation":  # Keras' own, which no fixture has inside
-        next(layer for layer in layers if layer["class_name"] == "QActivation" and "relu" in str(layer))["class_name"] = kind
-    return next(layer for layer in layers if layer["class_name"] == kind)
+def of_keras_own(name: str) -> Callable[[Any], None]:
+    """A layer of Keras' own, which no fixture has inside."""
 
-
-def becomes(kind: str, new: str) -> Callable[[Any], None]:
     def change(told: Any) -> None:
-        layer_of(told, kind)["class_name"] = new
-
-    return change
-
-
-def option(kind: str, **options: Any) -> Callable[[Any], None]:
-    def change(told: Any) -> None:
-        layer_of(told, kind)["config"].update(options)
+        layer = next(layer for layer in told["config"]["layers"] if layer["class_name"] == "QActivation" and "relu" in str(layer))
+        layer["class_name"], layer["config"] = "Activation", {**layer["config"], "activation": name}
 
     return change
 
@@ -175,7 +165,7 @@ def quantised(**options: Any) -> Callable[[Any], None]:
         (option("QActivation", activation="quantized_relu(1,2,3,4,5,6,7,8,9,10,11,12)"), "12 options", "11"),
         (option("QActivation", activation="softmax"), "softmax that another layer reads", "at the output"),
         (option("QActivation", activation={"class_name": "function", "config": "my_function"}), "'my_function'", "known"),
-        (option("Activation", activation="hard_sigmoid"), "hard_sigmoid, which is", "save it as .keras"),
+        (of_keras_own("hard_sigmoid"), "hard_sigmoid, which is", "save it as .keras"),
         (quantised(qnoise_factor=0.5), "qnoise_factor=0.5", "1.0"),
         (quantised(bits=1000), "bits=1000", "64"),
         (quantised(bits=2.5), "bits=2.5", "whole numbers"),

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from every_op import MODES, comparisons, ops_of_one_input, ops_of_two_inputs, quantisers
 from networks import random_constant, random_graph, random_network, random_rows
+from wrong_designs import assert_found
 
 from hwq import boards
 from hwq.codegen.build import Build, Form
-from hwq.errors import GraphError, MismatchError, ToolError, UsageError
+from hwq.errors import GraphError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports.types import Resources
@@ -232,16 +233,7 @@ def test_a_wrong_design_is_found(old: str, new: str, says: str, tmp_path: Path) 
     graph = random_network(1, (5, 4, 3))
     rows = random_rows(graph, 60)
     made = serial(graph).build(1)
-    made.plan.write(tmp_path)
-    path = tmp_path / "rtl" / "hwq_top.v"
-    assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
-    try:
-        got = rtlsim(made, tmp_path, rows)
-    except (ToolError, MismatchError):
-        assert says in (tmp_path / "sim" / "rtl.log").read_text()
-        return
-    assert not says and compare(made.graph, "reference", evaluate(made.graph, rows), "rtl", got).mismatches
+    assert_found(made, rows, (old, new), says, tmp_path)
 
 
 def test_streams_and_words_of_a_layer() -> None:

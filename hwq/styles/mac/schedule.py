@@ -13,6 +13,7 @@ from hwq.passes.pipeline import half_levels, operands_of
 from hwq.styles.mac.lanes import Folding, blocks_of
 from hwq.styles.mac.machine import Folded, MacMachine
 from hwq.styles.machine import Access, Word
+from hwq.styles.schedule import kept_until
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,13 +146,8 @@ class _MacScheduler:
         return self.products[name]
 
     def _access(self, wire: int, clock: int) -> Access:
-        """The registers that a wire needs to be there at `clock`."""
-        if self.circuit.opcode[wire] == Opcode.CONST:
-            return Access(wire, clock)
-        held = -(-(clock - self.words[wire].clock) // self.interval)
-        if held:
-            self.holds[wire] = max(self.holds.get(wire, 0), held)
-        return Access(wire, clock, held)
+        word = None if self.circuit.opcode[wire] == Opcode.CONST else self.words[wire]
+        return kept_until(clock, word, wire, self.interval, self.holds)
 
 
 def features_of(machine: MacMachine) -> dict[str, float]:

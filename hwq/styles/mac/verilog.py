@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from hwq.codegen.ports import Ports
-from hwq.codegen.verilog_ops import TOP, Statement, literal, statement
+from hwq.codegen.verilog_ops import TOP, literal
 from hwq.styles.mac.lanes import SHALLOW, LaneGroup
 from hwq.styles.mac.machine import STAGES, Folded, MacMachine
 from hwq.styles.mac.pulses import Pulses
-from hwq.styles.verilog import Words, held_name, word_name
+from hwq.styles.words import Words, held_name, word_name
 from hwq.templates import render
 
 
@@ -23,7 +23,7 @@ def mac_text(machine: MacMachine, ports: Ports, top: str) -> str:
     """The module of `machine`: ports clk, start, ready, x, valid, y."""
     writer = _MacWriter(machine, ports, top)
     sections = writer.sections()
-    outputs = list(writer.outputs())
+    outputs = writer.words.outputs(machine.outputs)
     values = {
         "top": top,
         "m": machine,
@@ -280,22 +280,14 @@ class _MacWriter:
         ]
 
     def _word(self, wire: int) -> list[str]:
-        word, m, lines = self.machine.words[wire], self.machine, list[str]()
+        word, m = self.machine.words[wire], self.machine
         place = m.reads(wire)
         if place is not None:
-            value = self._sum(m.products[place[0]], place[1], self.words.widths[wire])
+            lines, value = list[str](), self._sum(m.products[place[0]], place[1], self.words.widths[wire])
         else:
-            self.words.given = {a.wire: word_name(a) for a in word.operands}
-            found: Statement = statement(self.words, wire)
-            lines += found.before
-            value = found.value
-        if self.words.widths[wire]:
-            lines.append(f"wire {self.words.kind(wire)} w{wire} = {value};")
-        for k in range(m.holds.get(wire, 0)):
-            source = held_name(wire, k) if k else f"w{wire}"
-            enable = self.pulses.name(word.clock + k * m.interval)
-            lines.append(f"always @(posedge clk) if ({enable}) {held_name(wire, k + 1)} <= {source};")
-        return lines
+            lines, value = self.words.computed(word)
+        enables = [self.pulses.name(word.clock + k * m.interval) for k in range(m.holds.get(wire, 0))]
+        return [*lines, *self.words.kept(wire, value, enables)]
 
     def _sum(self, product: Folded, output: int, width: int) -> str:
         """A finished sum with its constant bits."""
@@ -311,13 +303,3 @@ class _MacWriter:
             return low
         name = f"{f.name}_sums[{start * bits + width - up - 1}:{start * bits}]"
         return f"{{{name}, {low}}}" if up else name
-
-    def outputs(self) -> Iterator[str]:
-        """One assignment an output element."""
-        w = self.words
-        for access, e in zip(self.machine.outputs, self.ports.outputs, strict=True):
-            if e.width:
-                w.given = {access.wire: word_name(access)}
-                yield f"assign y[{e.offset + e.width - 1}:{e.offset}] = {w.bits(access.wire, 0, e.width)};"
-        if not any(e.width for e in self.ports.outputs):
-            yield "assign y = 1'b0;"
