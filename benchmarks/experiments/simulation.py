@@ -116,7 +116,7 @@ def csim_rows(case: str, made: Build, peer: dict[str, float] | None, *, bar: boo
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         made.plan.write(folder)
-        sources, flags = compiler_input(made.plan.top)
+        sources, flags = compiler_input(made.plan.top, folder)
         used = Usage.of(("g++", *flags, *sources, "-o", "program"), folder)
         if not (csim(made, folder, x) == evaluate(made.graph, x)).all():
             raise BenchmarkError(f"{case}: the C-simulation is not bit-exact")

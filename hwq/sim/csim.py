@@ -13,11 +13,15 @@ from hwq.errors import ToolError
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.vectors import read_rows, write_rows
 from hwq.tools.gxx import ap_types, compile_program
+from hwq.tools.headers import Headers
 from hwq.tools.process import run
 
 # -Og inlines the headers' many small functions, which makes the program seven times as fast as -O0, at -O0's price in memory
-# the last two: the compiler tidies its memory earlier, a twelfth less of it for a twelfth more time
-FLAGS = ("-std=c++14", "-Og", "-fno-exceptions", "-w", "--param=ggc-min-expand=60", "--param=ggc-min-heapsize=131072")
+FLAGS = ("-std=c++14", "-Og", "-fno-exceptions", "-w")
+# the compiler tidies its memory earlier, a twelfth less of it for a twelfth more time: worth it where there is much of it
+LARGE, TIDY = 1 << 18, ("--param=ggc-min-expand=60", "--param=ggc-min-heapsize=131072")
+# what a design and its test bench begin with
+INCLUDES = ("ap_fixed.h", "ap_int.h", "cstdio", "fstream", "iostream", "sstream", "string")
 
 
 def csim(build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
@@ -29,12 +33,16 @@ def csim(build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDAr
     """
     top, program = build.plan.top, "sim/csim"
     (folder / "sim").mkdir(parents=True, exist_ok=True)
-    sources, flags = compiler_input(top)
-    compile_program(sources, program, cwd=folder, flags=flags, log=folder / "sim" / "csim_build.log")
+    sources, flags = compiler_input(top, folder)
+    built, headers = folder / "sim" / "csim_build.log", None
+    # types wider than the headers' own limit are asked for by a definition in front of them
+    if not _large(top, folder) and "AP_INT_MAX_W" not in (folder / "hls" / f"{top}.h").read_text():
+        headers = Headers("csim", INCLUDES, ap_types(), FLAGS)
+    compile_program(sources, program, cwd=folder, flags=flags, log=built, headers=headers)
     return drive(program, "csim", build, folder, inputs)
 
 
-def compiler_input(top: str) -> tuple[list[str], list[str]]:
+def compiler_input(top: str, folder: Path) -> tuple[list[str], list[str]]:
     """The sources for g++, in the folder of the plan, and its flags: the design goes in front of the test bench.
 
     One reading of AMD's headers instead of two, a sixth of the time.
@@ -42,7 +50,12 @@ def compiler_input(top: str) -> tuple[list[str], list[str]]:
     Raises:
         ToolMissingError: no ap_fixed headers.
     """
-    return [f"hls/{top}_tb.cpp"], [*FLAGS, "-I", str(ap_types()), "-include", f"hls/{top}.cpp"]
+    tidy = TIDY if _large(top, folder) else ()
+    return [f"hls/{top}_tb.cpp"], [*FLAGS, *tidy, "-I", str(ap_types()), "-include", f"hls/{top}.cpp"]
+
+
+def _large(top: str, folder: Path) -> bool:
+    return (folder / "hls" / f"{top}.cpp").stat().st_size > LARGE
 
 
 def drive(

@@ -20,12 +20,14 @@ from hwq.sim.csim import drive
 from hwq.toolchains import yosys
 from hwq.tools.find import Tool
 from hwq.tools.gxx import compile_program
+from hwq.tools.headers import Headers
 from hwq.tools.verilator import compile_model, find_verilator
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
 GAPS, GAPPED = "gaps", 500  # the test bench's word for rows that come late, and how many of them do
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model of a pipeline compiles for longer than it runs
+INCLUDES = ("cxxrtl/cxxrtl.h", "fstream", "iostream", "sstream", "string", "vector")
 MANY = 50_000  # clocks from which on a model runs for longer than its optimisation takes: three times as long to compile, 60 times as fast
 
 AFFORDED, FEWEST = 1 << 18, 20  # clocks that are simulated of a design that takes a row every few, and rows at least
@@ -99,8 +101,11 @@ def _cxxrtl(
     name, log = model.name, folder / "sim" / f"{Path(model.script).stem}.log"
     run_script(model.script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
     clocks = len(inputs) * (build.interval if isinstance(build, Build) else 1)
-    flags = [*FLAGS, *(("-O1",) if clocks > MANY else ()), *model.defines, "-I", str(cxxrtl_headers(find_yosys())), "-I", "sim"]
-    compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=folder / "sim" / f"{name}_build.log")
+    runtime, built = cxxrtl_headers(find_yosys()), folder / "sim" / f"{name}_build.log"
+    flags = [*FLAGS, *(("-O1",) if clocks > MANY else ()), *model.defines, "-I", str(runtime), "-I", "sim"]
+    # of a long simulation the reading of headers is a small part
+    headers = None if clocks > MANY else Headers("cxxrtl", INCLUDES, runtime, FLAGS)
+    compile_program(["sim/rtl_main.cpp"], f"sim/{name}", cwd=folder, flags=flags, log=built, headers=headers)
     return _driven(f"sim/{name}", name, build, folder, inputs)
 
 

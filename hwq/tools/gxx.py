@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
 from hwq.tools.find import Tool, find, path_of, require
+from hwq.tools.headers import Headers, discard, precompiled
 from hwq.tools.process import ToolRun, run
 from hwq.tools.programs import Program
 
@@ -50,14 +51,25 @@ def ap_types() -> Path:
     raise ToolMissingError("the ap_fixed headers are missing; the C-simulation needs them", hint="pip install hls4ml")
 
 
-def compile_program(sources: Sequence[str], output: str, *, cwd: Path, flags: Sequence[str], log: Path) -> ToolRun:
+def compile_program(
+    sources: Sequence[str], output: str, *, cwd: Path, flags: Sequence[str], log: Path, headers: Headers | None = None
+) -> ToolRun:
     """Compile `sources` (relative to `cwd`) to the program `output`.
+
+    Args:
+        headers: what the one source begins with, which is not read again where it was compiled before.
 
     Raises:
         ToolMissingError: no g++.
         ToolError: g++ failed; the message holds its first error.
     """
     gxx = find_gxx()
+    first = None if headers is None else precompiled(headers, gxx)
+    if first is not None:
+        done = run([*gxx.argv, "-include", str(first), *flags, *sources, "-o", output], cwd=cwd, log=log, tool=gxx)
+        if not done.returncode:
+            return done
+        discard(first)  # damaged, or the source is at fault: then it fails without as well
     done = run([*gxx.argv, *flags, *sources, "-o", output], cwd=cwd, log=log, tool=gxx)
     if done.returncode:
         raise ToolError(f"g++ failed ({done.ended}): {first_error(log)}", hint=f"see {log}", log=log)
