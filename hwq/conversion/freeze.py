@@ -27,11 +27,6 @@ WORTH_COMPILING = 3  # pieces
 ROWS = 2048  # that ranges are read from while training goes on
 
 
-def graph_now(model: keras.Model, x: Rows, margin: float) -> Graph:
-    """The graph of a network in training, with ranges from the first ROWS rows of `x`."""
-    return from_keras(freeze(model, x[:ROWS], margin, "float32"))[0]
-
-
 def quantizers(model: keras.Model) -> list[Quantize]:
     """Every activation quantiser, those inside layers included, in the order of the layers."""
     return [q for layer in quantized_layers(model) for q in layer.quantizers()]
@@ -128,12 +123,30 @@ def freeze(model: keras.Model, x: Rows, margin: float, dtype: str = "float32") -
         margin: factor on the observed ranges.
         dtype: float32, or float64 where float32 cannot hold the accumulators.
     """
-    model = without_softmax(model)
-    exact = _clone(model, lambda layer: layer.frozen_config(), dtype)
-    for layer in quantized_layers(model):
-        layer.freeze_into(cast(Part, exact.get_layer(layer.name)))
-    calibrate(exact, x, margin)
-    return _with_tables(exact, dtype)
+    return Freezer(model, dtype).freeze(x, margin)
+
+
+class Freezer:
+    """Freezes one network as often as it changes: what Keras takes long for, the copy of its layers, is made once.
+
+    Args:
+        dtype: as of `freeze`.
+    """
+
+    def __init__(self, model: keras.Model, dtype: str = "float32") -> None:
+        self._model, self._dtype = without_softmax(model), dtype
+        self._exact = _clone(self._model, lambda layer: layer.frozen_config(), dtype)
+
+    def freeze(self, x: Rows, margin: float) -> keras.Model:
+        """As `freeze`; it may be changed by the next call."""
+        for layer in quantized_layers(self._model):
+            layer.freeze_into(cast(Part, self._exact.get_layer(layer.name)))
+        calibrate(self._exact, x, margin)
+        return _with_tables(self._exact, self._dtype)
+
+    def graph(self, x: Rows, margin: float) -> Graph:
+        """The graph of a network in training, with ranges from the first ROWS rows of `x`."""
+        return from_keras(self.freeze(x[:ROWS], margin))[0]
 
 
 def without_softmax(model: keras.Model) -> keras.Model:

@@ -189,7 +189,7 @@ class Approach:
         costs = []
         for member in range(state.size):
             self.engine.assign(state, member)
-            costs.append(max(self.cost(freeze.graph_now(self.engine.model, self.dataset.x_train, self.config.range_margin)), 1.0))
+            costs.append(max(self.cost(self.engine.graph(self.dataset.x_train)), 1.0))
         seen = self.engine.validate(state, self.dataset.x_val[:1], self.dataset.y_val[:1])
         self.ratios = [cost / max(found["ebops"], 1.0) for cost, (_, found) in zip(costs, seen, strict=True)]
         self.firsts = self.firsts or costs

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.backend import keras, ops, tf
+from hwq.conversion.freeze import Freezer
 from hwq.data.task import CLASSES, Task
+from hwq.ir import Graph
 from hwq.layers import (
     COSTS,
     KernelLayer,
@@ -130,6 +132,7 @@ class Engine:
     _blended: list[tuple[int, KernelLayer]] = field(default_factory=list)  # place of a kernel in params, and its layer
     _epoch: Trained = field(init=False)
     _validate: Validated = field(init=False)
+    _freezer: Freezer | None = None
 
     def __post_init__(self) -> None:
         self.x, self.y = tf.constant(self.x), tf.constant(self.y)
@@ -164,6 +167,11 @@ class Engine:
             variable.assign(value)
         for variable, value in zip(self.others, state.others, strict=True):
             variable.assign(value[member])
+
+    def graph(self, x: Floats | Singles) -> Graph:
+        """The graph of the network that the model holds, with ranges from the first rows of `x`."""
+        self._freezer = self._freezer or Freezer(self.model)
+        return self._freezer.graph(x, self.config.range_margin)
 
     def epoch(
         self,

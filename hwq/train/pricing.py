@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwq.backend import ops
-from hwq.conversion import freeze
 from hwq.cost.layers import layer_bits
 from hwq.cost.prices import Prices, linear_cost, prices_from, within
 from hwq.errors import TrainingError
@@ -84,7 +83,7 @@ class Pricing:
 
     def _prices(self, state: EngineState, member: int) -> Prices:
         self.engine.assign(state, member)
-        graph = freeze.graph_now(self.engine.model, self.x, self.config.range_margin)
+        graph = self.engine.graph(self.x)
         return prices_from(self.config.prices, layer_bits(graph))
 
     def _costs(self, state: EngineState) -> list[tuple[str, dict[str, Tensor]]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 
-from hwq.conversion import freeze
 from hwq.cost.features import graph_features
 from hwq.data import Dataset
 from hwq.errors import TrainingError
@@ -169,7 +168,7 @@ class FrontSearch:
             return
         for member in range(state.size):
             self.engine.assign(state, member)
-            graph = freeze.graph_now(self.engine.model, self.dataset.x_train, self.config.range_margin)
+            graph = self.engine.graph(self.dataset.x_train)
             bits = self.config.budgeted(graph_features(graph))
             if 0 < bits <= FAR * self.config.budget["lut"]:
                 control.ratios[member] = self.lut(graph) / bits

@@ -14,7 +14,8 @@ from hwq.data import load
 from hwq.errors import ModelError, RunError, TrainingError
 from hwq.fixed import FixedType
 from hwq.frontend.keras import from_keras
-from hwq.ir import Graph
+from hwq.ir import Graph, text
+from hwq.layers import bit_variables
 from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 from hwq.train import checkpoint, finish, models, trainer
@@ -118,6 +119,26 @@ def test_every_network_equals_its_graph(make: Callable[[], keras.Model], overflo
     wide = np.random.default_rng(1).uniform(-16, 16, (3000, *x.shape[1:])).astype(np.float32)
     rows = np.concatenate([x, wide, np.round(wide * 8) / 8])  # the last ones are full of ties
     assert np.array_equal(freeze.logits(exact, rows), predict(graph, rows))
+
+
+def test_a_network_is_frozen_anew_as_it_changes() -> None:
+    """What an earlier state has left in the copy says nothing of a later one: ranges, tables, weights that have died."""
+    deterministic(0)
+    x = keras.Input((6,))
+    h = layers.Activation("tanh")(layers.Dense(5)(x))
+    h = layers.ReLU()(layers.BatchNormalization()(layers.Dense(6)(h)))
+    twin, _ = convert.quantize_model(keras.Model(x, layers.Dense(3)(h)))
+    rows = np.random.default_rng(2).normal(size=(300, 6)).astype(np.float32)
+    freeze.initialise(twin, rows)
+    freezer, seen = freeze.Freezer(twin), set()
+    bits = {id(variable) for variable in bit_variables(twin)}
+    for factor, fewer in ((1.0, 0), (3.0, 1), (0.1, 0), (1.0, 3)):
+        for variable in twin.trainable_variables:
+            variable.assign(variable - fewer if id(variable) in bits else variable * factor)
+        fresh = text(from_keras(freeze.freeze(twin, rows, 1.125))[0])
+        assert text(freezer.graph(rows, 1.125)) == fresh
+        seen.add(fresh)
+    assert len(seen) >= 3
 
 
 def test_a_reloaded_sequential_converts_as_the_saved_one(tmp_path: Path) -> None:
