@@ -43,7 +43,7 @@ lint: $(STAMP)
 
 # a store of its own, so that tests neither see nor leave measurements
 test: lint
-	HWQ_STORE= $(BIN)/python -m pytest -q -n 2 --dist loadfile
+	HWQ_STORE= $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)
 	HWQ_STORE= $(BIN)/python -m pytest -q -m slow

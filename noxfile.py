@@ -28,4 +28,5 @@ def lint(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """What `make test` runs, with a store of its own; arguments after -- go to pytest."""
     install(session)
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *session.posargs, env={"HWQ_STORE": ""})
+    split = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    session.run("python", "-m", "pytest", "-q", *split, *session.posargs, env={"HWQ_STORE": ""})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -26,3 +27,20 @@ def own_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         # its builds take twice the time of CXXRTL's for designs as small as these; the test that compares the two asks for it
         patch.setenv("HWQ_VERILATOR", "none")
         yield
+
+
+# the files that take longest, first: so both processes of `make test` end at the same time
+FIRST = (
+    *("train/test_train_run.py", "flow/test_flow.py", "train/test_methods.py", "sim/test_conformance.py", "layers/test_layers.py"),
+    *("conversion/test_peers_kinds.py", "layers/test_every_layer.py", "cli/test_cli.py", "flow/test_calibrate.py"),
+    *("faults/test_faults.py", "conversion/test_conversion_kinds.py", "conversion/test_quantize_api.py", "flow/test_codesign.py"),
+    *("styles/test_serial.py", "styles/test_mac.py", "sim/test_random_graphs.py", "sim/test_stream.py", "train/test_tasks.py"),
+    *("flow/test_post_training.py", "design/test_compile.py", "conversion/test_random_models.py", "train/test_pricing.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole files in the order of FIRST, the others behind them as they were."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: places.get(item.path, len(FIRST)))

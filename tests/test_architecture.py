@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,12 @@ class Import:
     lazy: bool
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Each file is parsed once for all tests, none of which changes a tree."""
+    return ast.parse(path.read_text())
+
+
 def imports(tree: ast.Module) -> Iterator[Import]:
     """Every module that `tree` names in an import statement; relative ones keep their dots, and so are breaches."""
     top = {id(node) for node in eager_statements(tree)}
@@ -271,7 +278,7 @@ def test_packages_do_not_import_in_circles() -> None:
     uses: dict[str, set[str]] = {}
     for path in FILES:
         module = module_of(path)
-        for item in imports(ast.parse(path.read_text())):
+        for item in imports(tree_of(path)):
             if item.module.startswith("hwq.") and package_of(item.module) != package_of(module):
                 uses.setdefault(package_of(module), set()).add(package_of(item.module))
     circles = [(a, b) for a in uses for b in uses[a] if a < b and a in uses.get(b, set())]
@@ -289,7 +296,7 @@ def closure(module: str) -> set[str]:
         found.add(name)
         path = ROOT.joinpath(*name.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        pending += [item.module for item in imports(ast.parse(path.read_text()))]
+        pending += [item.module for item in imports(tree_of(path))]
     return found
 
 
@@ -309,7 +316,7 @@ def test_a_change_of_the_generator_makes_new_plans() -> None:
 @pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
 def test_files_say_what_they_are_and_stay_small(path: Path) -> None:
     text = path.read_text()
-    tree = ast.parse(text)
+    tree = tree_of(path)
     if path.name != "__init__.py" or text.strip():
         assert ast.get_docstring(tree), f"{path.name} has no docstring"
     assert text.count("\n") <= LONGEST_FILE
@@ -334,7 +341,7 @@ def test_no_class_name_means_two_things() -> None:
     """One word, one thing: whoever reads a name needs no import to know what it is. Each exception has its reason."""
     places: dict[str, list[str]] = {}
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name, []).append(f"{module_of(path)}:{node.lineno}")
     twice = {name: found for name, found in places.items() if len(found) > 1}
@@ -348,7 +355,7 @@ def test_identifiers_say_quantize() -> None:
     found = [
         f"{module_of(path)}:{getattr(node, 'lineno', 0)}: {name}"
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         for name in (getattr(node, field, None) for field in ("id", "attr", "arg", "name", "asname"))
         if isinstance(name, str) and spelled.search(name)
     ]
@@ -361,7 +368,7 @@ def test_one_place_names_the_default_board() -> None:
     found = [
         f"{module_of(path)}:{node.lineno}"
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and node.value == DEFAULT_BOARD
     ]
     assert len(found) == 1 and found[0].startswith("hwq.boards:")
@@ -383,7 +390,7 @@ def test_functions_have_few_arguments() -> None:
     long = {
         f"{module_of(path)}.{node.name}": arguments(node)
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and arguments(node) > MOST_ARGUMENTS
     }
     assert long == {}
@@ -394,7 +401,7 @@ def test_records_have_types() -> None:
     found = [
         f"{module_of(path)}:{node.lineno}"
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Subscript) and ast.unparse(node) == "dict[str, Any]"
     ]
     assert len(found) <= MOST_UNTYPED, found
@@ -405,7 +412,7 @@ def test_any_stands_at_the_border_of_keras_only() -> None:
         f"{module_of(path)}:{node.lineno}"
         for path in FILES
         if package_of(module_of(path)) in ("quantizers", "layers", "conversion", "train")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Name) and node.id == "Any"
     ]
     assert len(found) <= MOST_ANY, found
@@ -415,7 +422,7 @@ def test_any_stands_at_the_border_of_keras_only() -> None:
 def test_no_print_no_assert_no_chdir_no_bare_exceptions(path: Path) -> None:
     banned_calls = {"print", "os.system", "os.chdir"}
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in banned_calls:
             found.append(f"line {node.lineno}: {ast.unparse(node.func)}()")
         if isinstance(node, ast.Assert):

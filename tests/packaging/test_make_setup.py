@@ -99,7 +99,7 @@ def test_continuous_integration_is_make_test(checkout: Path, command: tuple[str,
         "ruff check .",
         "ruff format --check .",
         "mypy ",
-        "python -m pytest -q -n 2 --dist loadfile",
+        "python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder",
     ]
 
 

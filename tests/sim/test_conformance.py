@@ -46,7 +46,7 @@ def test_quantisers_exhaustively(rounding: Rounding, tmp_path: Path) -> None:
     prove(*quantisers(rounding), tmp_path)
 
 
-@pytest.mark.parametrize(("seed", "mode"), list(enumerate(MODES))[::4])
+@pytest.mark.parametrize(("seed", "mode"), list(enumerate(MODES))[::5])
 def test_networks(seed: int, mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
     graph = random_network(seed, (6, 5, 4), rounding=mode[0], overflow=mode[1], skip=True)
     prove(graph, random_rows(graph, 2000), tmp_path)

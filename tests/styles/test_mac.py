@@ -134,9 +134,9 @@ def test_branches_and_what_waits_for_them(interval: int) -> None:
 @pytest.mark.parametrize(
     ("graph", "interval"),
     [
-        (branches(), 2),
+        pytest.param(branches(), 2, marks=pytest.mark.slow),
         (branches(), 9),
-        (dense(1, 40, 12), 13),  # the row two and four elements a clock, several lanes a group
+        pytest.param(dense(1, 40, 12), 13, marks=pytest.mark.slow),  # the row two and four elements a clock, several lanes a group
         (dense(2, 30, 24), 400),  # deep memories, one lane
         (random_network(4, (7, 6, 5), rounding=Rounding.RND_CONV, overflow=Overflow.SAT_SYM, skip=True), 11),
     ],
@@ -147,7 +147,8 @@ def test_rtl_and_csim(graph: Graph, interval: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "board"), [(5, "xcvu9p"), pytest.param(4, "pynq-z2", marks=pytest.mark.slow), (20, "ulx3s-85f")]
+    ("interval", "board"),
+    [(5, "xcvu9p"), *(pytest.param(n, board, marks=pytest.mark.slow) for n, board in ((4, "pynq-z2"), (20, "ulx3s-85f")))],
 )
 def test_mapped_netlist(interval: int, board: str, tmp_path: Path) -> None:
     graph = dense(interval, 6, 3) if interval == 5 else random_network(interval, (5, 4, 3), overflow=Overflow.SAT)

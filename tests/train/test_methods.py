@@ -80,10 +80,8 @@ class KilledError(Exception):
     """Stands for the kill."""
 
 
-SLOW = pytest.mark.slow
-
-
-@pytest.mark.parametrize("when", [pytest.param(("bits", 3), marks=SLOW), ("bits", 9), pytest.param(("settle", 2), marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [("bits", 3), ("bits", 9), ("settle", 2)])
 def test_killed_and_resumed_equals_uninterrupted(
     when: tuple[str, int], digits: Dataset, shifted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
