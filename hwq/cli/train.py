@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
 from hwq.events import Events
-from hwq.train.config import METHODS, TASKS, TrainConfig
+from hwq.train.config import METHODS, TASKS, TrainConfig, require_read
 
 _DEFAULT = TrainConfig()
 
@@ -128,6 +129,8 @@ def train(
         from hwq.posttraining.widths import widths_of
 
         options["widths"] = widths_of(widths)
+    context = click.get_current_context()
+    require_read(options["method"], [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE])
     config = TrainConfig(**options)
     target = out or Path("runs") / Path(data.replace(":", "_")).stem
     with Bar() as bar:

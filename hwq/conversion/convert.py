@@ -98,10 +98,21 @@ class Conversion:
                 f"layer {layer.name!r} is a {type(layer).__name__}, which hwq does not convert", hint=_hint(layer)
             )
         self.notice(layer, node)
+        self._one_shape(layer)
         result = KINDS[kind](self, cast("FloatLayer", layer), node.input_tensors, id(tensor) in self.outputs)
         if layer.name not in {name for name, _ in self.skipped} or kind in (*KERNELS, "BatchNormalization"):
             self.told(layer)
         return result
+
+    def _one_shape(self, layer: keras.layers.Layer) -> None:
+        """A quantiser has a bitwidth for each element of one shape of rows."""
+        calls = [layer._inbound_nodes[index] for index in self.trace.calls[id(layer)]]
+        shapes = {tuple(tuple(t.shape[1:]) for t in node.input_tensors) for node in calls}
+        if len(shapes) > 1 and _quantizes(layer):
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is called on rows of different shapes: {' and '.join(str(s[0]) for s in sorted(shapes))}",
+                hint="give each shape a layer of its own, or bring the rows to one shape",
+            )
 
     def told(self, layer: Operation) -> None:
         """Say that a layer is converted, or the one that it is a part of."""

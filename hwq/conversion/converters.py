@@ -248,11 +248,21 @@ def _unchanged(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], fina
         )
     if isinstance(layer, Rearrange):
         return _rearrange(c, layer, inputs)
+    within_rows(layer, kind_of(layer) == "Concatenate" and layer.axis % len(inputs[0].shape) == 0)
     sources = [c.tensor(t) for t in inputs]
     config = {**layer.get_config(), "name": c.own_name(layer), "dtype": "float32"}
     kind: type[keras.layers.Layer] = getattr(keras.layers, kind_of(layer))
     twin = c.make(layer, "", lambda: kind.from_config(config))
     return twin(sources if len(sources) > 1 or kind_of(layer) == "Concatenate" else sources[0])
+
+
+def within_rows(layer: FloatLayer | FloatOperation, joined: bool) -> None:
+    """Raises UnsupportedLayerError: rows are joined, split or exchanged; a design sees one at a time."""
+    if joined:
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} ({type(layer).__name__}) joins rows, splits or exchanges them",
+            hint="a design sees one row at a time: leave the first axis as it is",
+        )
 
 
 def _rearrange(c: Conversion, layer: Rearrange, inputs: list[KerasTensor]) -> KerasTensor:

@@ -13,6 +13,7 @@ from hwq.backend import keras
 from hwq.conversion.attention import ATTENTION
 from hwq.conversion.converters import HINTS, KINDS
 from hwq.conversion.floats import Given
+from hwq.conversion.following import weights_first
 from hwq.conversion.kinds import kind_of
 from hwq.conversion.norms import NORMS
 from hwq.conversion.operations import OPERATIONS
@@ -32,6 +33,11 @@ def expanded(layer: Operation, args: tuple[Given, ...], kwargs: dict[str, Given]
     Raises:
         UnsupportedLayerError: a form of the layer that no hardware of fixed size has, by name.
     """
+    with weights_first():
+        return _expanded(layer, args, kwargs)
+
+
+def _expanded(layer: Operation, args: tuple[Given, ...], kwargs: dict[str, Given]) -> list[KerasTensor] | None:
     if not isinstance(layer, keras.layers.Layer):
         form = OPERATIONS.get(type(layer).__name__)
         return None if form is None else _listed(form(layer, *args, **kwargs))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hwq.backend import keras
 from hwq.conversion.floats import Given
+from hwq.conversion.following import weights_first
 from hwq.errors import ModelError
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ def functional(model: keras.Model) -> keras.Model:
         return model
     made = {name.removesuffix("_shape"): _inputs(shape) for name, shape in shapes.items()}
     try:
-        outputs = model.call(next(iter(made.values()))) if len(made) == 1 else model.call(**made)
+        with weights_first():
+            outputs = model.call(next(iter(made.values()))) if len(made) == 1 else model.call(**made)
         return keras.Model(next(iter(made.values())) if len(made) == 1 else list(made.values()), outputs, name=model.name)
     except Exception:  # the user's own code may raise anything on tensors without numbers
         return model

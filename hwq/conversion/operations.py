@@ -127,16 +127,18 @@ def _diff(operation: Whole, x: Symbol) -> Given:
 
 
 def _product(operation: Whole, x: Symbol) -> Given:
-    if not isinstance(operation.axis, int) or operation.dtype not in (None, x.dtype):
+    if operation.axis is None or operation.dtype not in (None, x.dtype):
         return None
-    axis = operation.axis % len(x.shape)
-    if axis == 0:
+    given = [operation.axis] if isinstance(operation.axis, int) else operation.axis
+    axes = sorted({axis % len(x.shape) for axis in given}, reverse=True)
+    if 0 in axes:
         return None
-    parts = [
-        x[tuple(slice(i, i + 1) if d == axis else slice(None) for d in range(len(x.shape)))] for i in range(int(x.shape[axis]))
-    ]
-    y = L.Multiply(name=f"{operation.name}_product")(parts) if len(parts) > 1 else parts[0]
-    return y if operation.keepdims else ops.squeeze(y, axis)
+    for axis in axes:
+        before = (slice(None),) * axis
+        parts = [x[(*before, slice(i, i + 1))] for i in range(int(x.shape[axis]))]
+        x = L.Multiply(name=f"{operation.name}_product_{axis}")(parts) if len(parts) > 1 else parts[0]
+        x = x if operation.keepdims else ops.squeeze(x, axis)
+    return x
 
 
 def _cumsum(operation: Whole, x: Symbol) -> Given:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.activations import leaky_relu, softmax_of, table
-from hwq.conversion.converters import affine, merge
+from hwq.conversion.converters import affine, merge, within_rows
 from hwq.conversion.floats import Given
 from hwq.conversion.movement import MOVES, Index, places
 from hwq.conversion.parts import is_trained, values_of
@@ -79,6 +79,7 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, resul
     if kind in JOINS and len(tensors) == 2 and len(_operands(node)) == 2:
         return merge(c, operation, tensors, final)
     if kind == "Concatenate":
+        within_rows(operation, operation.axis % len(tensors[0].shape) == 0)
         twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))
         return twin([c.tensor(t) for t in tensors])
     if kind in PRODUCTS:
@@ -132,9 +133,12 @@ def _of_one(c: Conversion, operation: FloatOperation, node: Node, source: KerasT
     if kind == "Softmax" and operation.axis in (-1, len(source.shape) - 1):
         return softmax_of(c, operation, c.tensor(source), source, final, c.own_name(operation))
     if kind in RESHAPES:
+        within_rows(operation, math.prod(result.shape[1:]) != math.prod(source.shape[1:]))
         return c.make(operation, "", lambda: keras.layers.Reshape(result.shape[1:], name=c.own_name(operation)))(c.tensor(source))
     axes = operation.axes if kind == "Transpose" else None
-    if axes and axes[0] == 0:
+    if kind == "Transpose":
+        within_rows(operation, not axes or axes[0] != 0)
+    if axes:
         return c.make(operation, "", lambda: keras.layers.Permute(axes[1:], name=c.own_name(operation)))(c.tensor(source))
     line = _line(kind, _operands(node), source)
     if line is not None:

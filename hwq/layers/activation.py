@@ -169,7 +169,7 @@ def elementwise_precision(layer: str, function: Function) -> str:
         if together.shape != PROBE.shape or not np.allclose(together, single, rtol=1e-4, atol=1e-5, equal_nan=True):
             raise UnsupportedLayerError(
                 f"layer {layer!r}: {function_name(function)} is no function of one number, which a table needs",
-                hint="for a softmax take QSoftmax",
+                hint="a function of several numbers is a layer of its own: a softmax is QSoftmax; others are made of sums, products and tables",
             )
         return dtype
     reason = next(iter(str(failed).splitlines()), "")

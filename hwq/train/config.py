@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,8 +20,26 @@ PRICES = ("ebops", "weight_bits", "activation_bits")
 BUDGETS = ("ebops", "lut")
 METHODS = ("hgq", "shift", "uniform", "prune")
 FIXED_WIDTH = ("uniform", "prune")  # methods whose bitwidths are given, not learned
+LEARNED = ("hgq", "shift")
+READ_BY = {  # settings that some methods alone read
+    **dict.fromkeys(("terms", "levels", "anneal", "blend", "activations"), ("shift",)),
+    **dict.fromkeys(("bits", "widths"), FIXED_WIDTH),
+    "sparsity": ("prune",),
+    **dict.fromkeys(("beta_start", "beta_end", "warmup", "gamma", "l1", "bits_learning_rate", "initial_bits", "budget"), LEARNED),
+}
 SOFT_EPOCHS = 3  # of a short shift training, before the quantiser is hard
 PRUNED_BY = 0.6  # share of the trunk after which all pruning is done, and only fine-tuning is left
+
+
+def require_read(method: str, given: Iterable[str]) -> None:
+    """Raises UsageError: one of the `given` settings is not read by the method, and would be lost without a word."""
+    for name in given:
+        methods = READ_BY.get(name, METHODS)
+        if method not in methods:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{option} means nothing with --method {method}", hint=f"leave it out, or take --method {' or '.join(methods)}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
