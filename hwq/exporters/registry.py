@@ -1,0 +1,143 @@
+"""Which formats a network leaves as, and the one way out: written, executed, read back, and only then there.
+
+A new format is one file, with an entry here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hwq.errors import HwqError, MismatchError, UnsupportedLayerError, UsageError
+from hwq.exporters import qonnx
+from hwq.exporters.report import ExportReport
+from hwq.exporters.rows import export_rows, split_rows
+from hwq.exporters.same import difference
+from hwq.importers import read
+from hwq.ir import Graph, verify
+from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
+from hwq.sim.reference import evaluate, quantize_inputs
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a format's writer says.
+
+    Attributes:
+        keeps, drops, notes: as of `hwq.exporters.report.ExportReport`.
+    """
+
+    keeps: tuple[str, ...]
+    drops: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """One format.
+
+    Attributes:
+        name: as `--to` has it.
+        suffix: of its file; nothing for a folder.
+        summary: for people.
+        write: the network to a path.
+        execute: what the written file answers on rows of each input: (who executed it, floats (rows, elements)).
+        rows: that it is executed on, at most.
+        reads: whether hwq reads the format back.
+    """
+
+    name: str
+    suffix: str
+    summary: str
+    write: Callable[[Graph, Path], Written]
+    execute: Callable[[Graph, Path, list[Floats]], tuple[str, Floats]]
+    rows: int = 1000
+    reads: bool = True
+
+
+def _qonnx(graph: Graph, path: Path) -> Written:
+    return Written(qonnx.KEEPS, notes=qonnx.write(graph, path))
+
+
+FORMATS = (ExportFormat("qonnx", ".onnx", "ONNX with the Quant nodes of QONNX", _qonnx, qonnx.execute),)
+FORMAT_NAMES = tuple(one.name for one in FORMATS)
+
+
+def format_of(to: str | None, path: Path) -> ExportFormat:
+    """The format of this name, or of the path's ending.
+
+    Raises:
+        UsageError: there is none.
+    """
+    wanted = [one for one in FORMATS if one.name == to or (to is None and one.suffix and path.suffix == one.suffix)]
+    if not wanted:
+        told = f"there is no format {to!r}" if to is not None else f"{path} does not say its format"
+        raise UsageError(told, hint=f"choose one of {', '.join(FORMAT_NAMES)}")
+    return wanted[0]
+
+
+def export_graph(graph: Graph, path: Path, to: str | None = None, data: npt.ArrayLike | None = None) -> ExportReport:
+    """Write a network for another package, and prove what was written.
+
+    Args:
+        path: of the file, or the folder.
+        to: the format; None: as the path ends.
+        data: rows that it is proven on, besides random ones.
+
+    Raises:
+        UsageError: no such format.
+        ModelError: a package that the format needs is not there.
+        UnsupportedLayerError: what the format cannot express, by name.
+        MismatchError: the written file answers otherwise than the network; it is not kept.
+    """
+    chosen = format_of(to, path)
+    verify(graph)
+    rows = export_rows(graph, chosen.rows, data)
+    partial = path.with_name(f".{path.stem}.part{path.suffix}")
+    _remove(partial)
+    try:
+        partial.parent.mkdir(parents=True, exist_ok=True)
+        told = chosen.write(graph, partial)
+        comparisons, other = _proven(graph, chosen, partial, rows)
+        _remove(path)
+        partial.replace(path)
+    finally:
+        _remove(partial)
+    notes = told.notes + ((f"read back, {other} differ",) if other else ())
+    same = None if other is None else not other
+    return ExportReport(chosen.name, path, comparisons, same, told.keeps, told.drops, notes)
+
+
+def _proven(graph: Graph, chosen: ExportFormat, path: Path, rows: Floats) -> tuple[tuple[Comparison, ...], str | None]:
+    """(comparisons, what differs of the network that hwq reads back; None where it does not read it)."""
+    inputs = quantize_inputs(graph, rows)
+    expected = evaluate(graph, inputs)
+    runner, answers = chosen.execute(graph, path, split_rows(graph, rows))
+    found = [compare(graph, "reference", expected, runner, mantissas_of(answers, graph))]
+    other = None
+    if chosen.reads and len(graph.inputs) == 1:
+        try:
+            back = read(path).graph
+        except HwqError as error:
+            raise UnsupportedLayerError(f"hwq cannot read back what it wrote: {error.message}", hint=error.hint) from error
+        told = to_types(evaluate(back, quantize_inputs(back, rows)), back, graph)
+        found.append(compare(graph, "reference", expected, "read back", told))
+        other = difference(graph, back)
+    for comparison in found:
+        if comparison.mismatches:
+            raise MismatchError(str(comparison), hint="nothing was written; please report it with the point's graph.hwq")
+    return tuple(found), other
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
