@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hwq.errors import HwqError, MismatchError, UnsupportedLayerError, UsageError
+from hwq.errors import HwqError, MismatchError, UsageError
 from hwq.exporters import qonnx
 from hwq.exporters.report import ExportReport
 from hwq.exporters.rows import export_rows, split_rows
@@ -23,6 +23,10 @@ from hwq.ir import Graph, verify
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.reference import evaluate, quantize_inputs
 
+KERAS_KEEPS = (
+    "weights, as those of Keras' own layers; and activations, rounded and held by operations of Keras: it computes the integers of the design",
+)
+KERAS_DROPS = ("gradients through roundings, and bitwidths as variables: it does not train on as a twin does",)
 Floats = npt.NDArray[np.float64]
 
 
@@ -66,7 +70,22 @@ def _qonnx(graph: Graph, path: Path) -> Written:
     return Written(qonnx.KEEPS, notes=qonnx.write(graph, path))
 
 
-FORMATS = (ExportFormat("qonnx", ".onnx", "ONNX with the Quant nodes of QONNX", _qonnx, qonnx.execute),)
+def _keras(graph: Graph, path: Path) -> Written:
+    from hwq.exporters import keras  # loads TensorFlow
+
+    return Written(KERAS_KEEPS, KERAS_DROPS, keras.write(graph, path))
+
+
+def _by_keras(graph: Graph, path: Path, rows: list[Floats]) -> tuple[str, Floats]:
+    from hwq.exporters import keras
+
+    return keras.execute(graph, path, rows)
+
+
+FORMATS = (
+    ExportFormat("qonnx", ".onnx", "ONNX with the Quant nodes of QONNX", _qonnx, qonnx.execute),
+    ExportFormat("keras", ".keras", "a model of Keras' own layers and operations", _keras, _by_keras),
+)
 FORMAT_NAMES = tuple(one.name for one in FORMATS)
 
 
@@ -105,35 +124,37 @@ def export_graph(graph: Graph, path: Path, to: str | None = None, data: npt.Arra
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         told = chosen.write(graph, partial)
-        comparisons, other = _proven(graph, chosen, partial, rows)
+        comparisons, same, note = _proven(graph, chosen, partial, rows)
         _remove(path)
         partial.replace(path)
     finally:
         _remove(partial)
-    notes = told.notes + ((f"read back, {other} differ",) if other else ())
-    same = None if other is None else not other
+    notes = (*told.notes, *([note] if note else []))
     return ExportReport(chosen.name, path, comparisons, same, told.keeps, told.drops, notes)
 
 
-def _proven(graph: Graph, chosen: ExportFormat, path: Path, rows: Floats) -> tuple[tuple[Comparison, ...], str | None]:
-    """(comparisons, what differs of the network that hwq reads back; None where it does not read it)."""
-    inputs = quantize_inputs(graph, rows)
-    expected = evaluate(graph, inputs)
+def _proven(graph: Graph, chosen: ExportFormat, path: Path, rows: Floats) -> tuple[tuple[Comparison, ...], bool | None, str]:
+    """(comparisons, whether hwq reads the same graph back, what differs or why it does not read it)."""
+    expected = evaluate(graph, quantize_inputs(graph, rows))
     runner, answers = chosen.execute(graph, path, split_rows(graph, rows))
-    found = [compare(graph, "reference", expected, runner, mantissas_of(answers, graph))]
-    other = None
-    if chosen.reads and len(graph.inputs) == 1:
-        try:
-            back = read(path).graph
-        except HwqError as error:
-            raise UnsupportedLayerError(f"hwq cannot read back what it wrote: {error.message}", hint=error.hint) from error
-        told = to_types(evaluate(back, quantize_inputs(back, rows)), back, graph)
-        found.append(compare(graph, "reference", expected, "read back", told))
-        other = difference(graph, back)
-    for comparison in found:
-        if comparison.mismatches:
-            raise MismatchError(str(comparison), hint="nothing was written; please report it with the point's graph.hwq")
-    return tuple(found), other
+    executed = _equal(compare(graph, "reference", expected, runner, mantissas_of(answers, graph)))
+    if not chosen.reads:
+        return (executed,), None, ""
+    try:
+        back = read(path).graph
+    except HwqError as error:
+        return (executed,), None, f"hwq does not read it back: {error.message}"
+    told = to_types(evaluate(back, quantize_inputs(back, rows)), back, graph)
+    returned = _equal(compare(graph, "reference", expected, "read back", told))
+    other = difference(graph, back)
+    return (executed, returned), not other, f"read back, {other} differ" if other else ""
+
+
+def _equal(comparison: Comparison) -> Comparison:
+    """Raises MismatchError: an answer differs."""
+    if comparison.mismatches:
+        raise MismatchError(str(comparison), hint="nothing was written; please report it with the point's graph.hwq")
+    return comparison
 
 
 def _remove(path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from hwq.errors import ModelError, UnsupportedLayerError
@@ -27,6 +27,7 @@ class NodeList:
         format: of the file.
         input: its name and the shape of a row.
         outputs: their names.
+        quantized: constants that are meant as they are, however many bits they have.
     """
 
     format: str
@@ -34,6 +35,7 @@ class NodeList:
     constants: Mapping[str, Signal | Array]
     input: tuple[str, tuple[int, ...]]
     outputs: tuple[str, ...]
+    quantized: Collection[str] = ()
 
 
 def network_of(told: NodeList, given: FixedType | None) -> ImportedNetwork:
@@ -58,7 +60,7 @@ def network_of(told: NodeList, given: FixedType | None) -> ImportedNetwork:
     uses = Counter([name for node in nodes for name in node.inputs] + list(outputs))
 
     def walked(given: TypeArray | None) -> tuple[Builder, tuple[str, ...]]:
-        walk = Walk(Builder(shape, given), dict(told.constants), uses=uses)
+        walk = Walk(Builder(shape, given), dict(told.constants), quantized=set(told.quantized), uses=uses)
         walk.values[name] = walk.builder.start()
         for node in nodes:
             if ends.intersection(node.outputs):
