@@ -135,7 +135,7 @@ EAGER: dict[str, set[str]] = {
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
     "importers": {"h5py", "onnx", "google"},
-    "exporters": {"onnx", "onnxruntime", "qonnx"},
+    "exporters": {"onnx", "onnxruntime", "qonnx", "hls4ml"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},

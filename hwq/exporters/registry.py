@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import HwqError, MismatchError, UsageError
-from hwq.exporters import qonnx
+from hwq.exporters import hls4ml, qonnx
 from hwq.exporters.report import ExportReport
 from hwq.exporters.rows import export_rows, split_rows
 from hwq.exporters.same import difference
@@ -82,9 +82,14 @@ def _by_keras(graph: Graph, path: Path, rows: list[Floats]) -> tuple[str, Floats
     return keras.execute(graph, path, rows)
 
 
+def _hls4ml(graph: Graph, path: Path) -> Written:
+    return Written(hls4ml.KEEPS, hls4ml.DROPS, hls4ml.write(graph, path))
+
+
 FORMATS = (
     ExportFormat("qonnx", ".onnx", "ONNX with the Quant nodes of QONNX", _qonnx, qonnx.execute),
     ExportFormat("keras", ".keras", "a model of Keras' own layers and operations", _keras, _by_keras),
+    ExportFormat("hls4ml", "", "a project of hls4ml's C++", _hls4ml, hls4ml.execute, rows=600, reads=False),
 )
 FORMAT_NAMES = tuple(one.name for one in FORMATS)
 
@@ -117,6 +122,7 @@ def export_graph(graph: Graph, path: Path, to: str | None = None, data: npt.Arra
         MismatchError: the written file answers otherwise than the network; it is not kept.
     """
     chosen = format_of(to, path)
+    _require_place(chosen, path)
     verify(graph)
     rows = export_rows(graph, chosen.rows, data)
     partial = path.with_name(f".{path.stem}.part{path.suffix}")
@@ -131,6 +137,14 @@ def export_graph(graph: Graph, path: Path, to: str | None = None, data: npt.Arra
         _remove(partial)
     notes = (*told.notes, *([note] if note else []))
     return ExportReport(chosen.name, path, comparisons, same, told.keeps, told.drops, notes)
+
+
+def _require_place(chosen: ExportFormat, path: Path) -> None:
+    """Raises UsageError: something else than an earlier export is there."""
+    told = "a folder" if path.is_dir() else "a file"
+    fine = not path.exists() or ((path / hls4ml.CONFIG).is_file() if not chosen.suffix else path.is_file())
+    if not fine:
+        raise UsageError(f"{path} is {told} already, and no earlier export", hint="choose another --out")
 
 
 def _proven(graph: Graph, chosen: ExportFormat, path: Path, rows: Floats) -> tuple[tuple[Comparison, ...], bool | None, str]:
