@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hwq.cost.predict import predict_cost
     from hwq.design.compiled import Design
     from hwq.design.compiled import compile_network as compile
+    from hwq.design.exporting import export
     from hwq.design.target import Target
     from hwq.design.trained import Run
     from hwq.importers import load
@@ -41,6 +42,7 @@ _PUBLIC = {
     "callbacks": ("hwq.callbacks", ""),
     "compile": ("hwq.design.compiled", "compile_network"),
     "errors": ("hwq.errors", ""),
+    "export": ("hwq.design.exporting", "export"),
     "layers": ("hwq.layers", ""),
     "load": ("hwq.importers", "load"),
     "parse_report": ("hwq.reports", "parse"),
@@ -58,6 +60,7 @@ __all__ = [
     "callbacks",
     "compile",
     "errors",
+    "export",
     "layers",
     "load",
     "parse_report",

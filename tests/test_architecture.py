@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
     "importers": _GRAPHS | {"places", "backend"},
+    "exporters": _GRAPHS | {"backend", "importers", "passes", "places", "sim", "tools"},
     "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "styles": _PLACED | {"codegen", "toolchains.plan", "toolchains.scripts", "passes", "templates"},
@@ -70,6 +71,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "measure",
         "templates",
         "places",
+        "exporters",
         "__init__",
     },
     "synthesis": _DESIGNED - {"design", "run", "fields"} | {"tools", "reports"},
@@ -107,7 +109,21 @@ MAY_IMPORT: dict[str, set[str]] = {
 EAGER: dict[str, set[str]] = {
     **{
         key: {"numpy"}
-        for key in ("fixed", "ir", "passes", "codegen", "sim", "cost", "data", "run", "files", "frontend", "design", "importers")
+        for key in (
+            "fixed",
+            "ir",
+            "passes",
+            "codegen",
+            "sim",
+            "cost",
+            "data",
+            "run",
+            "files",
+            "frontend",
+            "design",
+            "importers",
+            "exporters",
+        )
     },
     **{
         key: {"numpy"}
@@ -120,6 +136,7 @@ EAGER: dict[str, set[str]] = {
 LAZY: dict[str, set[str]] = {
     "passes": {"da4ml"},
     "importers": {"h5py", "onnx", "google"},
+    "exporters": {"onnx", "onnxruntime", "qonnx", "hls4ml"},
     "data": {"sklearn", "pandas"},
     "measure": {"pandas", "pyarrow", "sqlalchemy"},
     "cost": {"scipy"},

@@ -23,6 +23,7 @@ COMMANDS = {
     "allocate": "Choose widths for a trained float model by measured costs.",
     "ptq": "Quantise a trained float model without training it.",
     "convert": "Read a network that a peer has quantised, exactly, as a run.",
+    "export": "Write a point for another package: QONNX, Keras, hls4ml.",
     "refine": "Remove signed digits from points of a run, and prove them again.",
     "compare": "Compare methods on the same splits: accuracy, measured cost, time.",
     "codesign": "Train, synthesise and train on until a measured design keeps a budget.",

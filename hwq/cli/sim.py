@@ -50,11 +50,13 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class _Proof:
-    """Whether the netlist is proven too, and for how long at most."""
+class _Besides:
+    """What is done besides the comparison, or in its place: a proof of the netlist with its time limit, a trace of the layers on rows."""
 
     prove: bool
     timeout: float
+    trace: bool
+    rows: int
 
 
 @click.command()
@@ -69,17 +71,27 @@ class _Proof:
 @store_option
 @click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")
+@click.option(
+    "--trace", is_flag=True, help="Show every layer in floats, quantised and as integers instead: where accuracy is lost."
+)
+@click.option("--rows", type=click.IntRange(min=1), default=500, show_default=True, help="Rows that --trace looks at, at most.")
 @as_json
 @gathers(_Asked, "asked")
-@gathers(_Proof, "proof")
-def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, proof: _Proof, as_json: bool) -> None:
+@gathers(_Besides, "besides")
+def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, besides: _Besides, as_json: bool) -> None:
     """Compare all evaluators of points of RUN by integer equality.
 
     Keras, the integer reference, the native emulator, the ap_fixed C-simulation, the RTL simulation and,
     once hwq synth has run Yosys, the netlist of the part's cells.
     """
-    from hwq.errors import MismatchError
+    from hwq.errors import MismatchError, UsageError
     from hwq.flow.simulate import prove_points, simulate
+
+    if besides.trace and besides.prove:
+        raise UsageError("--trace looks at layers, --prove at the netlist", hint="one of them at a time")
+    if besides.trace:
+        _trace(run, point, besides.rows, as_json)
+        return
 
     def tell(point: str, what: str) -> None:
         note(f"  point {point}: {what}")
@@ -88,7 +100,7 @@ def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, proof: _
     results = simulate(run, target, point=point, store_path=store, tell=tell)
     comparisons = {name: verdict.comparisons for name, verdict in results}
     bad = [(name, c) for name, found in comparisons.items() for c in found if c.mismatches]
-    if as_json and (bad or not proof.prove):
+    if as_json and (bad or not besides.prove):
         emit(comparisons)
     elif not as_json:
         for name, found in comparisons.items():
@@ -96,10 +108,22 @@ def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, proof: _
                 say(f"point {name}: {comparison}")
     if bad:
         raise MismatchError(f"point {bad[0][0]}: {bad[0][1]}", hint="please report it with the point's graph.hwq")
-    if proof.prove:
-        proofs = prove_points(run, proof.timeout, target, point=point, tell=tell)
+    if besides.prove:
+        proofs = prove_points(run, besides.timeout, target, point=point, tell=tell)
         if as_json:
             emit({"comparisons": comparisons, "proofs": dict(proofs)})
         else:
             for name, found_proof in proofs:
                 say(f"point {name}: {found_proof}")
+
+
+def _trace(run: Path, point: str, rows: int, as_json: bool) -> None:
+    from hwq.flow.trace import trace_points
+
+    found = trace_points(run, point=point, rows=rows)
+    if as_json:
+        emit([one.to_json() for one in found])
+        return
+    for one in found:
+        for line in str(one).splitlines():
+            say(line)

@@ -32,6 +32,7 @@ from hwq.sim.emulator import Emulator, FoldedEmulator, emulator_of
 from hwq.sim.reference import evaluate, quantize_inputs
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import affordable, rtlsim
+from hwq.sim.trace import NetworkTrace, trace
 from hwq.styles.choice import build_at
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.single import Bench, manifest_of, measured
@@ -117,6 +118,25 @@ class Design:
             self.build.plan.write(Path(folder))
             mantissas = csim(self.build, Path(folder), inputs)
         return self._shaped(to_float(mantissas, output_types(self.build.graph).frac))
+
+    def trace(self, x: npt.ArrayLike, model: Any = None) -> NetworkTrace:
+        """Every layer on rows, in floats, quantised and as integers side by side: where accuracy is lost.
+
+        Print it for a table; `trace["name"]` is one node with its arrays, worst values, overflows and histograms.
+
+        Args:
+            x: (rows, *input shape), as they were trained with; some hundred are enough.
+            model: the float Keras model that the design comes from, to compare its layers too.
+
+        Raises:
+            DataError: as `predict`.
+            ModelError: a model that cannot be looked into.
+        """
+        if model is None:
+            return trace(self.graph, x)
+        from hwq.conversion.layer_outputs import layer_outputs  # loads TensorFlow
+
+        return trace(self.graph, x, layer_outputs(model, x))
 
     def write(self, path: str | Path) -> Path:
         """Write every generated file (C++, Verilog, test bench, scripts of the board's tools) below `path`, and return it.

@@ -159,11 +159,21 @@ class Builder:
         node = self.add(f"{layer}_reshape", "reshape", [value.node], layer, shape=target)
         return Signal(node, function=value.function)
 
+    def named(self, name: str) -> Node:
+        """The node of this name."""
+        return next(node for node in reversed(self.nodes) if node.name == name)
+
     def permute(self, layer: str, value: Signal, dims: Sequence[int]) -> Signal:
-        """With other axes first."""
-        if value.node is None:
-            return Signal(places=value.raw.transpose(tuple(dims)))
-        return Signal(self.add(layer, "permute", [value.node], layer, dims=tuple(map(int, dims))), function=value.function)
+        """With other axes first; two orders in a row are one, and none where the second undoes the first."""
+        dims, node = tuple(map(int, dims)), value.node
+        if node is None:
+            return Signal(places=value.raw.transpose(dims))
+        if node.op == "permute":
+            dims = tuple(node.integers("dims")[d] for d in dims)
+            node = self.named(node.inputs[0])
+        if dims != tuple(range(len(dims))):
+            node = self.add(layer, "permute", [node], layer, dims=dims)
+        return Signal(node, function=value.function)
 
     def pad(self, layer: str, value: Signal, pads: Sequence[tuple[int, int]]) -> Signal:
         """With zeros around.

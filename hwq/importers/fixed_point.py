@@ -29,6 +29,7 @@ class Fixed:
         i, f: integer bits without the sign, and fractional bits; any integers. No bits at all (k + i + f <= 0) is zero.
         rounding, overflow: as HLS calls them.
         unbounded: weights are brought to the step alone, whatever i says.
+        lone: a symmetric sign without other bits keeps its code, as hwq's own types have it; of peers it is always zero.
     """
 
     k: Wholes
@@ -37,6 +38,7 @@ class Fixed:
     rounding: str = "RND"
     overflow: str = "WRAP"
     unbounded: bool = False
+    lone: bool = False
 
     def types(self, shape: tuple[int, ...], layer: str) -> TypeArray:
         """Of activations.
@@ -51,7 +53,7 @@ class Fixed:
         parts = (part[0] if part.ndim == len(shape) + 1 else part for part in (self.k, self.i, self.f))
         k, i, f = (np.broadcast_to(part, shape) for part in parts)
         width = np.maximum(k + i + f, 0)
-        if self.overflow == "SAT_SYM":
+        if self.overflow == "SAT_SYM" and not self.lone:
             width = np.where((width == 1) & (k == 1), 0, width)  # its one code is zero
         return TypeArray.of(k, width, f, Rounding(self.rounding), Overflow(self.overflow))
 
@@ -64,7 +66,8 @@ class Fixed:
         k, i, f = (part.astype(np.float32) for part in (self.k, self.i, self.f))
         one, i_used = np.exp2(f), np.maximum(i, -f)
         high = np.exp2(i_used) - np.exp2(-f)
-        low = -k * (high if self.overflow == "SAT_SYM" else np.exp2(i_used))
+        even = self.overflow == "SAT_SYM" and (not self.lone or k + i + f != 1)
+        low = -k * np.where(even, high, np.exp2(i_used))
         bounded = not self.unbounded
         if bounded and self.overflow != "WRAP":
             x = np.where(x > high, high, np.where(x < low, low, x))

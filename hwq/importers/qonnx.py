@@ -3,71 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.fixed import FixedType, TypeArray
-from hwq.importers.builder import Builder, Signal, uniform
-from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
-from hwq.ir import Graph, verify
+from hwq.fixed import FixedType
+from hwq.importers.builder import Signal
+from hwq.importers.onnx_network import NodeList, network_of
+from hwq.importers.report import ImportedNetwork
+from hwq.importers.walk import Array, OnnxNode
 
-Array = npt.NDArray[Any]
-Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
-READ_CODES = ("DequantizeLinear", "Clip")  # between a QuantizeLinear and these a tensor holds codes, not numbers
 DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
-LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxNode:
-    """One node of a file: its name, operation, names of inputs and outputs, and attributes as Python has them."""
-
-    name: str
-    op: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    attributes: Mapping[str, Any]
-    version: int = 1
-
-
-@dataclass(slots=True)
-class Walk:
-    """What the nodes so far give: numbers of the design, or constants."""
-
-    builder: Builder
-    values: dict[str, Signal | Array]
-    steps: dict[str, Array] = field(default_factory=dict)  # of what a QuantizeLinear gave
-
-    def get(self, node: OnnxNode, place: int) -> Signal | Array:
-        """What the node reads at this place.
-
-        Raises:
-            ModelError: the file has no such value.
-            UnsupportedLayerError: codes, where the node computes with numbers.
-        """
-        name = node.inputs[place] if place < len(node.inputs) else ""
-        if name not in self.values:
-            raise ModelError(f"node {node.name!r} ({node.op}) reads {name!r}, which nothing gives", hint="is the file whole?")
-        if name in self.steps and node.op not in READ_CODES:
-            raise UnsupportedLayerError(
-                f"node {node.name!r} ({node.op}) computes with the codes of a QuantizeLinear", hint="put a DequantizeLinear between"
-            )
-        return self.values[name]
-
-    def constant(self, node: OnnxNode, place: int) -> Array:
-        """Raises UnsupportedLayerError: it is computed."""
-        found = self.get(node, place)
-        if isinstance(found, Signal):
-            raise UnsupportedLayerError(f"node {node.name!r} ({node.op}) has an input {node.inputs[place]!r} that is no constant")
-        return found
-
-    def has(self, node: OnnxNode, place: int) -> bool:
-        return len(node.inputs) > place and bool(node.inputs[place])
 
 
 def is_onnx(path: Path) -> bool:
@@ -87,51 +35,10 @@ def read_onnx(path: Path, given: FixedType | None = None) -> ImportedNetwork:
         ModelError: no onnx, a file that cannot be read, or weights in other files.
         UnsupportedLayerError: names every node that has no exact form here.
     """
-    from hwq.importers.qonnx_ops import READERS
-
-    told, nodes, constants, (name, shape), outputs = _loaded(path)
-    read = {name for node in nodes for name in node.inputs}
-    ends = {out for n in nodes if n.op in ("Softmax", "LogSoftmax") for out in n.outputs if out in outputs and out not in read}
-    others = [n for n in nodes if n.op not in READERS and not ends.intersection(n.outputs)]
-    if others:
-        listed = ", ".join(f"{n.name!r} ({n.op})" for n in others[:8]) + (" ..." if len(others) > 8 else "")
-        raise UnsupportedLayerError(f"refused: {listed}", hint=f"operations that are read: {', '.join(sorted(READERS))}")
-
-    def walked(given: TypeArray | None) -> tuple[Builder, tuple[str, ...]]:
-        walk = Walk(Builder(shape, given), dict(constants))
-        walk.values[name] = walk.builder.start()
-        for node in nodes:
-            if ends.intersection(node.outputs):
-                walk.values[node.outputs[0]] = walk.get(node, 0)
-            else:
-                walk.values[node.outputs[0]] = READERS[node.op](node, walk)
-        if codes := [out for out in outputs if out in walk.steps]:
-            raise UnsupportedLayerError(f"the output {codes[0]!r} holds codes", hint="end the network in a DequantizeLinear")
-        found = [walk.values[out] for out in outputs]
-        return walk.builder, tuple(walk.builder.node("output", v).name for v in found if isinstance(v, Signal))
-
-    start = None if given is None else uniform(given, shape)
-    builder, last = walked(start)
-    serving = builder.serving() if start is None else None
-    if serving is not None:
-        builder, last = walked(serving)
-    inputs = tuple(node.name for node in builder.nodes if node.op == "input")
-    if not last or not inputs:
-        raise ModelError(f"{path} computes nothing from its input")
-    graph = verify(Graph(tuple(builder.nodes), inputs, last))
-    layers = [Layer(n.name, n.op, _how(n, builder, ends)) for n in nodes]
-    notes = ["ranges are those of the file: none was traced on data", *([LOGITS] if ends else [])]
-    if given is not None:
-        notes.append(f"the input is {given}, as it was asked for")
-    return ImportedNetwork(graph, ImportReport(told, tuple(layers), tuple(notes)))
+    return network_of(_loaded(path), given)
 
 
-def _how(node: OnnxNode, builder: Builder, ends: set[str]) -> str:
-    return LEFT_OUT if ends.intersection(node.outputs) else TABLE if node.name in builder.tables else EXACT
-
-
-def _loaded(path: Path) -> tuple[str, list[OnnxNode], dict[str, Signal | Array], tuple[str, tuple[int, ...]], list[str]]:
-    """(format, nodes, constants, the input with the shape of a row, names of the outputs)."""
+def _loaded(path: Path) -> NodeList:
     try:
         import onnx
         from google.protobuf.message import DecodeError
@@ -167,7 +74,7 @@ def _loaded(path: Path) -> tuple[str, list[OnnxNode], dict[str, Signal | Array],
     if not row or 0 in row:
         raise ModelError(f"the file does not tell the shape of the input: {row}", hint="fix all its axes but the batch")
     peer = "QONNX" if any("qonnx" in domain or "finn" in domain for domain in versions) else "ONNX"
-    return peer, nodes, constants, (inputs[0].name, row), [out.name for out in graph.output]
+    return NodeList(peer, tuple(nodes), constants, (inputs[0].name, row), tuple(out.name for out in graph.output))
 
 
 def _value_of(attributes: Mapping[str, Any], to_array: Callable[[Any], Array]) -> Array:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from hwq.importers import qonnx_quant
+from hwq.importers import onnx_parts, qonnx_quant
 from hwq.importers.builder import Function, Signal
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.keras_layers import row_axis
-from hwq.importers.qonnx import Array, OnnxNode, Reader, Walk
+from hwq.importers.onnx_parts import reshaped, with_bias
 from hwq.importers.qonnx_quant import along, is_short, refused, short, signal, text_of, then
+from hwq.importers.walk import Array, OnnxNode, Reader, Walk
 from hwq.ir import Node
 
 
@@ -29,7 +30,9 @@ def _matmul(node: OnnxNode, walk: Walk) -> Signal | Array:
     if kernel.ndim != 2:
         raise refused(node, f"has weights of shape {kernel.shape}", "a matrix")
     bias = zeros((kernel.shape[1],))
-    return Signal(walk.builder.add(node.name, "dense", [x], node.name, kernel=short(node, kernel), bias=bias))
+    return Signal(
+        walk.builder.add(node.name, "dense", [x], node.name, kernel=short(node, kernel, walk.is_quantized(node, 1)), bias=bias)
+    )
 
 
 def _gemm(node: OnnxNode, walk: Walk) -> Signal | Array:
@@ -40,9 +43,11 @@ def _gemm(node: OnnxNode, walk: Walk) -> Signal | Array:
     bias = zeros((kernel.shape[1],))
     if walk.has(node, 2):
         told = walk.constant(node, 2) * np.float32(node.attributes.get("beta", 1))
-        bias = short(node, np.broadcast_to(told.ravel() if told.size > 1 else told, (kernel.shape[1],)))
+        spread = np.broadcast_to(told.ravel() if told.size > 1 else told, (kernel.shape[1],))
+        bias = short(node, spread, walk.is_quantized(node, 2))
     x = walk.builder.node(node.name, signal(node, walk, 0))
-    return Signal(walk.builder.add(node.name, "dense", [x], node.name, kernel=short(node, kernel), bias=bias))
+    told_kernel = short(node, kernel, walk.is_quantized(node, 1))
+    return Signal(walk.builder.add(node.name, "dense", [x], node.name, kernel=told_kernel, bias=bias))
 
 
 def _windows(
@@ -68,11 +73,11 @@ def _image(node: OnnxNode, walk: Walk, x: Node) -> Node:
     """(channels, height, width) as (height, width, channels); a line is an image of one row."""
     if len(x.shape) == 2:
         x = walk.builder.add(f"{node.name}_image", "reshape", [x], node.name, shape=(x.shape[0], 1, x.shape[1]))
-    return walk.builder.add(f"{node.name}_last", "permute", [x], node.name, dims=(1, 2, 0))
+    return walk.builder.node(node.name, walk.builder.permute(f"{node.name}_last", Signal(x), (1, 2, 0)))
 
 
 def _back(node: OnnxNode, walk: Walk, y: Node, rank: int) -> Node:
-    y = walk.builder.add(f"{node.name}_first", "permute", [y], node.name, dims=(2, 0, 1))
+    y = walk.builder.node(node.name, walk.builder.permute(f"{node.name}_first", Signal(y), (2, 0, 1)))
     return y if rank == 2 else walk.builder.add(f"{node.name}_line", "reshape", [y], node.name, shape=(y.shape[0], y.shape[2]))
 
 
@@ -85,18 +90,23 @@ def _conv(node: OnnxNode, walk: Walk) -> Signal | Array:
     strides, dilation, pads = _windows(node, x.shape, kernel.shape[2:])
     last = np.moveaxis(kernel, (0, 1), (-1, -2))
     last = last if rank == 2 else last[None]
-    bias = short(node, walk.constant(node, 2)) if walk.has(node, 2) else zeros((kernel.shape[0],))
+    image, groups = _image(node, walk, x), int(node.attributes.get("group", 1))
+    if not walk.has(node, 2) and set(dilation) == {1} and groups == image.shape[2] == len(kernel) and (kernel == 1).all():
+        size = last.shape[:2]
+        y = walk.builder.add(node.name, "sum_pool2d", [image], node.name, size=size, strides=strides, pads=pads)
+        return Signal(_back(node, walk, y, rank))
+    bias = short(node, walk.constant(node, 2), walk.is_quantized(node, 2)) if walk.has(node, 2) else zeros((kernel.shape[0],))
     y = walk.builder.add(
         node.name,
         "conv2d",
-        [_image(node, walk, x)],
+        [image],
         node.name,
-        kernel=short(node, last),
+        kernel=short(node, last, walk.is_quantized(node, 1)),
         bias=bias,
         strides=strides,
         pads=pads,
         dilation=dilation,
-        groups=int(node.attributes.get("group", 1)),
+        groups=groups,
     )
     return Signal(_back(node, walk, y, rank))
 
@@ -120,10 +130,10 @@ def _pool(node: OnnxNode, walk: Walk) -> Signal | Array:
     return _times(node, walk, found, np.float32(1) / np.float32(math.prod(size)), lambda v: v / np.float32(math.prod(size)))
 
 
-def _times(node: OnnxNode, walk: Walk, x: Signal, factor: Array | np.float32, function: Function) -> Signal:
-    """Times a constant: exactly where it is a short number, else in float32, before the next quantiser."""
-    spread = np.broadcast_to(np.asarray(factor, np.float32), x.shape)
-    if x.function is not None or not is_short(spread):
+def _times(node: OnnxNode, walk: Walk, x: Signal, factor: Array | np.float32, function: Function, told: bool = False) -> Signal:
+    """Times a constant: exactly where it is a short number or quantised, else in float32, before the next quantiser."""
+    spread = np.broadcast_to(np.asarray(factor) if told else np.asarray(factor, np.float32), x.shape)
+    if x.function is not None or not (told or is_short(spread)):
         return then(node, walk, x, function)
     inner = walk.builder.node(node.name, x)
     return Signal(walk.builder.add(f"{node.name}_scale", "scale", [inner], node.name, factor=dyadic(spread)))
@@ -146,7 +156,9 @@ def _arithmetic(op: str) -> Reader:
         x, constant, first = (a, b, True) if isinstance(a, Signal) else (b, a, False)
         if not isinstance(x, Signal) or isinstance(constant, Signal):  # the other one is the tensor
             raise refused(node, "has no tensor", "fold constants first")
-        other = along(np.asarray(constant, np.float32), len(x.shape))
+        told = walk.is_quantized(node, int(first))
+        kind = np.float64 if told and np.asarray(constant).dtype == np.float64 else np.float32
+        other = along(np.asarray(constant, kind), len(x.shape))
         if np.broadcast_shapes(x.shape, other.shape) != x.shape:
             raise refused(node, f"spreads {x.shape} to a constant of shape {other.shape}", "constants no larger than the tensor")
 
@@ -154,13 +166,16 @@ def _arithmetic(op: str) -> Reader:
             return np.asarray(numpy(v, other) if first else numpy(other, v), np.float32)
 
         if op == "multiply":
-            return _times(node, walk, x, other, function)
+            return _times(node, walk, x, other, function, told)
         if op == "divide" and first and is_short(1 / other.astype(np.float64)):
             return _times(node, walk, x, 1 / other, function)
         if op == "add" or (op == "subtract" and first):
             value = np.broadcast_to(other if op == "add" else -other, x.shape)
-            if x.function is None and is_short(value):
+            if x.function is None and (told or is_short(value)):
                 inner = walk.builder.node(node.name, x)
+                whole = with_bias(walk, node, inner, other, told) if op == "add" and first else None
+                if whole is not None:
+                    return Signal(whole)
                 return Signal(walk.builder.add(node.name, "bias", [inner], node.name, bias=dyadic(value)))
         return then(node, walk, x, function)
 
@@ -220,7 +235,7 @@ def _reshape(node: OnnxNode, walk: Walk) -> Signal | Array:
         row[row.index(-1)] = math.prod(x.shape) // max(1, -math.prod(row))
     if math.prod(row) != math.prod(x.shape):
         raise refused(node, f"gives the shape {told}", "the batch stays the first axis")
-    return walk.builder.reshape(node.name, x, row)
+    return reshaped(walk, node.name, x, row)
 
 
 def _transpose(node: OnnxNode, walk: Walk) -> Signal | Array:
@@ -249,6 +264,7 @@ def _function(function: Function) -> Reader:
 
 READERS: dict[str, Reader] = {
     **qonnx_quant.READERS,
+    **onnx_parts.READERS,
     "Relu": _relu,
     "MatMul": _matmul,
     "Gemm": _gemm,
@@ -270,4 +286,6 @@ READERS: dict[str, Reader] = {
     "Concat": _concat,
     "Sigmoid": _function(_sigmoid),
     "Tanh": _function(np.tanh),
+    "Floor": _function(np.floor),
+    "Round": _function(np.rint),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from hwq.errors import UnsupportedLayerError
 from hwq.importers.builder import Function, Signal
 from hwq.importers.fixed_point import Fixed, dyadic
-from hwq.importers.qonnx import Array, OnnxNode, Reader, Walk
+from hwq.importers.walk import Array, OnnxNode, Reader, Walk
 from hwq.ir import Constant
 
 ROUNDINGS = {"ROUND": "RND_CONV", "HALF_EVEN": "RND_CONV", "FLOOR": "TRN"}
@@ -58,8 +58,10 @@ def _quant(node: OnnxNode, walk: Walk) -> Signal | Array:
     if not isinstance(x, Signal):
         low = -(2.0 ** (width - 1)) + narrow if signed else 0.0 * width
         high = 2.0 ** (width - signed) - 1
-        y = np.minimum(np.maximum(np.asarray(x, np.float32) / scale, low), high)
-        return np.asarray((np.rint(y) if ROUNDINGS[rounding] == "RND_CONV" else np.floor(y)) * scale, np.float32)
+        kind = np.float64 if x.dtype == np.float64 else np.float32
+        y = np.minimum(np.maximum(np.asarray(x, kind) / scale, low), high)
+        walk.quantized.update(node.outputs)
+        return np.asarray((np.rint(y) if ROUNDINGS[rounding] == "RND_CONV" else np.floor(y)) * scale, kind)
     f = -_powers(node, scale)
     k = np.full_like(f, signed)
     fixed = Fixed(k, np.asarray(width - signed - f), f, ROUNDINGS[rounding], "SAT_SYM" if narrow else "SAT")
@@ -188,14 +190,17 @@ def then(node: OnnxNode, walk: Walk, x: Signal, function: Function) -> Signal:
     return Signal(source, function=function if before is None else lambda v: function(np.asarray(before(v), np.float32)))
 
 
-def short(node: OnnxNode, values: Array) -> Constant:
+def short(node: OnnxNode, values: Array, told: bool = False) -> Constant:
     """A constant of the design.
+
+    Args:
+        told: a quantiser stands in front of it: however many bits it has, they are meant.
 
     Raises:
         UnsupportedLayerError: floats that nothing has quantised.
     """
     found = dyadic(values)
-    if int(found.types.width.max(initial=0)) > SHORT:
+    if not told and int(found.types.width.max(initial=0)) > SHORT:
         raise refused(node, "has constants that are not quantised", "put a Quant in front of them, with a power of two as step")
     return found
 

@@ -14,6 +14,7 @@ from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.importers import hgq_kernels, hgq_merges, hgq_tables, qkeras
 from hwq.importers.keras_files import config_of, is_keras, packages_of, read_keras
 from hwq.importers.keras_network import LOGITS, graph_of
+from hwq.importers.keras_operations import is_operations, read_operations
 from hwq.importers.qonnx import is_onnx, read_onnx
 from hwq.importers.report import ImportedNetwork, ImportReport
 from hwq.ir import Graph
@@ -65,6 +66,10 @@ def _qkeras(path: Path, given: FixedType | None) -> ImportedNetwork:
     return replace(found, report=replace(found.report, notes=(*found.report.notes, LOGITS)))
 
 
+def _is_operations(path: Path) -> bool:
+    return is_keras(path) and is_operations(config_of(path))
+
+
 def _float(path: Path, given: FixedType | None) -> ImportedNetwork:
     raise UnsupportedLayerError(
         f"{path} is a float model of Keras: it has no quantiser",
@@ -75,6 +80,7 @@ def _float(path: Path, given: FixedType | None) -> ImportedNetwork:
 FORMATS = (
     Format("HGQ2", _is_hgq, _hgq),
     Format("QKeras", _is_qkeras, _qkeras),
+    Format("Keras with operations that round", _is_operations, read_operations),
     Format("Keras", is_keras, _float),
     Format("ONNX", is_onnx, read_onnx),
 )

@@ -1,0 +1,72 @@
+"""The nodes of a file while they are read: what each gives, and what it reads. What operations mean is elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy.typing as npt
+
+from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.importers.builder import Builder, Signal
+
+Array = npt.NDArray[Any]
+Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
+READ_CODES = ("DequantizeLinear", "Clip")  # between a QuantizeLinear and these a tensor holds codes, not numbers
+FIXED, TABLE = "hwq.Fixed", "hwq.Table"  # what `hwq.importers.forms` makes of several nodes; no file can name them
+INTERNAL = {FIXED, TABLE}
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxNode:
+    """One node of a file: its name, operation, names of inputs and outputs, and attributes as Python has them."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    version: int = 1
+
+
+@dataclass(slots=True)
+class Walk:
+    """What the nodes so far give: numbers of the design, or constants."""
+
+    builder: Builder
+    values: dict[str, Signal | Array]
+    steps: dict[str, Array] = field(default_factory=dict)  # of what a QuantizeLinear gave
+    quantized: set[str] = field(default_factory=set)  # constants that a Quant gave
+    uses: Counter[str] = field(default_factory=Counter)  # how many nodes read a tensor
+
+    def get(self, node: OnnxNode, place: int) -> Signal | Array:
+        """What the node reads at this place.
+
+        Raises:
+            ModelError: the file has no such value.
+            UnsupportedLayerError: codes, where the node computes with numbers.
+        """
+        name = node.inputs[place] if place < len(node.inputs) else ""
+        if name not in self.values:
+            raise ModelError(f"node {node.name!r} ({node.op}) reads {name!r}, which nothing gives", hint="is the file whole?")
+        if name in self.steps and node.op not in READ_CODES:
+            raise UnsupportedLayerError(
+                f"node {node.name!r} ({node.op}) computes with the codes of a QuantizeLinear", hint="put a DequantizeLinear between"
+            )
+        return self.values[name]
+
+    def constant(self, node: OnnxNode, place: int) -> Array:
+        """Raises UnsupportedLayerError: it is computed."""
+        found = self.get(node, place)
+        if isinstance(found, Signal):
+            raise UnsupportedLayerError(f"node {node.name!r} ({node.op}) has an input {node.inputs[place]!r} that is no constant")
+        return found
+
+    def is_quantized(self, node: OnnxNode, place: int) -> bool:
+        """Whether what the node reads there is a constant behind a quantiser, however many bits it has."""
+        return self.has(node, place) and node.inputs[place] in self.quantized
+
+    def has(self, node: OnnxNode, place: int) -> bool:
+        return len(node.inputs) > place and bool(node.inputs[place])
