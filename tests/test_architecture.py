@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tools": {"errors", "locks", "places"},
     "measure": {"reports", "places", "errors"},
     "data": {"errors", "files", "fields", "places"},
-    "ir": {"errors", "fixed"},
+    "ir": {"errors", "fixed", "tensors"},
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
     "importers": _GRAPHS | {"places", "backend"},

@@ -62,6 +62,7 @@ GENERATING = (
     "templates.py",
     "boards.py",
     "units.py",
+    "tensors.py",
 )
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 

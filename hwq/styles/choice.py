@@ -6,7 +6,7 @@ from hwq.boards import Board
 from hwq.codegen.build import Build, Form, build
 from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph
-from hwq.ir.windows import LINEAR, blocks, constants
+from hwq.ir.ops import blocks, constants, is_matrix
 from hwq.styles.mac.mac import Mac
 from hwq.styles.serial import PLAIN, Serial, tables_of
 from hwq.toolchains.plan import TOP
@@ -95,7 +95,7 @@ def products_of(graph: Graph) -> int:
     found = 0
     nodes = graph.by_name()
     for node in graph.nodes:
-        if node.op in LINEAR:
+        if is_matrix(node):
             kernel = constants(node)[0].mantissas.ravel()
             for block in blocks(node, nodes[node.inputs[0]].shape):
                 found += int((kernel[block.weights] != 0).sum()) * len(block.windows)

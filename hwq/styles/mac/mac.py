@@ -15,13 +15,14 @@ from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
 from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph, digest, text
+from hwq.ir.ops import is_matrix
 from hwq.passes import optimise
 from hwq.passes.pipeline import levels_for
 from hwq.styles.mac.cpp import mac_cpp_files
 from hwq.styles.mac.lanes import Folding, fold, lut_of
 from hwq.styles.mac.machine import MacMachine
 from hwq.styles.mac.schedule import Between, between, features_of, schedule
-from hwq.styles.mac.terms import FOLDABLE, terms_of
+from hwq.styles.mac.terms import terms_of
 from hwq.styles.mac.verilog import mac_files
 from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
@@ -61,7 +62,7 @@ class Mac:
         levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
         foldings, reason = {}, "no product with a constant matrix"
         for node in optimised.nodes:
-            if node.op in FOLDABLE:
+            if is_matrix(node, weighted=True):
                 try:
                     terms = terms_of(node, optimised[node.inputs[0]].type)
                     foldings[node.name] = fold(node.name, terms, interval, board.lut / max(board.bram36, 1))
