@@ -96,6 +96,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "design.budget",
         "design.target",
         "tools.doctor",
+        "styles.registry",
         "toolchains.registry",
         "toolchains.steps",
         "train.config",
@@ -296,11 +297,11 @@ def closure(module: str) -> set[str]:
 def test_a_change_of_the_generator_makes_new_plans() -> None:
     """`code_digest` covers every module that decides what a plan holds: a forgotten one would let stale plans be taken."""
     from hwq.design.point import GENERATING
+    from hwq.styles.registry import STYLES
 
     covered = tuple("hwq." + name.removesuffix(".py").replace("/", ".") for name in GENERATING)
-    used = {
-        m for start in ("codegen.build", "codegen.stream", "styles.choice", "toolchains.scripts") for m in closure(f"hwq.{start}")
-    }
+    starts = [f"hwq.{start}" for start in ("codegen.build", "codegen.stream", "styles.choice", "toolchains.scripts")]
+    used = {m for start in (*starts, *(module for module, _ in STYLES.values())) for m in closure(start)}
     outside = {m for m in used if not any(m == c or m.startswith(c + ".") for c in covered)}
     # neither errors nor what runs, finds, reads or stores decides what is written
     assert {package_of(m) for m in outside} <= {"errors", "fields", "files", "locks", "places", "reports", "tools"}, outside

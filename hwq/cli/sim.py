@@ -38,7 +38,7 @@ class _Asked:
     io: Literal["parallel", "stream"]
     adders: Literal["auto", "two", "three"]
     interval: int
-    fold: Literal["auto", "parallel", "serial", "mac"]
+    fold: str
 
     def target(self, run: Path) -> Target:
         from hwq.design.target import Target

@@ -45,7 +45,7 @@ class _DesignAsked:
     register_inputs: bool
     adders: Literal["auto", "two", "three"]
     interval: int
-    fold: Literal["auto", "parallel", "serial", "mac"]
+    fold: str
 
     def target(self) -> Target:
         from hwq.design.target import Target

@@ -8,7 +8,8 @@ from typing import Literal, TypedDict, Unpack
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Fold, Style
+from hwq.codegen.build import Style
+from hwq.styles.registry import require_choice
 from hwq.units import Period
 
 Io = Literal["parallel", "stream"]
@@ -25,7 +26,7 @@ class Choices(TypedDict, total=False):
     registered_inputs: bool
     adders: Adders
     interval: int
-    fold: Fold
+    fold: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,11 @@ class Target:
     registered_inputs: bool = False
     adders: Adders = "auto"
     interval: int = 1
-    fold: Fold = "auto"
+    fold: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: no such style."""
+        require_choice(self.fold)
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:
@@ -70,7 +75,7 @@ class Target:
 
         Raises:
             BoardError: no such board.
-            UsageError: no such clock.
+            UsageError: no such clock, or style.
         """
         if isinstance(board, Target):
             return board
