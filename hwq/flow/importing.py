@@ -19,6 +19,7 @@ import numpy as np
 from hwq.boards import DEFAULT_BOARD, Board, load, names
 from hwq.cost.features import VERSION, features
 from hwq.errors import GraphError, MismatchError, RunError, ToolError
+from hwq.events import quiet
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, parse, verify
@@ -216,7 +217,7 @@ def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[
 
 
 def _compare_compiled(compiled: Compiled, folder: Path, _: int, inputs: IntArray) -> Comparison:
-    return compiled.compare(folder, inputs, None)
+    return compiled.compare(folder, inputs, quiet)
 
 
 def _manifest(folder: Path) -> Manifest:

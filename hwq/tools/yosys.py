@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
+from hwq.events import Notice, quiet
 from hwq.tools.find import Tool, find, variable
 from hwq.tools.gxx import first_error
 from hwq.tools.process import ToolRun, run
@@ -54,7 +55,7 @@ def run_script(
     log: Path,
     outputs: Sequence[str],
     timeout_s: float | None = None,
-    notice: Callable[[str], None] | None = None,
+    notice: Notice = quiet,
 ) -> ToolRun:
     """Run a Yosys script in the build folder and check that it made `outputs` (paths relative to `cwd`).
 
@@ -63,7 +64,7 @@ def run_script(
         ToolError: it failed, was killed, or left an output missing, empty or older than the start.
     """
     tool = find_yosys()
-    if notice and not compiled(tool):
+    if not compiled(tool):
         notice(FIRST_CALL)
     for name in outputs:
         (cwd / name).parent.mkdir(parents=True, exist_ok=True)

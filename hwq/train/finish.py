@@ -14,6 +14,7 @@ from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.data.task import Task
 from hwq.errors import TrainingError
+from hwq.events import Watch
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
 from hwq.ir.ops import spec_of
@@ -39,7 +40,7 @@ class Training:
     dataset: Dataset
     config: TrainConfig
     run: RunDir
-    report: Callable[[Progress], None]
+    report: Watch
     lut: Callable[[Graph], float] | None = None
 
     def progress(self, phase: str, step: int, steps: int, candidate: Candidate) -> Progress:
