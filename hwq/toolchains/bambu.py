@@ -19,7 +19,7 @@ PROGRAM = Program(
     "2023.1",
     "2024.10",
     "the C++ is simulated with g++",
-    "get PandA-bambu's AppImage and put it on PATH",
+    "get PandA-bambu's AppImage",
     compiles=True,
     by_yosys_family=True,
     reports_clock=False,  # an estimate is no measured clock

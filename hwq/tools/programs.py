@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -82,7 +83,12 @@ class Program:
             tool = find(name, self.asked.get(name, "--version"))
             if tool is not None:
                 return tool
-        return find_packaged(self.name, self.package) if self.package else None
+        return self.look_packaged()
+
+    def look_packaged(self) -> Tool | None:
+        """That of the Python package; None where the HWQ_ variable of either build says "none"."""
+        refused = "none" in (os.environ.get(variable(self.name)), os.environ.get(variable(PREFIX + self.name)))
+        return None if refused or not self.package else find_packaged(self.name, self.package)
 
     def locate(self) -> Tool:
         """The program here.

