@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "run": {"files", "fields", "locks", "errors", "data"},
     "quantizers": {"backend", "tensors", "errors"},
     "callbacks": {"layers"},
-    "layers": {"quantizers", "backend", "tensors", "registration", "errors"},
+    "layers": {"quantizers", "backend", "tensors", "registration", "errors", "frontend", "ir"},
     "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend", "importers.keras_files"},
     "train": _GRAPHS
     | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "fields", "events", "locks", "frontend", "backend"},

@@ -22,19 +22,15 @@ def _activated(reader: Reader, layer: Any, node: Node) -> Node:
     return reader.add(f"{layer.name}_relu", "relu", [node], layer.name) if layer.activation == "relu" else node
 
 
-def _quantize(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    return reader.quantize(layer, layer, inputs[0])
-
-
 def _dense(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    x = reader.quantize(layer.name, layer.quantizer, inputs[0])
     kernel = constant(layer.kernel, layer.kernel_f)
     node = reader.add(layer.name, "dense", [x], layer.name, kernel=kernel, bias=_bias(layer, shape[-1]))
     return _activated(reader, layer, node)
 
 
 def _einsum(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    x = reader.quantize(layer.name, layer.quantizer, inputs[0])
     kernel = constant(layer.kernel, layer.kernel_f)
     bias = whole(np.zeros(shape))
     if layer.has_bias:
@@ -46,7 +42,7 @@ def _einsum(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
 
 def _conv(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     """A convolution in one or two dimensions; in one, the image has one row."""
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    x = reader.quantize(layer.name, layer.quantizer, inputs[0])
     kernel, f = np.asarray(layer.kernel, np.float64), np.asarray(layer.kernel_f, np.float64)
     f = np.broadcast_to(f, kernel.shape)
     groups = 1
@@ -77,7 +73,7 @@ def _conv(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
 
 def _transposed(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     """A convolution with the kernel turned round, over the input with zeros between its values."""
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    x = reader.quantize(layer.name, layer.quantizer, inputs[0])
     kernel = np.asarray(layer.kernel, np.float64)
     f = np.broadcast_to(np.asarray(layer.kernel_f, np.float64), kernel.shape)
     rank = kernel.ndim - 2
@@ -113,7 +109,7 @@ def _separable(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node
 
 
 def _batch_norm(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
+    x = reader.quantize(layer.name, layer.quantizer, inputs[0])
     factor = constant(np.broadcast_to(np.asarray(layer.kernel), shape), _spread(layer.kernel_f, layer.kernel.shape, shape))
     node = reader.add(f"{layer.name}_scale", "scale", [x], layer.name, factor=factor)
     if layer.has_bias:
@@ -127,8 +123,6 @@ def _spread(f: Any, values: Shape, shape: Shape) -> np.ndarray:
 
 
 READERS: dict[str, LayerReader] = {
-    "Quantize": _quantize,
-    "QCodes": _quantize,
     "QDense": _dense,
     "QEinsumDense": _einsum,
     **dict.fromkeys(("QConv1D", "QConv2D", "QDepthwiseConv1D", "QDepthwiseConv2D"), _conv),

@@ -1,4 +1,4 @@
-"""Readers of the layers that move values or pool windows of them."""
+"""Readers of the layers that move values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from hwq.frontend.keras.constants import constant
 from hwq.frontend.keras.reader import LayerReader, Reader, Source, quantized
 from hwq.ir import Node
 
@@ -52,24 +51,6 @@ def _take(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     return reader.add(layer.name, "take", sources, layer.name, index=tuple(index), shape=shape)
 
 
-def _pool(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    """A pooling in one or two dimensions, windowed or global; in one, the image has one row."""
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
-    size, strides, pads = tuple(layer.size), tuple(layer.steps), list(layer.pads)
-    if len(size) == 1:
-        size, strides, pads = (1, *size), (1, *strides), [(0, 0), *pads]
-        x = reader.reshape(x, (1, *x.shape), layer.name)
-    flat = tuple(int(n) for pair in pads for n in pair)
-    op = "max_pool2d" if "Max" in type(layer).__name__ else "sum_pool2d"
-    node = reader.add(layer.name, op, [x], layer.name, size=size, strides=strides, pads=flat)
-    if op == "sum_pool2d":
-        factor = constant(layer.factor.values.reshape(node.shape), layer.factor.f.reshape(node.shape))
-        node = reader.add(f"{layer.name}_scale", "scale", [node], layer.name, factor=factor)
-    return reader.reshape(node, shape, layer.name)
-
-
-_POOLS = [f"Q{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2)]
-
 READERS: dict[str, LayerReader] = {
     "Flatten": _reshape,
     "Reshape": _reshape,
@@ -79,5 +60,4 @@ READERS: dict[str, LayerReader] = {
     "Concatenate": _concatenate,
     "Rearrange": _take,
     **dict.fromkeys(MOVING, _take),
-    **dict.fromkeys(_POOLS, _pool),
 }
