@@ -26,7 +26,7 @@ from hwq.conversion.activations import (
 from hwq.conversion.kinds import KERNELS, kind_of
 from hwq.conversion.parts import Scaled, values_of
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.movement import MOVING
+from hwq.frontend.keras.own import MOVING
 from hwq.layers.conv import SeparableConv, check_format
 from hwq.layers.rearrange import Rearrange
 from hwq.layers.tracing import IDENTITIES

@@ -97,10 +97,10 @@ class Reader:
             )
         return integers(self, inputs, shape)
 
-    def line_by_line(self, name: str, op: str, lines: Node) -> Node:
-        """(lines, n, 1) to (lines, 1, 1): a pooling over each line."""
+    def line_by_line(self, name: str, op: str, lines: Node, layer: str = "") -> Node:
+        """(lines, n, 1) to (lines, 1, 1): a pooling over each line. `layer` is where it comes from, where not the name tells."""
         n = lines.shape[1]
-        return self.add(name, op, [lines], name, size=(1, n), strides=(1, n), pads=(0, 0, 0, 0))
+        return self.add(name, op, [lines], layer or name, size=(1, n), strides=(1, n), pads=(0, 0, 0, 0))
 
     def quantize(self, layer: str, quantizer: Any, source: Source, suffix: str = "quantize") -> Node:
         """The quantised `source`; for a raw input, the design's input node. `layer` is the name of the layer that reads it.
@@ -136,13 +136,3 @@ def quantized(layer: Any, inputs: Sequence[Source]) -> list[Node]:
             f"layer {layer.name!r} reads the input before it is quantised", hint="put a Quantize layer behind the input"
         )
     return found
-
-
-class Named:
-    """A part of a layer under a name that tells whose part it is."""
-
-    def __init__(self, part: Any, name: str) -> None:
-        self._part, self.name = part, name
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(self._part, attribute)

@@ -1,11 +1,13 @@
-"""Readers of the layers that move values."""
+"""Readers of Keras' own layers in a quantised model: those that move values, and ReLUs. hwq's layers read themselves."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.reader import LayerReader, Reader, Source, quantized
 from hwq.ir import Node
 
@@ -18,6 +20,23 @@ MOVING = (
 )  # Keras' own, which only move values
 Inputs = list[Source]
 Shape = tuple[int, ...]
+
+
+def _relu(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    if layer.max_value is not None or layer.threshold:
+        raise UnsupportedLayerError(f"layer {layer.name!r} is a ReLU with max_value or threshold", hint="take QActivation")
+    if layer.negative_slope:
+        return _leaky(reader, layer, inputs, shape)
+    return reader.add(layer.name, "relu", quantized(layer, inputs), layer.name)
+
+
+def _leaky(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    mantissa, exponent = math.frexp(float(layer.negative_slope))
+    if mantissa != 0.5 or exponent > 1:
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} has the slope {layer.negative_slope}", hint="take a power of two: 0.25, 0.125, ..."
+        )
+    return reader.add(layer.name, "leaky_relu", quantized(layer, inputs), layer.name, shift=1 - exponent)
 
 
 def _reshape(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
@@ -52,6 +71,8 @@ def _take(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
 
 
 READERS: dict[str, LayerReader] = {
+    "ReLU": _relu,
+    "LeakyReLU": _leaky,
     "Flatten": _reshape,
     "Reshape": _reshape,
     "Permute": _permute,
