@@ -76,7 +76,7 @@ class Board:
         """
         if adders == "three" and self.lut_inputs < 6:
             raise UsageError(
-                f"{self.name} adds two numbers in a row of look-up tables of four inputs", hint="leave adders out, or two"
+                f"{self.name} adds two numbers in a row of look-up tables of four inputs", hint="leave adders out, or ask for two"
             )
         if adders == "auto":
             return "three" if self.yosys_family in LUT6_FAMILIES else "two"

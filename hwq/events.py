@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Notice: TypeAlias = Callable[[str], None]  # a sentence
+Told: TypeAlias = Callable[[str, str], None]  # (point or design, what is happening to it, or what a program printed for it)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a training: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points."""
+    """One report of a training: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points.
+
+    `of` says which training, where a command has several.
+    """
 
     phase: str
     step: int
@@ -19,6 +26,10 @@ class Progress:
     kept: int = 0
     metric: str = "accuracy"  # what val_accuracy is of
     lower: bool = False  # whether less of it is better
+    of: str = ""
+
+
+Watch: TypeAlias = Callable[[Progress], None]  # how far a training is
 
 
 def quiet(*_: object) -> None:
@@ -36,10 +47,14 @@ class Events:
         progress: told how far a training is.
     """
 
-    note: Callable[[str], None] = quiet
-    point: Callable[[str, str], None] = quiet
-    line: Callable[[str, str], None] = quiet
-    progress: Callable[[Progress], None] = quiet
+    note: Notice = quiet
+    point: Told = quiet
+    line: Told = quiet
+    progress: Watch = quiet
+
+    def of(self, point: str) -> Notice:
+        """What happens to one point, as sentences."""
+        return lambda text: self.point(point, text)
 
 
 QUIET = Events()

@@ -35,23 +35,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "fixed": {"errors"},
     "boards": {"errors", "units", "places"},
     "reports": {"errors"},
-    "tools": {"errors", "locks", "places"},
+    "tools": {"errors", "events", "locks", "places"},
     "measure": {"reports", "places", "errors"},
-    "data": {"errors", "files", "fields", "places"},
-    "ir": {"errors", "fixed"},
+    "data": {"errors", "events", "files", "fields", "places"},
+    "ir": {"errors", "fixed", "tensors"},
     "passes": _PLACED | {"places"},
     "frontend": _GRAPHS,
     "importers": _GRAPHS | {"places", "backend"},
     "exporters": _GRAPHS | {"backend", "importers", "passes", "places", "sim", "tools"},
-    "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors"},
+    "toolchains": {"tools", "reports", "boards", "templates", "files", "fields", "locks", "units", "errors", "events"},
     "codegen": _PLACED | {"toolchains.plan", "toolchains.scripts", "passes", "templates"},
     "styles": _PLACED | {"codegen", "toolchains.plan", "toolchains.scripts", "passes", "templates"},
-    "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates"},
+    "sim": _GRAPHS | {"codegen", "toolchains", "tools", "passes", "files", "places", "templates", "events"},
     "cost": _PLACED | {"passes", "measure", "reports", "places", "toolchains.registry"},
     "run": {"files", "fields", "locks", "errors", "data"},
     "quantizers": {"backend", "tensors", "errors"},
     "callbacks": {"layers"},
-    "layers": {"quantizers", "backend", "tensors", "registration", "errors"},
+    "layers": {"quantizers", "backend", "tensors", "registration", "errors", "frontend", "ir"},
     "conversion": _GRAPHS | {"layers", "quantizers", "backend", "tensors", "frontend", "importers.keras_files"},
     "train": _GRAPHS
     | {"conversion", "tensors", "layers", "cost", "data", "run", "files", "fields", "events", "locks", "frontend", "backend"},
@@ -68,14 +68,15 @@ MAY_IMPORT: dict[str, set[str]] = {
         "files",
         "fields",
         "data",
+        "events",
         "measure",
         "templates",
         "places",
         "exporters",
         "__init__",
     },
-    "synthesis": _DESIGNED - {"design", "run", "fields"} | {"tools", "reports"},
-    "posttraining": _DESIGNED | {"synthesis", "train", "conversion", "data", "frontend"},
+    "synthesis": _DESIGNED - {"design", "run", "fields"} | {"events", "tools", "reports"},
+    "posttraining": _DESIGNED | {"events", "synthesis", "train", "conversion", "data", "frontend"},
     "views": {"templates", "reports.types"},
     "flow": {"*"},
     "registration": set(),  # names modules and loads them by name, when Keras is there
@@ -99,6 +100,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "design.budget",
         "design.target",
         "tools.doctor",
+        "styles.registry",
         "toolchains.registry",
         "toolchains.steps",
         "train.config",
@@ -320,14 +322,16 @@ def closure(module: str) -> set[str]:
 def test_a_change_of_the_generator_makes_new_plans() -> None:
     """`code_digest` covers every module that decides what a plan holds: a forgotten one would let stale plans be taken."""
     from hwq.design.point import GENERATING
+    from hwq.styles.registry import STYLES
 
     covered = tuple("hwq." + name.removesuffix(".py").replace("/", ".") for name in GENERATING)
-    used = {
-        m for start in ("codegen.build", "codegen.stream", "styles.choice", "toolchains.scripts") for m in closure(f"hwq.{start}")
-    }
+    starts = [f"hwq.{start}" for start in ("codegen.build", "codegen.stream", "styles.choice", "toolchains.scripts")]
+    used = {m for start in (*starts, *(module for module, _ in STYLES.values())) for m in closure(start)}
     outside = {m for m in used if not any(m == c or m.startswith(c + ".") for c in covered)}
     # neither errors nor what runs, finds, reads or stores decides what is written
-    assert {package_of(m) for m in outside} <= {"errors", "fields", "files", "locks", "places", "reports", "tools"}, outside
+    assert {package_of(m) for m in outside} <= {"errors", "events", "fields", "files", "locks", "places", "reports", "tools"}, (
+        outside
+    )
 
 
 @pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
@@ -389,6 +393,19 @@ def test_one_place_names_the_default_board() -> None:
         if isinstance(node, ast.Constant) and node.value == DEFAULT_BOARD
     ]
     assert len(found) == 1 and found[0].startswith("hwq.boards:")
+
+
+def test_what_a_command_tells_has_one_protocol() -> None:
+    """Whoever tells something while it works takes the types of `hwq.events`: nobody makes a second protocol beside it."""
+    found = [
+        f"{module_of(path)}:{node.lineno}"
+        for path in FILES
+        if path.name != "events.py"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Subscript)
+        and re.fullmatch(r"Callable\[\[(str|str, str|Progress|str, Progress)\], None\]", ast.unparse(node))
+    ]
+    assert found == []
 
 
 MOST_ARGUMENTS = 6  # of a function, self left out

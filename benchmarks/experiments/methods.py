@@ -19,6 +19,7 @@ from benchmarks.common.datasets import spec
 from benchmarks.common.experiment import Context, Experiment
 from benchmarks.common.row import Peer, Row, at_most
 from hwq.data import load
+from hwq.events import Events
 from hwq.fields import Fields, as_json
 from hwq.flow.compare.table import CompareRequest, compare
 from hwq.run.directory import RunDir, best
@@ -57,7 +58,7 @@ def compared(context: Context[Settings]) -> MethodComparison:
     methods = ("hgq", *context.settings.methods)
     seeds = tuple(range(context.settings.seeds))
     request = CompareRequest("digits", methods, BOARD, seeds, context.work / "digits", settings={"max_points": 8})
-    return compare(request, tell=context.say)
+    return compare(request, events=Events(note=context.say))
 
 
 @EXPERIMENT.part

@@ -38,7 +38,8 @@ COMMANDS = {
 }
 
 MISSING = {  # parameter -> what to give for it
-    "data": "for example: hwq train digits",
+    "data": "for example: {call} digits",
+    "model": "a trained float model, for example net.keras",
     "file": "the file that the peer's package saved, for example net.keras",
     "run": "the folder that hwq train made, for example runs/digits",
     "board": "for example --board xcvu9p; all of them: hwq boards",
@@ -98,7 +99,7 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(printable(_shown(error)), err=True)
         if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name in MISSING:
-            click.echo(f"hint: {MISSING[error.param.name]}", err=True)
+            click.echo(f"hint: {MISSING[error.param.name].format(call=_call(error))}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -121,6 +122,15 @@ def main() -> None:
             "this is a defect of hwq: please report it with the output of hwq --debug ...",
             70,
         )
+
+
+def _call(error: click.MissingParameter) -> str:
+    """The command up to the argument that is missing: `hwq ptq MODEL`."""
+    if error.ctx is None or error.param is None:
+        return "hwq"
+    before = error.ctx.command.params[: error.ctx.command.params.index(error.param)]
+    names = [(p.name or "").upper() for p in before if isinstance(p, click.Argument)]
+    return " ".join(["hwq", error.ctx.info_name or "", *names])
 
 
 def _shown(error: click.ClickException) -> str:

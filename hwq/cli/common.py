@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwq.errors import HwqError
+from hwq.styles.registry import STYLES, choices
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ interval_option = click.option(
 
 fold_option = click.option(
     "--fold",
-    type=click.Choice(["auto", "parallel", "serial", "mac"]),
+    type=click.Choice(choices()),
     default="auto",
     show_default=True,
-    help="Above an interval of 1: sums some bits a clock, products in lanes with weights in memories, or neither; auto: the least.",
+    help=f"Above an interval of 1: {', '.join(what for _, what in STYLES.values())}, or neither; auto: the least.",
 )
 
 

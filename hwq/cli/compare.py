@@ -9,6 +9,7 @@ import click
 
 from hwq.cli.common import ClockOption, as_json, console, emit, gathers, note, say, store_option
 from hwq.cli.progress import Bars
+from hwq.events import Events
 from hwq.toolchains.registry import kinds
 from hwq.units import Period
 
@@ -87,7 +88,7 @@ def compare(asked: _Compared, as_json: bool, **settings: int | None) -> None:
         bars.stop()
         note(line)
 
-    found = run_comparison(request, tell=tell, progress=bars)
+    found = run_comparison(request, events=Events(note=tell, progress=bars))
     bars.stop()
     if as_json:
         emit(found.to_json())

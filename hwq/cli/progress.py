@@ -112,11 +112,11 @@ class Bars:
         self.label, self.began = "", time.monotonic()
         self.bar = Bar(began=self.began)
 
-    def __call__(self, label: str, p: Progress) -> None:
-        if label != self.label:
+    def __call__(self, p: Progress) -> None:
+        if p.of != self.label:
             self.bar.finished()
             self.bar.pause()
-            last, self.label, self.bar = self.bar.last, label, Bar(label, began=self.began)
+            last, self.label, self.bar = self.bar.last, p.of, Bar(p.of, began=self.began)
             self.bar.last = last  # one line in ten seconds, whosever it is
         self.bar(p)
 

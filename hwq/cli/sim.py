@@ -23,6 +23,7 @@ from hwq.cli.common import (
     say,
     store_option,
 )
+from hwq.events import Events
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class _Asked:
     io: Literal["parallel", "stream"]
     adders: Literal["auto", "two", "three"]
     interval: int
-    fold: Literal["auto", "parallel", "serial", "mac"]
+    fold: str
 
     def target(self, run: Path) -> Target:
         from hwq.design.target import Target
@@ -93,11 +94,9 @@ def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, besides:
         _trace(run, point, besides.rows, as_json)
         return
 
-    def tell(point: str, what: str) -> None:
-        note(f"  point {point}: {what}")
-
+    events = Events(point=lambda point, what: note(f"  point {point}: {what}"))
     target = asked.target(run)
-    results = simulate(run, target, point=point, store_path=store, tell=tell)
+    results = simulate(run, target, point=point, store_path=store, events=events)
     comparisons = {name: verdict.comparisons for name, verdict in results}
     bad = [(name, c) for name, found in comparisons.items() for c in found if c.mismatches]
     if as_json and (bad or not besides.prove):
@@ -109,7 +108,7 @@ def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, besides:
     if bad:
         raise MismatchError(f"point {bad[0][0]}: {bad[0][1]}", hint="please report it with the point's graph.hwq")
     if besides.prove:
-        proofs = prove_points(run, besides.timeout, target, point=point, tell=tell)
+        proofs = prove_points(run, besides.timeout, target, point=point, events=events)
         if as_json:
             emit({"comparisons": comparisons, "proofs": dict(proofs)})
         else:

@@ -23,6 +23,7 @@ from hwq.cli.common import (
     say,
     store_option,
 )
+from hwq.events import Events
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
 from hwq.units import Period
@@ -45,7 +46,7 @@ class _DesignAsked:
     register_inputs: bool
     adders: Literal["auto", "two", "three"]
     interval: int
-    fold: Literal["auto", "parallel", "serial", "mac"]
+    fold: str
 
     def target(self) -> Target:
         from hwq.design.target import Target
@@ -125,8 +126,9 @@ def synth(run: Path, point: str, asked: _DesignAsked, limits: _Limits, dry: _Dry
     from hwq.design.target import Work
     from hwq.flow.synth import synth as run_synthesis
 
-    told = Work(limits.jobs, limits.timeout, limits.force, lambda p, what: note(f"  point {p}: {what}"), ToolLines())
-    synthesiser, results = run_synthesis(run, asked.target(), point=point, store_path=limits.store, work=told)
+    events = Events(point=lambda p, what: note(f"  point {p}: {what}"), line=ToolLines())
+    work = Work(limits.jobs, limits.timeout, limits.force, events)
+    synthesiser, results = run_synthesis(run, asked.target(), point=point, store_path=limits.store, work=work)
     if as_json:
         # `measurement` is that of the stage itself, `measurements` those on the way to it
         facts = [{f.name: getattr(r, f.name) for f in fields(r)} for r in results]

@@ -25,7 +25,6 @@ from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
 Style = Literal["multiply", "adders"]
-Fold = Literal["auto", "parallel", "serial", "mac"]  # how a design that takes a row every few clocks does with less hardware
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,21 +92,19 @@ class Form:
             as shifts and additions.
         adders: operands of a sum: "two", "three", or "auto", what the board's fabric has (`hwq.boards.Board.operands`).
         registered_inputs: of the Verilog: a register behind each input, so that all logic lies between registers; a clock more.
-        fold: of the Verilog, where a row is taken every few clocks: "serial", sums go some bits a clock; "mac", products are folded into
-            lanes with weights in memories; "parallel", neither; "auto", the one that is least by count (`hwq.styles.choice`).
+        fold: of the Verilog, where a row is taken every few clocks: a style of `hwq.styles.registry`; "parallel", none; "auto", the one that
+            is least by count. `hwq.styles.choice.build_at` looks at it.
     """
 
     style: Style = "multiply"
     terms: int = 1
     registered_inputs: bool = False
     adders: Adders = "auto"
-    fold: Fold = "auto"
+    fold: str = "auto"
 
     def __post_init__(self) -> None:
         if self.style not in get_args(Style):
             raise UsageError(f"there is no style {self.style!r}", hint=f"one of: {', '.join(get_args(Style))}")
-        if self.fold not in get_args(Fold):
-            raise UsageError(f"there is no way to fold called {self.fold!r}", hint=f"one of: {', '.join(get_args(Fold))}")
 
 
 def build(

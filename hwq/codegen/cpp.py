@@ -7,14 +7,13 @@ Sums are accumulated in a type that holds the final value exactly; partial sums 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from hwq.codegen.cpp_ops import EMITTERS, describe
+from hwq.codegen.cpp_ops import describe, section_of
 from hwq.codegen.cpp_shifts import in_shifts, shift_section
 from hwq.codegen.cpp_text import Section, ap_type, from_bits, literal, packed_into, summary
 from hwq.codegen.cpp_weights import STEP
 from hwq.codegen.ports import Element, Ports, ports_of
-from hwq.errors import GraphError
 from hwq.fixed import FixedType
 from hwq.ir import Constant, Graph, Node
 from hwq.templates import render
@@ -48,18 +47,13 @@ def sections_of(graph: Graph, ports: Ports, terms: int = 1) -> list[Section]:
         GraphError: an op that has no C++ form.
     """
     nodes = graph.by_name()
-    sections = [EMITTERS_SPECIAL["input"](nodes[name], ports) for name in graph.inputs]
+    sections = [_input_section(nodes[name], ports) for name in graph.inputs]
     for node in graph.nodes:
         if node.op == "input":
             continue
-        if node.op not in EMITTERS:
-            raise GraphError(f"node {node.name}: {node.op} has no C++ form")
         inputs = [nodes[name] for name in node.inputs]
-        if in_shifts(node, terms):
-            what = "scale by constants" if node.op == "scale" else describe(node, inputs[0])
-            sections.append(shift_section(node, inputs, what))
-        else:
-            sections.append(EMITTERS[node.op](node, inputs))
+        shifts = in_shifts(node, terms)
+        sections.append(shift_section(node, inputs, describe(node, inputs)) if shifts else section_of(node, inputs))
     return [*sections, _output_section(ports)]
 
 
@@ -100,11 +94,7 @@ def _output_section(ports: Ports) -> Section:
     return Section(f"{len(ports.outputs)} outputs", tuple(lines))
 
 
-EMITTERS_SPECIAL: dict[str, Callable[[Node, Ports], Section]] = {"input": _input_section}
-
 __all__ = [
-    "EMITTERS",
-    "EMITTERS_SPECIAL",
     "Element",
     "Section",
     "ap_int_limit",

@@ -7,25 +7,13 @@ and where a value can exceed it, from a signed source with at least one integer 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from hwq.codegen.cpp_text import Section, ap_type, summary
+from hwq.codegen.cpp_text import ap_type
 from hwq.fixed import FixedType, Overflow, Rounding
 from hwq.fixed.arithmetic import shift_round
-from hwq.ir import Node
-
-
-def quantize_section(node: Node, inputs: Sequence[Node]) -> Section:
-    """The statements of a quantise, element by element."""
-    source = inputs[0]
-    lines: list[str] = []
-    for index, t in enumerate(node.type):
-        if t.width:
-            lines += conversion(f"{node.name}_{index}", t, f"{source.name}_{index}", source.type[index])
-    return Section(summary(node, f"quantize {node.type.rounding} {node.type.overflow}"), tuple(lines))
 
 
 def conversion(name: str, t: FixedType, x: str, source: FixedType) -> list[str]:

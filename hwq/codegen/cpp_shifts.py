@@ -13,8 +13,7 @@ from hwq.codegen.cpp_sums import sums
 from hwq.codegen.cpp_text import Section, ap_type, from_bits, summary
 from hwq.fixed import FixedType
 from hwq.ir import Node
-from hwq.ir.ops import odd_form
-from hwq.ir.windows import LINEAR, constants
+from hwq.ir.ops import constants, is_matrix, odd_form, spec_of
 from hwq.passes.wires import csd
 
 Moved = dict[tuple[int, int], str]  # (input element, power of two) -> the variable that holds their product
@@ -22,9 +21,10 @@ Moved = dict[tuple[int, int], str]  # (input element, power of two) -> the varia
 
 def in_shifts(node: Node, terms: int) -> bool:
     """Whether every weight of a linear node, or factor of a scale, is the sum of at most `terms` signed powers of two."""
-    if node.op not in (*LINEAR, "scale") or terms < 1:
+    factor = spec_of(node.op).factor
+    if not (factor or is_matrix(node)) or terms < 1:
         return False
-    weights = node.constant("factor") if node.op == "scale" else constants(node)[0]
+    weights = node.constant(factor) if factor else constants(node)[0]
     mantissas = np.unique(np.abs(odd_form(weights)[0]))
     return all(len(csd(int(v))) <= terms for v in mantissas if v)
 
@@ -33,13 +33,13 @@ def shift_section(node: Node, inputs: Sequence[Node], what: str) -> Section:
     """The statements of a linear node whose weights are written as shifts; `what` describes it in the comment."""
     source = inputs[0]
     moved: dict[tuple[int, int], str] = {}
-    lines = (_scaled if node.op == "scale" else _summed)(node, source, moved)
+    lines = (_scaled if spec_of(node.op).factor else _summed)(node, source, moved)
     views = [line for (element, power), term in sorted(moved.items()) for line in _view(source, element, power, term)]
     return Section(summary(node, what), (*views, *lines))
 
 
 def _scaled(node: Node, source: Node, moved: Moved) -> list[str]:
-    factor, frac = (a.ravel() for a in odd_form(node.constant("factor")))
+    factor, frac = (a.ravel() for a in odd_form(node.constant(spec_of(node.op).factor)))
     lines = []
     for i, t in enumerate(node.type):
         if t.width:

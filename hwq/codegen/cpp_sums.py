@@ -8,8 +8,7 @@ import numpy as np
 
 from hwq.codegen.cpp_text import ap_type, exact
 from hwq.ir import Node
-from hwq.ir.ops import odd_form
-from hwq.ir.windows import blocks, constants
+from hwq.ir.ops import blocks, constants, odd_form
 
 Term = Callable[[int, int, int], list[str]]
 

@@ -16,7 +16,7 @@ from hwq.backend import keras
 from hwq.conversion import freeze
 from hwq.conversion.activations import ends_in_softmax, twin_class
 from hwq.conversion.config import QuantizeConfig
-from hwq.conversion.converters import HINTS, KINDS, Copy, copy_weights, quantizes
+from hwq.conversion.converters import HINTS, Copy, converter_of, copy_weights, quantizes, supported
 from hwq.conversion.expand import expanded
 from hwq.conversion.flatten import FlatModel, flat, in_order, inputs_of
 from hwq.conversion.forms import check_model, functional, like
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 Layer = TypeVar("Layer", bound=keras.layers.Layer)
 
-SUPPORTED = ", ".join(["InputLayer", *sorted(KINDS)])
 GUESSED_ROWS = 256
 GENERAL = ("bits", "overflow", "rounding", "granularity", "signed")  # options of a layer that every part of it takes
 
@@ -93,13 +92,14 @@ class Conversion:
                 self.told(layer)
             return result
         kind = kind_of(layer)
-        if kind not in KINDS:
+        converter = converter_of(kind)
+        if converter is None:
             raise UnsupportedLayerError(
                 f"layer {layer.name!r} is a {type(layer).__name__}, which hwq does not convert", hint=_hint(layer)
             )
         self.notice(layer, node)
         self._one_shape(layer)
-        result = KINDS[kind](self, cast("FloatLayer", layer), node.input_tensors, id(tensor) in self.outputs)
+        result = converter(self, cast("FloatLayer", layer), node.input_tensors, id(tensor) in self.outputs)
         if layer.name not in {name for name, _ in self.skipped} or kind in (*KERNELS, "BatchNormalization"):
             self.told(layer)
         return result
@@ -240,10 +240,10 @@ def _quantizes(layer: Operation) -> bool:
 def _hint(layer: Operation) -> str:
     kind = type(layer).__name__
     parents = [parent.__name__ for parent in type(layer).__mro__[1:] if getattr(keras.layers, parent.__name__, None) is parent]
-    known = next((name for name in parents if name in KINDS), None)
+    known = next((name for name in parents if converter_of(name) is not None), None)
     if known is not None and kind not in HINTS:
         return f"its call is written in other functions than those of keras.ops that hwq knows: write it in those, or take keras.layers.{known}"
-    return HINTS.get(kind, f"supported: {SUPPORTED}")
+    return HINTS.get(kind, f"supported: {', '.join(['InputLayer', *supported()])}")
 
 
 @contextmanager

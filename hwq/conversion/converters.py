@@ -1,7 +1,7 @@
 """One function for each kind of Keras layer: the quantised twin of a call of it.
 
 Each is given the conversion so far, the float layer, the float tensors that it reads, and whether its result is the model's
-output; it returns the twin's tensor. `KINDS` names them all.
+output; it returns the twin's tensor. `KINDS` names them all; a twin that says itself what it takes over needs none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hwq.conversion.activations import (
 from hwq.conversion.kinds import KERNELS, kind_of
 from hwq.conversion.parts import Scaled, values_of
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.movement import MOVING
+from hwq.frontend.keras.own import MOVING
 from hwq.layers.conv import SeparableConv, check_format
 from hwq.layers.rearrange import Rearrange
 from hwq.layers.tracing import IDENTITIES
@@ -216,25 +216,22 @@ def affine(
 # several inputs, windows, movement
 
 
-def merge(c: Conversion, layer: FloatOperation, inputs: list[KerasTensor], final: bool) -> KerasTensor:
-    sources = [c.tensor(t) for t in inputs]
-    overflows = {c.overflow(t) for t in inputs}
-    options = {**c.options(inputs[0]), "overflow": overflows.pop() if len(overflows) == 1 else c.config.overflow}
-    return c.make(layer, "", lambda: twin_class(f"Q{kind_of(layer)}")(name=c.own_name(layer), **c.overrides(layer, options)))(
-        sources
-    )
-
-
-def _pool(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+def declared(c: Conversion, layer: FloatOperation, inputs: list[KerasTensor], final: bool) -> KerasTensor:
+    """A layer whose twin says itself what it takes over (`hwq.layers.part.Part.twins`)."""
     kind = kind_of(layer)
-    own = (
-        _from(layer, "keepdims", "data_format")
-        if "Global" in kind
-        else _from(layer, "pool_size", "strides", "padding", "data_format")
-    )
-    x = c.tensor(inputs[0])
-    options = c.overrides(layer, {**c.options(inputs[0]), **own})
-    return c.make(layer, "", lambda: twin_class(f"Q{kind}")(name=c.own_name(layer), **options))(x)
+    sources = [c.tensor(t) for t in inputs]  # before asking who quantises the input: only now that is settled
+    overflows = {c.overflow(t) for t in inputs}
+    twin = twin_classes()[kind]
+    options = {**c.options(inputs[0]), "overflow": overflows.pop() if len(overflows) == 1 else c.config.overflow}
+    options.update(_from(cast("FloatLayer", layer), *twin.twins[kind]))
+    made = c.make(layer, "", lambda: twin_class(twin.__name__)(name=c.own_name(layer), **c.overrides(layer, options)))
+    return made(sources if len(sources) > 1 else sources[0])
+
+
+def twin_classes() -> dict[str, type[q.Part]]:
+    """The twins of `hwq.layers` that need no function here, by the Keras layers that they are twins of."""
+    classes = [found for found in vars(q).values() if isinstance(found, type) and issubclass(found, q.Part)]
+    return {kind: found for found in classes for kind in found.twins}
 
 
 def _unchanged(c: Conversion, layer: FloatLayer, inputs: list[KerasTensor], final: bool) -> KerasTensor:
@@ -296,14 +293,10 @@ HINTS = {  # for layers that have a way round
     **dict.fromkeys(("ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), "take TimeDistributed(Conv2D(...)) and an LSTM behind it"),
 }
 Converter = Callable[["Conversion", "FloatLayer", "list[KerasTensor]", bool], "KerasTensor"]
-_POOLS = tuple(f"{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2))
-_MERGES = ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")
 _MOVES = ("Rearrange", "Concatenate", "Flatten", "Permute", "Reshape", "ZeroPadding1D", "ZeroPadding2D", *MOVING)
 
 KINDS: dict[str, Converter] = {
     **dict.fromkeys(KERNELS, _with_kernel),
-    **dict.fromkeys(_POOLS, _pool),
-    **dict.fromkeys(_MERGES, merge),
     **dict.fromkeys(_MOVES, _unchanged),
     **dict.fromkeys(IDENTITIES, _left_out),
     "Activation": activation,
@@ -317,7 +310,19 @@ KINDS: dict[str, Converter] = {
     "ReLU": relu,
     "Softmax": softmax,
 }
-OWN_QUANTIZER = (*KERNELS, *_POOLS, *_MERGES, "BatchNormalization", "ELU", "Embedding", "PReLU", "Scaled", "Softmax")
+
+
+def converter_of(kind: str) -> Converter | None:
+    """What converts a layer of this kind; None: nothing does."""
+    return KINDS.get(kind) or (declared if kind in twin_classes() else None)
+
+
+def supported() -> list[str]:
+    """The kinds of layers that are converted, in alphabetical order."""
+    return sorted({*KINDS, *twin_classes()})
+
+
+OWN_QUANTIZER = (*KERNELS, "BatchNormalization", "ELU", "Embedding", "PReLU", "Scaled", "Softmax")
 
 
 def quantizes(layer: FloatLayer) -> bool:
@@ -327,4 +332,4 @@ def quantizes(layer: FloatLayer) -> bool:
         return getattr(layer.activation, "__name__", "") not in ("linear", "relu", "softmax")
     if kind == "LeakyReLU":
         return not power_of_two(layer.negative_slope)
-    return kind in OWN_QUANTIZER or (kind == "ReLU" and not plain_relu(layer))
+    return kind in OWN_QUANTIZER or kind in twin_classes() or (kind == "ReLU" and not plain_relu(layer))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hwq.backend import keras
 from hwq.conversion.attention import ATTENTION
-from hwq.conversion.converters import HINTS, KINDS
+from hwq.conversion.converters import HINTS, converter_of
 from hwq.conversion.floats import Given
 from hwq.conversion.following import weights_first
 from hwq.conversion.kinds import kind_of
@@ -42,14 +42,14 @@ def _expanded(layer: Operation, args: tuple[Given, ...], kwargs: dict[str, Given
         form = OPERATIONS.get(type(layer).__name__)
         return None if form is None else _listed(form(layer, *args, **kwargs))
     kind = kind_of(layer)
-    if kind in KINDS and kwargs.get("mask") is not None:
+    if converter_of(kind) is not None and kwargs.get("mask") is not None:
         raise UnsupportedLayerError(
             f"layer {layer.name!r} is given a mask: which steps count depends on the row",
             hint="leave out Masking and mask_zero; pad the rows with zeros instead",
         )
     if kind in WHOLE:
         return _listed(WHOLE[kind](layer, *args, **kwargs))
-    known = kind in KINDS or kind in HINTS or kind == "InputLayer"
+    known = converter_of(kind) is not None or kind in HINTS or kind == "InputLayer"
     return None if known else _by_its_call(layer, args, kwargs)
 
 

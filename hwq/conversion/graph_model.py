@@ -7,9 +7,7 @@ opinion on what the integers mean. It also tells how much every pre-activation m
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +15,10 @@ import numpy.typing as npt
 
 from hwq.backend import ops, tf
 from hwq.errors import ModelError
-from hwq.fixed import TypeArray, to_float
+from hwq.fixed import TypeArray
 from hwq.ir import FLOAT64_BITS, Graph, Node
-from hwq.ir.windows import LINEAR, pads_of, pair
+from hwq.ir.forms import TensorOps, Types
+from hwq.ir.ops import is_matrix, spec_of
 from hwq.quantizers.hgq import power_of_two
 from hwq.quantizers.rounding import into_range, mantissas
 from hwq.tensors import Array, Floats, Tensor
@@ -62,18 +61,13 @@ class GraphModel:
             shifts: node name -> tensor that is added to its result.
         """
         values: dict[str, Tensor] = {}
+        maths = KerasMath(through)
         types = {node.name: node.type for node in self.graph.nodes}
         for node in self.graph.nodes:
             if node.op == "input":
-                value = _quantized(ops.reshape(x, (-1, *node.shape)), node.type)
-            elif node.op == "quantize":
-                source = values[node.inputs[0]]
-                value = _quantized(source, node.type)
-                value = source + ops.stop_gradient(value - source) if through else value
-            elif node.op == "table":
-                value = _table(node, types[node.inputs[0]], values[node.inputs[0]], through)
+                value = maths.quantized(ops.reshape(x, (-1, *node.shape)), node.type)
             else:
-                value = KERAS[node.op](node, [values[name] for name in node.inputs])
+                value = _value(maths, node, [types[name] for name in node.inputs], [values[name] for name in node.inputs])
             if shifts and node.name in shifts:
                 value = value + shifts[node.name]
             values[node.name] = value
@@ -109,7 +103,7 @@ class GraphModel:
         return gradient, curvature
 
     def _derivatives(self, x: Array, y: Array | None, temperature: float) -> tuple[dict[str, Floats], dict[str, Floats]]:
-        shapes = {node.name: (len(x), *node.shape) for node in self.graph.nodes if node.op in LINEAR and "kernel" in node.attrs}
+        shapes = {node.name: (len(x), *node.shape) for node in self.graph.nodes if is_matrix(node, weighted=True)}
         zeros = {name: ops.zeros(shape, "float64") for name, shape in shapes.items()}
         rows = ops.convert_to_tensor(np.asarray(x, np.float64))
         slope, curvature = ({name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2))
@@ -132,111 +126,23 @@ class GraphModel:
         return slope, curvature
 
 
-def _quantized(x: Tensor, types: TypeArray) -> Tensor:
-    f = ops.convert_to_tensor(types.frac.astype(np.float64))
-    low, high = (ops.convert_to_tensor(bound.astype(np.float64)) for bound in (types.lowest, types.highest))
-    m = into_range(mantissas(x, f, str(types.rounding)), low, high, str(types.overflow))
-    return m * power_of_two(-f, "float64")
+@dataclass(frozen=True, slots=True)
+class KerasMath:
+    """Keras as operations use it (`hwq.ir.forms.FloatMath`)."""
+
+    through: bool
+    ops: TensorOps = ops
+
+    def quantized(self, x: Tensor, types: TypeArray) -> Tensor:
+        """x rounded and brought into range, as the types say."""
+        f = ops.convert_to_tensor(types.frac.astype(np.float64))
+        low, high = (ops.convert_to_tensor(bound.astype(np.float64)) for bound in (types.lowest, types.highest))
+        m = into_range(mantissas(x, f, str(types.rounding)), low, high, str(types.overflow))
+        return m * power_of_two(-f, "float64")
 
 
-def _constant(node: Node, name: str) -> Floats:
-    constant = node.constant(name)
-    return to_float(constant.mantissas, constant.types.frac)
-
-
-def _dense(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    return ops.matmul(inputs[0], _constant(node, "kernel")) + _constant(node, "bias")
-
-
-def _conv2d(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    """Group by group at stride 1, then the pixels that the strides leave: TensorFlow has no strides with dilation, nor groups everywhere."""
-    top, bottom, left, right = pads_of(node)
-    x = ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)))
-    groups, kernel = node.integer("groups"), _constant(node, "kernel")
-    pieces = zip(ops.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
-    y = ops.concatenate([ops.conv(a, k, 1, "valid", "channels_last", pair(node, "dilation")) for a, k in pieces], axis=-1)
-    down, across = pair(node, "strides")
-    return y[:, ::down, ::across] + _constant(node, "bias")
-
-
-def _einsum(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    source, rest = str(node.attrs["equation"]).replace(" ", "").split(",")
-    kernel, result = rest.split("->")
-    batch = next(c for c in "zyxwvutsrqponmlkjihgfedcbaZYXW" if c not in source + kernel + result)
-    return ops.einsum(f"{batch}{source},{kernel}->{batch}{result}", inputs[0], _constant(node, "kernel")) + _constant(node, "bias")
-
-
-def _pool(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    top, bottom, left, right = pads_of(node)
-    greatest = node.op == "max_pool2d"
-    x = ops.pad(
-        inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=-np.finfo(np.float64).max if greatest else 0.0
-    )
-    size, strides = pair(node, "size"), pair(node, "strides")
-    if greatest:
-        return ops.max_pool(x, size, strides, "valid", "channels_last")
-    return _sums(x, size, strides)
-
-
-def _sums(x: Tensor, size: tuple[int, int], strides: tuple[int, int]) -> Tensor:
-    """Window sums as sums of shifted images: a mean times the window's size would be rounded."""
-    height, width = (n - s + 1 for n, s in zip(x.shape[1:3], size, strict=True))
-    shifted = (x[:, i : i + height, j : j + width] for i in range(size[0]) for j in range(size[1]))
-    total = sum(shifted, start=ops.zeros((), x.dtype))
-    return total[:, :: strides[0], :: strides[1]]
-
-
-def _table(node: Node, types: TypeArray, x: Tensor, through: bool) -> Tensor:
-    """Looked up by code; `through` gives it the slope between the neighbouring entries."""
-    values = _constant(node, "values")
-    index = np.asarray(node.integers("index"), np.int64).reshape(node.shape)
-    step = np.ldexp(1.0, -types.frac.astype(np.int64))
-    lowest = types.lowest.astype(np.float64)
-    count = values.shape[1]
-    codes = ops.cast(ops.round(x / step - lowest), "int64")
-    flat = ops.convert_to_tensor(values.ravel())
-    y = ops.take(flat, codes + index * count)
-    if not through:
-        return y
-    after, before = (ops.take(flat, ops.clip(codes + d, 0, count - 1) + index * count) for d in (1, -1))
-    slope = ops.stop_gradient((after - before) / (2 * step))
-    return y + slope * (x - ops.stop_gradient(x))
-
-
-def _elementwise(function: Callable[..., Tensor]) -> Callable[[Node, Sequence[Tensor]], Tensor]:
-    return lambda node, inputs: function(*inputs)
-
-
-KERAS: dict[str, Callable[[Node, Sequence[Tensor]], Tensor]] = {
-    "dense": _dense,
-    "conv2d": _conv2d,
-    "einsum": _einsum,
-    "sum_pool2d": _pool,
-    "max_pool2d": _pool,
-    "relu": _elementwise(ops.relu),
-    "add": _elementwise(operator.add),  # ops.add takes (n, 1) for a bias of the last axis
-    "subtract": _elementwise(ops.subtract),
-    "multiply": _elementwise(ops.multiply),
-    "maximum": _elementwise(ops.maximum),
-    "minimum": _elementwise(ops.minimum),
-    "leaky_relu": lambda node, inputs: ops.maximum(inputs[0], inputs[0] * 2.0 ** -node.integer("shift")),
-    "scale": lambda node, inputs: inputs[0] * _constant(node, "factor"),
-    "bias": lambda node, inputs: inputs[0] + _constant(node, "bias"),
-    "reshape": lambda node, inputs: ops.reshape(inputs[0], (-1, *node.shape)),
-    "permute": lambda node, inputs: ops.transpose(inputs[0], (0, *(d + 1 for d in node.integers("dims")))),
-    "concatenate": lambda node, inputs: ops.concatenate(inputs, axis=_axis(node)),
-    "take": lambda node, inputs: _take(node, inputs),
-    "pad": lambda node, inputs: ops.pad(inputs[0], ((0, 0), *np.reshape(node.integers("pads"), (-1, 2)).tolist())),
-}
-
-
-def _take(node: Node, inputs: Sequence[Tensor]) -> Tensor:
-    flat = [ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in inputs]
-    whole = ops.concatenate([*flat, ops.zeros_like(flat[0][:, :1])], axis=1)
-    index = np.array(node.integers("index"))
-    return ops.reshape(ops.take(whole, np.where(index < 0, whole.shape[1] - 1, index), axis=1), (-1, *node.shape))
-
-
-def _axis(node: Node) -> int:
-    axis = node.integer("axis")
-    return axis + 1 if axis >= 0 else axis
+def _value(maths: KerasMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    floats = spec_of(node.op).floats
+    if floats is None:
+        raise ModelError(f"node {node.name}: {node.op} has no form in Keras")
+    return floats(maths, node, types, inputs)

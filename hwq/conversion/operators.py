@@ -13,7 +13,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.activations import leaky_relu, softmax_of, table
-from hwq.conversion.converters import affine, merge, within_rows
+from hwq.conversion.converters import affine, declared, within_rows
 from hwq.conversion.floats import Given
 from hwq.conversion.movement import MOVES, Index, places
 from hwq.conversion.parts import is_trained, values_of
@@ -77,7 +77,7 @@ def convert_operator(c: Conversion, operation: FloatOperation, node: Node, resul
     """
     kind, tensors = type(operation).__name__, list(node.input_tensors)
     if kind in JOINS and len(tensors) == 2 and len(_operands(node)) == 2:
-        return merge(c, operation, tensors, final)
+        return declared(c, operation, tensors, final)
     if kind == "Concatenate":
         within_rows(operation, operation.axis % len(tensors[0].shape) == 0)
         twin = c.make(operation, "", lambda: keras.layers.Concatenate(axis=operation.axis, name=c.own_name(operation)))

@@ -5,19 +5,20 @@ docs/reference/cost-models.md describes every feature with its unit. A model of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from hwq.cost.layers import layer_bits, shared_bits, tree_bits
-from hwq.cost.multiplications import ebops, enclosed_bits
+from hwq.cost.multiplications import ebops
 from hwq.cost.paths import paths
 from hwq.cost.structure import structure
 from hwq.cost.tables import lookup_tables, multiplexers, truth_tables
-from hwq.fixed import Overflow
 from hwq.ir import Circuit, Graph, Node, Opcode
 from hwq.ir.circuit import ADDERS, WIRES_C
-from hwq.ir.ops import odd_form
-from hwq.ir.ops_pool import max_windows
-from hwq.ir.ops_table import rows_of
+from hwq.ir.forms import Lookup
+from hwq.ir.ops import odd_form, spec_of
+from hwq.ir.spec import enclosed_bits
 from hwq.passes.adders.row import row_of
 from hwq.passes.pipeline import register_bits
 from hwq.passes.wires import csd
@@ -35,7 +36,7 @@ def graph_features(graph: Graph) -> dict[str, float]:
     totals = dict.fromkeys(("ebops", "weight_bits", "activation_bits", "nonzero", "digits"), 0.0)
     nodes = graph.by_name()
     for node in graph.nodes:
-        if node.op in ("input", "quantize", "table"):
+        if spec_of(node.op).declares_type or spec_of(node.op).lookups:
             totals["activation_bits"] += float(node.type.width.sum())
         totals["ebops"] += ebops(node, [nodes[name].type for name in node.inputs])
         for name, value in _constants(node).items():
@@ -58,50 +59,34 @@ def network_features(graph: Graph) -> dict[str, float]:
         **dict.fromkeys(("net_sum_bits", "exact_table6", "exact_table4", "exact_table_joins"), 0.0),
     }
     for node in graph.nodes:
-        sources = [nodes[name] for name in node.inputs]
-        for name, value in _elementwise(node, sources).items():
+        for name, value in _besides(node, [nodes[name] for name in node.inputs]).items():
             found[name] += value
     return found
 
 
-def _elementwise(node: Node, sources: list[Node]) -> dict[str, float]:
-    widths = [s.type.width.astype(np.int64) for s in sources]
-    if node.op == "quantize":
-        bits = float(node.type.width.sum())
-        saturated = bits if node.type.overflow is not Overflow.WRAP else 0.0
-        # a saturation takes the relu in
-        return {"net_relu_bits": bits if sources[0].op == "relu" and not saturated else 0.0, "net_saturated_bits": saturated}
-    if node.op in ("maximum", "minimum", "leaky_relu"):
-        return {"net_choice_bits": float(node.type.width.sum())}
-    if node.op == "max_pool2d":
-        _, windows = max_windows(node, sources[0].shape)
-        return {"net_choice_bits": float((node.type.width.ravel() * (windows.shape[1] - 1)).sum())}
-    if node.op == "multiply":
-        return {"net_products": float((widths[0] * widths[1]).sum())}
-    if node.op in ("add", "subtract", "bias"):
-        return {"net_sum_bits": float(np.minimum(*widths).sum() if len(widths) == 2 else widths[0].sum())}
-    if node.op == "sum_pool2d":
-        count = int(np.prod(node.integers("size")))
-        return {"net_sum_bits": float(node.type.width.sum()) * (count - 1)}
-    if node.op == "scale":
-        factor = enclosed_bits(odd_form(node.constant("factor"))[0]).astype(np.int64)
-        return {"net_sum_bits": float((widths[0] * np.maximum(factor - 1, 0)).sum()) / 2}
-    if node.op == "table":
-        return {
-            **_tables(node, sources[0]),
-            "net_table_bits": float((np.exp2(widths[0].ravel() - 6) * node.type.width.ravel()).sum()),
-        }
-    return {}
+def _besides(node: Node, sources: list[Node]) -> dict[str, float]:
+    """What a node does besides products with constant matrices."""
+    spec, types = spec_of(node.op), [s.type for s in sources]
+    effort = spec.effort(node, types)
+    found = {
+        "net_sum_bits": effort.sums,
+        "net_choice_bits": effort.choices,
+        "net_products": effort.products,
+        "net_saturated_bits": effort.saturations,
+    }
+    if node.op == "quantize" and sources[0].op == "relu" and not effort.saturations:  # a saturation takes the relu in
+        found["net_relu_bits"] = float(node.type.width.sum())
+    if spec.lookups is not None:
+        widths = types[0].width.astype(np.int64).ravel()
+        found["net_table_bits"] = float((np.exp2(widths - 6) * node.type.width.ravel()).sum())
+        found.update(_tables(spec.lookups(node, types[0])))
+    return found
 
 
-def _tables(node: Node, source: Node) -> dict[str, float]:
-    mantissas, _ = rows_of(node)
+def _tables(lookups: Iterable[Lookup]) -> dict[str, float]:
     found = dict.fromkeys(("exact_table6", "exact_table4", "exact_table_joins"), 0.0)
-    for t, result, row in zip(source.type, node.type, node.integers("index"), strict=True):
-        if not t.width or not result.width:
-            continue
-        entries = mantissas[row].tolist()[: t.highest - t.lowest + 1]
-        functions = truth_tables(entries, t.lowest, t.width, result.width)
+    for one in lookups:
+        functions = truth_tables(one.entries, one.lowest, one.width, one.result)
         found["exact_table6"] += lookup_tables(functions, 6)
         found["exact_table4"] += lookup_tables(functions, 4)
         found["exact_table_joins"] += multiplexers(functions, 8)

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hwq.cost.multiplications import enclosed_bits
 from hwq.ir import Graph, Node
-from hwq.ir.ops import odd_form
-from hwq.ir.windows import blocks, constants
+from hwq.ir.ops import blocks, constants, is_matrix, odd_form
+from hwq.ir.spec import enclosed_bits
 from hwq.passes.wires import csd
 
 Ints = npt.NDArray[np.int64]
@@ -27,7 +26,6 @@ _DIGITS = (0.0, 1.0, 2.0, 2.0, 2.5)
 # what shared terms leave of a tree: scale * (1 + meetings)^-shared * inputs^-rest; fitted to 230 random layers that hwq's solver
 # solved (docs/reference/cost-models.md), with the digits that are expected and with those that are there
 _LEFT = {False: (1.125, 0.135, 0.043), True: (0.928, 0.140, 0.017)}
-_MATRICES = ("dense", "conv2d", "einsum")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +59,7 @@ class LayerBits:
 def layer_bits(graph: Graph) -> list[LayerBits]:
     """The matrices of a graph, with their digits; several of one node where it is a grouped convolution."""
     nodes = graph.by_name()
-    return [layer for node in graph.nodes if node.op in _MATRICES for layer in _layers(node, nodes[node.inputs[0]])]
+    return [layer for node in graph.nodes if is_matrix(node, weighted=True) for layer in _layers(node, nodes[node.inputs[0]])]
 
 
 def _layers(node: Node, source: Node) -> list[LayerBits]:

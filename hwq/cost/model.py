@@ -7,6 +7,7 @@ Fitting is `hwq.cost.fit`; models in files are `hwq.cost.library`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -68,7 +69,7 @@ def compiler_of(options: str) -> str:
 
 def hardware_of(options: str) -> str:
     """The style that a measurement's options name (`serial:1`, `mac:40`); "" for the parallel form."""
-    return next((part for part in options.split("; ") if part.startswith(("serial:", "mac:"))), "")
+    return next((part for part in options.split("; ") if re.fullmatch("[a-z]+:[0-9]+", part)), "")
 
 
 @dataclass(frozen=True, slots=True)

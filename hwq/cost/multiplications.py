@@ -1,8 +1,8 @@
 """Exact EBOPs of every operation: bits(a) bits(b) over the multiplications of an unrolled design, from the constants that are there.
 
 A kernel that moves over positions counts once for each position: each has multipliers of its own. Adding, comparing and moving
-values counts nothing. A table counts the 6-input LUTs that hold it. `hwq.layers` prices the same in training, where the
-bits of a constant are those from its first one to its last step.
+values counts nothing. A table counts the 6-input LUTs that hold it. What an op multiplies, its file says (`hwq.ir.ops`).
+`hwq.layers` prices the same in training, where the bits of a constant are those from its first one to its last step.
 """
 
 from __future__ import annotations
@@ -12,18 +12,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwq.fixed import TypeArray
-from hwq.ir import Node
-from hwq.ir.ops import odd_form
-from hwq.ir.windows import blocks
+from hwq.ir import Constant, Node
+from hwq.ir.ops import blocks, constants, is_matrix, odd_form, spec_of
+from hwq.ir.spec import enclosed_bits
 
 LUT_INPUTS = 6
-_KERNELS = {"dense": "kernel", "conv2d": "kernel", "einsum": "kernel", "scale": "factor"}
-
-
-def enclosed_bits(mantissas: np.ndarray) -> np.ndarray:
-    """Bits between the first and the last non-zero bit of each integer, 0 for 0."""
-    flat = [int(abs(v)) for v in mantissas.ravel()]
-    return np.array([(v // (v & -v)).bit_length() if v else 0 for v in flat], np.int64).reshape(mantissas.shape)
 
 
 def ebops(node: Node, sources: Sequence[TypeArray]) -> float:
@@ -33,27 +26,33 @@ def ebops(node: Node, sources: Sequence[TypeArray]) -> float:
         node: of any op; 0 for one without multiplications.
         sources: the types of its inputs.
     """
-    widths = [types.width.astype(np.int64) for types in sources]
-    if node.op in _KERNELS:
-        return _on_bits(node, widths[0], enclosed_bits(odd_form(node.constant(_KERNELS[node.op]))[0]))
-    if node.op == "multiply":
-        return float((widths[0] * widths[1]).sum())
-    if node.op == "table":
+    factors = _factors(node)
+    if factors is not None:
+        return _on_bits(node, sources[0].width.astype(np.int64), enclosed_bits(odd_form(factors)[0]))
+    spec, widths = spec_of(node.op), [types.width.astype(np.int64) for types in sources]
+    if spec.lookups is not None:
         luts = np.exp2(np.maximum(widths[0] - LUT_INPUTS, 0)) * node.type.width
         return float(np.where(widths[0] > 0, luts, 0).sum())
-    return 0.0
+    return spec.effort(node, sources).products
 
 
 def multiplications(node: Node, sources: Sequence[TypeArray]) -> int:
     """Multiplications by constants of one node, those by zero included; the padding of a convolution is none."""
-    if node.op not in _KERNELS:
-        return 0
-    return int(_on_bits(node, np.ones(sources[0].shape, np.int64), np.ones(node.constant(_KERNELS[node.op]).shape, np.int64)))
+    factors = _factors(node)
+    return 0 if factors is None else int(_on_bits(node, np.ones(sources[0].shape, np.int64), np.ones(factors.shape, np.int64)))
+
+
+def _factors(node: Node) -> Constant | None:
+    """The constants that the node multiplies by; None where it does not."""
+    if is_matrix(node, weighted=True):
+        return constants(node)[0]
+    factor = spec_of(node.op).factor
+    return node.constant(factor) if factor else None
 
 
 def _on_bits(node: Node, widths: np.ndarray, bits: np.ndarray) -> float:
     """Sum of widths[input] * bits[constant] over all products of the node."""
-    if node.op == "scale":
+    if not is_matrix(node):
         return float((widths * bits).sum())
     padded = np.append(widths.ravel(), 0)
     found = blocks(node, widths.shape)

@@ -7,17 +7,17 @@ import http.client
 import json
 import os
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, Self
 
 from hwq.errors import DataError
+from hwq.events import Notice, quiet
 from hwq.fields import Json
 from hwq.files import atomic_write
 from hwq.places import cache
 
-Notice = Callable[[str], None]
 CHUNK = 1 << 20
 TIMEOUT_S = 30.0
 
@@ -40,7 +40,7 @@ class _Wanted:
     target: Path
     kind: str
     checksum: str
-    notice: Notice | None
+    notice: Notice
 
 
 def digest_of(path: Path, kind: str = "sha256") -> str:
@@ -55,7 +55,7 @@ def local(name: str) -> Path | None:
     return path if folder and path.is_file() else None
 
 
-def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notice | None = None) -> Path:
+def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notice = quiet) -> Path:
     """The cached file `name`, downloaded from `url` when it is not there with the right checksum.
 
     Args:
@@ -70,8 +70,7 @@ def fetch(url: str, name: str, *, sha256: str = "", md5: str = "", notice: Notic
     target = cache() / name
     if target.is_file() and digest_of(target, kind) == checksum:
         return target
-    if notice:
-        notice(f"downloading {name} to {target.parent}")
+    notice(f"downloading {name} to {target.parent}")
     wanted = _Wanted(name, target, kind, checksum, notice)
     with _open(url, name, target) as response:
         atomic_write(target, lambda sink: _copy(response, sink, wanted))
@@ -114,7 +113,7 @@ def _copy(source: Response, sink: IO[bytes], wanted: _Wanted) -> None:
         sink.write(chunk)
         whole.update(chunk)
         seen += len(chunk)
-        if wanted.notice and total and seen * 10 // total > told:
+        if total and seen * 10 // total > told:
             told = seen * 10 // total
             wanted.notice(f"{name}: {seen / 1e6:.1f} of {total / 1e6:.1f} MB")
     if total and seen != total:

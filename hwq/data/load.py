@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from hwq.data.dataset import Dataset, Raw, checked, split
-from hwq.data.download import Notice, fetch, local
+from hwq.data.download import fetch, local
 from hwq.data.files import SUFFIXES, read, read_table
 from hwq.data.openml import JETS, JETS_ID, openml
 from hwq.data.targets import split_targets, task_of
 from hwq.data.task import Asked
 from hwq.errors import DataError
+from hwq.events import Notice, quiet
 
 MNIST_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 MNIST_SHA256 = "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
@@ -29,7 +30,7 @@ def load(
     spec: str,
     *,
     seed: int = 0,
-    notice: Notice | None = None,
+    notice: Notice = quiet,
     digest: str | None = None,
     scaled: bool = True,
     asked: Asked = CLASSIFY,
@@ -50,9 +51,8 @@ def load(
     found, file = _read(spec, notice, asked)
     if isinstance(found, Dataset):
         return checked(found) if found.task.name == "classes" else found
-    if notice:
-        for line in found.notes:
-            notice(f"{found.name}: {line}")
+    for line in found.notes:
+        notice(f"{found.name}: {line}")
     if not scaled and found.scale is None:
         found = replace(found, scale=1.0)
     asked = replace(asked, task=task_of(found.y)) if asked.task == "auto" else asked
@@ -65,7 +65,7 @@ def load(
     return replace(data, file=file)
 
 
-def _read(spec: str, notice: Notice | None, asked: Asked) -> tuple[Raw | Dataset, str]:
+def _read(spec: str, notice: Notice, asked: Asked) -> tuple[Raw | Dataset, str]:
     """What `spec` names, and the file that it is."""
     if spec in NAMED:
         return NAMED[spec](notice), ""
@@ -85,8 +85,8 @@ def _read(spec: str, notice: Notice | None, asked: Asked) -> tuple[Raw | Dataset
     raise DataError(f"there is no data set {spec!r}", hint=hint)
 
 
-def _sklearn(name: str) -> Callable[[Notice | None], Raw]:
-    def make(notice: Notice | None) -> Raw:
+def _sklearn(name: str) -> Callable[[Notice], Raw]:
+    def make(notice: Notice) -> Raw:
         from sklearn import datasets
 
         bunch = getattr(datasets, f"load_{name}")()
@@ -103,7 +103,7 @@ def _sklearn(name: str) -> Callable[[Notice | None], Raw]:
     return make
 
 
-def _mnist(notice: Notice | None) -> Raw:
+def _mnist(notice: Notice) -> Raw:
     path = local("mnist.npz") or fetch(MNIST_URL, "mnist.npz", sha256=MNIST_SHA256, notice=notice)
     arrays = read(path)
     missing = [key for key in ("x_train", "y_train", "x_test", "y_test") if key not in arrays]
@@ -113,12 +113,12 @@ def _mnist(notice: Notice | None) -> Raw:
     return Raw("mnist", x, y, x_test=x_test, y_test=y_test, validation=0.1, scale=255.0, description="MNIST, 28x28")
 
 
-def _jets(notice: Notice | None) -> Raw:
+def _jets(notice: Notice) -> Raw:
     table = openml(JETS_ID, JETS, notice=notice)
     return Raw("jets", table.x, table.y, features=table.features, description="OpenML hls4ml_lhcjets_hlf, 16 features")
 
 
-NAMED: dict[str, Callable[[Notice | None], Raw]] = {
+NAMED: dict[str, Callable[[Notice], Raw]] = {
     "digits": _sklearn("digits"),
     "breast_cancer": _sklearn("breast_cancer"),
     "wine": _sklearn("wine"),

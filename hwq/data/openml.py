@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from hwq.data.download import Notice, fetch, local, read_json
+from hwq.data.download import fetch, local, read_json
 from hwq.errors import DataError, RunError
+from hwq.events import Notice, quiet
 from hwq.fields import Fields
 
 SERVER = "https://www.openml.org"
@@ -27,7 +28,7 @@ class OpenMLTable:
     features: tuple[str, ...] = ()
 
 
-def openml(data_id: int, name: str, *, notice: Notice | None = None, server: str = SERVER) -> OpenMLTable:
+def openml(data_id: int, name: str, *, notice: Notice = quiet, server: str = SERVER) -> OpenMLTable:
     """Data set `data_id`, which must be the one called `name`.
 
     The ARFF file is taken from $HWQ_DATA or the cache where it is there, else downloaded.

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Build, Fold, Form, Style
+from hwq.codegen.build import Build, Form, Style
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, as_asked, ready_rows, write_feeding
@@ -239,7 +239,7 @@ class Forms(TypedDict, total=False):
     style: Style
     adders: Adders
     interval: int
-    fold: Fold
+    fold: str
 
 
 def written_as(form: Forms, terms: int = 1) -> Form:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from hwq.design.feeding import Feeding, is_fed, preprocess_of, write_feeding
 from hwq.design.target import Io, Target
 from hwq.design.verdict import Verdict, judged_inputs
 from hwq.errors import RunError, UsageError
+from hwq.events import Notice, quiet
 from hwq.files import read_fields, sha256_of
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, digest, parse, verify
@@ -46,7 +46,6 @@ from hwq.toolchains.steps import MAPPED, ROUTED
 from hwq.toolchains.synthesis import Synthesiser
 from hwq.units import Period
 
-Notice = Callable[[str], None]
 VERDICT = "sim.json"
 # evaluator -> what it evaluates
 NETLISTS = {MAPPED: NETLIST, ROUTED: ROUTED_NETLIST, **{name: compiled.verilog for name, compiled in COMPILED.items()}}
@@ -62,6 +61,7 @@ GENERATING = (
     "templates.py",
     "boards.py",
     "units.py",
+    "tensors.py",
 )
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
 
@@ -140,7 +140,7 @@ class PointDesign:
         form = Form(asked.style, self.terms, asked.registered_inputs, asked.adders, asked.fold)
         return build_at(self.graph, self.board, self.period, form, asked.interval)
 
-    def summary(self, notice: Notice | None = None) -> Manifest:
+    def summary(self, notice: Notice = quiet) -> Manifest:
         """What was generated (digests, features, latency).
 
         The files are written when they are not there yet, and again when one is missing or was changed: each is hashed before it is believed.
@@ -168,18 +168,17 @@ class PointDesign:
         kept = (None, {}) if before is None else (before.feeding, before.more)
         return replace(found, point=self.point.id, files=tuple(sorted(made.plan.files)), feeding=kept[0], more=kept[1])
 
-    def _corrected(self, summary: Manifest, notice: Notice | None) -> Manifest:
+    def _corrected(self, summary: Manifest, notice: Notice) -> Manifest:
         """build.json as the design is: its files' digest says nothing of latency and features. The design is compiled for its proof anyway."""
         right = self._facts(summary)
         wrong = [field.name for field in fields(Manifest) if getattr(summary, field.name) != getattr(right, field.name)]
         if not wrong:
             return summary
-        if notice:
-            notice(f"build.json told another {wrong[0]} than the design has: it is written again")
+        notice(f"build.json told another {wrong[0]} than the design has: it is written again")
         right.write(self.folder)
         return right
 
-    def _written(self, notice: Notice | None) -> Manifest | None:
+    def _written(self, notice: Notice) -> Manifest | None:
         """build.json, where it and every file that it names are as they were written; None where they must be generated again."""
         try:
             found = Manifest.read(self.folder, sealed=True)
@@ -189,8 +188,7 @@ class PointDesign:
             what = changed or "build.json, which is of another design,"
         except RunError as error:
             what = f"build.json ({error})"
-        if notice:
-            notice(f"{what} is missing or was changed: generating again")
+        notice(f"{what} is missing or was changed: generating again")
         return None
 
     @property
@@ -207,7 +205,7 @@ class PointDesign:
         # in the steps of the design itself, which may drop fractional bits that are always zero
         write_rows(data / "expected.dat", to_types(evaluate(self.graph, inputs), self.graph, self.build.graph))
 
-    def simulation(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+    def simulation(self, notice: Notice = quiet, *, fresh: bool = False) -> Verdict:
         """The comparisons of all evaluators and the simulated accuracy: from disk where they are of the files as they are, or made now."""
         summary = self.summary(notice)
         known = None if fresh else self._judged(summary, notice)
@@ -218,24 +216,21 @@ class PointDesign:
         verdict.write(self.folder / VERDICT)
         return self._with_netlists(verdict, summary, notice, fresh)
 
-    def _judged(self, summary: Manifest, notice: Notice | None) -> Verdict | None:
+    def _judged(self, summary: Manifest, notice: Notice) -> Verdict | None:
         """The stored verdict, without what it says of netlists that are others by now; None where it is of other files."""
         if not (self.folder / VERDICT).is_file():
             return None
         try:
             verdict = Verdict.read(self.folder / VERDICT)
         except RunError as error:
-            if notice:
-                notice(f"{error.message}: proving again")
+            notice(f"{error.message}: proving again")
             return None
         if not verdict.holds_for(self._inputs(summary)):
-            if notice:
-                notice("files have changed since they were proven: proving again")
+            notice("files have changed since they were proven: proving again")
             return None
         x, labels = self.run.vectors()
         if not verdict.covers(len(x), self.point.accuracy_by_answers(labels), stream=summary.streamed):
-            if notice:
-                notice("the proof leaves out an evaluator or rows: proving again")
+            notice("the proof leaves out an evaluator or rows: proving again")
             return None
         for stage in NETLISTS:
             if verdict.of(stage) is not None and not verdict.judged.items() >= self._evaluated(stage).items():
@@ -255,7 +250,7 @@ class PointDesign:
     def _inputs(self, summary: Manifest) -> dict[str, str]:
         return judged_inputs(summary, self.point, self.run)
 
-    def compare_mapped(self, notice: Notice | None = None, *, fresh: bool = False) -> Verdict:
+    def compare_mapped(self, notice: Notice = quiet, *, fresh: bool = False) -> Verdict:
         """Add what the mapped and the routed netlist and another compiler's Verilog compute, where there are any that were not compared yet.
 
         Args:
@@ -269,7 +264,7 @@ class PointDesign:
         verdict = self._judged(summary, notice)
         return self.simulation(notice) if verdict is None else self._with_netlists(verdict, summary, notice, fresh)
 
-    def _with_netlists(self, verdict: Verdict, summary: Manifest, notice: Notice | None, fresh: bool) -> Verdict:
+    def _with_netlists(self, verdict: Verdict, summary: Manifest, notice: Notice, fresh: bool) -> Verdict:
         inputs = quantize_inputs(self.graph, self.run.vectors()[0])
         for stage in NETLISTS:
             if verdict.of(stage) is None and self._own(stage, notice):
@@ -279,7 +274,7 @@ class PointDesign:
                     verdict.write(self.folder / VERDICT)
         return verdict
 
-    def _own(self, stage: str, notice: Notice | None) -> bool:
+    def _own(self, stage: str, notice: Notice) -> bool:
         """Whether a netlist is there as its step left it. What was changed since is of no design: its step runs again next time."""
         record = self._record(stage)
         if record is None or not record.is_file() or not (self.folder / NETLISTS[stage]).exists():
@@ -287,8 +282,7 @@ class PointDesign:
         if not self._changed(stage):
             return True
         record.unlink(missing_ok=True)
-        if notice:
-            notice(f"{NETLISTS[stage]} was changed after it was made, and is not looked at")
+        notice(f"{NETLISTS[stage]} was changed after it was made, and is not looked at")
         return False
 
     def _changed(self, stage: str) -> bool:
@@ -314,7 +308,7 @@ class PointDesign:
         """Whether no netlist was changed after its step made it."""
         return not any(self._changed(stage) for stage in NETLISTS)
 
-    def _netlist(self, stage: str, inputs: IntArray, summary: Manifest, notice: Notice | None, fresh: bool) -> Comparison | None:
+    def _netlist(self, stage: str, inputs: IntArray, summary: Manifest, notice: Notice, fresh: bool) -> Comparison | None:
         """What one netlist computes; None where nothing here can say it."""
         made = self.build
         if isinstance(made, Build):
@@ -331,7 +325,7 @@ class PointDesign:
         found = evaluate_mapped(made, self.folder, inputs[rows], models=fresh, notice=notice)
         return None if found is None else compare(self.graph, "reference", expected, stage, to_types(found, made.graph, self.graph))
 
-    def _simulate(self, summary: Manifest, notice: Notice | None) -> Verdict:
+    def _simulate(self, summary: Manifest, notice: Notice) -> Verdict:
         judged = self._inputs(summary)
         x, labels = self.run.vectors()
         inputs = quantize_inputs(self.graph, x)

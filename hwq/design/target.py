@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Fold, Style
+from hwq.codegen.build import Style
+from hwq.events import QUIET, Events
+from hwq.styles.registry import require_choice
 from hwq.units import Period
 
 Io = Literal["parallel", "stream"]
-Tell = Callable[[str, str], None]  # (point, what is happening to it)
 
 
 class Choices(TypedDict, total=False):
@@ -25,7 +25,7 @@ class Choices(TypedDict, total=False):
     registered_inputs: bool
     adders: Adders
     interval: int
-    fold: Fold
+    fold: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,11 @@ class Target:
     registered_inputs: bool = False
     adders: Adders = "auto"
     interval: int = 1
-    fold: Fold = "auto"
+    fold: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: no such style."""
+        require_choice(self.fold)
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:
@@ -70,16 +74,12 @@ class Target:
 
         Raises:
             BoardError: no such board.
-            UsageError: no such clock.
+            UsageError: no such clock, or style.
         """
         if isinstance(board, Target):
             return board
         chosen = board_of(board)
         return cls(chosen, chosen.default_clock if clock is None else Period.of(clock), **choices)
-
-
-def _quiet(_point: str, _what: str) -> None:
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,10 @@ class Work:
         jobs: points at a time.
         timeout_s: limit for each program; None: none.
         force: go on with designs that will not fit or exceed a tool's limits.
-        tell: told what happens to each point.
-        lines: told every line that a program prints.
+        events: told what happens to each point, and every line that a program prints for it.
     """
 
     jobs: int = 2
     timeout_s: float | None = None
     force: bool = False
-    tell: Tell = _quiet
-    lines: Tell = _quiet
+    events: Events = QUIET

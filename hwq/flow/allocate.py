@@ -18,14 +18,14 @@ from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.events import QUIET, Events
+from hwq.events import QUIET, Events, Notice
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
 from hwq.posttraining import channels
 from hwq.posttraining.allocation import NAME, Allocation, Attempt
 from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
-from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
+from hwq.posttraining.derived import Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import ChoiceTable, Chosen, solve
 from hwq.posttraining.operators import OperatorBench, WidthChoices, channel_costs, cost_table
@@ -329,7 +329,9 @@ def _proven(run: RunDir, tools: Tools, measured: float, say: Notice) -> None:
     """
     from hwq.flow.synth import synth
 
-    _, (result,) = synth(run.path, tools.board, store_path=tools.store_path, work=Work(tell=lambda p, what: say(f"  {what}")))
+    _, (result,) = synth(
+        run.path, tools.board, store_path=tools.store_path, work=Work(events=Events(point=lambda p, what: say(f"  {what}")))
+    )
     lut = result.measurement.resources.lut if result.measurement else None
     if lut != measured:
         raise ToolError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,6 @@ from hwq.synthesis.single import Bench, measured
 from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.units import Period
 
-Tell = Callable[[str, str], None]  # (design, what is happening to it)
 DESIGNS = 60  # enough for every term of a model
 MANY_FAILURES = 3  # at the very start, and the tool itself is what fails
 
@@ -89,7 +88,7 @@ def calibrate(board_name: str, options: CalibrateOptions | None = None, *, event
     board = load(board_name)
     synthesiser = choose(asked.tool, board, stage=asked.stage, period_ns=board.default_clock.ns)
     store, folder = Store.open(asked.store_path), (asked.work or _cache()) / board.name
-    job = _Calibrating(Bench(board, synthesiser, store, folder, timeout_s=asked.timeout_s), events.point)
+    job = _Calibrating(Bench(board, synthesiser, store, folder, timeout_s=asked.timeout_s), events)
     deadline = None if asked.budget_minutes is None else time.monotonic() + 60 * asked.budget_minutes
     new, known, failed = _run(job, trials(asked.designs), asked.jobs, deadline)
     files, models, refused = fit_stages(store, board, synthesiser, asked.out or own_models())
@@ -149,7 +148,7 @@ class _Calibrating:
     """What all designs of one call share."""
 
     bench: Bench
-    tell: Tell
+    events: Events
 
 
 def _run(job: _Calibrating, queue: Iterator[ExperimentDesign], jobs: int, deadline: float | None) -> tuple[int, int, list[str]]:
@@ -173,7 +172,7 @@ def _run(job: _Calibrating, queue: Iterator[ExperimentDesign], jobs: int, deadli
                     done.append(future.result())
                 except (ToolError, ReportError) as error:
                     failed.append(f"{trial.name}: {error.message}")
-                    job.tell(trial.name, f"failed: {error.message}")
+                    job.events.point(trial.name, f"failed: {error.message}")
                     if not done and len(failed) >= MANY_FAILURES:
                         raise
     except BaseException as error:
@@ -186,7 +185,8 @@ def _run(job: _Calibrating, queue: Iterator[ExperimentDesign], jobs: int, deadli
 def _measured(trial: ExperimentDesign, job: _Calibrating) -> bool:
     """Measure one design on the way to the stage; False where the store knew it."""
     board = job.bench.board
+    say = job.events.of(trial.name)
     made = build(trial.graph, board, Period(board.default_clock.ns / trial.speed))
-    found = measured(made, job.bench, f"{trial.name}-", group=trial.group, begun=lambda _: job.tell(trial.name, "synthesising"))
-    job.tell(trial.name, "measured before" if found.reused else "done")
+    found = measured(made, job.bench, f"{trial.name}-", group=trial.group, begun=lambda _: say("synthesising"))
+    say("measured before" if found.reused else "done")
     return not found.reused

@@ -19,6 +19,7 @@ import numpy as np
 from hwq.boards import DEFAULT_BOARD, Board, load, names
 from hwq.cost.features import VERSION, features
 from hwq.errors import GraphError, MismatchError, RunError, ToolError
+from hwq.events import quiet
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, parse, verify
@@ -32,10 +33,8 @@ from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
-from hwq.styles.mac.mac import Mac
-from hwq.styles.mac.schedule import features_of as mac_features_of
-from hwq.styles.schedule import features_of
-from hwq.styles.serial import Serial
+from hwq.styles.base import PacedNetwork
+from hwq.styles.registry import split_hardware, style
 from hwq.synthesis.measuring import measure, options_of
 from hwq.synthesis.readings import version_doubt
 from hwq.toolchains.faults import diagnose
@@ -131,25 +130,18 @@ def _require_style(folder: Path, board: Board, manifest: Manifest, graph: Graph)
         RunError: build.json tells other clocks, or other features, than the graph has in that style.
     """
     hint = "give the run that it was generated from: --run RUN"
-    period, (style, _, size) = Period(manifest.period_ns), (manifest.hardware or "").partition(":")
-    if style == "serial":
-        serial = Serial.of(graph, board, period)
-        if not 1 <= int(size) < serial.word:
-            raise RunError(f"{folder / 'build.json'} tells {size} bits a clock for sums of {serial.word}", hint=hint)
-        machine = serial.machine(int(size))
-        found, clocks = features_of(machine), (machine.latency, machine.interval)
-    else:
-        try:
-            folded = Mac.of(graph, board, period, manifest.interval).machine()
-        except GraphError as error:
-            raise RunError(f"{folder / 'build.json'} tells {manifest.hardware}: {error}", hint=hint) from error
-        found, clocks = mac_features_of(folded), (folded.latency, folded.interval)
-        if folded.lanes != int(size):
-            raise RunError(f"{folder / 'build.json'} tells {size} lanes, its graph has {folded.lanes}", hint=hint)
-    if (manifest.latency_cycles, manifest.interval) != clocks or dict(manifest.features) != {**found, "counted": float(VERSION)}:
+    name, size = split_hardware(manifest.hardware) or ("", 0)
+    try:
+        found = style(name).again(PacedNetwork(graph, board, Period(manifest.period_ns), manifest.interval), size)
+    except GraphError as error:
+        raise RunError(f"{folder / 'build.json'} tells {manifest.hardware}: {error}", hint=hint) from error
+    if found.hardware != manifest.hardware:
+        raise RunError(f"{folder / 'build.json'} tells {manifest.hardware}, its graph has {found.hardware}", hint=hint)
+    told = manifest.latency_cycles, manifest.interval, dict(manifest.features)
+    if told != (found.latency, found.interval, {**found.features, "counted": float(VERSION)}):
         raise RunError(
             f"{folder / 'build.json'} tells {manifest.latency_cycles} cycles and a row every {manifest.interval}, or features that "
-            f"are not those of {manifest.hardware}: its graph takes {clocks[0]} and {clocks[1]}",
+            f"are not those of {manifest.hardware}: its graph takes {found.latency} and {found.interval}",
             hint=hint,
         )
 
@@ -179,7 +171,7 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
     scripts = [_text(folder / name) for name in manifest.files or () if name.endswith((".tcl", ".cfg", ".sh"))]
     if board.part not in "".join(scripts) and any(part in text for part in parts for text in scripts):
         raise RunError(f"{folder / 'build.json'} tells the board {board.name}, its scripts are for another part", hint=hint)
-    styled = re.fullmatch("(serial|mac):[0-9]+", manifest.hardware or "") is not None
+    styled = split_hardware(manifest.hardware) is not None
     if stream != manifest.streamed or styled != timed(folder) or (manifest.hardware is not None and not styled):
         raise RunError(f"{folder / 'build.json'} tells another interval than the Verilog has", hint=hint)
     told = manifest.features
@@ -225,7 +217,7 @@ def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[
 
 
 def _compare_compiled(compiled: Compiled, folder: Path, _: int, inputs: IntArray) -> Comparison:
-    return compiled.compare(folder, inputs, None)
+    return compiled.compare(folder, inputs, quiet)
 
 
 def _manifest(folder: Path) -> Manifest:

@@ -13,10 +13,10 @@ import numpy.typing as npt
 from hwq.cost.predict import CostSource
 from hwq.data import load
 from hwq.errors import UsageError
-from hwq.events import QUIET, Events
+from hwq.events import QUIET, Events, Notice
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import Notice, Origin, accuracy, begin, drawn, write_point
+from hwq.posttraining.derived import Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.multipoint import multipoint
 from hwq.posttraining.quantize import quantized, uniform

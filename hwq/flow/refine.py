@@ -187,7 +187,7 @@ def _measured(
             events.point(point, f"{when}: {what}")
 
         for one in found:
-            _, (result,) = synth(run.path, board, point=one.point, store_path=store_path, work=Work(tell=told))
+            _, (result,) = synth(run.path, board, point=one.point, store_path=store_path, work=Work(events=Events(point=told)))
             measured[one.point] = result.measurement.resources.lut if result.measurement else None
         luts.append(measured)
     return [replace(one, lut_before=luts[0][one.point], lut=luts[1][one.point]) for one in found]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from hwq.boards import DEFAULT_BOARD
@@ -11,6 +10,7 @@ from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import UsageError
+from hwq.events import QUIET, Events
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir
 from hwq.sim.prove import Proof, prove
@@ -23,7 +23,7 @@ def simulate(
     *,
     point: str = "best",
     store_path: Path | str | None = None,
-    tell: Callable[[str, str], None] | None = None,
+    events: Events = QUIET,
 ) -> list[tuple[str, Verdict]]:
     """[(point, verdict)]: the reference against Keras, the emulator, the C-simulation, the RTL simulation and the netlists.
 
@@ -34,15 +34,15 @@ def simulate(
         RunError, BoardError, ToolError, StoreError.
     """
     out = []
-    say = tell or (lambda point, what: None)
     for design in _designs(run, target, point):
-        say(design.point.id, "simulating")
-        verdict = design.simulation(lambda text, p=design.point.id: say(p, text), fresh=True)  # type: ignore[misc]
+        say = events.of(design.point.id)
+        say("simulating")
+        verdict = design.simulation(say, fresh=True)
         out.append((design.point.id, verdict))
         if verdict.mismatches:
             gone = Store.open(store_path).void(design.summary().plan)
             if gone:
-                say(design.point.id, f"{gone} measurements of this design are void, and are taken out of the store")
+                say(f"{gone} measurements of this design are void, and are taken out of the store")
     return out
 
 
@@ -52,7 +52,7 @@ def prove_points(
     target: Target | str | None = None,
     *,
     point: str = "best",
-    tell: Callable[[str, str], None] | None = None,
+    events: Events = QUIET,
 ) -> list[tuple[str, Proof]]:
     """[(point, proof)] that the mapped netlist equals the RTL; a point takes at most `timeout_s` seconds.
 
@@ -63,8 +63,7 @@ def prove_points(
     """
     out = []
     for design in _designs(run, target, point):
-        if tell:
-            tell(design.point.id, "proving that the netlist equals the RTL")
+        events.point(design.point.id, "proving that the netlist equals the RTL")
         design.summary()
         if not isinstance(design.build, Build):
             raise UsageError(

@@ -11,6 +11,7 @@ from hwq.design.point import PointDesign, code_digest, require_streamable
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError
+from hwq.events import Notice
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
@@ -106,50 +107,48 @@ class _Job:
     preflight: Preflight
     work: Work
 
-    def say(self, point: str, what: str) -> None:
-        self.work.tell(point, what)
-
 
 def _one(design: PointDesign, job: _Job) -> SynthResult:
     point, synthesiser = design.point.id, job.synthesiser
-    job.say(point, "generating")
-    summary = design.summary(lambda text: job.say(point, text))
+    say = job.work.events.of(point)
+    say("generating")
+    summary = design.summary(say)
     intact = design.intact()
     known = [job.store.get(_key(design, synthesiser, step, summary)) for step in synthesiser.steps if step.measures]
     found = [m for m in known if m is not None]
     if len(found) < len(known) or not known:
         forecast = job.preflight.forecast(design.folder, summary, job.work.timeout_s)
-        job.say(point, str(forecast))
+        say(str(forecast))
         if not job.work.force:
             job.preflight.check(f"point {point}", forecast)
-    job.say(point, "proving")
-    _proven(design, lambda: design.simulation(lambda text: job.say(point, text)), makers(design.board))
+    say("proving")
+    _proven(design, lambda: design.simulation(say), makers(design.board))
     summary = design.summary()  # the proof corrects what a changed record told
     # files are asked for only where the last step makes some beyond its reports: a bitstream, an exported core
     complete = len(found) == len(known) and intact
     if complete and (synthesiser.steps[-1].measures or finished(synthesiser, design.folder, summary.plan)):
-        verdict = _proven(design, lambda: design.compare_mapped(lambda text: job.say(point, text)), makers(design.board))
+        verdict = _proven(design, lambda: design.compare_mapped(say), makers(design.board))
         reported = _as_reported(design, job, summary, found)
         if reported is not None:
-            job.say(point, "done: measured before")
+            say("done: measured before")
             return SynthResult(design.point, design.folder, tuple(reported), verdict, _files(design, synthesiser), True)
     design.write_test_data()
-    job.say(point, f"synthesising with {synthesiser.tool}")
+    say(f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,
         design.folder,
         summary.plan,
         timeout_s=job.work.timeout_s,
-        notice=lambda text: job.say(point, text),
-        progress=lambda line: job.work.lines(point, line),
+        notice=say,
+        progress=lambda line: job.work.events.line(point, line),
     )
-    job.say(point, "proving the netlist")
-    verdict = prove_netlists(design, records, lambda text: job.say(point, text))
+    say("proving the netlist")
+    verdict = prove_netlists(design, records, say)
     measurements = _store_all(design, synthesiser, summary, records, job.store)
-    job.say(point, "done")
+    say("done")
     doubts = [version_doubt(step, records[step.name], design.folder) for step in synthesiser.steps]
     for warning in (*filter(None, doubts), *job.preflight.surprises(summary, measurements)):
-        job.say(point, f"warning: {warning}")
+        say(f"warning: {warning}")
     return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
 
 
@@ -159,14 +158,15 @@ def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list
     Raises:
         ReportError: a report that cannot be believed.
     """
+    say = job.work.events.of(design.point.id)
     out = []
     for step, known in zip([s for s in job.synthesiser.steps if s.measures], stored, strict=True):
         told = reread(step, design.folder, design.board, summary, counted=True)
         if told is None and not _archived(design, job, step, known, summary):
-            job.say(design.point.id, f"warning: the store tells other numbers than the reports of {step.name} that it archived")
+            say(f"warning: the store tells other numbers than the reports of {step.name} that it archived")
             return None
         if told is not None and told != (known.resources, known.timing, known.latency):
-            job.say(design.point.id, f"warning: the store told other numbers than the reports of {step.name}: corrected")
+            say(f"warning: the store told other numbers than the reports of {step.name}: corrected")
             record = read_record(design.folder, step)
             if record is not None:
                 options = options_before(job.synthesiser, step)
@@ -183,7 +183,7 @@ def _archived(design: PointDesign, job: _Job, step: Step, known: Measurement, su
     except ReportError:
         return False
     if told is None:
-        job.say(design.point.id, f"from the store alone: no report of {step.name} is here or archived")
+        job.work.events.point(design.point.id, f"from the store alone: no report of {step.name} is here or archived")
     return told in (None, (known.resources, known.timing, known.latency))
 
 
@@ -195,7 +195,7 @@ def _require_equal(design: PointDesign, verdict: Verdict) -> None:
             )
 
 
-def prove_netlists(design: PointDesign, records: Mapping[str, Record], notice: Callable[[str], None]) -> Verdict:
+def prove_netlists(design: PointDesign, records: Mapping[str, Record], notice: Notice) -> Verdict:
     """Evaluate netlists mapped and routed, and another compiler's Verilog, before anything that was counted in them is believed.
 
     Raises:

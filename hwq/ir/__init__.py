@@ -1,4 +1,7 @@
-"""The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), and their text. No hardware is known here."""
+"""The intermediate representation: Graph (tensors of integers) and Circuit (scalar adder graph), their operations, and their text.
+
+No generator, tool or framework is loaded here: operations write their forms for those against interfaces (`hwq.ir.forms`).
+"""
 
 from hwq.ir.builder import CircuitBuilder
 from hwq.ir.circuit import Circuit, Opcode

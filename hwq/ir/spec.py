@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -11,39 +11,84 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import GraphError
-from hwq.fixed import TypeArray
+from hwq.fixed import TypeArray, to_float
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray, as_integers
+from hwq.ir.forms import CppForm, EffortForm, FloatForm, Lookup, ReadForm, Taps, Types, WireForm, no_effort
 from hwq.ir.graph import MOST_ELEMENTS, Constant, Node
 from hwq.ir.intervals import Interval
+from hwq.ir.windows import Block, Index
 
 ANY = -1  # the arity of an op that reads one or more inputs
 FLOAT_BITS = 53  # integers of so many bits, and their sums up to there, are exact in float64
-Types = Sequence[TypeArray]
 Values = Sequence[IntArray]
 Steps = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
+class Matrix:
+    """An operation that is a product with constant matrices, each at one or many places: its other forms follow from these.
+
+    Attributes:
+        blocks: (node, shape of the input) -> its matrices and where they are used.
+        shape: (node, shape of the input) -> shape of the result.
+        constants: (kernel, bias) that the blocks index.
+        describe: (node, its source) -> what it is, for the comment in C++.
+        weighted: the kernel is an attribute, whose zeros are left out; else it is nothing but ones.
+    """
+
+    blocks: Callable[[Node, tuple[int, ...]], list[Block]]
+    shape: Callable[[Node, tuple[int, ...]], tuple[int, ...]]
+    constants: Callable[[Node], tuple[Constant, Constant]]
+    describe: Callable[[Node, Node], str]
+    weighted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class OpSpec:
-    """One operation.
+    """One operation: all that hwq knows of it.
 
     Attributes:
         name: its name in the text form.
         arity: how many inputs it reads; ANY for one or more.
         attrs: the attributes it must have.
-        declares_type: the node's own `type` is part of its meaning (input, quantize); else the type follows from the inputs.
         infer: (node, types of the inputs, bounds of the inputs) -> bounds of the result.
         verify: (node, types of the inputs) -> raises GraphError.
         evaluate: (node, types of the inputs, mantissas of the inputs with a leading batch axis) -> mantissas of the result.
+        declares_type: the node's own `type` is part of its meaning (input, quantize); else the type follows from the inputs.
+        matrix: of a product with constant matrices. It needs neither `wires`, `cpp`, `reads` nor `effort`.
+        wiring: of an operation that only rearranges: (node, shapes of the inputs) -> for each element of the result its place among
+            all elements of the inputs, or -1 for zero. It needs none of these either.
+        wires: its adders, for the Verilog. cpp: its statements. floats: itself in Keras, in float64.
+        reads: (node, elements of the result that are needed, types of the inputs) -> elements of each input; None: the same ones.
+        effort: what it costs, besides products with constant matrices.
+        factor: the constant that each element of its input is multiplied by, where it is no matrix.
+        each: its constants that have the shape of the result, an element for an element.
+        lookups: (node, types of the input) -> the table that each element is looked up in, for an operation that does.
+        sums: it adds or multiplies, so that its result has more bits than what it reads.
+        pointwise: on an image it does the same at every pixel, so that a stream of pixels can have it.
+        taps: its window, of an operation that slides one over an image.
     """
 
     name: str
     arity: int
     attrs: tuple[str, ...]
-    declares_type: bool
     infer: Callable[[Node, Types, Sequence[Interval]], Interval]
     verify: Callable[[Node, Types], None]
     evaluate: Callable[[Node, Types, Values], IntArray]
+    declares_type: bool = False
+    matrix: Matrix | None = None
+    wiring: Callable[[Node, Sequence[tuple[int, ...]]], Index] | None = None
+    wires: WireForm | None = None
+    cpp: CppForm | None = None
+    floats: FloatForm | None = None
+    reads: ReadForm | None = None
+    effort: EffortForm = no_effort
+    factor: str = ""
+    each: tuple[str, ...] = ()
+    lookups: Callable[[Node, TypeArray], Iterator[Lookup]] | None = None
+    sums: bool = False
+    pointwise: bool = False
+    taps: Callable[[Node], Taps] | None = None
 
 
 def fail(node: Node, reason: str) -> NoReturn:
@@ -162,3 +207,14 @@ def exact_matmul(a: IntArray, b: IntArray, bits: int) -> IntArray:
 def bits_of(bound: float) -> int:
     """Bits that hold any integer of absolute value up to `bound`, a float that may itself be rounded."""
     return max(1, int(np.frexp(max(bound, 1.0) * (1 + 1e-6))[1]) + 1)
+
+
+def real(constant: Constant) -> npt.NDArray[np.float64]:
+    """The values of a constant as floats."""
+    return to_float(constant.mantissas, constant.types.frac)
+
+
+def enclosed_bits(mantissas: IntArray) -> npt.NDArray[np.int64]:
+    """Bits between the first and the last non-zero bit of each integer, 0 for 0."""
+    flat = [int(abs(v)) for v in mantissas.ravel()]
+    return np.array([(v // (v & -v)).bit_length() if v else 0 for v in flat], np.int64).reshape(mantissas.shape)

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import GraphError
-from hwq.fixed import TypeArray
-from hwq.ir.graph import Constant, Node
+from hwq.ir.graph import Node
 
 Index = npt.NDArray[np.int64]
 
@@ -38,22 +37,6 @@ class Block:
 
 
 MOST_INDICES = 1 << 25  # of all windows of an op: 256 MB of them
-
-LINEAR = ("dense", "conv2d", "einsum", "sum_pool2d")
-WIRING = ("reshape", "permute", "concatenate", "pad", "take")
-
-
-def blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
-    """The matrices of a linear op whose input has `shape`."""
-    return {"dense": _dense, "conv2d": _conv2d, "einsum": _einsum, "sum_pool2d": _sum_pool}[node.op](node, shape)
-
-
-def constants(node: Node) -> tuple[Constant, Constant]:
-    """(kernel, bias) of a linear op: what `blocks` indexes; a pool's are a one and a zero."""
-    if node.op == "sum_pool2d":
-        zero = Constant(np.zeros(1, np.int64), TypeArray.of(0, np.zeros(1), 0))
-        return Constant(np.ones(1, np.int64), TypeArray.of(0, np.ones(1), 0)), zero
-    return node.constant("kernel"), node.constant("bias")
 
 
 def pair(node: Node, name: str) -> tuple[int, int]:
@@ -118,36 +101,36 @@ def _conv_grid(node: Node, shape: tuple[int, ...]) -> tuple[tuple[int, int], Ind
     return window_grid((shape[0], shape[1]), (kh, kw), pair(node, "strides"), pads_of(node), pair(node, "dilation"))
 
 
-def _dense(node: Node, shape: tuple[int, ...]) -> list[Block]:
+def dense_blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
     n, m = node.constant("kernel").shape
     p = int(np.prod(shape[:-1]))
     biases = np.broadcast_to(np.arange(m), (p, m))
-    return [Block(_count(p, n), _count(n, m), _count(p, m), biases)]
+    return [Block(numbered(p, n), numbered(n, m), numbered(p, m), biases)]
 
 
-def _count(*shape: int) -> Index:
+def numbered(*shape: int) -> Index:
     return np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
 
 
-def _conv2d(node: Node, shape: tuple[int, ...]) -> list[Block]:
+def conv_blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
     kh, kw, per_group, out_channels = node.constant("kernel").shape
     channels, groups = shape[2], node.integer("groups")
     _, pixels = _conv_grid(node, shape)
-    weights = _count(kh * kw * per_group, out_channels)
+    weights = numbered(kh * kw * per_group, out_channels)
     each = out_channels // groups
     found = []
     for g in range(groups):
         source = pixels[:, :, None] * channels + g * per_group + np.arange(per_group)
         windows = np.where(pixels[:, :, None] >= 0, source, -1).reshape(len(pixels), -1)
         mine = slice(g * each, (g + 1) * each)
-        outputs = _count(len(pixels), out_channels)[:, mine]
+        outputs = numbered(len(pixels), out_channels)[:, mine]
         found.append(Block(windows, weights[:, mine], outputs, np.broadcast_to(np.arange(out_channels)[mine], outputs.shape)))
     return found
 
 
-def _sum_pool(node: Node, shape: tuple[int, ...]) -> list[Block]:
+def pool_blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
     _, windows = pool_windows(node, shape)
-    outputs = _count(len(windows), 1)
+    outputs = numbered(len(windows), 1)
     return [Block(windows, np.zeros((windows.shape[1], 1), np.int64), outputs, np.zeros_like(outputs))]
 
 
@@ -188,7 +171,7 @@ def read_einsum(equation: str, x: Sequence[int], kernel: Sequence[int]) -> Einsu
     return Einsum(operands[0], operands[1], out, sizes)
 
 
-def _einsum(node: Node, shape: tuple[int, ...]) -> list[Block]:
+def einsum_blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
     e = read_einsum(str(node.attrs["equation"]), shape, node.constant("kernel").shape)
     both = [c for c in e.out if c in e.x and c in e.kernel]
     rows = [c for c in e.out if c not in e.kernel]
@@ -215,23 +198,4 @@ def _einsum(node: Node, shape: tuple[int, ...]) -> list[Block]:
         fixed = dict(zip(both, values, strict=True))
         outputs = flat(e.out, fixed, rows, columns)
         found.append(Block(flat(e.x, fixed, rows, summed), flat(e.kernel, fixed, summed, columns), outputs, outputs))
-    return found
-
-
-def wiring(node: Node, shapes: Sequence[tuple[int, ...]]) -> Index:
-    """Of an op that only rearranges: for each element of the result, its place among all elements of the inputs, or -1 for zero."""
-    starts = np.cumsum([0, *(int(np.prod(s)) for s in shapes)])
-    parts = [_count(*s) + start for s, start in zip(shapes, starts, strict=False)]
-    found: Index
-    if node.op == "reshape":
-        found = parts[0].reshape(node.integers("shape"))
-    elif node.op == "permute":
-        found = parts[0].transpose(node.integers("dims"))
-    elif node.op == "concatenate":
-        found = np.concatenate(parts, axis=node.integer("axis"))
-    elif node.op == "take":
-        places = np.concatenate([*(part.reshape(-1) for part in parts), np.array([-1])])
-        found = places[np.array(node.integers("index"), np.int64)].reshape(node.integers("shape"))
-    else:
-        found = np.pad(parts[0], np.reshape(node.integers("pads"), (-1, 2)), constant_values=-1)
     return found

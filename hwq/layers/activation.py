@@ -6,6 +6,7 @@ the vector and the scalar code of a library's tanh differ in the last bit, a tab
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import ClassVar, Unpack, cast
 
@@ -14,13 +15,16 @@ import numpy.typing as npt
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.frontend.keras.constants import constant, whole
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions, TableOptions
 from hwq.layers.part import Part, known_shape
 from hwq.layers.quantize import Quantize
 from hwq.quantizers.hgq import power_of_two
 from hwq.quantizers.rounding import widest_float
-from hwq.tensors import BatchShape, Config, Floats, Gradient, Tensor
+from hwq.tensors import BatchShape, Config, Floats, Gradient, Shape, Tensor
 
 Function = Callable[[Tensor], Tensor]
 
@@ -137,6 +141,16 @@ class QActivation(QuantizedLayer):
     def live_config(self) -> Config:
         own = {"function": self.function, "table_shape": self.table_shape}
         return {**super().get_config(), **own, "output_bits": self.output_bits, "most_integer": self.most_integer}
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        values = np.asarray(self.table, np.float64)
+        index = tuple(int(i) for i in np.asarray(self.index).ravel())
+        f = np.broadcast_to(np.round(np.asarray(self.output_quantizer.f)), shape).ravel()
+        steps = np.zeros((len(values), 1))
+        steps[list(index), 0] = f  # one result type for each table: its elements share the types of input and result
+        return reader.add(name, "table", [x], name, values=constant(values, steps), index=index)
 
     def get_config(self) -> Config:
         return {**self.live_config(), "function": keras.activations.serialize(self.function)}
@@ -256,5 +270,24 @@ class QSoftmax(QuantizedLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """e = exp(x - max x); y = e * (1 / sum e). One number is brought to all elements of a row by a dense layer of ones."""
+        name, n = name or self.name, shape[-1]
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        image = reader.reshape(x, (math.prod(shape[:-1]), n, 1), name)
+        top = reader.line_by_line(f"{name}_max", "max_pool2d", image, name)
+        top = _ones(reader, f"{name}_max_everywhere", reader.reshape(top, (*shape[:-1], 1), name), n, name)
+        below = reader.add(f"{name}_below", "subtract", [x, top], name)
+        e = self.exponential.integers(reader, [below], shape, f"{name}_exp")
+        total = _ones(reader, f"{name}_sum", e, 1, name)
+        inverse = self.inverse.integers(reader, [total], (*shape[:-1], 1), f"{name}_inverse")
+        return reader.add(name, "multiply", [e, _ones(reader, f"{name}_inverse_everywhere", inverse, n, name)], name)
+
     def get_config(self) -> Config:
         return {**super().get_config(), "axis": -1, "table_bits": self.table_bits, "table_shapes": self.table_shapes}
+
+
+def _ones(reader: Reader, name: str, source: Node, outputs: int, layer: str) -> Node:
+    """Each of `outputs` numbers is the sum over the last axis of `source`."""
+    kernel = whole(np.ones((source.shape[-1], outputs)))
+    return reader.add(name, "dense", [source], layer, kernel=kernel, bias=whole(np.zeros(outputs)))

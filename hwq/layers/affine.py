@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Constant, Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import ActivatedOptions
 from hwq.layers.part import known_shape
@@ -85,6 +88,23 @@ class QAffine(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
+
     def get_config(self) -> Config:
         offset = None if self.offset is None else self.offset.tolist()
         return {**super().get_config(), "factor": self.factor.tolist(), "offset": offset}
+
+
+def affine_integers(layer: KernelLayer, reader: Reader, x: Node, name: str) -> Node:
+    """The nodes of x times the kernel of `layer`, plus its bias, element by element."""
+
+    def spread_out(value: Variable, f: Variable) -> Constant:
+        own = np.broadcast_to(np.asarray(f), tuple(value.shape))
+        return constant(np.broadcast_to(np.asarray(value), x.shape), np.broadcast_to(own, x.shape))
+
+    node = reader.add(f"{name}_scale", "scale", [x], name, factor=spread_out(layer.kernel, layer.kernel_f))
+    if layer.has_bias:
+        node = reader.add(name, "bias", [node], name, bias=spread_out(layer.bias, layer.bias_f))
+    return layer.integer_activation(reader, node, name)

@@ -8,6 +8,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import (
     ActivatedOptions,
@@ -20,7 +23,7 @@ from hwq.layers.options import (
 )
 from hwq.layers.part import Part, known_shape
 from hwq.layers.quantize import OPTIONS
-from hwq.tensors import BatchShape, Config, Shape, Tensor
+from hwq.tensors import BatchShape, Config, Floats, Shape, Tensor
 
 WINDOW = ("kernel_size", "strides", "padding", "dilation_rate")
 _VARIABLE = ("initializer", "regularizer", "constraint")
@@ -85,6 +88,35 @@ class _Convolution(KernelLayer):
         spatial = ((n + before + after - (k - 1) * d - 1) // s + 1 for n, (before, after), k, d, s in sizes)
         return (input_shape[0], *spatial, self.shapes(input_shape)[1][0])
 
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """In one dimension the image has one row."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        kernel = np.asarray(self.kernel, np.float64)
+        kernel, f, groups = self.grouped(kernel, np.broadcast_to(np.asarray(self.kernel_f, np.float64), kernel.shape))
+        strides, dilation, pads = self.strides, self.dilation_rate, self.pads()
+        if len(strides) == 1:
+            kernel, f = kernel[None], f[None]
+            strides, dilation, pads = (1, *strides), (1, *dilation), [(0, 0), *pads]
+            x = reader.reshape(x, (1, *x.shape), name)
+        node = reader.add(
+            name,
+            "conv2d",
+            [x],
+            name,
+            kernel=constant(kernel, f),
+            bias=self.integer_bias(shape[-1]),
+            strides=tuple(strides),
+            pads=tuple(int(n) for pair in pads for n in pair),
+            dilation=tuple(dilation),
+            groups=int(groups),
+        )
+        return self.integer_activation(reader, reader.reshape(node, shape, name), name)
+
+    def grouped(self, kernel: Floats, f: Floats) -> tuple[Floats, Floats, int]:
+        """(kernel, its fractional bits, groups), as the operation conv2d has them."""
+        raise NotImplementedError
+
     def get_config(self) -> Config:
         return {**super().get_config(), **{name: getattr(self, name) for name in WINDOW}}
 
@@ -113,6 +145,9 @@ class _Conv(_Convolution):
         return ops.conv(
             x, kernel, strides=self.strides, padding=padding, data_format="channels_last", dilation_rate=self.dilation_rate
         )
+
+    def grouped(self, kernel: Floats, f: Floats) -> tuple[Floats, Floats, int]:
+        return kernel, f, self.groups
 
     def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
@@ -144,6 +179,11 @@ class _DepthwiseConv(_Convolution):
         return ops.depthwise_conv(
             x, kernel, strides=self.strides, padding=padding, data_format="channels_last", dilation_rate=self.dilation_rate
         )
+
+    def grouped(self, kernel: Floats, f: Floats) -> tuple[Floats, Floats, int]:
+        """Output channel c * multiplier + m reads channel c alone."""
+        shape = (*kernel.shape[:-2], 1, -1)
+        return kernel.reshape(shape), f.reshape(shape), kernel.shape[-2]
 
     def get_config(self) -> Config:
         return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
@@ -230,6 +270,12 @@ class SeparableConv(Part):
     def frozen_config(self) -> Config:
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        middle = self.depthwise.compute_output_shape((None, *self.depthwise.quantizer.row_shape))
+        between = self.depthwise.integers(reader, inputs, known_shape(self, middle), f"{name}_depthwise")
+        return self.pointwise.integers(reader, [between], shape, f"{name}_pointwise")
 
     def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters, **self.given}

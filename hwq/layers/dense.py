@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+import numpy as np
+
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant, whole
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import EinsumOptions, KernelOptions
 from hwq.layers.part import known_shape
@@ -43,6 +48,12 @@ class QDense(KernelLayer):
     def multiplications(self, x_bits: Tensor, kernel_bits: Tensor) -> Tensor:
         rows = ops.sum(ops.reshape(x_bits, (-1, x_bits.shape[-1])), axis=0)  # one vector, instead of every position
         return ops.sum(ops.matmul(ops.expand_dims(rows, 0), kernel_bits))
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        kernel, bias = constant(self.kernel, self.kernel_f), self.integer_bias(shape[-1])
+        return self.integer_activation(reader, reader.add(name, "dense", [x], name, kernel=kernel, bias=bias), name)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "units": self.units}
@@ -102,6 +113,16 @@ class QEinsumDense(KernelLayer):
         if self.has_bias and self.bias_axes is None:  # the bias of a folded normalisation is that of the last axis
             config["bias_axes"] = _sides(self.equation)[2][-1]
         return config
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        kernel, bias = constant(self.kernel, self.kernel_f), whole(np.zeros(shape))
+        if self.has_bias:
+            f = np.broadcast_to(np.asarray(self.bias_f), self.bias.shape)
+            bias = constant(np.broadcast_to(np.asarray(self.bias), shape), np.broadcast_to(f, shape))
+        node = reader.add(name, "einsum", [x], name, equation=self.row_equation, kernel=kernel, bias=bias)
+        return self.integer_activation(reader, node, name)
 
     def get_config(self) -> Config:
         own = {"equation": self.equation, "output_shape": self.output_dims, "bias_axes": self.bias_axes}

@@ -9,6 +9,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions, LayerOptions
 from hwq.layers.part import Part, known_shape
@@ -61,6 +64,9 @@ class QCodes(Part):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        return reader.quantize(name or self.name, self, inputs[0])
+
     def get_config(self) -> Config:
         return {**super().get_config(), "count": self.count, "exact": self.exact}
 
@@ -111,6 +117,19 @@ class QEmbedding(KernelLayer):
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return (*input_shape, self.output_dim)
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """Each code is read by a table for each weight of its row; codes beyond the last one have its row."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        size = shape[-1]
+        places = tuple(int(n) for n in np.repeat(np.arange(x.type.size), size))
+        wired = reader.add(f"{name}_codes", "take", [x], name, index=places, shape=shape)
+        codes = np.minimum(np.arange(1 << codes_bits(self.count)), self.count - 1)
+        kernel = np.asarray(self.kernel, np.float64)
+        f = np.broadcast_to(np.asarray(self.kernel_f), kernel.shape)
+        index = tuple(int(n) for n in np.tile(np.arange(size), x.type.size))
+        return reader.add(name, "table", [wired], name, values=constant(kernel[codes].T, f[codes].T), index=index)
 
     def get_config(self) -> Config:
         return {**without_bias(super().get_config()), "input_dim": self.count, "output_dim": self.output_dim}

@@ -13,6 +13,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant, whole
+from hwq.frontend.keras.reader import Reader
+from hwq.ir import Constant, Node
 from hwq.layers.options import KernelOptions, LayerOptions, QuantizerOptions, VariableSettings, WeightSettings, settings_of
 from hwq.layers.part import Part, known_shape
 from hwq.layers.quantize import OPTIONS, Quantize
@@ -356,6 +359,14 @@ class KernelLayer(QuantizedLayer):
 
     def live_config(self) -> Config:
         return {**self.get_config(), **self.keras_options}
+
+    def integer_bias(self, size: int) -> Constant:
+        """The frozen layer's bias (size,); zeros where it has none."""
+        return constant(self.bias, self.bias_f) if self.has_bias else whole(np.zeros(size))
+
+    def integer_activation(self, reader: Reader, node: Node, name: str) -> Node:
+        """The layer's own activation behind `node`."""
+        return reader.add(f"{name}_relu", "relu", [node], name) if self.activation == "relu" else node
 
     def get_config(self) -> Config:
         names = ("activation", "use_bias", "weight_granularity", "weight_rounding", "weight_terms", "weight_levels", "batch_norm")

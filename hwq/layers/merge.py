@@ -11,6 +11,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions
@@ -29,6 +32,7 @@ class _Merge(QuantizedLayer):
     """
 
     least, most = 2, 1000
+    op: ClassVar = "add"  # of the graph, for each two
 
     def build(self, input_shape: Shapes) -> None:
         shapes = _each(input_shape)
@@ -48,6 +52,14 @@ class _Merge(QuantizedLayer):
         """The quantised inputs joined."""
         raise NotImplementedError
 
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """A chain of `op`."""
+        name = name or self.name
+        pairs = enumerate(zip(self.input_quantizers, inputs, strict=True))
+        terms = [reader.quantize(name, quantizer, source, f"quantize_{i}") for i, (quantizer, source) in pairs]
+        terms = [_repeated(reader, name, term, shape) for term in terms]
+        return functools.reduce(lambda a, b: reader.add(name, self.op, [a, b], name), terms)
+
     def compute_output_shape(self, input_shape: Shapes) -> BatchShape:
         shapes = _each(input_shape)
         return (shapes[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in shapes]))
@@ -59,6 +71,14 @@ class _Merge(QuantizedLayer):
 def _each(shapes: Shapes) -> list[BatchShape]:
     several = [tuple(shape) for shape in shapes if isinstance(shape, (list, tuple))]
     return several or [tuple(n for n in shapes if n is None or isinstance(n, int))]
+
+
+def _repeated(reader: Reader, name: str, node: Node, shape: Shape) -> Node:
+    """`node` with every axis of length 1 repeated to that of `shape`: the same wires, read several times."""
+    for axis, (have, want) in enumerate(zip(node.shape, shape, strict=True)):
+        if have != want:
+            node = reader.add(f"{name}_repeat", "concatenate", [node] * want, name, axis=axis)
+    return node
 
 
 def joined_shape(layer: str, shapes: list[Shape]) -> Shape:
@@ -85,6 +105,7 @@ _CHOICE = {"activation_bits": ("net_choice_bits", 0.5)}
 class QAdd(_Merge):
     """Sum of two or more tensors; the arguments are those of `Quantize`."""
 
+    twins: ClassVar = {"Add": ()}
     priced_as: ClassVar = _SUM
 
     def join(self, values: list[Tensor]) -> Tensor:
@@ -97,6 +118,8 @@ class QSubtract(_Merge):
     """First minus second."""
 
     most = 2
+    op: ClassVar = "subtract"
+    twins: ClassVar = {"Subtract": ()}
     priced_as: ClassVar = _SUM
 
     def join(self, values: list[Tensor]) -> Tensor:
@@ -107,6 +130,8 @@ class QSubtract(_Merge):
 class QMultiply(_Merge):
     """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
 
+    op: ClassVar = "multiply"
+    twins: ClassVar = {"Multiply": ()}
     priced_as: ClassVar = {"ebops": ("net_products", 1.0)}
 
     def join(self, values: list[Tensor]) -> Tensor:
@@ -125,6 +150,8 @@ class QMultiply(_Merge):
 class QMaximum(_Merge):
     """The greatest of two or more tensors, element by element."""
 
+    op: ClassVar = "maximum"
+    twins: ClassVar = {"Maximum": ()}
     priced_as: ClassVar = _CHOICE
 
     def join(self, values: list[Tensor]) -> Tensor:
@@ -135,6 +162,8 @@ class QMaximum(_Merge):
 class QMinimum(_Merge):
     """The least of two or more tensors, element by element."""
 
+    op: ClassVar = "minimum"
+    twins: ClassVar = {"Minimum": ()}
     priced_as: ClassVar = _CHOICE
 
     def join(self, values: list[Tensor]) -> Tensor:
@@ -148,6 +177,7 @@ class QAverage(_Merge):
     Exact for n a power of two.
     """
 
+    twins: ClassVar = {"Average": ()}
     priced_as: ClassVar = _SUM
 
     def __init__(self, *, factor_bits: int = 8, **options: Unpack[QuantizerOptions]) -> None:
@@ -160,6 +190,12 @@ class QAverage(_Merge):
 
     def join(self, values: list[Tensor]) -> Tensor:
         return self.factor.times(functools.reduce(operator.add, values))
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        total = super().integers(reader, inputs, shape, name)
+        factor = constant(self.factor.values, self.factor.f)
+        return reader.add(f"{name}_scale", "scale", [total], name, factor=factor)
 
     def costs(self, exact: bool = False) -> dict[str, Tensor]:
         widths = functools.reduce(ops.maximum, [quantizer.widths() for quantizer in self.input_quantizers])

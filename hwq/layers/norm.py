@@ -6,6 +6,9 @@ from typing import Unpack
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
+from hwq.layers.affine import affine_integers
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import NormalizationOptions
 from hwq.layers.part import known_shape
@@ -64,6 +67,10 @@ class QBatchNormalization(KernelLayer):
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        name = name or self.name
+        return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "axis": self.axis}

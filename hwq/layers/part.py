@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.tensors import Config, Shape, Tensor, Variable
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ class Part(keras.layers.Layer):
         priced_as: of a layer without a matrix: for a cost, the feature of the cost model of the moment "training" that it stands for
             (`hwq.cost.terms`), and units of that feature for each unit of the cost.
         exact: whether it computes what the design computes.
+        twins: names of Keras layers whose quantised twin it is, each with the attributes that it takes over as arguments; for those
+            that need no more than that (`hwq.conversion.converters`).
     """
 
     exact: bool
 
     priced_as: ClassVar[Mapping[str, tuple[str, float]]] = {}
+    twins: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def parts(self) -> list[Part]:
         """The quantised layers inside this one, in the order in which data passes them."""
@@ -82,6 +87,19 @@ class Part(keras.layers.Layer):
         """Give `twin`, built from `frozen_config`, the rounded weights and bitwidths of this layer."""
         for mine, its in zip(self.parts(), twin.parts(), strict=True):
             mine.freeze_into(its)
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """The nodes of one call of the frozen layer; the last of them.
+
+        Args:
+            inputs: the nodes that it reads; `reader.quantize` makes them integers, and of a raw input the design's input node.
+            shape: of a row of the result.
+            name: of the node, and of what it is told to come from; the layer's own where none is given.
+
+        Raises:
+            UnsupportedLayerError: the layer has no integer form.
+        """
+        raise UnsupportedLayerError(f"layer {self.name!r} is a {type(self).__name__}, which has no integer form")
 
     def compute_mask(self, inputs: object, previous_mask: object) -> None:
         """A design has no masks: each row has the same operations.

@@ -10,6 +10,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.conv import check_format, per_axis, window_pads
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
@@ -27,6 +30,7 @@ class _Pool(QuantizedLayer):
     """
 
     rank = 2
+    op: ClassVar = "max_pool2d"  # of the graph
 
     def __init__(
         self,
@@ -65,6 +69,22 @@ class _Pool(QuantizedLayer):
     def pool(self, x: Tensor) -> Tensor:
         """The windows of x, (batch, *spatial, channels), brought to one value each."""
         raise NotImplementedError
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """In one dimension the image has one row."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        size, strides, pads = tuple(self.size), tuple(self.steps), list(self.pads)
+        if len(size) == 1:
+            size, strides, pads = (1, *size), (1, *strides), [(0, 0), *pads]
+            x = reader.reshape(x, (1, *x.shape), name)
+        flat = tuple(int(n) for pair in pads for n in pair)
+        node = reader.add(name, self.op, [x], name, size=size, strides=strides, pads=flat)
+        return reader.reshape(self.scaled(reader, node, name), shape, name)
+
+    def scaled(self, reader: Reader, node: Node, name: str) -> Node:
+        """The pooled windows, brought to their means where that is asked for."""
+        return node
 
     def parts(self) -> list[Part]:
         return [self.quantizer]
@@ -107,6 +127,7 @@ class _AveragePool(_Pool):
     """
 
     priced_as: ClassVar = {"activation_bits": ("net_sum_bits", 1.0)}
+    op: ClassVar = "sum_pool2d"
 
     def __init__(
         self,
@@ -144,6 +165,10 @@ class _AveragePool(_Pool):
     def pool(self, x: Tensor) -> Tensor:
         return self.factor.times(self.sums(x))
 
+    def scaled(self, reader: Reader, node: Node, name: str) -> Node:
+        factor = constant(self.factor.values.reshape(node.shape), self.factor.f.reshape(node.shape))
+        return reader.add(f"{name}_scale", "scale", [node], name, factor=factor)
+
     def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """ebops of the multiplications by 1/n, with the mean width of each window."""
         widths = self.sums(ops.expand_dims(self.quantizer.widths(), 0))[0] * self.factor.values
@@ -157,6 +182,7 @@ class _AveragePool(_Pool):
 class QMaxPooling1D(_MaxPool):
     """MaxPooling1D with a quantised input."""
 
+    twins: ClassVar = {"MaxPooling1D": ("pool_size", "strides", "padding", "data_format")}
     rank = 1
 
 
@@ -164,17 +190,22 @@ class QMaxPooling1D(_MaxPool):
 class QMaxPooling2D(_MaxPool):
     """MaxPooling2D with a quantised input."""
 
+    twins: ClassVar = {"MaxPooling2D": ("pool_size", "strides", "padding", "data_format")}
+
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAveragePooling1D(_AveragePool):
     """AveragePooling1D with a quantised input."""
 
+    twins: ClassVar = {"AveragePooling1D": ("pool_size", "strides", "padding", "data_format")}
     rank = 1
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAveragePooling2D(_AveragePool):
     """AveragePooling2D with a quantised input."""
+
+    twins: ClassVar = {"AveragePooling2D": ("pool_size", "strides", "padding", "data_format")}
 
 
 def _windowless(config: Config) -> Config:
@@ -206,6 +237,7 @@ class _GlobalAveragePool(_AveragePool):
 class QGlobalMaxPooling1D(_GlobalMaxPool):
     """GlobalMaxPooling1D with a quantised input."""
 
+    twins: ClassVar = {"GlobalMaxPooling1D": ("keepdims", "data_format")}
     rank = 1
 
 
@@ -213,14 +245,19 @@ class QGlobalMaxPooling1D(_GlobalMaxPool):
 class QGlobalMaxPooling2D(_GlobalMaxPool):
     """GlobalMaxPooling2D with a quantised input."""
 
+    twins: ClassVar = {"GlobalMaxPooling2D": ("keepdims", "data_format")}
+
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalAveragePooling1D(_GlobalAveragePool):
     """GlobalAveragePooling1D with a quantised input."""
 
+    twins: ClassVar = {"GlobalAveragePooling1D": ("keepdims", "data_format")}
     rank = 1
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalAveragePooling2D(_GlobalAveragePool):
     """GlobalAveragePooling2D with a quantised input."""
+
+    twins: ClassVar = {"GlobalAveragePooling2D": ("keepdims", "data_format")}

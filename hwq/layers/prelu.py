@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Unpack
 
+import numpy as np
+
 from hwq.backend import keras, ops
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions
 from hwq.layers.part import known_shape
@@ -50,6 +55,17 @@ class QPReLU(KernelLayer):
 
     def frozen_config(self) -> Config:
         return without_bias(super().frozen_config())
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """relu(x) - alpha relu(-x)."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        above = reader.add(f"{name}_above", "relu", [x], name)
+        below = reader.add(f"{name}_below", "subtract", [above, x], name)
+        f = np.broadcast_to(np.broadcast_to(np.asarray(self.kernel_f), tuple(self.kernel.shape)), shape)
+        slope = constant(np.broadcast_to(np.asarray(self.kernel), shape), f)
+        scaled = reader.add(f"{name}_scale", "scale", [below], name, factor=slope)
+        return reader.add(name, "subtract", [above, scaled], name)
 
     def get_config(self) -> Config:
         return {**without_bias(super().get_config()), "shared_axes": self.shared_axes}

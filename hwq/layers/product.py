@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar, Unpack
 
+import numpy as np
+
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions
 from hwq.layers.part import Part, known_shape
-from hwq.tensors import BatchShape, Config, Tensor
+from hwq.tensors import BatchShape, Config, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="hwq")
@@ -67,6 +72,24 @@ class QEinsum(QuantizedLayer):
         a, b = (quantizer.widths() for quantizer in self.input_quantizers)
         first, second, result = self.sides
         return {**super().costs(exact), "ebops": ops.sum(ops.einsum(f"{first},{second}->{result}", a, b))}
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """Every product is wired out; those of one result are a line, which is summed."""
+        name = name or self.name
+        first, second, result = self.sides
+        summed = [c for c in dict.fromkeys(first + second) if c not in result]
+        letters = [*result, *summed]
+        sizes = tuple(int(self.sizes[c]) for c in letters)
+        grid = dict(zip(letters, np.indices(sizes), strict=True))
+        results, count = math.prod(sizes[: len(result)]), math.prod(sizes[len(result) :])
+        wired = []
+        for i, (side, quantizer, source) in enumerate(zip((first, second), self.input_quantizers, inputs, strict=True)):
+            x = reader.quantize(name, quantizer, source, f"quantize_{i}")
+            index = np.ravel_multi_index([grid[c] for c in side], x.shape).ravel()
+            place = tuple(int(n) for n in index)
+            wired.append(reader.add(f"{name}_wires_{i}", "take", [x], name, index=place, shape=(results, count, 1)))
+        node = reader.add(f"{name}_products", "multiply", wired, name)
+        return reader.reshape(reader.line_by_line(name, "sum_pool2d", node) if summed else node, shape, name)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "equation": self.equation}

@@ -9,6 +9,8 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, TrainingError, UsageError
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.options import LayerOptions, RangeOptions
 from hwq.layers.part import Part, known_shape
 from hwq.quantizers.hgq import dtype_of, power_of_two, round_through, rounded_matmul
@@ -23,7 +25,7 @@ from hwq.quantizers.rounding import (
     rounded,
     spread,
 )
-from hwq.tensors import BatchShape, Config, Floats, Singles, Tensor, Variable
+from hwq.tensors import BatchShape, Config, Floats, Shape, Singles, Tensor, Variable
 
 TRACKED_ROWS = (
     512  # of a batch, whose range is looked at while training: passes over a large batch would cost as much as rounding it
@@ -235,6 +237,9 @@ class Quantize(Part):
 
     def freeze_into(self, twin: Self) -> None:
         twin.f.assign(np.round(ops.convert_to_numpy(self.f)))
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        return reader.quantize(name or self.name, self, inputs[0])
 
     def get_config(self) -> Config:
         return {**super().get_config(), **{name: getattr(self, name) for name in (*OPTIONS, "most_integer")}}

@@ -10,6 +10,9 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
+from hwq.frontend.keras.constants import constant, whole
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions
@@ -56,6 +59,21 @@ class _Reduce(QuantizedLayer):
     def reduced(self, x: Tensor) -> Tensor:
         """One value of those along the axes."""
         raise NotImplementedError
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """The axes that are joined come last; each line of theirs is a window."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        joined = [int(axis) - 1 for axis in self.axes]  # Keras counts from 1, the batch being 0
+        order = tuple([axis for axis in range(len(x.shape)) if axis not in joined] + joined)
+        if order != tuple(range(len(order))):
+            x = reader.add(f"{name}_order", "permute", [x], name, dims=order)
+        lines = reader.reshape(x, (x.type.size // self.count, self.count, 1), name)
+        return reader.reshape(self.joined(reader, lines, name), shape, name)
+
+    def joined(self, reader: Reader, lines: Node, name: str) -> Node:
+        """(lines, count, 1) to (lines, 1, 1)."""
+        return reader.line_by_line(name, "sum_pool2d", lines)
 
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         axes = self._axes(len(input_shape))
@@ -106,6 +124,11 @@ class QMean(_Reduce):
     def reduced(self, x: Tensor) -> Tensor:
         return self.factor.times(ops.sum(x, axis=self.axes, keepdims=self.keepdims))
 
+    def joined(self, reader: Reader, lines: Node, name: str) -> Node:
+        node = super().joined(reader, lines, name)
+        factor = constant(self.factor.values.reshape(node.shape), self.factor.f.reshape(node.shape))
+        return reader.add(f"{name}_scale", "scale", [node], name, factor=factor)
+
     def costs(self, exact: bool = False) -> dict[str, Tensor]:
         """ebops of the multiplications by 1/n, with the mean width of what is summed."""
         widths = ops.mean(ops.expand_dims(self.quantizer.widths(), 0), axis=self.axes, keepdims=self.keepdims)[0]
@@ -124,6 +147,9 @@ class QMax(_Reduce):
     def reduced(self, x: Tensor) -> Tensor:
         return ops.max(x, axis=self.axes, keepdims=self.keepdims)
 
+    def joined(self, reader: Reader, lines: Node, name: str) -> Node:
+        return reader.line_by_line(name, "max_pool2d", lines)
+
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMin(_Reduce):
@@ -133,3 +159,11 @@ class QMin(_Reduce):
 
     def reduced(self, x: Tensor) -> Tensor:
         return ops.min(x, axis=self.axes, keepdims=self.keepdims)
+
+    def joined(self, reader: Reader, lines: Node, name: str) -> Node:
+        node = reader.line_by_line(name, "max_pool2d", _negative(reader, lines, name))
+        return _negative(reader, node, name)
+
+
+def _negative(reader: Reader, node: Node, name: str) -> Node:
+    return reader.add(f"{name}_negative", "scale", [node], name, factor=whole(np.full(node.shape, -1.0)))

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple, Unpack, cast
 
+import numpy as np
+
 from hwq.backend import keras, ops
+from hwq.frontend.keras.constants import constant
+from hwq.frontend.keras.reader import Reader, Source
+from hwq.ir import Node
 from hwq.layers.conv import _Convolution, per_axis
 from hwq.layers.options import ConvolutionOptions, Lengths, TransposedOptions
 from hwq.layers.part import known_shape
@@ -83,6 +88,36 @@ class _Transposed(_Convolution):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         lengths = known_shape(self, input_shape)[:-1]
         return (input_shape[0], *(reach.length for reach in self.reaches(lengths)), self.filters)
+
+    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+        """A convolution with the kernel turned round, over the input with zeros between its values."""
+        name = name or self.name
+        x = reader.quantize(name, self.quantizer, inputs[0])
+        kernel = np.asarray(self.kernel, np.float64)
+        f = np.broadcast_to(np.asarray(self.kernel_f, np.float64), kernel.shape)
+        rank = kernel.ndim - 2
+        axes = tuple(range(rank))
+        kernel, f = (np.transpose(np.flip(v, axes), (*axes, rank + 1, rank)) for v in (kernel, f))
+        numbered = np.arange(1, x.type.size + 1).reshape(1, *x.shape).astype("float32")
+        spread = np.asarray(self.spread(ops.convert_to_tensor(numbered))).astype(np.int64)[0]
+        dilation = tuple(self.dilation_rate)
+        if rank == 1:
+            kernel, f, spread, dilation = kernel[None], f[None], spread[None], (1, *dilation)
+        places = tuple(int(n) - 1 for n in spread.ravel())
+        wired = reader.add(f"{name}_spread", "take", [x], name, index=places, shape=spread.shape)
+        node = reader.add(
+            name,
+            "conv2d",
+            [wired],
+            name,
+            kernel=constant(kernel, f),
+            bias=self.integer_bias(shape[-1]),
+            strides=(1, 1),
+            pads=(0, 0, 0, 0),
+            dilation=dilation,
+            groups=1,
+        )
+        return self.integer_activation(reader, reader.reshape(node, shape, name), name)
 
     def get_config(self) -> Config:
         return {**super().get_config(), "filters": self.filters, "output_padding": self.output_padding}

@@ -16,10 +16,7 @@ from hwq.fixed import Rounding, TypeArray
 from hwq.fixed.arithmetic import SAFE_BITS
 from hwq.fixed.types import MOST_FRAC
 from hwq.ir import Constant, Graph, Node
-from hwq.ir.ops import make_node, odd_form
-from hwq.ir.windows import blocks
-
-_BIASED = ("dense", "conv2d", "einsum", "bias")
+from hwq.ir.ops import blocks, is_matrix, make_node, odd_form
 
 
 def merge_rounding(graph: Graph) -> Graph:
@@ -49,7 +46,7 @@ def _chain(graph: Graph, nodes: dict[str, Node], quantize: Node) -> list[Node]:
     while len(graph.users(name)) == 1 and name not in graph.outputs:
         node = nodes[name]
         chain.insert(0, node)
-        if node.op in _BIASED:
+        if is_matrix(node, weighted=True) or node.op == "bias":
             return chain
         if node.op not in ("relu", "reshape"):
             break

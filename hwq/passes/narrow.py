@@ -13,7 +13,7 @@ from hwq.fixed import TypeArray
 from hwq.fixed.types import Overflow
 from hwq.ir import OPS, Graph, Node
 from hwq.ir.intervals import Interval, overflows
-from hwq.ir.ops import types_of
+from hwq.ir.ops import spec_of, types_of
 from hwq.passes.tables import renumbered
 
 
@@ -33,7 +33,7 @@ def narrow(graph: Graph) -> Graph:
     new: dict[str, Node] = {}
     for node in graph.nodes:
         node = _narrowed(node, bounds)
-        if node.op == "table":
+        if spec_of(node.op).lookups:
             source = node.inputs[0]
             node = renumbered(node, old[source].type, new[source].type)
         new[node.name] = node

@@ -13,8 +13,7 @@ import numpy.typing as npt
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, Node
 from hwq.ir.graph import Attr
-from hwq.ir.ops_pool import max_windows
-from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, places, spec_of
 
 Mask = npt.NDArray[np.bool_]
 
@@ -39,7 +38,7 @@ def prune(graph: Graph) -> Graph:
 
 def _reads(node: Node, needed: Mask, inputs: list[TypeArray], *, vanishes: bool) -> list[Mask]:
     """Which elements of each input the needed elements of `node` read."""
-    if node.op in LINEAR:
+    if is_matrix(node):
         used = constants(node)[0].mantissas.ravel() != 0
         read = np.zeros(inputs[0].size + 1, bool)  # the last one is the padding's zero
         for block in blocks(node, inputs[0].shape):
@@ -47,15 +46,14 @@ def _reads(node: Node, needed: Mask, inputs: list[TypeArray], *, vanishes: bool)
             terms = needed.ravel()[block.outputs].astype(np.float32) @ used[block.weights].T.astype(np.float32)
             read[block.windows[terms > 0]] = True
         return [read[:-1]]
-    if node.op in WIRING:
+    if is_wiring(node):
         sizes = [t.size for t in inputs]
         read = np.zeros(sum(sizes) + 1, bool)
-        read[wiring(node, [t.shape for t in inputs])[needed]] = True
+        read[places(node, [t.shape for t in inputs])[needed]] = True
         return np.split(read[:-1], np.cumsum(sizes)[:-1].tolist())
-    if node.op == "max_pool2d":
-        read = np.zeros(inputs[0].size, bool)
-        read[max_windows(node, inputs[0].shape)[1][needed.ravel()]] = True
-        return [read]
+    reads = spec_of(node.op).reads
+    if reads is not None:
+        return reads(node, needed, inputs)
     if node.op == "quantize" or (node.op == "relu" and vanishes):
         needed = needed & (node.type.width > 0)
     return [needed] * len(node.inputs)
@@ -68,17 +66,17 @@ def _vanishes(node: Node, nodes: Mapping[str, Node]) -> bool:
     """
     if node.op == "quantize":
         return True
-    if node.op in LINEAR:
-        return node.op != "sum_pool2d" and all(len(b.windows) == 1 for b in blocks(node, nodes[node.inputs[0]].shape))
+    if is_matrix(node):
+        return is_matrix(node, weighted=True) and all(len(b.windows) == 1 for b in blocks(node, nodes[node.inputs[0]].shape))
     return node.op in ("relu", "leaky_relu", "reshape") and _vanishes(nodes[node.inputs[0]], nodes)
 
 
 def _pruned(node: Node, needed: Mask, inputs: list[TypeArray]) -> Node:
-    if node.op in LINEAR and "kernel" in node.attrs:
+    if is_matrix(node, weighted=True):
         return _pruned_linear(node, needed.ravel(), inputs[0])
-    if node.op in ("scale", "bias"):
-        name = "factor" if node.op == "scale" else "bias"
-        return node.with_(attrs={name: _masked(node.constant(name), needed)})
+    each = spec_of(node.op).each
+    if each:
+        return node.with_(attrs={**node.attrs, **{name: _masked(node.constant(name), needed) for name in each}})
     if node.op == "quantize":
         t = node.type
         return node.with_(type=TypeArray.of(t.signed, np.where(needed, t.width, 0), t.frac, t.rounding, t.overflow))

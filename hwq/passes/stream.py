@@ -17,11 +17,11 @@ from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, Node, make_node, verify
 from hwq.ir.graph import Attr
+from hwq.ir.ops import spec_of
 from hwq.passes import optimise
 from hwq.passes.tables import renumbered
 
-_WINDOWED = ("conv2d", "max_pool2d", "sum_pool2d")
-_POINTWISE = ("quantize", "relu", "leaky_relu", "scale", "bias", "table", "dense")
+_ONE_PLACE: dict[str, Attr] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1)}
 _HINT = "an image network is streamed when it is a chain of convolutions, pools and activations with one type a channel; use io=parallel"
 
 
@@ -91,7 +91,7 @@ def _chain(graph: Graph) -> tuple[list[Node], list[Node]]:
             break
         if len(users) != 1 or len(node.inputs) != 1:
             raise GraphError(f"node {chain[-1].name} has more than one reader, or joins another, on the image", hint=_HINT)
-        if node.op not in (*_WINDOWED, *_POINTWISE, "reshape"):
+        if not (spec_of(node.op).taps or spec_of(node.op).pointwise or node.op == "reshape"):
             raise GraphError(f"node {node.name}: {node.op} cannot be streamed over an image", hint=_HINT)
         chain.append(node)
     names = {node.name for node in chain}
@@ -116,7 +116,7 @@ def _parts(nodes: list[Node]) -> list[list[Node]]:
     """Each convolution or pool with what follows it; what comes first, if it is none, by itself."""
     parts: list[list[Node]] = []
     for node in nodes:
-        if node.op in _WINDOWED or not parts:
+        if spec_of(node.op).taps or not parts:
             parts.append([])
         parts[-1].append(node)
     return parts
@@ -136,20 +136,20 @@ def _stage(graph: Graph, part: list[Node], shape: tuple[int, int, int], types: T
             rows, columns, _ = _image(node)
             continue
         nodes.append(_placed(node, nodes[-1], graph[node.inputs[0]]))
-    if first.op == "max_pool2d" and any(window.pads) and int(types.lowest.min(initial=0)) < 0:
+    taps = spec_of(first.op).taps
+    if taps is not None and not taps(first).zeros and any(window.pads) and int(types.lowest.min(initial=0)) < 0:
         raise GraphError(f"node {first.name}: a padded maximum of values that can be negative cannot be streamed", hint=_HINT)
     small = optimise(verify(Graph(tuple(nodes), (x.name,), (nodes[-1].name,))))
     return Stage(first.name, window, small), (rows, columns, nodes[-1].shape[-1])
 
 
 def _window(node: Node, shape: tuple[int, int, int]) -> Window:
-    if node.op not in _WINDOWED:
+    taps = spec_of(node.op).taps
+    if taps is None:
         return Window(shape[0], shape[1])
-    kernel = node.op == "conv2d"
-    size = node.constant("kernel").shape[:2] if kernel else node.integers("size")
-    pairs = [(int(v[0]), int(v[1])) for v in (size, node.integers("strides"), node.integers("dilation") if kernel else (1, 1))]
-    top, bottom, left, right = node.integers("pads")
-    window = Window(shape[0], shape[1], pairs[0], pairs[1], (top, bottom, left, right), pairs[2])
+    t = taps(node)
+    top, bottom, left, right = t.pads
+    window = Window(shape[0], shape[1], t.size, t.strides, t.pads, t.dilation)
     if top + bottom >= window.reach[0] or left + right >= window.reach[1]:
         raise GraphError(f"node {node.name} pads by as much as its window's size", hint=_HINT)
     return window
@@ -157,17 +157,15 @@ def _window(node: Node, shape: tuple[int, int, int]) -> Window:
 
 def _placed(node: Node, x: Node, old: Node) -> Node:
     """`node` at one place: on one window or pixel `x` instead of the image `old`."""
+    spec = spec_of(node.op)
     attrs: dict[str, Attr] = dict(node.attrs)
-    if node.op in _WINDOWED:
-        attrs |= {"strides": (1, 1), "pads": (0, 0, 0, 0)}
-        if node.op == "conv2d":
-            attrs["dilation"] = (1, 1)
-    for name in ("factor", "bias"):
-        if node.op in ("scale", "bias") and name in attrs:
-            attrs[name] = _one_place(node, node.constant(name))
-    if node.op == "table":
+    if spec.taps:
+        attrs.update({name: value for name, value in _ONE_PLACE.items() if name in attrs})
+    for name in spec.each:
+        attrs[name] = _one_place(node, node.constant(name))
+    if spec.lookups:
         return _placed_table(node, x, old)
-    declared = _channel_types(node, node.type).reshape((1, 1, node.shape[-1])) if node.op == "quantize" else None
+    declared = _channel_types(node, node.type).reshape((1, 1, node.shape[-1])) if spec.declares_type else None
     return make_node(node.name, node.op, [x], attrs=attrs, type=declared, source=node.source)
 
 
@@ -179,7 +177,7 @@ def _placed_table(node: Node, x: Node, old: Node) -> Node:
         raise GraphError(f"node {node.name} has other tables at other places", hint=_HINT)
     types = _channel_types(node, old.type).reshape(x.shape)
     place = node.with_(attrs={**node.attrs, "index": tuple(int(i) for i in index[0])})
-    return make_node(node.name, "table", [x], attrs=renumbered(place, types, x.type).attrs, source=node.source)
+    return make_node(node.name, node.op, [x], attrs=renumbered(place, types, x.type).attrs, source=node.source)
 
 
 def _last(graph: Graph, rest: list[Node], before: Node, shape: tuple[int, int, int], types: TypeArray) -> Stage:
@@ -188,9 +186,10 @@ def _last(graph: Graph, rest: list[Node], before: Node, shape: tuple[int, int, i
     made = {x.name: x}
     for node in rest:
         inputs = [made[name] for name in node.inputs]
-        declared = node.type if node.op == "quantize" else None
+        spec = spec_of(node.op)
+        declared = node.type if spec.declares_type else None
         attrs = node.attrs
-        if node.op == "table":
+        if spec.lookups:
             attrs = renumbered(node, graph[node.inputs[0]].type, inputs[0].type).attrs
         made[node.name] = make_node(node.name, node.op, inputs, attrs=attrs, type=declared, source=node.source)
     small = optimise(verify(Graph(tuple(made.values()), (x.name,), graph.outputs)))

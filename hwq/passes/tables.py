@@ -8,7 +8,7 @@ import numpy.typing as npt
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, TypeArray
 from hwq.ir import Constant, Node
-from hwq.ir.ops_table import WIDEST_CODE
+from hwq.ir.ops.table import WIDEST_CODE
 
 Columns = npt.NDArray[np.int64]
 
@@ -23,7 +23,7 @@ def renumbered(node: Node, old: TypeArray, new: TypeArray) -> Node:
     """
     widest = int(new.width.max(initial=0))
     if widest > WIDEST_CODE:
-        raise GraphError(f"node {node.name} (table): its input can take {widest} bits; a table takes at most {WIDEST_CODE}")
+        raise GraphError(f"node {node.name} ({node.op}): its input can take {widest} bits; a table takes at most {WIDEST_CODE}")
     values = node.constant("values")
     known: dict[tuple[int, FixedType, FixedType], int] = {}
     found: dict[bytes, int] = {}

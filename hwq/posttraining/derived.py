@@ -19,6 +19,7 @@ from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
 from hwq.data.load import is_function
 from hwq.errors import DataError, MismatchError, RunError
+from hwq.events import Notice, quiet
 from hwq.fields import as_json
 from hwq.files import sha256_of, write_npz
 from hwq.ir import Graph, text, verify
@@ -32,7 +33,6 @@ from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.emulator import emulator
 from hwq.sim.reference import evaluate, predict, quantize_inputs
 
-Notice = Callable[[str], None]
 RANDOM_ROWS = 10_000
 
 
@@ -108,7 +108,7 @@ def drawn(dataset: Dataset, seed: int) -> Callable[[Path], None]:
     return write
 
 
-def data_of(run: RunDir, spec: str | None, notice: Notice | None = None) -> Dataset:
+def data_of(run: RunDir, spec: str | None, notice: Notice = quiet) -> Dataset:
     """The data that a run was made from.
 
     Args:

@@ -15,7 +15,8 @@ from hwq.errors import UsageError
 from hwq.fixed import TypeArray, requantize
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
-from hwq.ir.windows import Index, blocks
+from hwq.ir.ops import blocks, spec_of
+from hwq.ir.windows import Index
 from hwq.posttraining.ranges import retraced
 from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
 from hwq.posttraining.statistics import linear_nodes
@@ -84,7 +85,7 @@ def coarse_rows(fine: Graph, graph: Graph, rows: IntArray) -> IntArray:
 def quantizer_of(graph: Graph, node: Node) -> str:
     """The name of the input or quantize node that decides the types of what `node` reads."""
     by_name, name = graph.by_name(), node.inputs[0]
-    while by_name[name].op not in ("input", "quantize"):
+    while not spec_of(by_name[name].op).declares_type:
         name = by_name[name].inputs[0]
     return name
 

@@ -8,6 +8,7 @@ from hwq.fixed import Overflow, TypeArray
 from hwq.fixed.arithmetic import IntArray, as_integers, shift_round
 from hwq.fixed.types import bits_for_each
 from hwq.ir import OPS, Graph, Node
+from hwq.ir.ops import spec_of
 from hwq.passes.tables import renumbered
 from hwq.posttraining.rebuild import rebuilt
 
@@ -27,7 +28,7 @@ def retraced(graph: Graph, inputs: IntArray, *, margin: float = MARGIN, narrower
     nodes: dict[str, Node] = {}
     values: dict[str, IntArray] = {}
     start = 0
-    tabled = {name for node in graph.nodes if node.op == "table" for name in node.inputs}
+    tabled = {name for node in graph.nodes if spec_of(node.op).lookups for name in node.inputs}
     for old in graph.nodes:
         sources = [nodes[name] for name in old.inputs]
         node = rebuilt(old, sources)
@@ -57,7 +58,7 @@ def with_input_range(graph: Graph, inputs: IntArray, *, margin: float = MARGIN) 
     start = 0
     for old in graph.nodes:
         sources = [nodes[name] for name in old.inputs]
-        if old.op == "table":  # its entries are numbered by the codes of what it reads
+        if spec_of(old.op).lookups:  # its entries are numbered by the codes of what it reads
             old = renumbered(old, before[old.inputs[0]].type, sources[0].type)
         node = rebuilt(old, sources)
         if node.op == "input":

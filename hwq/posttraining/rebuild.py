@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Constant, Node
-from hwq.ir.ops import make_node
+from hwq.ir.ops import make_node, spec_of
 
 Floats = npt.NDArray[np.float64]
 
 
 def rebuilt(node: Node, sources: Sequence[Node]) -> Node:
     """The same operation on new sources, its type inferred afresh where it does not declare one."""
-    if node.op in ("input", "quantize"):
+    if spec_of(node.op).declares_type:
         return node
     return make_node(node.name, node.op, sources, attrs=node.attrs, source=node.source)
 

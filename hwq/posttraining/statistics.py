@@ -11,7 +11,8 @@ import numpy.typing as npt
 from hwq.fixed import to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
-from hwq.ir.windows import LINEAR, Block, blocks
+from hwq.ir.ops import blocks, is_matrix
+from hwq.ir.windows import Block
 
 Floats = npt.NDArray[np.float64]
 MOST_VALUES = 1 << 24  # of gathered windows held at a time; beyond, places are left out evenly
@@ -19,7 +20,7 @@ MOST_VALUES = 1 << 24  # of gathered windows held at a time; beyond, places are 
 
 def linear_nodes(graph: Graph) -> list[Node]:
     """The operations with weights of their own, in order."""
-    return [node for node in graph.nodes if node.op in LINEAR and "kernel" in node.attrs]
+    return [node for node in graph.nodes if is_matrix(node, weighted=True)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

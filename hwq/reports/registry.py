@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.errors import ReportError
@@ -21,6 +22,7 @@ from hwq.reports.xml import parse_xml
 from hwq.reports.yosys import is_stat_text, parse_json, read_stat_json, read_stat_text
 
 Parser = Callable[[Source], Report]
+JsonParser = Callable[[Source, Mapping[str, object]], Report]
 _RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
 _HINT = (
     "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, the log of Bambu, "
@@ -70,10 +72,10 @@ def detect(source: Source) -> Parser:
         return _json
     head = text[:4000]
     if not _RUN.search(text[:20000]):
-        for applies, parser in _TEXTS:
-            if applies(text if applies in _ANYWHERE else head):
+        for kind in TEXTS:
+            if kind.applies(text if kind.anywhere else head):
                 refuse_damage(source)
-                return parser
+                return kind.parser
     if "\0" in text[:100000]:
         raise source.error("no text: binary data", hint=_HINT)
     if logs.is_log(text):
@@ -92,7 +94,7 @@ def _vivado(source: Source) -> Report:
     _, title, _ = read_header(source, source.lines)
     command = re.search(r"^\| Command\s*: (\S+)(.*)$", source.text[:4000], re.MULTILINE)
     name, options = (command[1], command[2]) if command else ("", "")
-    parser = _TITLES.get(title)
+    parser = TITLES.get(title)
     if title == "Utilization Design Information":
         parser = (
             read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text[:6000], re.MULTILINE) else read_flat
@@ -107,7 +109,7 @@ def _vivado(source: Source) -> Report:
     return parser(source)
 
 
-_TITLES: dict[str, Parser] = {
+TITLES: dict[str, Parser] = {
     "Timing Summary Report": read_timing_summary,
     "Timing Report": read_timing_paths,
     "Power Report": read_power,
@@ -127,10 +129,9 @@ def _xml(source: Source) -> Report:
 def _json(source: Source) -> Report:
     """A JSON, by its keys."""
     content = parse_json(source)
-    if "fmax" in content or "utilization" in content:
-        return read_nextpnr(source, content)
-    if "design" in content or "modules" in content:
-        return read_stat_json(source)
+    for keys, parser in JSONS:
+        if not content.keys().isdisjoint(keys):
+            return parser(source, content)
     raise source.error(f"a JSON with {', '.join(sorted(content)[:6]) or 'nothing'} in it is no report that hwq knows", hint=_HINT)
 
 
@@ -163,18 +164,32 @@ def _is_vivado(text: str) -> bool:
     return text.startswith(("Copyright 19", "Copyright 20", "| Tool Version", "---")) and "\n| Tool Version" in "\n" + text
 
 
-_TEXTS: tuple[tuple[Callable[[str], bool], Parser], ...] = (
-    (_is_vivado, _vivado),
-    (csynth_summary.is_summary, csynth_summary.read_summary),
-    (csynth_text.is_module, csynth_text.read_module),
-    (export.is_export_text, export.read_export_text),
-    (export.is_export, export.read_export),
-    (cosim.is_transactions, cosim.read_transactions),
-    (cosim.is_lat, cosim.read_lat),
-    (_is_design_size, _design_size),
-    (_is_failfast, _failfast),
-    (cosim.is_report, cosim.read_report),
-    (is_stat_text, read_stat_text),
-    (bambu.is_bambu, bambu.read_bambu),
+@dataclass(frozen=True, slots=True)
+class TextKind:
+    """A kind of text, and how it is told: by its first 4000 characters, or by all of it where its sign may stand anywhere."""
+
+    applies: Callable[[str], bool]
+    parser: Parser
+    anywhere: bool = False
+
+
+# the first that applies is taken; a text of Vivado goes by its title, see TITLES
+TEXTS: tuple[TextKind, ...] = (
+    TextKind(_is_vivado, _vivado),
+    TextKind(csynth_summary.is_summary, csynth_summary.read_summary, anywhere=True),
+    TextKind(csynth_text.is_module, csynth_text.read_module, anywhere=True),
+    TextKind(export.is_export_text, export.read_export_text),
+    TextKind(export.is_export, export.read_export),
+    TextKind(cosim.is_transactions, cosim.read_transactions),
+    TextKind(cosim.is_lat, cosim.read_lat),
+    TextKind(_is_design_size, _design_size),
+    TextKind(_is_failfast, _failfast),
+    TextKind(cosim.is_report, cosim.read_report),
+    TextKind(is_stat_text, read_stat_text),
+    TextKind(bambu.is_bambu, bambu.read_bambu, anywhere=True),
 )
-_ANYWHERE = (csynth_text.is_module, csynth_summary.is_summary, bambu.is_bambu)
+# (keys, one of which it has, parser)
+JSONS: tuple[tuple[tuple[str, ...], JsonParser], ...] = (
+    (("fmax", "utilization"), read_nextpnr),
+    (("design", "modules"), lambda source, _: read_stat_json(source)),
+)

@@ -9,7 +9,6 @@ them is for all rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from hwq.codegen.ports import Ports, ports_of
 from hwq.errors import ReportError, ToolError
+from hwq.events import Notice, quiet
 from hwq.files import sha256_of
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import parse, verify
@@ -73,7 +73,7 @@ def _told(ports: dict[str, tuple[str, int]]) -> str:
 
 
 def simulate(
-    folder: Path, ports: Ports, inputs: IntArray, notice: Callable[[str], None] | None = None
+    folder: Path, ports: Ports, inputs: IntArray, notice: Notice = quiet
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Outputs (rows, elements) in the clock of done_port, and in the one after, for `inputs` (rows, elements).
 
@@ -101,7 +101,7 @@ def simulate(
     return at_done, after
 
 
-def compare_compiled(folder: Path, inputs: IntArray, notice: Callable[[str], None] | None = None) -> Comparison:
+def compare_compiled(folder: Path, inputs: IntArray, notice: Notice = quiet) -> Comparison:
     """Bambu's Verilog in a plan's folder against the plan's own graph (`graph.hwq`), for input mantissas (rows, elements).
 
     Raises:

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwq.events import Notice
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim import bambu
 from hwq.sim.compare import Comparison
 from hwq.toolchains.bambu import EVALUATOR as BAMBU
-
-Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Compiled:
 
     verilog: str
     sources: Callable[[Path], dict[str, str]]
-    compare: Callable[[Path, IntArray, Notice | None], Comparison]
+    compare: Callable[[Path, IntArray, Notice], Comparison]
 
 
 # evaluator, as a step's `proves` names it -> the compiler's Verilog

@@ -24,6 +24,7 @@ from hwq.codegen.build import Build
 from hwq.codegen.ports import Ports
 from hwq.codegen.stream import StreamBuild
 from hwq.errors import ReportError
+from hwq.events import Notice, quiet
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim import cells
 from hwq.sim.cells import CLOCKS, Planes, Unsupported
@@ -351,7 +352,7 @@ def evaluate_mapped(
     inputs: IntArray,
     *,
     models: bool = False,
-    notice: Callable[[str], None] | None = None,
+    notice: Notice = quiet,
 ) -> npt.NDArray[np.int64] | None:
     """Outputs (rows, elements) of the mapped netlist in `folder` for `inputs` (rows, elements); None where no simulator has its cells.
 
@@ -371,7 +372,6 @@ def evaluate_mapped(
     modelled = ("RAMB",) if (folder / yosys.MEMORIES).is_file() else ()
     opaque = sorted(kind for kind in netlist.counts() if kind.startswith(OPAQUE) and not kind.startswith(modelled))
     if opaque:
-        if notice:
-            notice(f"the mapped netlist is not simulated: no model of {opaque[0]} here")
+        notice(f"the mapped netlist is not simulated: no model of {opaque[0]} here")
         return None
     return mapped(build, folder, inputs, notice=notice)

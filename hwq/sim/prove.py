@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from hwq.codegen.build import Build
 from hwq.codegen.ports import Element
 from hwq.errors import MismatchError, ToolError, ToolTimeoutError
+from hwq.events import Notice, quiet
 from hwq.sim.rtlsim import NETLIST
 from hwq.tools.yosys import run_script
 
@@ -38,7 +39,7 @@ class Proof:
         return f"netlist = RTL: not finished in {self.limit_s:g} s, neither proven nor refuted"
 
 
-def prove(build: Build, folder: Path, timeout_s: float, *, notice: Callable[[str], None] | None = None) -> Proof:
+def prove(build: Build, folder: Path, timeout_s: float, *, notice: Notice = quiet) -> Proof:
     """Prove that the netlist in `folder` equals the RTL there.
 
     Raises:

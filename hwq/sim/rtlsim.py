@@ -5,7 +5,6 @@ Where Verilator is installed it simulates the Verilog.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from hwq.codegen.build import Build
 from hwq.codegen.stream import StreamBuild
 from hwq.errors import MismatchError, ToolError
+from hwq.events import Notice, quiet
 from hwq.fixed.arithmetic import IntArray
 from hwq.sim.csim import drive
 from hwq.toolchains import yosys
@@ -38,9 +38,7 @@ def affordable(build: Build, count: int) -> int:
     return count if build.interval == 1 else min(count, max(FEWEST, AFFORDED // build.interval))
 
 
-def rtlsim(
-    build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None
-) -> npt.NDArray[np.int64]:
+def rtlsim(build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Notice = quiet) -> npt.NDArray[np.int64]:
     """Outputs (rows, elements) of the Verilog in `folder` (where the plan has been written) for `inputs` (rows, elements).
 
     Raises:
@@ -69,9 +67,7 @@ def _driven(program: str, name: str, build: Build | StreamBuild, folder: Path, i
     return found
 
 
-def mapped(
-    build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Callable[[str], None] | None = None
-) -> npt.NDArray[np.int64]:
+def mapped(build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice: Notice = quiet) -> npt.NDArray[np.int64]:
     """Outputs (rows, elements) of the netlist that Yosys mapped to the part's cells in `folder`, with Yosys' models of those cells.
 
     Raises:
@@ -95,9 +91,7 @@ class _Model:
 _RTL, _MAPPED = _Model("rtl", "sim/cxxrtl.ys"), _Model("mapped", "sim/mapped.ys", ("-DHWQ_MAPPED",))
 
 
-def _cxxrtl(
-    model: _Model, build: Build | StreamBuild, folder: Path, inputs: IntArray, notice: Callable[[str], None] | None
-) -> npt.NDArray[np.int64]:
+def _cxxrtl(model: _Model, build: Build | StreamBuild, folder: Path, inputs: IntArray, notice: Notice) -> npt.NDArray[np.int64]:
     name, log = model.name, folder / "sim" / f"{Path(model.script).stem}.log"
     run_script(model.script, cwd=folder, log=log, outputs=[f"sim/{build.plan.top}_{name}.cpp"], notice=notice)
     clocks = len(inputs) * (build.interval if isinstance(build, Build) else 1)

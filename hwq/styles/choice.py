@@ -1,17 +1,21 @@
-"""From the interval that a user asks for to a style: the whole word a clock, a few bits a clock, or products in lanes."""
+"""From the interval that a user asks for to a style of `hwq.styles.registry`, or to the parallel form."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from hwq.boards import Board
 from hwq.codegen.build import Build, Form, build
 from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph
-from hwq.ir.windows import LINEAR, blocks, constants
-from hwq.styles.mac.mac import Mac
-from hwq.styles.serial import PLAIN, Serial, tables_of
+from hwq.ir.ops import blocks, constants, is_matrix
+from hwq.styles.base import PacedNetwork, Style, Styled
+from hwq.styles.count import tables_of
+from hwq.styles.registry import require_choice, style, styles
 from hwq.toolchains.plan import TOP
 from hwq.units import Period
 
+PLAIN = Form()
 MOST_EXPANDED = (
     50_000  # products that are written out as adders to count them: 16 384 take a minute, and are 120 000 tables in parallel
 )
@@ -32,12 +36,11 @@ def build_at(
         period: the clock target; the board's default when None.
         form: `form.fold` asks for a style; "auto" takes the one whose sums and products are the fewest look-up tables by count. A network of
             more than 50 000 products is not written out as adders to count them: it is folded.
-        interval: 1: the parallel form. Above, the serial form of the fewest bits a clock, or products folded into the fewest
-            lanes; or the parallel form, whose interval is 1.
+        interval: 1: the parallel form. Above, a style as small as the interval lets it be; or the parallel form, whose interval is 1.
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form, or none in the style asked for.
-        UsageError: an interval below 1, or of 1 and a style for more; or of the forms.
+        UsageError: an interval below 1, or of 1 and a style for more; no such style; or of the forms.
 
     Example:
         >>> import numpy as np
@@ -53,41 +56,35 @@ def build_at(
     """
     if interval < 1:
         raise UsageError(f"an interval of {interval} clocks", hint="1 takes a row every clock")
-    asked = form.fold
-    if interval == 1 and asked in ("serial", "mac"):
+    asked = require_choice(form.fold)
+    if interval == 1 and asked not in ("auto", "parallel"):
         raise UsageError(f"the style {asked} takes no row every clock", hint="give an interval above 1, or leave fold out")
     if interval == 1 or asked == "parallel":
         return build(graph, board, period, form, top=top)
-    folded = _folded(graph, board, period, interval) if asked == "auto" and _foldable(form) else None
-    if asked == "mac" or (folded is not None and products_of(folded.optimised) > MOST_EXPANDED):
-        return (folded or Mac.of(graph, board, period, interval)).build(form, top=top)
-    serial = Serial.of(graph, board, period)
-    digit = serial.digit_for(interval)
-    if asked == "serial" and digit >= serial.word:
-        raise GraphError("a design with nothing to add up has no serial form", hint="leave fold out")
-    if asked == "serial":
-        return serial.build(digit, form, top=top)
-    counts = {"parallel": float(serial.parallel_lut())}
-    if digit < serial.word:
-        counts["serial"] = float(serial.lut(digit))
-    if folded is not None:
-        counts["mac"] = folded.lut + tables_of(folded.between.circuit, board)
-    least = min(counts, key=lambda style: (counts[style], style != "parallel"))
-    if folded is not None and least == "mac":
-        return folded.build(form, top=top)
-    return serial.build(digit, form, top=top) if least == "serial" else build(graph, board, period, form, top=top)
+    network = PacedNetwork(graph, board, period or board.default_clock, interval)
+    if asked != "auto":
+        return style(asked).candidate(network).build(form, top=top)
+    least = _least(network, [style for style in styles() if style.takes(form)])
+    return build(graph, board, period, form, top=top) if least is None else least.build(form, top=top)
 
 
-def _foldable(form: Form) -> bool:
-    """Whether a folded design has this form."""
-    return not form.registered_inputs and form.style != "adders" and form.adders != "three"
+def _least(network: PacedNetwork, found: list[Style]) -> Styled | None:
+    """What takes the fewest tables as counted; None: the parallel form does, also where another takes as many."""
+    direct = _candidates(network, [style for style in found if not style.expands])
+    if direct and products_of(network.optimised) > MOST_EXPANDED:
+        return min(direct, key=lambda one: one.tables)
+    parallel = tables_of(network.circuit, network.board)
+    every = [*_candidates(network, [style for style in found if style.expands]), *direct]
+    least = min(every, key=lambda one: one.tables, default=None)
+    return least if least is not None and least.tables < parallel else None
 
 
-def _folded(graph: Graph, board: Board, period: Period | None, interval: int) -> Mac | None:
-    try:
-        return Mac.of(graph, board, period, interval)
-    except GraphError:
-        return None  # nothing to fold: the other styles say what they do not have
+def _candidates(network: PacedNetwork, found: list[Style]) -> list[Styled]:
+    candidates = []
+    for one in found:
+        with suppress(GraphError):  # it has no such form: the others say what they do not have
+            candidates.append(one.candidate(network))
+    return candidates
 
 
 def products_of(graph: Graph) -> int:
@@ -95,7 +92,7 @@ def products_of(graph: Graph) -> int:
     found = 0
     nodes = graph.by_name()
     for node in graph.nodes:
-        if node.op in LINEAR:
+        if is_matrix(node):
             kernel = constants(node)[0].mantissas.ravel()
             for block in blocks(node, nodes[node.inputs[0]].shape):
                 found += int((kernel[block.weights] != 0).sum()) * len(block.windows)

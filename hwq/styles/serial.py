@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hwq.boards import Board
 from hwq.codegen.build import Build, Form, bench_files
 from hwq.codegen.cpp import cpp_files
@@ -17,14 +15,12 @@ from hwq.codegen.cpp_adders import adders_file
 from hwq.codegen.harness import harness_files
 from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
-from hwq.errors import UsageError
-from hwq.ir import Circuit, Graph, Opcode, digest, text
-from hwq.ir.circuit import ADDERS, ROWS
-from hwq.passes import optimise
-from hwq.passes.adders.fuse import fuse
-from hwq.passes.adders.row import row_of
-from hwq.passes.lower import lower
+from hwq.errors import GraphError, UsageError
+from hwq.ir import Circuit, Graph, digest, text
+from hwq.ir.circuit import ADDERS
 from hwq.passes.pipeline import levels_for
+from hwq.styles.base import PacedNetwork, Style, Timed
+from hwq.styles.count import tables_of
 from hwq.styles.machine import Machine
 from hwq.styles.schedule import Roles, features_of, schedule
 from hwq.styles.verilog import serial_files
@@ -56,11 +52,14 @@ class Serial:
     @classmethod
     def of(cls, graph: Graph, board: Board, period: Period | None = None) -> Serial:
         """Raises GraphError: an operation that has no digit-serial form; names the node."""
-        period = period or board.default_clock
-        optimised = optimise(graph)
-        circuit = lower(optimised)
-        levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
-        return cls(graph, optimised, circuit, Roles.of(circuit), board, period, levels)
+        return cls.of_network(PacedNetwork(graph, board, period or board.default_clock, 1))
+
+    @classmethod
+    def of_network(cls, network: PacedNetwork) -> Serial:
+        """Raises GraphError: an operation that has no digit-serial form; names the node."""
+        board, circuit = network.board, network.circuit
+        levels = levels_for(network.period.ns, board.adder_level_ns, board.overhead_ns)
+        return cls(network.graph, network.optimised, circuit, Roles.of(circuit), board, network.period, levels)
 
     @property
     def word(self) -> int:
@@ -122,8 +121,34 @@ class Serial:
         return Build(plan, self.optimised, self.circuit, ports, interval, features_of(machine))
 
 
-def tables_of(circuit: Circuit, board: Board) -> int:
-    """Look-up tables of a circuit's sums in the parallel form, as counted: one a full adder."""
-    c = fuse(circuit) if board.operands() == "three" else circuit
-    rows = sum(row_of(c, wire).tables for wire in np.flatnonzero(np.isin(c.opcode, ROWS)).tolist())
-    return rows + int(c.widths[c.opcode == Opcode.NEG].sum())
+@dataclass(frozen=True, slots=True)
+class SerialAt:
+    """A serial design of one digit."""
+
+    serial: Serial
+    digit: int
+
+    @property
+    def tables(self) -> float:
+        """Look-up tables of its sums, as counted."""
+        return float(self.serial.lut(self.digit))
+
+    def build(self, form: Form = PLAIN, *, top: str = TOP) -> Build:
+        """As `Serial.build`."""
+        return self.serial.build(self.digit, form, top=top)
+
+
+def _candidate(network: PacedNetwork) -> SerialAt:
+    serial = Serial.of_network(network)
+    digit = serial.digit_for(network.interval)
+    if digit >= serial.word:
+        raise GraphError("a design with nothing to add up has no serial form", hint="leave fold out")
+    return SerialAt(serial, digit)
+
+
+def _again(network: PacedNetwork, size: int) -> Timed:
+    machine = Serial.of_network(network).machine(size)
+    return Timed(f"serial:{size}", machine.latency, machine.interval, features_of(machine))
+
+
+STYLE = Style("serial", _candidate, _again)

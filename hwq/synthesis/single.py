@@ -10,6 +10,7 @@ from hwq.boards import Board
 from hwq.codegen.build import Build
 from hwq.cost.features import VERSION, features
 from hwq.errors import ReportError, ToolError
+from hwq.events import quiet
 from hwq.ir import Graph
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
@@ -115,7 +116,7 @@ def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
     """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
     compiled = COMPILED[step.proves]
     try:
-        comparison = compiled.compare(folder, random_inputs(graph), None)
+        comparison = compiled.compare(folder, random_inputs(graph), quiet)
         if comparison.mismatches:
             raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
     except (ReportError, ToolError):

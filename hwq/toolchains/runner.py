@@ -11,12 +11,13 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from hwq.errors import RunError, ToolError
+from hwq.events import Notice, quiet
 from hwq.fields import Fields
 from hwq.files import read_fields, sha256_of, write_json
 from hwq.locks import explain
@@ -100,7 +101,7 @@ class Basis:
 
 
 @contextmanager
-def locked(folder: Path, notice: Callable[[str], None] | None = None) -> Iterator[None]:
+def locked(folder: Path, notice: Notice = quiet) -> Iterator[None]:
     """Keep other processes from running steps in the same folder; the lock ends with its holder, however that ends.
 
     Raises:
@@ -116,8 +117,7 @@ def locked(folder: Path, notice: Callable[[str], None] | None = None) -> Iterato
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if notice:
-                notice("waiting for another hwq that works on it")
+            notice("waiting for another hwq that works on it")
             fcntl.flock(stream, fcntl.LOCK_EX)
         except OSError as error:
             raise explain(error, path) from error
@@ -195,7 +195,7 @@ def run_step(
     basis: Basis,
     *,
     timeout_s: float | None = None,
-    on_line: Callable[[str], None] | None = None,
+    on_line: Notice | None = None,
 ) -> Record:
     """Run one step to its end and write its record.
 

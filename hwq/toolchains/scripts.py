@@ -8,8 +8,9 @@ from __future__ import annotations
 from hwq.boards import Board
 from hwq.templates import render
 from hwq.toolchains.base import Request
-from hwq.toolchains.registry import stages_for, steps_for, toolchains_for
+from hwq.toolchains.registry import programs, stages_for, steps_for, toolchains_for
 from hwq.toolchains.yosys import simulation_scripts
+from hwq.tools.wasm import PREFIX
 from hwq.units import Period
 
 
@@ -28,5 +29,14 @@ def script_files(top: str, board: Board, period: Period, latency: int | None = N
     chains = [
         (t.name, [(stage, steps_for(t.name, stage, board, top, period.ns)) for stage in stages_for(t.name, board)]) for t in chosen
     ]
-    files["run.sh"] = render("shell/run.sh.j2", chains=chains)
+    files["run.sh"] = render("shell/run.sh.j2", chains=chains, programs=programs(), asked=_asked(), prefix=PREFIX)
     return files
+
+
+def _asked() -> list[tuple[str, list[str]]]:
+    """[(argument, patterns of names)]: what programs are asked for their version by; builds of a package are asked as native ones."""
+    found: dict[str, list[str]] = {}
+    for program in programs():
+        for name, argument in reversed(list(program.asked.items())):
+            found.setdefault(argument, []).append(f"*{name}" if program.package else name)
+    return sorted(found.items(), reverse=True)

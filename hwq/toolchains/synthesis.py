@@ -5,12 +5,13 @@ Reading the reports is left to `hwq.reports`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.boards import Adders, Board, Operands
 from hwq.errors import ToolMissingError, UsageError
+from hwq.events import Notice, quiet
 from hwq.toolchains.base import Toolchain
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import automatic, program, steps_for, toolchain, toolchains_for
@@ -18,8 +19,6 @@ from hwq.toolchains.runner import Basis, Record, locked, read_record, run_step, 
 from hwq.toolchains.steps import STAGES, Step
 from hwq.tools.find import Tool
 from hwq.tools.wasm import FIRST_CALL, compiled
-
-Notice = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def choose(
 
 
 def _present(steps: tuple[Step, ...]) -> dict[str, Tool]:
-    found = {name: program(name).finder() for name in {s.program for s in steps}}
+    found = {name: program(name).look() for name in {s.program for s in steps}}
     return {name: tool for name, tool in found.items() if tool is not None}
 
 
@@ -98,8 +97,8 @@ def synthesise(
     plan: str,
     *,
     timeout_s: float | None = None,
-    notice: Notice | None = None,
-    progress: Notice | None = None,
+    notice: Notice = quiet,
+    progress: Notice = quiet,
 ) -> dict[str, Record]:
     """Run the steps that have not finished yet for this plan, in its folder; the record of every step by name.
 
@@ -119,8 +118,7 @@ def synthesise(
             basis = Basis.of(plan, records)
             record = read_record(folder, step)
             if record is None or not still_valid(record, folder, tool, basis):
-                if notice:
-                    notice(f"{step.stage}: {tool}" + (f" ({FIRST_CALL})" if not compiled(tool) else ""))
+                notice(f"{step.stage}: {tool}" + (f" ({FIRST_CALL})" if not compiled(tool) else ""))
                 record = run_step(step, tool, folder, basis, timeout_s=timeout_s, on_line=progress)
             records[step.name] = record
     return records

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from hwq.toolchains.base import Auto, Request, Script, Toolchain
 from hwq.toolchains.steps import Finished, Reading, Step
-from hwq.tools.find import find
 from hwq.tools.programs import Program
 
 OUTSIDE = 0.1  # share of the period that the registers around a design out of context take: clock to output, or set-up
@@ -27,7 +26,7 @@ PROGRAM = Program(
     "2025.2",
     "synthesis falls back to Yosys, which needs no licence",
     OBTAIN,
-    lambda: find("vivado", "-version"),
+    asked={"vivado": "-version"},
     licence=LICENCE,
 )
 

@@ -79,7 +79,7 @@ def _program(program: Program) -> ToolStatus:
     common = (supported, licence, override, program.fallback, program.obtain)
     missing = f"{program.obtain}; without it {program.fallback}"
     try:
-        tool = program.finder()
+        tool = program.look()
     except HwqError as error:
         hint = f"{error.message}; {error.hint or missing}"
         return ToolStatus(program.name, program.purpose, False, "", "", needed, hint, False, *common)

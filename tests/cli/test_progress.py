@@ -62,11 +62,11 @@ def test_a_failure_is_not_called_early(clock: Callable[[float], None], capsys: p
 
 def test_a_note_amid_a_phase_ends_nothing(clock: Callable[[float], None], capsys: pytest.CaptureFixture[str]) -> None:
     bars = Bars()
-    bars("hgq, seed 0", Progress("bits", 1, 20, 0.5))
+    bars(Progress("bits", 1, 20, 0.5, of="hgq, seed 0"))
     bars.stop()
     clock(11)
-    bars("hgq, seed 0", Progress("bits", 2, 20, 0.4))
-    bars("shift, seed 0", Progress("bits", 1, 20, 0.3))
+    bars(Progress("bits", 2, 20, 0.4, of="hgq, seed 0"))
+    bars(Progress("bits", 1, 20, 0.3, of="shift, seed 0"))
     assert lines(capsys) == [
         "  hgq, seed 0: bits 2/20, best validation accuracy 0.5000, 11 s",
         "  hgq, seed 0: bits stopped early, after 2 of 20 steps, best validation accuracy 0.5000",

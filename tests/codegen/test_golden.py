@@ -9,7 +9,8 @@ import pytest
 
 from hwq import boards
 from hwq.codegen.build import Form, build
-from hwq.codegen.cpp import EMITTERS, ap_type, literal
+from hwq.codegen.cpp import ap_type, literal
+from hwq.codegen.cpp_ops import section_of
 from hwq.codegen.cpp_text import table_lookup
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
@@ -141,7 +142,7 @@ def test_signed_and_unsigned_are_compared_in_one_type() -> None:
     for op, sign in (("maximum", ">"), ("minimum", "<")):
         node = make_node("m", op, [x, y])
         line = f"if (ap_fixed<33,9>(x_0) {sign} ap_fixed<33,9>(y_0)) m_0 = x_0;"
-        assert line in EMITTERS[op](node, [x, y]).lines
+        assert line in section_of(node, [x, y]).lines
         made = build(verify(Graph((x, y, node), ("x", "y"), ("m",))), boards.load("xcvu9p"), form=Form(style="adders"))
         assert re.search(
             rf"if \(w\d+ {sign} ap_int<33>\(w\d+\)\)|if \(ap_int<33>\(w\d+\) {sign} \S+\)", made.plan.files["hls/hwq_top.cpp"]
@@ -152,7 +153,7 @@ def test_what_rounds_to_nothing_is_zero() -> None:
     """AMD's headers stop the program where a rounding drops more bits than the source has."""
     x = make_node("x", "input", type=TypeArray.of(0, [1], 2))
     q = make_node("q", "quantize", [x], type=TypeArray.of(1, [3], -1, Rounding.RND_CONV, Overflow.SAT))
-    assert EMITTERS["quantize"](q, [x]).lines == ("ap_fixed<3,4> q_0 = 0;",)
+    assert section_of(q, [x]).lines == ("ap_fixed<3,4> q_0 = 0;",)
 
 
 EVIL = (

@@ -19,6 +19,7 @@ from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import HwqError, ReportError, RunError
+from hwq.events import Events
 from hwq.files import inside, read_json, sha256_of, write_json
 from hwq.flow.importing import import_plan
 from hwq.flow.planning import plan
@@ -52,7 +53,7 @@ def fewer_luts(folder: Path) -> None:
 
 def again(place: Path, store: str = "s.sqlite") -> tuple[SynthResult, list[str]]:  # noqa: F811
     said: list[str] = []
-    work = Work(tell=lambda _, what: said.append(what))
+    work = Work(events=Events(point=lambda _, what: said.append(what)))
     (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / store, work=work)[1]
     return result, said
 

@@ -14,6 +14,7 @@ from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.design.verdict import EVALUATORS, Verdict, judged_inputs
 from hwq.errors import HwqError, RunError
+from hwq.events import Events
 from hwq.files import read_json, write_json
 from hwq.flow.importing import import_plan
 from hwq.flow.planning import plan
@@ -111,7 +112,7 @@ def test_facts_that_are_not_the_designs_are_corrected(
     # the evaluators themselves are tried elsewhere
     monkeypatch.setattr(PointDesign, "_simulate", _agree)
     said: list[str] = []
-    work = Work(tell=lambda _, what: said.append(what))
+    work = Work(events=Events(point=lambda _, what: said.append(what)))
     (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / "new.sqlite", work=work)[1]
     wanted = next(m for m in Store.open(made / "s.sqlite").find() if m.key.design == before["design"])
     assert result.measurement is not None and read_json(path)[name] == before[name]
@@ -135,7 +136,7 @@ def test_a_store_that_contradicts_the_reports_is_not_believed(lut: int, place: P
     assert told(place)["0000"]["lut"] is None and told(place)["0001"] == told(made)["0001"]
     assert "tell different numbers" in gather(place / "run", store_path=place / "s.sqlite").warnings[0]
     said: list[str] = []
-    work = Work(tell=lambda _, what: said.append(what))
+    work = Work(events=Events(point=lambda _, what: said.append(what)))
     (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / "s.sqlite", work=work)[1]
     assert result.measurement is not None and result.measurement.resources.lut == right and told(place) == told(made)
     assert any("corrected" in line for line in said)

@@ -18,6 +18,7 @@ from fake_runs import fake, make_run, prove, real
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError
+from hwq.events import Events
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.measurement import Measurement
@@ -155,7 +156,10 @@ def test_a_changed_design_is_measured_as_it_should_be(measured: Measured, tmp_pa
         (folder / "yosys" / name).unlink()
     told: list[str] = []
     (result,) = synth(
-        run, Target.of(BOARD, tool="yosys"), store_path=tmp_path / "new.sqlite", work=Work(tell=lambda _, what: told.append(what))
+        run,
+        Target.of(BOARD, tool="yosys"),
+        store_path=tmp_path / "new.sqlite",
+        work=Work(events=Events(point=lambda _, what: told.append(what))),
     )[1]
     assert result.measurement is not None and result.measurement.resources == measured.measurement.resources
     assert rtl.read_text() == text and any("generating again" in line for line in told)
@@ -202,7 +206,10 @@ def test_another_version_behind_the_same_launcher_measures_anew(
         monkeypatch.setenv("LAUNCHED", version)
         told: list[str] = []
         (result,) = synth(
-            run, Target.of(BOARD, tool="yosys"), store_path=store, work=Work(tell=lambda _, what, told=told: told.append(what))
+            run,
+            Target.of(BOARD, tool="yosys"),
+            store_path=store,
+            work=Work(events=Events(point=lambda _, what, told=told: told.append(what))),
         )[1]  # type: ignore[misc]
         assert result.measurement is not None
         versions.append((result.measurement.key.version, result.reused))

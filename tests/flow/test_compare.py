@@ -57,7 +57,7 @@ class Counted:
 
     def synth(self, run: Path, target: Target, **options: Any) -> tuple[None, list[SynthResult]]:
         self.done.append(f"synth {run.parent.name}")
-        options["work"].tell("0000", "done")
+        options["work"].events.point("0000", "done")
         results = []
         for number, point in enumerate(RunDir.open(run).points()):
             key = Key("d", "p", "design", target.board.name, "yosys", "0.70", "synth")

@@ -285,12 +285,12 @@ def test_banners_are_read_as_here(server: Server, folder: Path) -> None:
 )
 def test_a_build_from_pypi_is_named_as_here(run: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A measurement made there and one made here have one key."""
-    from hwq.tools.yosys import find_wasm_yosys
+    from hwq.tools.yosys import PROGRAM
 
     path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
     env = {**os.environ, "PATH": path, "HWQ_YOSYS": "none"}  # not a native one, which goes by another name
     done = subprocess.run([folder / "run.sh", "yosys", "synth"], capture_output=True, text=True, timeout=300, check=False, env=env)
     assert done.returncode == 0, done.stderr
     record = read_json(folder / "steps" / "yosys-synth.json")
-    here = find_wasm_yosys()
+    here = PROGRAM.look_packaged()
     assert here is not None and (record["tool"], record["version"]) == (here.name, here.version)

@@ -25,7 +25,7 @@ from hwq.units import Period
 @pytest.fixture(scope="module")
 def routed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Build, Path]:
     """A small network through Yosys and nextpnr."""
-    if program("nextpnr-ecp5").finder() is None:
+    if program("nextpnr-ecp5").look() is None:
         pytest.skip("nextpnr-ecp5 is not installed")
     folder = tmp_path_factory.mktemp("routed")
     board = boards.load("ulx3s-85f")

@@ -47,7 +47,7 @@ def test_the_models_have_every_layer() -> None:
     silent |= {f"SpatialDropout{rank}D" for rank in (1, 2, 3)}
     parts = {"Rearrange", "Scaled"}  # made by hwq, of layers that are made of others
     codes = {"Embedding"}  # which images are not: test_codes_are_trained_as_they_are
-    assert set(converters.KINDS) - silent - parts - codes <= found
+    assert set(converters.supported()) - silent - parts - codes <= found
 
 
 @pytest.mark.parametrize("name", BY_TRAIN)

@@ -15,7 +15,7 @@ from networks import random_network
 
 from hwq import boards
 from hwq.codegen.build import build
-from hwq.cost.features import circuit_features, enclosed_bits, graph_features
+from hwq.cost.features import circuit_features, graph_features
 from hwq.cost.fit import Sample, conformal, fit, fit_all, fit_samples
 from hwq.cost.library import file_name, read, to_text, write_rows
 from hwq.cost.model import ModelKey
@@ -23,6 +23,7 @@ from hwq.cost.terms import COMPILED, LAYER_COSTS, LINEAR, physics
 from hwq.errors import CostModelError, StoreError
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
+from hwq.ir.spec import enclosed_bits
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.passes.lower import lower

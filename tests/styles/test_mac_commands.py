@@ -25,7 +25,7 @@ from hwq.flow.synth import synth
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.measure.store import Store
 from hwq.sim.reference import evaluate
-from hwq.styles import choice
+from hwq.styles import base, choice
 from hwq.styles.choice import build_at
 from hwq.styles.mac.mac import Mac
 from hwq.styles.serial import Serial
@@ -68,7 +68,7 @@ def test_the_least_by_count_is_taken() -> None:
 @pytest.mark.parametrize("fold", ["parallel", "serial", "mac"])
 def test_what_is_asked_for_is_built(fold: str) -> None:
     graph = random_network(1, (6, 5, 4))
-    made = build_at(graph, BOARD, form=Form(fold=fold), interval=40)  # type: ignore[arg-type]
+    made = build_at(graph, BOARD, form=Form(fold=fold), interval=40)
     assert made.plan.hardware.partition(":")[0] == fold
 
 
@@ -76,14 +76,16 @@ def test_what_cannot_be_asked_for() -> None:
     graph = random_network(1, (6, 5, 4))
     for fold in ("serial", "mac"):
         with pytest.raises(UsageError, match=f"the style {fold} takes no row every clock"):
-            build_at(graph, BOARD, form=Form(fold=fold))  # type: ignore[arg-type]
+            build_at(graph, BOARD, form=Form(fold=fold))
     x = make_node("x", "input", type=TypeArray.of(1, [4, 4], 0))
     rest = verify(Graph((x, make_node("r", "relu", [x])), ("x",), ("r",)))
     for fold, says in (("serial", "nothing to add up"), ("mac", "nothing to fold")):
         with pytest.raises(GraphError, match=says):
-            build_at(rest, BOARD, form=Form(fold=fold), interval=9)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="no way to fold"):
-        Form(fold="half")  # type: ignore[arg-type]
+            build_at(rest, BOARD, form=Form(fold=fold), interval=9)
+    with pytest.raises(UsageError, match="no way to fold called 'half'"):
+        build_at(graph, BOARD, form=Form(fold="half"))
+    with pytest.raises(UsageError, match="no way to fold called 'half'"):
+        Target.of("xcvu9p", fold="half")
     for form, says in ((Form(style="adders", fold="mac"), "style adders"), (Form(adders="three", fold="mac"), "two operands")):
         with pytest.raises(UsageError, match=says):
             build_at(graph, BOARD, form=form, interval=9)
@@ -92,7 +94,7 @@ def test_what_cannot_be_asked_for() -> None:
 def test_a_large_network_is_folded_without_writing_it_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """No adder circuit is made of more products than the limit."""
     monkeypatch.setattr(choice, "MOST_EXPANDED", 700)
-    monkeypatch.setattr(Serial, "of", lambda *_: pytest.fail("written out"))
+    monkeypatch.setattr(base, "lower", lambda *_: pytest.fail("written out"))
     made = build_at(wide(), BOARD, interval=100)
     assert made.plan.hardware.startswith("mac:") and made.interval <= 100
 

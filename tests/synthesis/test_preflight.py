@@ -14,6 +14,7 @@ from hwq.cost import find as models
 from hwq.cost.terms import COMPILED, physics
 from hwq.design.target import Target, Work
 from hwq.errors import PreflightError
+from hwq.events import Events
 from hwq.flow import synth as flow
 from hwq.measure.measurement import ROWS, Key, Measurement
 from hwq.measure.store import Store
@@ -147,7 +148,12 @@ def test_no_tool_starts_until_forced(tools: Path, tmp_path: Path, monkeypatch: p
         flow.synth(run, Target.of(small, tool="yosys"), store_path=store)
     assert not tools.exists() and not [s for s in started if "synth.ys" in s]
     said: list[str] = []
-    flow.synth(run, Target.of(small, tool="yosys"), store_path=store, work=Work(force=True, tell=lambda _, what: said.append(what)))
+    flow.synth(
+        run,
+        Target.of(small, tool="yosys"),
+        store_path=store,
+        work=Work(force=True, events=Events(point=lambda _, what: said.append(what))),
+    )
     assert tools.exists() and any(s.startswith("expecting") for s in said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import shutil
@@ -54,8 +55,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (templates / "toy" / "count.txt.j2").write_text("count rtl/{{ top }}.v\n")
     monkeypatch.setattr("hwq.templates.directory", lambda _: templates)
     monkeypatch.setattr(registry, "TOOLCHAINS", (*registry.TOOLCHAINS, toy.TOOLCHAIN))
-    for name in ("synth", "calibrate"):
-        monkeypatch.delitem(sys.modules, f"hwq.cli.{name}", raising=False)  # its --tool is made when it is loaded
+    for name in ("hwq.cli.synth", "hwq.cli.calibrate"):  # where --tool is made when they are loaded
+        importlib.import_module(name)  # what is loaded now comes back when the test is over
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("HWQ_TOY", str(program(tmp_path / "bin")))
     monkeypatch.setenv("HWQ_STORE", str(tmp_path / "s.sqlite"))
     path = make_run(tmp_path / "run")

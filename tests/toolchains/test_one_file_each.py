@@ -6,6 +6,7 @@ import ast
 import importlib
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,11 @@ NAMES = {*registry.kinds(), *(name for p in registry.programs() for name in (p.n
 _NAMED = re.compile(rf"(?<![\w+])(?:{'|'.join(re.escape(name) for name in sorted(NAMES, key=len, reverse=True))})(?![\w+])")
 
 
+def pattern(rendered: str) -> str:
+    """A template's name in the source, as a pattern of paths: what stands in braces may be anything."""
+    return re.sub(r"\{\w*\}", "*", rendered) + ".j2"
+
+
 def named(source: str) -> Iterator[tuple[int, str]]:
     """Lines and strings that name a tool, also as a part of a path or of a step's name; docstrings and sentences may."""
     tree = ast.parse(source)
@@ -40,6 +46,26 @@ def named(source: str) -> Iterator[tuple[int, str]]:
 @pytest.mark.parametrize("path", [p for p in FILES if p not in OWN], ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_tool_is_named_in_its_own_files_only(path: Path) -> None:
     assert list(named(path.read_text())) == [], "ask for a trait of the toolchain or program instead (hwq.toolchains.base)"
+
+
+TEMPLATES = ROOT / "hls_templates"
+# a tool's own templates: those that its own files render, one by one or a folder of them
+_RENDERED = {found for p in OWN if p.is_file() for found in re.findall(r"([\w{}./]+)\.j2", p.read_text())}
+OWN_TEMPLATES = [
+    p for p in TEMPLATES.rglob("*.j2") if any(fnmatch(str(p.relative_to(TEMPLATES)), pattern(name)) for name in _RENDERED)
+]
+
+
+@pytest.mark.parametrize("path", sorted({*TEMPLATES.rglob("*.j2")} - {*OWN_TEMPLATES}), ids=lambda p: p.name)
+def test_a_template_names_no_tool(path: Path) -> None:
+    """Sentences in comments may: what a file does must follow from the traits that it is given."""
+    text = path.read_text().replace("v++)", "")  # a loop of C++
+    lines = [line for line in text.splitlines() if not re.match(r"\s*(#|//)", line)]
+    assert [line for line in lines if _NAMED.search(line)] == [], "give the template a trait of the program instead"
+
+
+def test_a_tool_in_a_template_is_seen() -> None:
+    assert _NAMED.search('        yosys | nextpnr-ecp5 | ecppack) names="$1 yowasp-$1" ;;') and len(OWN_TEMPLATES) > 10
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from hwq.data import Dataset
 from hwq.design.budget import Budget
+from hwq.events import Notice, Watch
 from hwq.fields import Fields
 from hwq.files import write_text
 from hwq.flow.codesign.landing import Correction, Pricer, choose_starts, land
@@ -21,9 +22,8 @@ from hwq.posttraining.refine import Judged
 from hwq.posttraining.statistics import Floats
 from hwq.run.directory import RunDir
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate, Progress
+from hwq.train.progress import Candidate
 
-Tell = Callable[[str], None]
 TRIES = 3  # designs measured in a round at most
 LANDED = 4  # networks of a round that are brought into the budget
 FAR = 1.8  # times the budget, above which digits are removed only where there is nothing nearer
@@ -141,8 +141,8 @@ class CodesignSession:
     pricer: Pricer
     measure: Callable[[str], dict[str, float | None]]
     epochs: int
-    say: Tell
-    progress: Callable[[Progress], None]
+    say: Notice
+    progress: Watch
     done: list[Trial] = field(default_factory=list)
     networks: list[FrozenNetwork] = field(default_factory=list)
 

@@ -20,10 +20,10 @@ from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
 from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
-from hwq.events import Events, quiet
+from hwq.events import Events, Notice, quiet
 from hwq.files import read_fields, write_json
 from hwq.flow.codesign.landing import Pricer
-from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Tell, Trial
+from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Trial
 from hwq.flow.synth import synth
 from hwq.flow.train import train
 from hwq.locks import explain, one_writer
@@ -137,7 +137,7 @@ def codesign(
             Target.of(board.name, tool=synthesiser.kind, stage=synthesiser.stage, clock=period),
             point=point,
             store_path=options.store_path,
-            work=Work(jobs=1, tell=lambda p, what: say(f"point {p}: {what}"), lines=events.line),
+            work=Work(jobs=1, events=Events(point=lambda p, what: say(f"point {p}: {what}"), line=events.line)),
         )
         if result.measurement is None:
             raise RunError(f"the stage {synthesiser.stage} measures no design", hint="choose another --stage")
@@ -170,7 +170,7 @@ def _tool(board: Board, options: CodesignOptions) -> _Place:
     return _Place(board, choose(wanted, board, stage=stage, period_ns=period.ns), period)
 
 
-def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, say: Tell) -> tuple[Dataset, TrainConfig, Path]:
+def _data(data: str, config: TrainConfig, out: Path, options: CodesignOptions, say: Notice) -> tuple[Dataset, TrainConfig, Path]:
     """The data, the first round's configuration, and its run."""
     if options.start is None:
         dataset = load_data(data, seed=config.seed, notice=say)

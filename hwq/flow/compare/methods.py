@@ -16,7 +16,7 @@ from typing import Any
 
 from hwq.cost.predict import CostSource
 from hwq.errors import BudgetError, UsageError
-from hwq.events import QUIET, Events
+from hwq.events import QUIET, Events, Told
 from hwq.flow.allocate import AllocateOptions, Tools
 from hwq.flow.allocate import allocate as run_allocation
 from hwq.flow.ptq import METHODS as PTQ_METHODS
@@ -213,7 +213,7 @@ def train_float(case: Case) -> Path:
     return float_network(case.data, config, case.float_path, case.events)
 
 
-def _teller(case: Case) -> Callable[[str, str], None]:
+def _teller(case: Case) -> Told:
     return lambda point, what: case.events.note(f"point {point}: {what}" if point else what)
 
 

@@ -12,7 +12,7 @@ Every part is kept as soon as it is finished: the same command goes on after a k
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from typing import Any
 from hwq.boards import load as load_board
 from hwq.design.target import Target, Work
 from hwq.errors import RunError, UsageError
-from hwq.events import Events, Progress, quiet
+from hwq.events import QUIET, Events, Notice, Progress
 from hwq.files import inside, read_fields, read_json, write_json, write_text
 from hwq.flow.compare.methods import Case, base_of, method_of, train_float
 from hwq.flow.synth import SynthResult, synth
@@ -31,7 +31,6 @@ from hwq.locks import LOCKS, one_writer
 from hwq.units import Period
 from hwq.views.comparison import Entry, MethodComparison, csv_text, svg
 
-Tell = Callable[[str], None]
 NOTED_S = 5.0  # between two notes of the CPU time; a kill forgets no more than that
 FORMAT = 1
 
@@ -120,14 +119,11 @@ class _Done:
 
 
 @one_writer(lambda request: request.out, "compare.json")
-def compare(
-    request: CompareRequest, *, tell: Tell | None = None, progress: Callable[[str, Progress], None] | None = None
-) -> MethodComparison:
+def compare(request: CompareRequest, *, events: Events = QUIET) -> MethodComparison:
     """Train, prove and measure everything that is not there yet, and write the table and the plot.
 
     Args:
-        tell: told what happens, a line each.
-        progress: told of each training: its name, and how far it is.
+        events: told what happens, a line each, and how far each training is, with its name.
 
     Raises:
         UsageError: a method that does not exist.
@@ -137,13 +133,13 @@ def compare(
     load_board(request.board)  # before hours have passed
     load_framework()  # before any clock runs
     _begin(request)
-    say = tell or (lambda _: None)
+    say = events.note
     entries: list[Entry] = []
     for seed in request.seeds:
         for name in request.methods:
             case = _case(request, name, seed)
             label = f"seed {seed}, {name}"
-            with _watched(case, label, say, progress) as watched:
+            with _watched(case, label, events) as watched:
                 float_s = _float(watched)
                 runs, cpu_s = _train(request, watched, name, label, say)
             entries += _measure(request, name, seed, runs, float_s + cpu_s, partial(_labelled, say, label))
@@ -186,10 +182,15 @@ def _case(request: CompareRequest, name: str, seed: int) -> Case:
 
 
 @contextmanager
-def _watched(case: Case, label: str, say: Tell, progress: Callable[[str, Progress], None] | None) -> Iterator[Case]:
+def _watched(case: Case, label: str, events: Events) -> Iterator[Case]:
     """The case with its reports led to the caller."""
-    shown = (lambda p: progress(label, p)) if progress else quiet
-    yield replace(case, events=Events(note=lambda text: say(f"{label}: {text}"), progress=shown))
+    yield replace(
+        case,
+        events=Events(
+            note=lambda text: events.note(f"{label}: {text}"),
+            progress=lambda p: events.progress(replace(p, of=label)),
+        ),
+    )
 
 
 def _ticking(case: Case, clock: _Clock) -> Case:
@@ -217,7 +218,7 @@ def _float(case: Case) -> float:
     return _Done.read(path).cpu_s
 
 
-def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell) -> tuple[list[Path], float]:
+def _train(request: CompareRequest, case: Case, name: str, label: str, say: Notice) -> tuple[list[Path], float]:
     """The finished runs of a method on a seed, and the CPU seconds that they took, those of a method that it works on included."""
     base, before = base_of(name), 0.0
     if base is not None:
@@ -235,11 +236,11 @@ def _train(request: CompareRequest, case: Case, name: str, label: str, say: Tell
     return runs, before + _Done.read(path).cpu_s
 
 
-def _labelled(say: Tell, label: str, text: str) -> None:
+def _labelled(say: Notice, label: str, text: str) -> None:
     say(f"{label}: {text}")
 
 
-def _measure(request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, say: Tell) -> list[Entry]:
+def _measure(request: CompareRequest, name: str, seed: int, runs: Sequence[Path], cpu_s: float, say: Notice) -> list[Entry]:
     """Every point of the runs, synthesised: those that the store knows already cost nothing."""
     entries = []
     for run in runs:
@@ -248,7 +249,9 @@ def _measure(request: CompareRequest, name: str, seed: int, runs: Sequence[Path]
             say(f"{run.name}, point {point}: {what}")
 
         target = Target.of(request.board, request.clock, tool=request.tool)
-        _, results = synth(run, target, point="all", store_path=request.store_path, work=Work(request.jobs, tell=told))
+        _, results = synth(
+            run, target, point="all", store_path=request.store_path, work=Work(request.jobs, events=Events(point=told))
+        )
         entries += [_entry(name, seed, run, result, cpu_s) for result in results]
     return entries
 

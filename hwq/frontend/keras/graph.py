@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from hwq.errors import ModelError
-from hwq.frontend.keras import elementwise, linear, movement, sums
+from hwq.frontend.keras.own import READERS
 from hwq.frontend.keras.reader import Reader
 from hwq.frontend.report import ConversionReport
 from hwq.ir import Graph, Node, verify
-
-READERS = {**linear.READERS, **elementwise.READERS, **movement.READERS, **sums.READERS}
 
 
 def from_keras(model: Any) -> tuple[Graph, ConversionReport]:

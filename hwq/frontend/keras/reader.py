@@ -78,19 +78,32 @@ class Reader:
         if kind == "InputLayer":
             return RawInput(layer.name)
         inputs = [self.known[id(t)] for t in layer._inbound_nodes[node_index].input_tensors]
-        if kind not in self.readers:
-            raise UnsupportedLayerError(
-                f"layer {layer.name!r} is a {kind}, which has no integer form",
-                hint=f"supported: {', '.join(sorted(self.readers))}",
-            )
         shape = tuple(int(n) for n in tensor.shape[1:])
         raw = inputs[0] if kind in ("Flatten", "Reshape") else None
-        node = raw if isinstance(raw, RawInput) else self.readers[kind](self, layer, inputs, shape)
+        node = raw if isinstance(raw, RawInput) else self._nodes(layer, inputs, shape)
         self.converted.append((layer.name, kind))
         return node
 
-    def quantize(self, layer: Any, quantizer: Any, source: Source, suffix: str = "quantize") -> Node:
-        """The quantised `source`; for a raw input, the design's input node.
+    def _nodes(self, layer: Any, inputs: list[Source], shape: tuple[int, ...]) -> Node:
+        """By the reader of a layer of Keras, or as a layer of hwq says itself."""
+        kind = type(layer).__name__
+        if kind in self.readers:
+            return self.readers[kind](self, layer, inputs, shape)
+        integers: Callable[[Reader, list[Source], tuple[int, ...]], Node] | None = getattr(layer, "integers", None)
+        if integers is None:
+            raise UnsupportedLayerError(
+                f"layer {layer.name!r} is a {kind}, which has no integer form",
+                hint=f"supported: the quantised layers of hwq.layers; of Keras {', '.join(sorted(self.readers))}",
+            )
+        return integers(self, inputs, shape)
+
+    def line_by_line(self, name: str, op: str, lines: Node, layer: str = "") -> Node:
+        """(lines, n, 1) to (lines, 1, 1): a pooling over each line. `layer` is where it comes from, where not the name tells."""
+        n = lines.shape[1]
+        return self.add(name, op, [lines], layer or name, size=(1, n), strides=(1, n), pads=(0, 0, 0, 0))
+
+    def quantize(self, layer: str, quantizer: Any, source: Source, suffix: str = "quantize") -> Node:
+        """The quantised `source`; for a raw input, the design's input node. `layer` is the name of the layer that reads it.
 
         Raises:
             ModelError: a second quantiser at one raw input.
@@ -98,8 +111,8 @@ class Reader:
         shape = tuple(quantizer.row_shape) if isinstance(source, RawInput) else source.shape
         types = quantizer_types(quantizer, shape)
         if isinstance(source, Node):
-            name = self.name(f"{layer.name}_{suffix}")
-            self.nodes.append(make_node(name, "quantize", [source], type=types, source=layer.name))
+            name = self.name(f"{layer}_{suffix}")
+            self.nodes.append(make_node(name, "quantize", [source], type=types, source=layer))
             return self.nodes[-1]
         if source.name in self.inputs:
             raise ModelError(
@@ -123,13 +136,3 @@ def quantized(layer: Any, inputs: Sequence[Source]) -> list[Node]:
             f"layer {layer.name!r} reads the input before it is quantised", hint="put a Quantize layer behind the input"
         )
     return found
-
-
-class Named:
-    """A part of a layer under a name that tells whose part it is."""
-
-    def __init__(self, part: Any, name: str) -> None:
-        self._part, self.name = part, name
-
-    def __getattr__(self, attribute: str) -> Any:
-        return getattr(self._part, attribute)

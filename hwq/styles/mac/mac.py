@@ -15,13 +15,15 @@ from hwq.codegen.names import require_name
 from hwq.codegen.ports import ports_of
 from hwq.errors import GraphError, UsageError
 from hwq.ir import Graph, digest, text
-from hwq.passes import optimise
+from hwq.ir.ops import is_matrix
 from hwq.passes.pipeline import levels_for
+from hwq.styles.base import PacedNetwork, Style, Timed
+from hwq.styles.count import tables_of
 from hwq.styles.mac.cpp import mac_cpp_files
 from hwq.styles.mac.lanes import Folding, fold, lut_of
 from hwq.styles.mac.machine import MacMachine
 from hwq.styles.mac.schedule import Between, between, features_of, schedule
-from hwq.styles.mac.terms import FOLDABLE, terms_of
+from hwq.styles.mac.terms import terms_of
 from hwq.styles.mac.verilog import mac_files
 from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
@@ -56,12 +58,16 @@ class Mac:
         Raises:
             GraphError: nothing has.
         """
-        period = period or board.default_clock
-        optimised = optimise(graph)
+        return cls.of_network(PacedNetwork(graph, board, period or board.default_clock, interval))
+
+    @classmethod
+    def of_network(cls, network: PacedNetwork) -> Mac:
+        """As `of`."""
+        board, period, interval, optimised = network.board, network.period, network.interval, network.optimised
         levels = levels_for(period.ns, board.adder_level_ns, board.overhead_ns)
         foldings, reason = {}, "no product with a constant matrix"
         for node in optimised.nodes:
-            if node.op in FOLDABLE:
+            if is_matrix(node, weighted=True):
                 try:
                     terms = terms_of(node, optimised[node.inputs[0]].type)
                     foldings[node.name] = fold(node.name, terms, interval, board.lut / max(board.bram36, 1))
@@ -69,7 +75,7 @@ class Mac:
                     reason = str(error)
         if not foldings:
             raise GraphError(f"nothing to fold for an interval of {interval}: {reason}")
-        return cls(graph, optimised, foldings, board, period, levels, between(optimised, list(foldings)))
+        return cls(network.graph, optimised, foldings, board, period, levels, between(optimised, list(foldings)))
 
     def machine(self) -> MacMachine:
         """The design: its interval and latency are exact."""
@@ -79,6 +85,11 @@ class Mac:
     def lut(self) -> float:
         """Look-up tables of the folded products, as counted."""
         return sum(map(lut_of, self.foldings.values()))
+
+    @property
+    def tables(self) -> float:
+        """Those of the sums between them as well."""
+        return self.lut + tables_of(self.between.circuit, self.board)
 
     def build(self, form: Form = PLAIN, *, top: str = TOP) -> Build:
         """Every file of the design.
@@ -113,3 +124,16 @@ class Mac:
         products = (p.folding for p in machine.products)
         left_out = (Product(rest.operands[f.name], rest.first(f.name), f.terms.types.size, f.sums) for f in products)
         return Rest(rest.graph, tuple(left_out), rest.outputs)
+
+
+def _takes(form: Form) -> bool:
+    return not form.registered_inputs and form.style != "adders" and form.adders != "three"
+
+
+def _again(network: PacedNetwork, size: int) -> Timed:
+    """There is one size for an interval, whatever is asked for."""
+    machine = Mac.of_network(network).machine()
+    return Timed(f"mac:{machine.lanes}", machine.latency, machine.interval, features_of(machine))
+
+
+STYLE = Style("mac", Mac.of_network, _again, _takes, expands=False)

@@ -11,10 +11,8 @@ from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Node
-from hwq.ir.ops import odd_form
-from hwq.ir.windows import blocks, constants
+from hwq.ir.ops import blocks, constants, is_matrix, odd_form
 
-FOLDABLE = ("dense", "conv2d", "einsum")
 _WIDEST = 40  # bits of a weight, of an element and of a sum: what the models' 64 bits multiply and add exactly
 
 Index = npt.NDArray[np.int64]
@@ -53,7 +51,7 @@ def terms_of(node: Node, source: TypeArray) -> Terms:
     Raises:
         GraphError: no product with a constant matrix, or numbers of more than 40 bits.
     """
-    if node.op not in FOLDABLE:
+    if not is_matrix(node, weighted=True):
         raise GraphError(f"node {node.name}: {node.op} is no product with a constant matrix")
     kernel, bias = constants(node)
     (k, k_frac), (b, b_frac) = ((part.ravel() for part in odd_form(c)) for c in (kernel, bias))

@@ -1,20 +1,23 @@
-"""dense, conv2d, einsum, sum_pool2d: sums of inputs times constants. All four are the matrices of `hwq.ir.windows.blocks`."""
+"""dense, conv2d, einsum, sum_pool2d: sums of inputs times constants. All four are matrices (`hwq.ir.spec.Matrix`) at one or many places."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from hwq.errors import GraphError
+from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray, as_integers
-from hwq.ir.graph import Node
+from hwq.ir.forms import Effort, FloatMath, Taps, Types
+from hwq.ir.graph import Constant, Node
 from hwq.ir.intervals import Interval, add_bounds, product_sum_bounds
 from hwq.ir.spec import (
+    Matrix,
     OpSpec,
-    Types,
     Values,
     bits_of,
     bounded,
@@ -25,22 +28,26 @@ from hwq.ir.spec import (
     integer,
     integers,
     odd_form,
+    real,
 )
-from hwq.ir.windows import MOST_INDICES, Block, Index, blocks, constants, conv_shape, pool_windows, read_einsum
+from hwq.ir.windows import (
+    MOST_INDICES,
+    Block,
+    Index,
+    conv_blocks,
+    conv_shape,
+    dense_blocks,
+    einsum_blocks,
+    pads_of,
+    pair,
+    pool_blocks,
+    pool_windows,
+    read_einsum,
+)
+from hwq.tensors import Tensor
 
 _FLOAT_RANGE = 900  # bits of products whose sums are far from the end of the range of float64
 _CHUNK = 1 << 22  # elements of gathered windows held at a time
-
-
-def result_shape(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of a linear op's result for an input of `shape`."""
-    if node.op == "dense":
-        return (*shape[:-1], node.constant("kernel").shape[1])
-    if node.op == "conv2d":
-        return conv_shape(node, shape)
-    if node.op == "sum_pool2d":
-        return pool_windows(node, shape)[0]
-    return read_einsum(str(node.attrs["equation"]), shape, node.constant("kernel").shape).shape
 
 
 def _verify_dense(node: Node, types: Types) -> None:
@@ -63,7 +70,7 @@ def _verify_conv2d(node: Node, types: Types) -> None:
         fail(node, f"kernel {kernel.shape} and bias {bias.shape} must be (height, width, channels / groups, m) and (m,)")
     if kernel.shape[2] * groups != channels or kernel.shape[3] % groups:
         fail(node, f"{groups} groups of {kernel.shape[2]} channels and {kernel.shape[3]} outputs do not fit {channels} channels")
-    _check_window(node, types)
+    _check_window(node, types, CONV, kernel.shape[:2])
 
 
 def _verify_einsum(node: Node, types: Types) -> None:
@@ -85,28 +92,28 @@ def _verify_sum_pool(node: Node, types: Types) -> None:
     integers(node, "size", 2, least=1)
     integers(node, "strides", 2, least=1)
     integers(node, "pads", 4)
-    _check_window(node, types)
+    _check_window(node, types, SUM_POOL, node.integers("size"))
 
 
-def _check_window(node: Node, types: Types) -> None:
+def _check_window(node: Node, types: Types, matrix: Matrix, size: Sequence[int]) -> None:
     try:
-        shape = result_shape(node, types[0].shape)
+        shape = matrix.shape(node, types[0].shape)
     except GraphError as error:
         fail(node, str(error))
     bounded(node, *shape)
-    size = node.integers("size") if node.op == "sum_pool2d" else node.constant("kernel").shape[:2]
     if math.prod((*shape[:2], *size, types[0].shape[2])) > MOST_INDICES:
         fail(node, f"its windows have more than {MOST_INDICES} elements to list")
 
 
-def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
+def infer_matrix(matrix: Matrix, node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
+    """The bounds of any matrix's results."""
     x = inputs[0].reshape((-1,)).with_zero()
-    kernel, bias = constants(node)
+    kernel, bias = matrix.constants(node)
     weights, weight_frac = (a.ravel() for a in odd_form(kernel))
     b = constant_interval(bias).reshape((-1,))
-    shape = result_shape(node, inputs[0].shape)
+    shape = matrix.shape(node, inputs[0].shape)
     low, high, frac = np.zeros(shape, object), np.zeros(shape, object), np.zeros(shape, np.int64)
-    for block in blocks(node, inputs[0].shape):
+    for block in matrix.blocks(node, inputs[0].shape):
         total = product_sum_bounds(x.take(block.windows), weights[block.weights], weight_frac[block.weights])
         total = add_bounds(total, b.take(block.biases))
         for target, part in ((low, total.low), (high, total.high), (frac, total.frac)):
@@ -114,9 +121,9 @@ def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     return Interval(low, high, frac)
 
 
-def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
+def evaluate_matrix(matrix: Matrix, node: Node, types: Types, values: Values) -> IntArray:
     """Everything at one common step of the inputs, one of the weights; the sums in float64 where they are exact there."""
-    kernel, bias = constants(node)
+    kernel, bias = matrix.constants(node)
     k, k_frac = (a.ravel() for a in odd_form(kernel))
     b, b_frac = (a.ravel() for a in odd_form(bias))
     t, x_frac = types[0], types[0].frac.astype(np.int64).ravel()
@@ -125,7 +132,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     k = np.where(k == 0, 0, k << (k_one - k_frac).astype(object))
     b = np.where(b == 0, 0, b << (one - b_frac).astype(object))
     largest = np.maximum(-t.lowest, t.highest).ravel() << (x_one - x_frac).astype(object)
-    found = blocks(node, t.shape)
+    found = matrix.blocks(node, t.shape)
     bits = _sum_bits(found, largest, k)
     total_bits = max(bits + one - x_one - k_one, _length(b) + 1) + 1
     found, read = _read(found, k)
@@ -173,9 +180,156 @@ def _length(values: IntArray) -> int:
     return int(np.abs(values).max(initial=0)).bit_length()
 
 
+def _kernel_and_bias(node: Node) -> tuple[Constant, Constant]:
+    return node.constant("kernel"), node.constant("bias")
+
+
+def _ones(node: Node) -> tuple[Constant, Constant]:
+    """A one and a zero."""
+    zero = Constant(np.zeros(1, np.int64), TypeArray.of(0, np.zeros(1), 0))
+    return Constant(np.ones(1, np.int64), TypeArray.of(0, np.ones(1), 0)), zero
+
+
+def _dense_shape(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*shape[:-1], node.constant("kernel").shape[1])
+
+
+def _einsum_shape(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return read_einsum(str(node.attrs["equation"]), shape, node.constant("kernel").shape).shape
+
+
+def _pool_shape(node: Node, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return pool_windows(node, shape)[0]
+
+
+# in the comments of the C++
+
+
+def _weights(node: Node) -> str:
+    kernel = node.constant("kernel")
+    return f"{kernel.nonzero} of {kernel.types.size} weights"
+
+
+def _say_dense(node: Node, source: Node) -> str:
+    n, m = node.constant("kernel").shape
+    return f"dense {n} -> {m}, {_weights(node)}"
+
+
+def _say_matrix(node: Node, source: Node) -> str:
+    return f"{node.op} {list(source.shape)} -> {list(node.shape)}, {_weights(node)}"
+
+
+def _say_pool(node: Node, source: Node) -> str:
+    return f"sum over windows {list(node.integers('size'))}, {list(source.shape)} -> {list(node.shape)}"
+
+
+# on a stream of pixels
+
+
+def _conv_taps(node: Node) -> Taps:
+    kh, kw = node.constant("kernel").shape[:2]
+    return Taps((kh, kw), pair(node, "strides"), pads_of(node), pair(node, "dilation"))
+
+
+def _pool_taps(node: Node) -> Taps:
+    return Taps(pair(node, "size"), pair(node, "strides"), pads_of(node))
+
+
+# in Keras
+
+
+def _dense_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    return m.ops.matmul(inputs[0], real(node.constant("kernel"))) + real(node.constant("bias"))
+
+
+def _conv_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    """Group by group at stride 1, then the pixels that the strides leave: TensorFlow has no strides with dilation, nor groups everywhere."""
+    top, bottom, left, right = pads_of(node)
+    x = m.ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)))
+    groups, kernel = node.integer("groups"), real(node.constant("kernel"))
+    pieces = zip(m.ops.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
+    dilation = pair(node, "dilation")
+    y = m.ops.concatenate([m.ops.conv(a, k, 1, "valid", "channels_last", dilation) for a, k in pieces], axis=-1)
+    down, across = pair(node, "strides")
+    return y[:, ::down, ::across] + real(node.constant("bias"))
+
+
+def _einsum_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    source, rest = str(node.attrs["equation"]).replace(" ", "").split(",")
+    kernel, result = rest.split("->")
+    batch = next(c for c in "zyxwvutsrqponmlkjihgfedcbaZYXW" if c not in source + kernel + result)
+    y = m.ops.einsum(f"{batch}{source},{kernel}->{batch}{result}", inputs[0], real(node.constant("kernel")))
+    return y + real(node.constant("bias"))
+
+
+def _pool_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    """Window sums as sums of shifted images: a mean times the window's size would be rounded."""
+    top, bottom, left, right = pads_of(node)
+    x = m.ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=0.0)
+    size, strides = pair(node, "size"), pair(node, "strides")
+    height, width = (n - s + 1 for n, s in zip(x.shape[1:3], size, strict=True))
+    shifted = (x[:, i : i + height, j : j + width] for i in range(size[0]) for j in range(size[1]))
+    total = sum(shifted, start=m.ops.zeros((), "float64"))
+    return total[:, :: strides[0], :: strides[1]]
+
+
+def _pool_effort(node: Node, types: Types) -> Effort:
+    count = math.prod(node.integers("size"))
+    return Effort(sums=float(node.type.width.sum()) * (count - 1))
+
+
+DENSE = Matrix(dense_blocks, _dense_shape, _kernel_and_bias, _say_dense)
+CONV = Matrix(conv_blocks, conv_shape, _kernel_and_bias, _say_matrix)
+EINSUM = Matrix(einsum_blocks, _einsum_shape, _kernel_and_bias, _say_matrix)
+SUM_POOL = Matrix(pool_blocks, _pool_shape, _ones, _say_pool, weighted=False)
+
 SPECS = (
-    OpSpec("dense", 1, ("kernel", "bias"), False, _infer, _verify_dense, _evaluate),
-    OpSpec("conv2d", 1, ("kernel", "bias", "strides", "pads", "dilation", "groups"), False, _infer, _verify_conv2d, _evaluate),
-    OpSpec("einsum", 1, ("equation", "kernel", "bias"), False, _infer, _verify_einsum, _evaluate),
-    OpSpec("sum_pool2d", 1, ("size", "strides", "pads"), False, _infer, _verify_sum_pool, _evaluate),
+    OpSpec(
+        "dense",
+        1,
+        ("kernel", "bias"),
+        partial(infer_matrix, DENSE),
+        _verify_dense,
+        partial(evaluate_matrix, DENSE),
+        matrix=DENSE,
+        floats=_dense_floats,
+        sums=True,
+        pointwise=True,
+    ),
+    OpSpec(
+        "conv2d",
+        1,
+        ("kernel", "bias", "strides", "pads", "dilation", "groups"),
+        partial(infer_matrix, CONV),
+        _verify_conv2d,
+        partial(evaluate_matrix, CONV),
+        matrix=CONV,
+        floats=_conv_floats,
+        sums=True,
+        taps=_conv_taps,
+    ),
+    OpSpec(
+        "einsum",
+        1,
+        ("equation", "kernel", "bias"),
+        partial(infer_matrix, EINSUM),
+        _verify_einsum,
+        partial(evaluate_matrix, EINSUM),
+        matrix=EINSUM,
+        floats=_einsum_floats,
+        sums=True,
+    ),
+    OpSpec(
+        "sum_pool2d",
+        1,
+        ("size", "strides", "pads"),
+        partial(infer_matrix, SUM_POOL),
+        _verify_sum_pool,
+        partial(evaluate_matrix, SUM_POOL),
+        matrix=SUM_POOL,
+        floats=_pool_floats,
+        effort=_pool_effort,
+        sums=True,
+        taps=_pool_taps,
+    ),
 )

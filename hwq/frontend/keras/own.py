@@ -1,12 +1,13 @@
-"""Readers of the layers that move values or pool windows of them."""
+"""Readers of Keras' own layers in a quantised model: those that move values, and ReLUs. hwq's layers read themselves."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from hwq.frontend.keras.constants import constant
+from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.reader import LayerReader, Reader, Source, quantized
 from hwq.ir import Node
 
@@ -19,6 +20,23 @@ MOVING = (
 )  # Keras' own, which only move values
 Inputs = list[Source]
 Shape = tuple[int, ...]
+
+
+def _relu(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    if layer.max_value is not None or layer.threshold:
+        raise UnsupportedLayerError(f"layer {layer.name!r} is a ReLU with max_value or threshold", hint="take QActivation")
+    if layer.negative_slope:
+        return _leaky(reader, layer, inputs, shape)
+    return reader.add(layer.name, "relu", quantized(layer, inputs), layer.name)
+
+
+def _leaky(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
+    mantissa, exponent = math.frexp(float(layer.negative_slope))
+    if mantissa != 0.5 or exponent > 1:
+        raise UnsupportedLayerError(
+            f"layer {layer.name!r} has the slope {layer.negative_slope}", hint="take a power of two: 0.25, 0.125, ..."
+        )
+    return reader.add(layer.name, "leaky_relu", quantized(layer, inputs), layer.name, shift=1 - exponent)
 
 
 def _reshape(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
@@ -52,25 +70,9 @@ def _take(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
     return reader.add(layer.name, "take", sources, layer.name, index=tuple(index), shape=shape)
 
 
-def _pool(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:
-    """A pooling in one or two dimensions, windowed or global; in one, the image has one row."""
-    x = reader.quantize(layer, layer.quantizer, inputs[0])
-    size, strides, pads = tuple(layer.size), tuple(layer.steps), list(layer.pads)
-    if len(size) == 1:
-        size, strides, pads = (1, *size), (1, *strides), [(0, 0), *pads]
-        x = reader.reshape(x, (1, *x.shape), layer.name)
-    flat = tuple(int(n) for pair in pads for n in pair)
-    op = "max_pool2d" if "Max" in type(layer).__name__ else "sum_pool2d"
-    node = reader.add(layer.name, op, [x], layer.name, size=size, strides=strides, pads=flat)
-    if op == "sum_pool2d":
-        factor = constant(layer.factor.values.reshape(node.shape), layer.factor.f.reshape(node.shape))
-        node = reader.add(f"{layer.name}_scale", "scale", [node], layer.name, factor=factor)
-    return reader.reshape(node, shape, layer.name)
-
-
-_POOLS = [f"Q{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2)]
-
 READERS: dict[str, LayerReader] = {
+    "ReLU": _relu,
+    "LeakyReLU": _leaky,
     "Flatten": _reshape,
     "Reshape": _reshape,
     "Permute": _permute,
@@ -79,5 +81,4 @@ READERS: dict[str, LayerReader] = {
     "Concatenate": _concatenate,
     "Rearrange": _take,
     **dict.fromkeys(MOVING, _take),
-    **dict.fromkeys(_POOLS, _pool),
 }

@@ -7,15 +7,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from hwq.fixed import TypeArray
+from hwq.fixed import FixedType, TypeArray
 from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.ir.forms import Cpp, FloatMath, Lookup, Statements, Types, Value, Wires, elements
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval
-from hwq.ir.spec import OpSpec, Steps, Types, Values, fail, integers, odd_form, to_step
+from hwq.ir.spec import OpSpec, Steps, Values, fail, integers, odd_form, real, to_step
+from hwq.tensors import Tensor
 
 WIDEST_CODE = 20  # bits of a table's input: beyond, a million entries an element
 
@@ -79,4 +81,81 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     return to_step(as_integers(mantissas, bits)[index, codes], one[index], bits, node.type)
 
 
-SPECS = (OpSpec("table", 1, ("values", "index"), False, _infer, _verify, _evaluate),)
+def _wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
+    mantissas, fracs = rows_of(node)
+    return [
+        w.looked_up(x, t, mantissas[row].tolist(), int(fracs[row]))
+        for x, t, row in zip(inputs[0], types[0], node.integers("index"), strict=True)
+    ]
+
+
+def _cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
+    """One constant array of raw bits for each function and type, indexed by the raw bits of the element."""
+    (source,) = inputs
+    mantissas, frac = rows_of(node)
+    arrays: dict[tuple[int, FixedType, FixedType], str] = {}  # by name, {} the place of the code
+    lines: list[str] = []
+    counts = code_counts(source.type).ravel()
+    for (i, t, name), row in ((e, node.integers("index")[e[0]]) for e in elements(node)):
+        x = source.type[i]
+        key = (row, x, t)
+        kind = f"ap_uint<{t.width}>"
+        if key not in arrays:
+            entries = _by_bits(mantissas[row, : counts[i]].tolist(), x, int(frac[row]) - t.frac)
+            declared, arrays[key] = cpp.table_lookup(f"{node.name}_{len(arrays)}_table", entries, "{}", kind)
+            lines += declared
+        if x.width:
+            lines.append(f"ap_uint<{x.width}> {name}_code = {source.name}_{i}.range({x.width - 1}, 0);")
+        lines.append(f"{kind} {name}_bits = {arrays[key].replace('{}', f'{name}_code' if x.width else '0')};")
+        lines += cpp.from_bits(t, name, f"{name}_bits")
+    return f"{len(arrays)} tables for {node.type.size} elements", lines
+
+
+def _by_bits(entries: list[int], x: FixedType, down: int) -> list[int]:
+    """Entries by value, lowest first, as entries by the two's-complement bits of x; `down` zero bits dropped (appended, if negative)."""
+    out = [0] * (1 << x.width)
+    for k, entry in enumerate(entries):
+        out[(x.lowest + k) % len(out)] = entry >> down if down >= 0 else entry << -down
+    return out
+
+
+def _floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
+    """Looked up by code; where gradients pass through, with the slope between the neighbouring entries."""
+    (x,), (t,) = inputs, types
+    values = real(node.constant("values"))
+    index = np.asarray(node.integers("index"), np.int64).reshape(node.shape)
+    step = np.ldexp(1.0, -t.frac.astype(np.int64))
+    lowest = t.lowest.astype(np.float64)
+    count = values.shape[1]
+    codes = m.ops.cast(m.ops.round(x / step - lowest), "int64")
+    flat = m.ops.convert_to_tensor(values.ravel())
+    y = m.ops.take(flat, codes + index * count)
+    if not m.through:
+        return y
+    after, before = (m.ops.take(flat, m.ops.clip(codes + d, 0, count - 1) + index * count) for d in (1, -1))
+    slope = m.ops.stop_gradient((after - before) / (2 * step))
+    return y + slope * (x - m.ops.stop_gradient(x))
+
+
+def _lookups(node: Node, types: TypeArray) -> Iterator[Lookup]:
+    mantissas, _ = rows_of(node)
+    for t, result, row in zip(types, node.type, node.integers("index"), strict=True):
+        if t.width and result.width:
+            yield Lookup(tuple(mantissas[row].tolist()[: t.highest - t.lowest + 1]), t.lowest, t.width, result.width)
+
+
+SPECS = (
+    OpSpec(
+        "table",
+        1,
+        ("values", "index"),
+        _infer,
+        _verify,
+        _evaluate,
+        wires=_wires,
+        cpp=_cpp,
+        floats=_floats,
+        lookups=_lookups,
+        pointwise=True,
+    ),
+)

@@ -1,7 +1,8 @@
 """The operation catalogue: one registry, `OPS`, and the one way to make a node.
 
-What each op means is in the `hwq.ir.ops_*` files, a family each; its C++ in `hwq.codegen`, its adder graph in `hwq.passes.lower`;
-a test fails while one of them is missing. `evaluate` is the meaning: everything else is checked against it.
+All that hwq knows of an operation is in its family's file here: its meaning, its adders, its C++, its Keras form, its cost. `evaluate` is
+the meaning: everything else is checked against it. Passes, generators and cost models ask this registry and name no operation;
+what they make of a form is theirs.
 """
 
 from __future__ import annotations
@@ -12,13 +13,55 @@ import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
-from hwq.ir import ops_elementwise, ops_linear, ops_pool, ops_table, ops_unary, ops_wiring
-from hwq.ir.graph import Attr, Node
+from hwq.ir.graph import Attr, Constant, Node
 from hwq.ir.intervals import Interval
-from hwq.ir.spec import ANY, OpSpec, odd_form
+from hwq.ir.ops import elementwise, linear, pool, table, unary, wiring
+from hwq.ir.spec import ANY, Matrix, OpSpec, odd_form
+from hwq.ir.windows import Block, Index
 
-_FAMILIES = (ops_unary, ops_linear, ops_elementwise, ops_wiring, ops_pool, ops_table)
+_FAMILIES = (unary, linear, elementwise, wiring, pool, table)
 OPS: dict[str, OpSpec] = {spec.name: spec for family in _FAMILIES for spec in family.SPECS}
+
+
+def is_matrix(node: Node, *, weighted: bool = False) -> bool:
+    """Whether a node is a product with constant matrices; `weighted`: that are attributes of it, and not ones alone."""
+    matrix = spec_of(node.op).matrix
+    return matrix is not None and (matrix.weighted or not weighted)
+
+
+def is_wiring(node: Node) -> bool:
+    """Whether a node only rearranges elements."""
+    return spec_of(node.op).wiring is not None
+
+
+def blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
+    """The matrices of a node (`is_matrix`) whose input has `shape`, and where they are used."""
+    return matrix_of(node).blocks(node, shape)
+
+
+def constants(node: Node) -> tuple[Constant, Constant]:
+    """(kernel, bias) of a matrix: what `blocks` indexes; a pool's are a one and a zero."""
+    return matrix_of(node).constants(node)
+
+
+def matrix_of(node: Node) -> Matrix:
+    """Raises GraphError: the node is no product with a constant matrix."""
+    found = spec_of(node.op).matrix
+    if found is None:
+        raise GraphError(f"node {node.name}: {node.op} is no product with a constant matrix")
+    return found
+
+
+def places(node: Node, shapes: Sequence[tuple[int, ...]]) -> Index:
+    """Of a node that only rearranges: for each element of the result, its place among all elements of the inputs, or -1 for zero.
+
+    Raises:
+        GraphError: it does something else.
+    """
+    found = spec_of(node.op).wiring
+    if found is None:
+        raise GraphError(f"node {node.name}: {node.op} does not only rearrange")
+    return found(node, shapes)
 
 
 def make_node(
@@ -80,4 +123,18 @@ def check_form(node: Node) -> None:
         raise GraphError(f"node {node.name}: {node.op} has attributes {sorted(spec.attrs)}, not {sorted(node.attrs)}")
 
 
-__all__ = ["OPS", "OpSpec", "check_form", "make_node", "odd_form", "spec_of", "types_of"]
+__all__ = [
+    "OPS",
+    "OpSpec",
+    "blocks",
+    "check_form",
+    "constants",
+    "is_matrix",
+    "is_wiring",
+    "make_node",
+    "matrix_of",
+    "odd_form",
+    "places",
+    "spec_of",
+    "types_of",
+]

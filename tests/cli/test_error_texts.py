@@ -1,0 +1,91 @@
+"""What the command line says of common mistakes, word for word: each file of `errors/` is a terminal session that is run again.
+
+A line `$ hwq ...` is a case; what follows is what was printed on standard error, and the exit code. A new case is a new line:
+`HWQ_WRITE_ERRORS=1 pytest tests/cli/test_error_texts.py` writes the rest, and `git diff` shows what was said before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_runs import make_run, prove
+
+from hwq.cli import main
+from hwq.files import write_json
+
+SESSIONS = sorted(Path(__file__).with_name("errors").glob("*.txt"))
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a user may have lying about: runs, plans, tables, networks and files that are none of these."""
+    place = tmp_path_factory.mktemp("place")
+    run = make_run(place / "runs" / "digits", 2)
+    (design, _) = prove(run, "xcvu9p")
+    design.folder.rename(place / "plan")
+    (place / "empty").mkdir()
+    (place / "notes.txt").write_text("nothing of use\n")
+    (place / "empty.csv").write_text("")
+    (place / "one.csv").write_text("a,b,label\n1,2,x\n")
+    (place / "words.csv").write_text("a,b,label\n1,two,x\n3,4,y\n")
+    (place / "good.csv").write_text("a,b,label\n" + "".join(f"{n},{n * n},{'xy'[n % 2]}\n" for n in range(40)))
+    (place / "damaged.rpt").write_text("== Vitis HLS Report for 'top'\n====\n* Date: today\n")
+    (place / "picture.keras").write_bytes(b"\x89PNG\r\n\x1a\n")
+    np.savez(place / "array.npz", wrong=np.zeros(3))
+    write_json(place / "runs" / "later" / "run.json", {"format": 99})
+    return place
+
+
+@pytest.fixture
+def place(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's folder, without any tool but those of the operating system."""
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("HWQ_STORE", str(made / "store.sqlite"))
+    monkeypatch.setenv("HWQ_CACHE", str(made / "cache"))
+    monkeypatch.setenv("HWQ_DATA", str(made / "data"))
+    for tool in ("VIVADO", "VITIS_HLS", "VIVADO_HLS", "VITIS_RUN", "VXX", "BAMBU", "NEXTPNR_ECP5"):
+        monkeypatch.setenv(f"HWQ_{tool}", "none")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(sys.modules["__main__"], "__package__", None, raising=False)  # else it is `python -m pytest` to click
+    return made
+
+
+def commands(session: str) -> Iterator[str]:
+    return (line.removeprefix("$ hwq ") for line in session.splitlines() if line.startswith("$ hwq "))
+
+
+def said(command: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The command, what it prints on standard error, and its exit code; nothing of the machine."""
+    monkeypatch.setattr(sys, "argv", ["hwq", *shlex.split(command)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr().err
+    assert "Traceback" not in told
+    told = re.sub(r"\x1b\[\d*m", "", told).replace(f"{place}/", "").replace(str(place), "here")
+    return f"$ hwq {command}\n{told}[exit code {ended.value.code}]\n"
+
+
+@pytest.mark.parametrize("path", SESSIONS, ids=lambda p: p.stem)
+def test_a_session_says_the_same(
+    path: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = path.read_text()
+    found = "\n".join(said(command, place, capsys, monkeypatch) for command in commands(known))
+    if os.environ.get("HWQ_WRITE_ERRORS"):
+        path.write_text(found)
+    assert found == known
+
+
+def test_every_error_has_a_case() -> None:
+    """Each exit code that an error of hwq has on the command line, and each command."""
+    whole = "".join(path.read_text() for path in SESSIONS)
+    codes = {int(code) for code in re.findall(r"\[exit code (\d+)\]", whole)}
+    assert 0 not in codes and {2, 3, 7, 8, 9, 12} <= codes
