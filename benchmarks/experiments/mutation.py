@@ -57,8 +57,9 @@ TESTS = {
     "reports": ["tests/reports"],
     "measure": ["tests/measure/test_check.py", "tests/measure/test_store.py", "tests/measure/test_measure_cost.py"],
 }
+NETWORKS = ["tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]
 WIDER = {
-    **dict.fromkeys(("fixed", "ir", "passes"), ["tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]),
+    **{package: NETWORKS for package in ("fixed", "ir", "passes")},
     "measure": ["tests/synthesis", "tests/flow/test_plans.py", "tests/faults/test_swapped.py"],
 }
 SWAPS: dict[type, type] = {

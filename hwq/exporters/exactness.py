@@ -9,8 +9,8 @@ from hwq.errors import UnsupportedLayerError
 from hwq.exporters.program import OUTSIDE
 from hwq.fixed import TypeArray
 from hwq.ir import Graph, Node
+from hwq.ir.ops import blocks, constants, is_matrix
 from hwq.ir.spec import odd_form
-from hwq.ir.windows import LINEAR, blocks, constants
 from hwq.passes.narrow import intervals
 
 Array = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ def _computing(node: Node, read: list[tuple[Array, Steps]]) -> int:
         return int(node.type.width.max(initial=0)) + 3 + (OUTSIDE if str(node.type.overflow) == "WRAP" else 0)
     if node.op == "quantize":
         return _rounding(node.type, *read[0])
-    if node.op in LINEAR:
+    if is_matrix(node):
         return _summing(node, *read[0])
     if node.op in ("add", "subtract"):
         return _bits(read[0][0] + read[1][0], np.maximum(read[0][1], read[1][1]))

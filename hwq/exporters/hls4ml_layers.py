@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hwq.errors import UnsupportedLayerError
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Constant, Graph, Node
-from hwq.ir.ops_table import code_counts, rows_of
+from hwq.ir.ops.table import code_counts, rows_of
 from hwq.ir.spec import odd_form
 
 Array = npt.NDArray[np.float64]

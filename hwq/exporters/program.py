@@ -20,7 +20,7 @@ import numpy.typing as npt
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Graph, Node
 from hwq.ir.intervals import Interval, overflows
-from hwq.ir.ops_table import rows_of
+from hwq.ir.ops.table import rows_of
 from hwq.passes.narrow import intervals
 
 Array = npt.NDArray[np.float64]

@@ -6,7 +6,7 @@ import numpy as np
 
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, Node
-from hwq.ir.ops_table import code_counts, rows_of
+from hwq.ir.ops.table import code_counts, rows_of
 from hwq.ir.spec import odd_form
 from hwq.passes import optimise
 

@@ -14,7 +14,7 @@ from hwq.importers.joined import HOLDS
 from hwq.importers.qonnx_quant import along, refused, short, signal, then
 from hwq.importers.walk import FIXED, TABLE, Array, OnnxNode, Reader, Walk
 from hwq.ir import Node
-from hwq.ir.windows import wiring
+from hwq.ir.ops import places
 
 
 def _fixed(node: OnnxNode, walk: Walk) -> Signal | Array:
@@ -133,7 +133,7 @@ def taken(walk: Walk, name: str, source: Node, index: Array) -> Node:
     while len(sources) == 1 and sources[0].op in ("reshape", "pad", "concatenate"):
         node = sources[0]
         sources = [walk.builder.named(read) for read in node.inputs]
-        behind = np.append(wiring(node, [one.shape for one in sources]).ravel(), PADDING)
+        behind = np.append(places(node, [one.shape for one in sources]).ravel(), PADDING)
         flat = behind[flat]
     sources = [_before_reshape(walk, one) for one in sources]
     return walk.builder.add(name, "take", sources, name, index=tuple(map(int, flat)), shape=tuple(index.shape))

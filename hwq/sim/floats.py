@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from hwq.fixed import TypeArray, quantize_float, to_float
 from hwq.ir import Graph, Node
-from hwq.ir.ops_pool import max_windows
-from hwq.ir.ops_table import code_counts, rows_of
-from hwq.ir.windows import LINEAR, WIRING, blocks, constants, wiring
+from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, places
+from hwq.ir.ops.pool import max_windows
+from hwq.ir.ops.table import code_counts, rows_of
 
 Floats = npt.NDArray[np.float64]
 CHUNK = 1 << 22  # elements of gathered windows held at a time
@@ -41,9 +41,9 @@ def evaluate_floats(graph: Graph, rows: Floats, rounding: Collection[str] = ()) 
             values[node.name] = _rounded(read[0], node.type) if node.name in rounding else read[0]
         elif node.op == "table":
             values[node.name] = _table(node, types[node.inputs[0]], read[0])
-        elif node.op in LINEAR:
+        elif is_matrix(node):
             values[node.name] = _linear(node, read[0])
-        elif node.op in WIRING:
+        elif is_wiring(node):
             values[node.name] = _wired(node, read)
         elif node.op == "max_pool2d":
             windows = max_windows(node, read[0].shape[1:])[1]
@@ -73,7 +73,7 @@ def _linear(node: Node, x: Floats) -> Floats:
 def _wired(node: Node, read: Sequence[Floats]) -> Floats:
     rows = len(read[0])
     flat = np.concatenate([*(x.reshape(rows, -1) for x in read), np.zeros((rows, 1))], axis=1)
-    return np.asarray(flat[:, wiring(node, [x.shape[1:] for x in read])])
+    return np.asarray(flat[:, places(node, [x.shape[1:] for x in read])])
 
 
 def _table(node: Node, types: TypeArray, x: Floats) -> Floats:

@@ -16,7 +16,7 @@ from hwq.errors import DataError
 from hwq.fixed import Overflow, TypeArray, quantize_float, to_float
 from hwq.fixed.arithmetic import IntArray, as_integers, shift_round
 from hwq.ir import Graph, Node
-from hwq.ir.windows import WIRING
+from hwq.ir.ops import spec_of
 from hwq.sim.floats import evaluate_floats
 from hwq.sim.reference import evaluate_nodes, flat_rows, quantize_inputs
 
@@ -203,7 +203,7 @@ class NetworkTrace:
 
     def __str__(self) -> str:
         lines = [_HEAD.format(*_TITLES)]
-        lines += [_HEAD.format(*_cells(one)) for one in self.layers if one.op not in WIRING or one.name in self.outputs]
+        lines += [_HEAD.format(*_cells(one)) for one in self.layers if spec_of(one.op).wiring is None or one.name in self.outputs]
         if self.changed is not None:
             lines.append(f"{self.changed} of {self.rows} rows have another greatest output than in floats")
         return "\n".join(lines)
