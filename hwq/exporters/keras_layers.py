@@ -52,14 +52,14 @@ class KerasWriter:
 def _quant(w: KerasWriter, o: Operation) -> Any:
     """Rounded to whole steps; what saturates is held by maximum and minimum afterwards."""
     step = o.constants["step"]
-    codes = w.named(ops.multiply(w.tensors[o.inputs[0]], w.const(1 / step)), f"{o.name}_codes")
+    codes = w.named(ops.multiply(w.tensors[o.inputs[0]], w.const(1 / step)), f"{o.name}.codes")
     rounded = ops.floor(codes) if o.options["rounding"] == "FLOOR" else ops.round(codes)
-    y = ops.multiply(w.named(rounded, f"{o.name}_rounded"), w.const(step))
+    y = ops.multiply(w.named(rounded, f"{o.name}.rounded"), w.const(step))
     if o.options.get("free"):
         return w.named(y, o.name)
     bits, signed, narrow = (int(o.options.get(key, 0)) for key in ("bits", "signed", "narrow"))  # type: ignore[arg-type]
     low, high = (-(2.0 ** (bits - 1)) + narrow) * signed, 2.0 ** (bits - signed) - 1
-    y = w.named(ops.maximum(w.named(y, f"{o.name}_steps"), w.const(low * step)), f"{o.name}_low")
+    y = w.named(ops.maximum(w.named(y, f"{o.name}.steps"), w.const(low * step)), f"{o.name}.low")
     return w.named(ops.minimum(y, w.const(high * step)), o.name)
 
 
@@ -91,7 +91,7 @@ def _einsum(w: KerasWriter, o: Operation) -> Any:
     batch = next(c for c in "zyxwvutsrqponmlkjihgfedcbaZYXW" if c not in equation)
     told, kernel, bias = f"{batch}{x},{letters}->{batch}{out}", o.constants["kernel"], o.constants["bias"]
     biased = bool(bias.any())
-    name = f"{o.name}_product" if biased else o.name
+    name = f"{o.name}.product" if biased else o.name
     source = w.tensors[o.inputs[0]]
     if set(letters) <= set(x + out) and set(x) <= set(letters + out):
         layer = layers.EinsumDense
@@ -108,7 +108,7 @@ def _padded(w: KerasWriter, o: Operation, value: float = 0.0) -> Any:
         return source
     around = [[0, 0], *([int(a), int(b)] for a, b in zip(pads[::2], pads[1::2], strict=True))]
     around += [[0, 0]] * (len(source.shape) - len(around))
-    return w.named(ops.pad(source, around, constant_values=value), f"{o.name}_pad")
+    return w.named(ops.pad(source, around, constant_values=value), f"{o.name}.pad")
 
 
 def _strided(w: KerasWriter, o: Operation, y: Any, strides: Any) -> Any:
@@ -116,21 +116,29 @@ def _strided(w: KerasWriter, o: Operation, y: Any, strides: Any) -> Any:
     for axis in (1, 2):
         if strides[axis - 1] > 1:
             index = np.arange(0, y.shape[axis], strides[axis - 1], dtype=np.int32)
-            y = w.named(ops.take(y, index, axis=axis), o.name if axis == 2 or strides[1] == 1 else f"{o.name}_rows")
+            y = w.named(ops.take(y, index, axis=axis), o.name if axis == 2 or strides[1] == 1 else f"{o.name}.rows")
     return y
+
+
+def _strides(o: Operation) -> tuple[int, int]:
+    """Both the same where that changes nothing: along an axis of one place the window never moves."""
+    told: Any = o.options["strides"]
+    most = max(told)
+    free = all(step == most or places == 1 for step, places in zip(told, o.shape[:2], strict=True))
+    return (most, most) if free else (int(told[0]), int(told[1]))
 
 
 def _conv2d(w: KerasWriter, o: Operation) -> Any:
     """TensorFlow has no strides with dilation, no groups but one for a channel, and there no unequal strides: then pixels are left out."""
     kernel, bias, source = o.constants["kernel"], o.constants["bias"], _padded(w, o)
-    strides: Any = tuple(o.options["strides"])  # type: ignore[arg-type]
+    strides = _strides(o)
     dilation: Any = tuple(o.options["dilation"])  # type: ignore[arg-type]
     groups = int(o.options["groups"])  # type: ignore[arg-type]
     depthwise = groups > 1 and groups == source.shape[3]
     kept = set(dilation) == {1} and (groups == 1 or strides[0] == strides[1])
     biased = bool(bias.any())
     options = {"strides": strides if kept else (1, 1), "dilation_rate": dilation, "padding": "valid", "use_bias": biased}
-    size, name = kernel.shape[:2], o.name if kept or set(strides) == {1} else f"{o.name}_dense"
+    size, name = kernel.shape[:2], o.name if kept or set(strides) == {1} else f"{o.name}.dense"
     if depthwise:
         each = kernel.shape[3] // groups
         weights = [kernel.reshape(*size, groups, each), *([bias] if biased else [])]
@@ -149,10 +157,10 @@ def _grouped(w: KerasWriter, o: Operation, source: Any, name: str, options: Mapp
     channels, each, parts = source.shape[3] // groups, kernel.shape[3] // groups, []
     for g in range(groups):
         index = np.arange(g * channels, (g + 1) * channels, dtype=np.int32)
-        mine = w.named(ops.take(source, index, axis=3), f"{o.name}_group{g}")
+        mine = w.named(ops.take(source, index, axis=3), f"{o.name}.group{g}")
         here = slice(g * each, (g + 1) * each)
         weights = [kernel[..., here], *([o.constants["bias"][here]] if options["use_bias"] else [])]
-        made = w.layer(layers.Conv2D, f"{name}_{g}", mine, weights, filters=each, kernel_size=kernel.shape[:2], **options)
+        made = w.layer(layers.Conv2D, f"{name}.{g}", mine, weights, filters=each, kernel_size=kernel.shape[:2], **options)
         parts.append(made)
     return w.named(ops.concatenate(parts, axis=3), name)
 
@@ -160,12 +168,12 @@ def _grouped(w: KerasWriter, o: Operation, source: Any, name: str, options: Mapp
 def _sum_pool(w: KerasWriter, o: Operation) -> Any:
     """As a convolution with ones for each channel: Keras has means only, whose divisions round."""
     size: Any = tuple(o.options["size"])  # type: ignore[arg-type]
-    strides: Any = tuple(o.options["strides"])  # type: ignore[arg-type]
+    strides = _strides(o)
     source = _padded(w, o)
     kept = strides[0] == strides[1]
     options = {"kernel_size": size, "strides": strides if kept else (1, 1), "use_bias": False}
     ones = np.ones((*size, source.shape[3], 1))
-    y = w.layer(layers.DepthwiseConv2D, o.name if kept else f"{o.name}_dense", source, [ones], **options)
+    y = w.layer(layers.DepthwiseConv2D, o.name if kept else f"{o.name}.dense", source, [ones], **options)
     return y if kept else _strided(w, o, y, strides)
 
 
@@ -177,10 +185,10 @@ def _max_pool(w: KerasWriter, o: Operation) -> Any:
 
 def _lookup(w: KerasWriter, o: Operation) -> Any:
     """The entries are the weights of an Embedding."""
-    code = w.named(ops.multiply(w.tensors[o.inputs[0]], w.const(o.constants["factor"])), f"{o.name}_code")
-    place = w.named(ops.cast(w.plus(code, o.constants["offset"], f"{o.name}_place"), "int32"), f"{o.name}_index")
+    code = w.named(ops.multiply(w.tensors[o.inputs[0]], w.const(o.constants["factor"])), f"{o.name}.code")
+    place = w.named(ops.cast(w.plus(code, o.constants["offset"], f"{o.name}.place"), "int32"), f"{o.name}.index")
     values = o.constants["values"]
-    found = w.layer(layers.Embedding, f"{o.name}_entries", place, [values[:, None]], input_dim=len(values), output_dim=1)
+    found = w.layer(layers.Embedding, f"{o.name}.entries", place, [values[:, None]], input_dim=len(values), output_dim=1)
     return layers.Reshape(o.shape, name=o.name, dtype=w.kind)(found)
 
 
@@ -188,13 +196,13 @@ def _take(w: KerasWriter, o: Operation) -> Any:
     flat = []
     for number, name in enumerate(o.inputs):
         size = math.prod(w.tensors[name].shape[1:])
-        flat.append(layers.Reshape((size,), name=f"{o.name}_flat{number}", dtype=w.kind)(w.tensors[name]))
-    whole = flat[0] if len(flat) == 1 else w.named(ops.concatenate(flat, axis=1), f"{o.name}_whole")
+        flat.append(layers.Reshape((size,), name=f"{o.name}.flat{number}", dtype=w.kind)(w.tensors[name]))
+    whole = flat[0] if len(flat) == 1 else w.named(ops.concatenate(flat, axis=1), f"{o.name}.whole")
     index = np.array(o.options["index"], np.int32)
     if (index < 0).any():
         index = np.where(index < 0, whole.shape[1], index).astype(np.int32)
-        whole = w.named(ops.pad(whole, [[0, 0], [0, 1]]), f"{o.name}_zero")
-    line = w.named(ops.take(whole, index, axis=1), f"{o.name}_line")
+        whole = w.named(ops.pad(whole, [[0, 0], [0, 1]]), f"{o.name}.zero")
+    line = w.named(ops.take(whole, index, axis=1), f"{o.name}.line")
     return layers.Reshape(o.shape, name=o.name, dtype=w.kind)(line)
 
 
@@ -221,7 +229,7 @@ def _reshape(w: KerasWriter, o: Operation) -> Any:
 def _leaky(w: KerasWriter, o: Operation) -> Any:
     slope = 2.0 ** -int(o.options["shift"])  # type: ignore[arg-type]
     x = w.tensors[o.inputs[0]]
-    return w.named(ops.maximum(x, w.named(ops.multiply(x, w.const(slope)), f"{o.name}_below")), o.name)
+    return w.named(ops.maximum(x, w.named(ops.multiply(x, w.const(slope)), f"{o.name}.below")), o.name)
 
 
 def _relu(w: KerasWriter, o: Operation) -> Any:

@@ -66,15 +66,14 @@ class FloatProgram:
 
 
 def program_of(graph: Graph) -> FloatProgram:
-    """The graph as float operations; its node's names are kept, and each input has `_row` behind its name."""
+    """The graph as float operations; its nodes' names are kept, and other ones have a dot, which no node's name has."""
     bounds = intervals(graph)
     types = {node.name: node.type for node in graph.nodes}
     made: list[Operation] = []
-    taken = {node.name for node in graph.nodes}
     inputs = []
     for node in graph.nodes:
         if node.op == "input":
-            row = _fresh(f"{node.name}_row", taken)
+            row = f"{node.name}.row"
             inputs.append(row)
             made.append(Operation(row, "input", (), node.shape, source=node.source))
             made += quantize_steps(node, row, None)
@@ -85,13 +84,6 @@ def program_of(graph: Graph) -> FloatProgram:
         else:
             made.append(_plain(node))
     return FloatProgram(tuple(made), tuple(inputs), graph.outputs)
-
-
-def _fresh(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
 
 
 def steps_of(types: TypeArray) -> Array:
@@ -129,14 +121,14 @@ def quantize_steps(node: Node, source: str, bounds: Interval | None) -> list[Ope
             source = add(
                 "_fine", "quant", (source,), {"step": spread(steps_of(t) / 2)}, bits=wide + 1, rounding="FLOOR", signed=1, free=1
             )
-        source = add("_half", "add", (source,), {"value": spread(steps_of(t) / 2)})
+        source = add(".half", "add", (source,), {"value": spread(steps_of(t) / 2)})
     if wraps:
         span = spread(np.ldexp(steps_of(t), t.width.astype(np.int64)))
-        whole = add("_whole", "quant", (source,), {"step": step}, bits=wide, rounding=rounding, signed=1, free=1)
+        whole = add(".whole", "quant", (source,), {"step": step}, bits=wide, rounding=rounding, signed=1, free=1)
         read, half = whole, np.where(t.signed != 0, np.ldexp(steps_of(t), t.width.astype(np.int64)) / 2, 0.0)
         if half.any():
-            read = add("_up", "add", (whole,), {"value": spread(half)})
-        over = add("_over", "quant", (read,), {"step": span}, bits=wide + 1, rounding="FLOOR", signed=1, free=1)
+            read = add(".up", "add", (whole,), {"value": spread(half)})
+        over = add(".over", "quant", (read,), {"step": span}, bits=wide + 1, rounding="FLOOR", signed=1, free=1)
         add("", "subtract", (whole, over), {})
         return made
     sign, width = (int(v.ravel()[0]) if v.size else 0 for v in (t.signed, t.width))
@@ -147,9 +139,9 @@ def quantize_steps(node: Node, source: str, bounds: Interval | None) -> list[Ope
         told: dict[str, Option] = {"bits": bits, "signed": signed, "narrow": narrow, "rounding": rounding, "free": int(not alike)}
         add("", "quant", (source,), {"step": step}, **told)
         return made
-    read = add("_range", "quant", (source,), {"step": step}, bits=wide, rounding=rounding, signed=1, free=1)
+    read = add(".range", "quant", (source,), {"step": step}, bits=wide, rounding=rounding, signed=1, free=1)
     low, high = (spread(ends.astype(np.float64) * steps_of(t)) for ends in (t.lowest, t.highest))
-    read = add("_low", "maximum", (read,), {"value": low})
+    read = add(".low", "maximum", (read,), {"value": low})
     add("", "minimum", (read,), {"value": high})
     return made
 

@@ -17,7 +17,6 @@ from hwq.exporters.program import FloatProgram, program_of
 from hwq.ir import Graph
 
 OPSET, IR_VERSION = 13, 8
-SINGLE_ONLY = ("conv2d", "sum_pool2d")  # onnxruntime has no convolution in float64
 Floats = npt.NDArray[np.float64]
 KEEPS = ("weights, and the step, range and rounding of every activation: the file computes the integers of the design",)
 
@@ -54,8 +53,6 @@ def _kind(graph: Graph) -> type[np.float32] | type[np.float64]:
     bits = max(bits_of_nodes(graph).values())
     if bits <= SINGLE:
         return np.float32
-    if any(node.op in SINGLE_ONLY for node in graph.nodes):
-        require_bits(graph, SINGLE, "onnxruntime has convolutions in floats")
     require_bits(graph, DOUBLE, "the file has floats")
     return np.float64
 

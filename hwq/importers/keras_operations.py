@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class _Call:
     config: Mapping[str, Any]
     tensors: tuple[str, ...]
     constants: tuple[Array, ...]
+    shapes: tuple[tuple[int, ...], ...]  # of the tensors, with the batch
     first: bool  # whether a tensor comes before the constant
     stored: StoredLayer
 
@@ -51,6 +53,8 @@ class _Listing:
     constants: dict[str, Any] = field(default_factory=dict)
     quantized: set[str] = field(default_factory=set)
     pads: dict[str, tuple[str, list[list[int]], float]] = field(default_factory=dict)  # by name: source, pairs, value
+    windows: set[str] = field(default_factory=set)  # results of windows without padding of their own
+    uses: Counter[str] = field(default_factory=Counter)
 
     def const(self, name: str, values: Any, weights: bool = False) -> str:
         self.constants[name] = np.asarray(values)
@@ -91,7 +95,7 @@ def read_operations(path: Path, given: FixedType | None = None) -> ImportedNetwo
     row = tuple(int(n) for n in inputs[0].option("batch_shape", [None])[1:])
     if not row:
         raise ModelError("the file does not tell the shape of the input", hint="fix all its axes but the batch")
-    listing = _Listing()
+    listing = _Listing(uses=Counter([name for call in calls for name in call.tensors] + list(file.outputs)))
     for call in calls:
         WRITTEN[call.kind](listing, call)
     told = NodeList("Keras", tuple(listing.nodes), listing.constants, (inputs[0].name, row), file.outputs, listing.quantized)
@@ -103,12 +107,13 @@ def _call(told: Mapping[str, Any], stored: Mapping[str, StoredLayer]) -> _Call:
     nodes = told.get("inbound_nodes") or [{"args": [], "kwargs": {}}]
     pending: list[Any] = [*nodes[0]["args"], *nodes[0]["kwargs"].values()]
     order: list[bool] = []
-    tensors, constants = [], []
+    tensors, constants, shapes = [], [], []
     while pending:
         item = pending.pop(0)
         kind = item.get("class_name") if isinstance(item, dict) else None
         if kind == "__keras_tensor__":
             tensors.append(str(item["config"]["keras_history"][0]))
+            shapes.append(tuple(int(n or 0) for n in item["config"].get("shape", ())))
             order.append(True)
         elif kind in ("__numpy__", "__tensor__"):
             constants.append(np.asarray(item["config"]["value"], item["config"]["dtype"]))
@@ -118,7 +123,8 @@ def _call(told: Mapping[str, Any], stored: Mapping[str, StoredLayer]) -> _Call:
         elif isinstance(item, (int, float)) and not isinstance(item, bool):
             constants.append(np.asarray(item))
             order.append(False)
-    return _Call(name, str(told["class_name"]), told["config"], tuple(tensors), tuple(constants), order[:1] == [True], stored[name])
+    made = (tuple(tensors), tuple(constants), tuple(shapes))
+    return _Call(name, str(told["class_name"]), told["config"], *made, order[:1] == [True], stored[name])
 
 
 def _input(listing: _Listing, call: _Call) -> None:
@@ -155,9 +161,31 @@ def _cast(listing: _Listing, call: _Call) -> None:
 def _take(listing: _Listing, call: _Call) -> None:
     if len(call.constants) != 1 or not call.first:
         raise UnsupportedLayerError(f"layer {call.name!r} (Take) reads places that are no constant", hint="a constant list")
+    if _strided(listing, call):
+        return
     listing.node(
         "Gather", [*call.tensors, listing.const(f"{call.name}#0", call.constants[0])], call.name, axis=int(call.option("axis", 0))
     )
+
+
+def _strided(listing: _Listing, call: _Call) -> bool:
+    """Whether it leaves every so many pixels of a window that only this reads: then those are the window's strides."""
+    source, places, axis = call.tensors[0], call.constants[0], int(call.option("axis", 0))
+    if source not in listing.windows or listing.uses[source] != 1 or axis not in (1, 2) or places.ndim != 1 or not places.size:
+        return False
+    step = int(places[1] - places[0]) if len(places) > 1 else int(call.shapes[0][axis])
+    whole = call.shapes[0][axis]
+    if step < 1 or not np.array_equal(places, np.arange(0, whole, step)):
+        return False
+    *before, window, last = listing.nodes
+    strides = list(window.attributes["strides"])
+    strides[axis - 1] *= step
+    window = replace(window, attributes={**window.attributes, "strides": tuple(strides)})
+    if last.name != source or window.outputs != last.inputs:
+        return False
+    listing.nodes = [*before, window, replace(last, name=call.name, outputs=(call.name,))]
+    listing.windows.add(call.name)
+    return True
 
 
 def _pad(listing: _Listing, call: _Call) -> None:
@@ -232,7 +260,7 @@ def _einsum(listing: _Listing, call: _Call) -> None:
 def _before(listing: _Listing, call: _Call, value: float) -> tuple[str, list[int]]:
     """(source, pads as ONNX has them) of a window, with the padding that was written for it."""
     source = call.tensors[0]
-    if source in listing.pads and (source == f"{call.name}_pad" or value < 0):
+    if source in listing.pads and (source == f"{call.name}.pad" or value < 0):
         inner, pairs, around = listing.pads[source]
         if len(pairs) == 4 and pairs[0] == pairs[3] == [0, 0] and (around <= value if value < 0 else around == value):
             listing.nodes = [node for node in listing.nodes if node.name != source]
@@ -267,6 +295,8 @@ def _window(listing: _Listing, call: _Call, op: str, inputs: list[str], **attrib
     first = listing.node("Transpose", inputs[:1], f"{call.name}#first", perm=FIRST)
     inner = listing.node(op, [first, *inputs[1:]], f"{call.name}#window", strides=_two(call, "strides"), **attributes)
     listing.node("Transpose", [inner], call.name, perm=BACK)
+    if "auto_pad" not in attributes:
+        listing.windows.add(call.name)
 
 
 def _two(call: _Call, name: str) -> tuple[int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from every_op import MODES, ops_of_one_input, ops_of_two_inputs, quantisers
 from export_cases import cases
+from networks import random_constant
 from random_graphs import extreme_graph
 
 from hwq.errors import HwqError, MismatchError, ModelError, UnsupportedLayerError, UsageError
@@ -76,7 +77,7 @@ def test_weights_stand_behind_a_quantiser_that_says_their_bits(tmp_path: Path) -
     found = onnx.load(str(tmp_path / "net.onnx")).graph
     values = {t.name: onnx.numpy_helper.to_array(t) for t in found.initializer}
     quants = {node.output[0]: node for node in found.node if node.op_type == "Quant"}
-    node = quants["dense_0_kernel"]
+    node = quants["dense_0.kernel"]
     mantissas = values[node.input[0]] / values[node.input[1]]
     assert (mantissas == np.rint(mantissas)).all() and np.abs(mantissas).max() < 2.0 ** (values[node.input[3]] - 1)
     kernel = graph["dense_0"].constant("kernel")
@@ -137,3 +138,17 @@ def test_every_error_has_a_hint(tmp_path: Path) -> None:
     with pytest.raises(HwqError) as caught:
         export_graph(cases()["network"], tmp_path / "net.bin")
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(("groups", "pads"), [(1, (1, 0, 0, 2)), (2, (0, 0, 0, 0)), (4, (1, 1, 1, 1))])
+def test_long_convolutions_are_exact_in_float64(groups: int, pads: tuple[int, ...], tmp_path: Path) -> None:
+    """onnxruntime has none in float64: they become products of gathered windows."""
+    rng = np.random.default_rng(0)
+    x = make_node("x", "input", type=TypeArray.of(1, np.full((5, 6, 4), 14), 6, Rounding.RND, Overflow.SAT))
+    kernel = random_constant(rng, (2, 3, 4 // groups, 4), 12, 0.1)
+    attrs = {"kernel": kernel, "bias": random_constant(rng, (4,), 9, 0), "groups": groups, "pads": pads}
+    y = make_node("y", "conv2d", [x], attrs={**attrs, "strides": (1, 2), "dilation": (2, 1)})
+    z = make_node("z", "sum_pool2d", [y], attrs={"size": (2, 1), "strides": (1, 1), "pads": (0, 1, 0, 0)})
+    report = export_graph(verify(Graph((x, y, z), ("x",), ("z",))), tmp_path / "net.onnx")
+    assert [c.mismatches for c in report.comparisons] == [0, 0] and "float64" in report.notes[0]
+    assert "Conv" not in {node.op_type for node in onnx.load(str(tmp_path / "net.onnx")).graph.node}
