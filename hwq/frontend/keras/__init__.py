@@ -1,7 +1,7 @@
 """A frozen quantised Keras model (`hwq.conversion.freeze`) as a Graph: every weight, table and bitwidth is an integer, nothing is skipped.
 
-Keras' own layers are known by their class names (`own`); a layer of hwq says its nodes itself
-(`hwq.layers.part.Part.integers`). No Keras is loaded here.
+Keras' own layers are known by their class names (`own`); a layer of hwq says its nodes itself (`hwq.layers.part.Part.integers`).
+No Keras is loaded here.
 """
 
 from hwq.frontend.keras.constants import constant, quantizer_types
