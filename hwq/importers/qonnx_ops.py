@@ -140,13 +140,15 @@ def _arithmetic(op: str) -> Reader:
         if isinstance(a, Signal) and isinstance(b, Signal):
             if op == "divide":
                 raise refused(node, "divides by a tensor", "a constant")
+            if len(a.shape) != len(b.shape):  # ONNX lines the last axes up: the batch of one would meet an axis of the other
+                raise refused(node, f"joins rows of shapes {a.shape} and {b.shape}", "rows of as many axes")
             shape = np.broadcast_shapes(a.shape, b.shape)
             pair = [walk.builder.node(node.name, walk.builder.spread(node.name, v, shape)) for v in (a, b)]
             return Signal(walk.builder.add(node.name, op, pair, node.name))
         x, constant, first = (a, b, True) if isinstance(a, Signal) else (b, a, False)
         if not isinstance(x, Signal) or isinstance(constant, Signal):  # the other one is the tensor
             raise refused(node, "has no tensor", "fold constants first")
-        other = along(np.asarray(constant, np.float32), len(x.shape))
+        other = along(node, np.asarray(constant, np.float32), len(x.shape))
         if np.broadcast_shapes(x.shape, other.shape) != x.shape:
             raise refused(node, f"spreads {x.shape} to a constant of shape {other.shape}", "constants no larger than the tensor")
 
