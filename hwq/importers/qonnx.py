@@ -13,7 +13,8 @@ import numpy.typing as npt
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import FixedType, TypeArray
 from hwq.importers.builder import Builder, Signal, uniform
-from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
+from hwq.importers.keras_files import REAL
+from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer, one_line
 from hwq.ir import Graph, verify
 
 Array = npt.NDArray[Any]
@@ -57,7 +58,10 @@ class Walk:
             raise UnsupportedLayerError(
                 f"node {node.name!r} ({node.op}) computes with the codes of a QuantizeLinear", hint="put a DequantizeLinear between"
             )
-        return self.values[name]
+        found = self.values[name]
+        if not isinstance(found, Signal) and found.dtype.kind not in REAL:
+            raise ModelError(f"node {node.name!r} ({node.op}) reads {found.dtype}, not real numbers", hint="is the file whole?")
+        return found
 
     def constant(self, node: OnnxNode, place: int) -> Array:
         """Raises UnsupportedLayerError: it is computed."""
@@ -151,15 +155,16 @@ def _loaded(path: Path) -> tuple[str, list[OnnxNode], dict[str, Signal | Array],
     for number, node in enumerate(graph.node):
         if node.domain not in DOMAINS:
             raise UnsupportedLayerError(
-                f"node {node.name!r} ({node.op_type}) is of the domain {node.domain!r}", hint=f"known: {', '.join(DOMAINS[1:])}"
+                f"node {node.name!r} ({one_line(node.op_type)}) is of the domain {node.domain!r}",
+                hint=f"known: {', '.join(DOMAINS[1:])}",
             )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "Constant":
             constants[node.output[0]] = _value_of(attributes, onnx.numpy_helper.to_array)
             continue
-        named = node.name or f"{node.op_type}_{number}"
+        named, kind = one_line(node.name or f"{node.op_type}_{number}"), one_line(node.op_type)
         version = versions.get(node.domain, 1)
-        nodes.append(OnnxNode(named, node.op_type, tuple(node.input), tuple(node.output), attributes, version))
+        nodes.append(OnnxNode(named, kind, tuple(node.input), tuple(node.output), attributes, version))
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         raise UnsupportedLayerError(f"the network has {len(inputs)} inputs", hint="join them to one in front of the network")
