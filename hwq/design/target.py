@@ -9,7 +9,7 @@ from typing import Literal, TypedDict, Unpack
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
 from hwq.codegen.build import Fold, Style
-from hwq.units import Period
+from hwq.units import Period, whole_clocks
 
 Io = Literal["parallel", "stream"]
 Tell = Callable[[str, str], None]  # (point, what is happening to it)
@@ -59,6 +59,10 @@ class Target:
     adders: Adders = "auto"
     interval: int = 1
     fold: Fold = "auto"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: an interval that is no whole number from 1 on."""
+        whole_clocks(self.interval)
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:

@@ -10,7 +10,7 @@ from hwq.ir.windows import LINEAR, blocks, constants
 from hwq.styles.mac.mac import Mac
 from hwq.styles.serial import PLAIN, Serial, tables_of
 from hwq.toolchains.plan import TOP
-from hwq.units import Period
+from hwq.units import Period, whole_clocks
 
 MOST_EXPANDED = (
     50_000  # products that are written out as adders to count them: 16 384 take a minute, and are 120 000 tables in parallel
@@ -37,7 +37,7 @@ def build_at(
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form, or none in the style asked for.
-        UsageError: an interval below 1, or of 1 and a style for more; or of the forms.
+        UsageError: an interval that is no whole number from 1 on, or of 1 and a style for more; or of the forms.
 
     Example:
         >>> import numpy as np
@@ -51,9 +51,7 @@ def build_at(
         >>> made.plan.hardware, made.interval
         ('serial:2', 4)
     """
-    if interval < 1:
-        raise UsageError(f"an interval of {interval} clocks", hint="1 takes a row every clock")
-    asked = form.fold
+    interval, asked = whole_clocks(interval), form.fold
     if interval == 1 and asked in ("serial", "mac"):
         raise UsageError(f"the style {asked} takes no row every clock", hint="give an interval above 1, or leave fold out")
     if interval == 1 or asked == "parallel":
