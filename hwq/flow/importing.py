@@ -89,6 +89,8 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     records = _records(folder, board, manifest)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
+    if rows := [name for name in manifest.changed_rows(folder) if (folder / name).is_file()]:
+        raise RunError(f"{folder / rows[0]} was changed after hwq wrote it", hint="run the plan with the rows that came with it")
     _require_facts(folder, board, manifest)
     unproven = _prove(folder, run, manifest, records)
     chains = _chains(board, manifest.period_ns)

@@ -133,7 +133,7 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
         if reported is not None:
             job.say(point, "done: measured before")
             return SynthResult(design.point, design.folder, tuple(reported), verdict, _files(design, synthesiser), True)
-    design.write_test_data()
+    summary = design.with_test_data(summary)
     job.say(point, f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,
