@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 import re
 from dataclasses import dataclass
 
@@ -67,3 +68,16 @@ class Period:
 
     def __str__(self) -> str:
         return f"{self.ns:g} ns ({self.mhz:g} MHz)"
+
+
+def whole_clocks(interval: object) -> int:
+    """The clocks from one row to the next, checked.
+
+    Raises:
+        UsageError: no whole number from 1 on.
+    """
+    if isinstance(interval, bool) or not isinstance(interval, numbers.Integral):
+        raise UsageError(f"an interval of {interval!r} clocks: it is a number of whole clocks", hint="1 takes a row every clock")
+    if interval < 1:
+        raise UsageError(f"an interval of {interval} clocks", hint="1 takes a row every clock")
+    return int(interval)

@@ -42,12 +42,12 @@ def make_run(path: Path, points: int = 1, sizes: tuple[int, ...] = (6, 5, 4)) ->
     return path
 
 
-def prove(run: Path, board: str) -> list[PointDesign]:
-    """Generate every point for a board and note it as proven, so that a test needs no compiler."""
+def prove(run: Path, board: str, **options: Any) -> list[PointDesign]:
+    """Generate every point for a board and note it as proven, so that a test needs no compiler; `options` are those of its Target."""
     made = boards.load(board)
     designs = []
     for point in RunDir.open(run).points():
-        design = PointDesign(RunDir.open(run), point, Target.of(made), code_digest())
+        design = PointDesign(RunDir.open(run), point, Target.of(made, **options), code_digest())
         summary = design.summary()
         comparisons = tuple(Comparison("reference", stage, ROWS, 0) for stage in EVALUATORS)
         judged = judged_inputs(summary, point, design.run)

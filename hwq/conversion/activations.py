@@ -77,6 +77,8 @@ def table(
 ) -> KerasTensor:
     options = {k: v for k, v in c.options(source).items() if k != "granularity"}
     options.update(bits=c.table_bits, output_bits=c.config.bits + 2)
+    if getattr(function, "pole", ""):
+        options["overflow"] = "SAT"  # a great number that wraps would be one near the pole
     own = c.overrides(layer, options) if kind_of(layer) not in KERNELS else options
     return c.make(layer, "table", lambda: twin_class("QActivation")(function, name=name, **own))(y)
 

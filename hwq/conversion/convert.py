@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from hwq.conversion.activations import ends_in_softmax, twin_class
 from hwq.conversion.config import QuantizeConfig
 from hwq.conversion.converters import HINTS, Copy, converter_of, copy_weights, quantizes, supported
 from hwq.conversion.expand import expanded
+from hwq.conversion.far_off import far_off
 from hwq.conversion.flatten import FlatModel, flat, in_order, inputs_of
 from hwq.conversion.forms import check_model, functional, like
 from hwq.conversion.kinds import KERNELS, kind_of
@@ -349,7 +350,8 @@ def quantize(
             for inputs that are normalised.
 
     Returns:
-        The twin, an ordinary Keras model, and what was converted and left out. A softmax at the output stays for the loss's sake;
+        The twin, an ordinary Keras model, and what was converted and left out; `notes` say where the twin is far from the float model on
+        the data. A softmax at the output stays for the loss's sake;
         `hwq.compile` leaves it out, since the argmax is the same without it.
 
     Raises:
@@ -369,7 +371,8 @@ def quantize(
         >>> history = twin.fit(x, x[:, :2], epochs=1, verbose=0)
     """
     twin, report = convert(model, config or QuantizeConfig())
-    freeze.initialise(twin, _guessed_rows(twin) if data is None else checked_rows(twin, data))
+    rows = _guessed_rows(twin) if data is None else checked_rows(twin, data)
+    freeze.initialise(twin, rows)
     if twin.logits:
         # the design does without it, but a loss on probabilities, as the float model has it, does not
         taken, name = {layer.name for layer in twin.layers}, "softmax_for_the_loss"
@@ -380,7 +383,8 @@ def quantize(
             taken.add(name)
             outputs[number] = keras.layers.Softmax(name=name, dtype="float32")(outputs[number])
         twin = QuantizedModel(like(twin, twin.inputs, list(twin.inputs)), like(twin, twin.outputs, outputs), name=twin.name)
-    return twin, report
+    told = None if data is None else far_off(functional(model), twin, rows)
+    return twin, report if told is None else replace(report, notes=(*report.notes, (twin.name, told)))
 
 
 def _guessed_rows(twin: QuantizedModel) -> Singles:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from hwq.backend import keras, ops, tf
+from hwq.conversion import near_zero
 from hwq.conversion.rows import answers_of, check_codes
 from hwq.errors import ModelError, TrainingError
 from hwq.frontend.keras import from_keras
@@ -43,7 +44,9 @@ def initialise(model: keras.Model, x: Rows) -> None:
         _check_finite(layer)
         layer.initialise_weights()
     _look(model, x, "observe")
+    ends = near_zero.seen(model)
     _settle(model, lambda quantizer: quantizer.settle_initial())
+    near_zero.told_apart(model, ends)
     for layer in quantized_layers(model):
         if layer.is_dead():
             raise _dead(layer)

@@ -74,7 +74,7 @@ def normalised_length(x: Symbol, axis: int | Sequence[int], name: str) -> Symbol
     """x divided by its length over the axes."""
     axes = (axis,) if isinstance(axis, int) else tuple(axis)
     square = ops.sum(ops.multiply(x, x), axis=axes, keepdims=True)
-    return x * L.Activation(ReciprocalRoot(), name=f"{name}_reciprocal_root")(square)
+    return x * L.Activation(ReciprocalRoot(bounded=True), name=f"{name}_reciprocal_root")(square)
 
 
 def _batch_normalization(layer: Whole, x: Symbol, **kwargs: Given) -> Symbol | None:

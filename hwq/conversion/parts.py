@@ -6,6 +6,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.floats import Given
+from hwq.layers.activation import has_pole
 from hwq.tensors import BatchShape, Config, Floats, Operand, Tensor
 
 NEAR_ZERO = 2.0**-16  # where a reciprocal or a logarithm has its last value
@@ -64,10 +65,17 @@ class _Function:
 
 @keras.saving.register_keras_serializable(package="hwq")
 class ReciprocalRoot(_Function):
-    """1 / sqrt(x + epsilon), as normalisations have it; below zero the value at zero."""
+    """1 / sqrt(x + epsilon), as normalisations have it; below zero the value at zero.
 
-    def __init__(self, epsilon: float = 0.0) -> None:
-        self.epsilon = max(float(epsilon), 2.0**-24)
+    Args:
+        bounded: x times the result is at most 1 where x is the length that the result is of: a code of the table stands for the
+            greatest number that is rounded to it.
+    """
+
+    pole = "reciprocal"
+
+    def __init__(self, epsilon: float = 0.0, bounded: bool = False) -> None:
+        self.epsilon, self.bounded = max(float(epsilon), 2.0**-24), bounded
 
     def __call__(self, x: Tensor) -> Tensor:
         return 1.0 / ops.sqrt(ops.maximum(x, 0.0) + self.epsilon)
@@ -104,6 +112,7 @@ class Compared(_Function):
         return ops.cast(function(x, ops.zeros_like(x)), x.dtype)
 
 
+@has_pole("reciprocal")
 @keras.saving.register_keras_serializable(package="hwq")
 def inverse(x: Tensor) -> Tensor:
     """1 / x; between -2^-16 and 2^-16 the value at the nearer end, so that every code has one."""
@@ -111,6 +120,7 @@ def inverse(x: Tensor) -> Tensor:
     return 1.0 / away
 
 
+@has_pole("logarithm")
 @keras.saving.register_keras_serializable(package="hwq")
 def logarithm(x: Tensor) -> Tensor:
     """log x; below 2^-16 its value there."""

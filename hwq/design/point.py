@@ -64,6 +64,7 @@ GENERATING = (
     "tensors.py",
 )
 STREAMED_CLOCKS = 1 << 16  # simulated of a stream
+TEST_DATA, TEST_ROWS = "tb_data", 200
 
 
 def code_digest() -> str:
@@ -151,6 +152,8 @@ class PointDesign:
             made.plan.write(self.folder)
             found = self._facts(None)
             found.write(self.folder)
+            if (self.folder / TEST_DATA).is_dir():
+                found = self.with_test_data(found)  # nothing says that its files are as they were written
         elif found.features.get("counted") != VERSION:
             found = replace(found, group=self.group, features=features_of(self.build))
             found.write(self.folder)
@@ -159,14 +162,18 @@ class PointDesign:
             told = Feeding.of(self.build, self.graph, known)
             found = replace(found, feeding=write_feeding(self.folder, told, str(self.run.path), self.point.id))
             found.write(self.folder)
+        if rows := found.changed_rows(self.folder):
+            notice(f"{rows[0]} is missing or was changed: written again")
+            found = self.with_test_data(found)
         return found
 
     def _facts(self, before: Manifest | None) -> Manifest:
         """What build.json says, by the design itself; of `before` what that does not decide."""
         made = self.build
         found = Manifest.of_plan(made.plan, features_of(made), interval=made.interval, group=self.group)
-        kept = (None, {}) if before is None else (before.feeding, before.more)
-        return replace(found, point=self.point.id, files=tuple(sorted(made.plan.files)), feeding=kept[0], more=kept[1])
+        found = replace(found, point=self.point.id, files=tuple(sorted(made.plan.files)))
+        kept = {} if before is None else {name: getattr(before, name) for name in ("feeding", "test_data", "more")}
+        return replace(found, **kept)
 
     def _corrected(self, summary: Manifest, notice: Notice) -> Manifest:
         """build.json as the design is: its files' digest says nothing of latency and features. The design is compiled for its proof anyway."""
@@ -197,13 +204,19 @@ class PointDesign:
         told = self.run.record().dataset
         return told.name if told else ""
 
-    def write_test_data(self, rows: int = 200) -> None:
-        """`tb_data/`: rows of the run with the reference's answers, for the test bench, whatever stage is run first."""
-        data = self.folder / "tb_data"
-        inputs = quantize_inputs(self.graph, self.run.vectors()[0][:rows])
-        write_rows(data / "inputs.dat", inputs)
-        # in the steps of the design itself, which may drop fractional bits that are always zero
-        write_rows(data / "expected.dat", to_types(evaluate(self.graph, inputs), self.graph, self.build.graph))
+    def with_test_data(self, summary: Manifest) -> Manifest:
+        """Write `tb_data/`: rows of the run with the reference's answers, for the test bench, whatever stage is run first."""
+        inputs = quantize_inputs(self.graph, self.run.vectors()[0][:TEST_ROWS])
+        # answers in the steps of the design itself, which may drop fractional bits that are always zero
+        answers = to_types(evaluate(self.graph, inputs), self.graph, self.build.graph)
+        digests = {}
+        for name, rows in (("inputs", inputs), ("expected", answers)):
+            place = f"{TEST_DATA}/{name}.dat"
+            write_rows(self.folder / place, rows)
+            digests[place] = sha256_of(self.folder / place)
+        found = replace(summary, test_data=digests)
+        found.write(self.folder)
+        return found
 
     def simulation(self, notice: Notice = quiet, *, fresh: bool = False) -> Verdict:
         """The comparisons of all evaluators and the simulated accuracy: from disk where they are of the files as they are, or made now."""

@@ -10,7 +10,7 @@ from hwq.boards import of as board_of
 from hwq.codegen.build import Style
 from hwq.events import QUIET, Events
 from hwq.styles.registry import require_choice
-from hwq.units import Period
+from hwq.units import Period, whole_clocks
 
 Io = Literal["parallel", "stream"]
 
@@ -61,8 +61,9 @@ class Target:
     fold: str = "auto"
 
     def __post_init__(self) -> None:
-        """Raises UsageError: no such style."""
+        """Raises UsageError: no such style, or an interval that is no whole number from 1 on."""
         require_choice(self.fold)
+        whole_clocks(self.interval)
 
     @classmethod
     def of(cls, board: str | Board | Target, clock: str | float | Period | None = None, **choices: Unpack[Choices]) -> Target:

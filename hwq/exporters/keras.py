@@ -11,7 +11,7 @@ import numpy.typing as npt
 from hwq.backend import keras, ops
 from hwq.exporters.exactness import DOUBLE, SINGLE, bits_of_nodes, require_bits
 from hwq.exporters.keras_layers import WRITERS, KerasWriter
-from hwq.exporters.program import FloatProgram, program_of
+from hwq.exporters.program import FloatProgram, program_of, writer_of
 from hwq.ir import Graph
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +40,7 @@ def model_of(program: FloatProgram, kind: str) -> keras.Model:
         if operation.op == "input":
             made: Any = keras.Input(operation.shape, name=operation.name, dtype=kind)
         else:
-            made = WRITERS[operation.op](writer, operation)
+            made = writer_of(WRITERS, operation, "Keras")(writer, operation)
         writer.tensors[operation.name] = made
     ends = [[writer.tensors[name] for name in names] for names in (program.inputs, program.outputs)]
     inputs, outputs = (one[0] if len(one) == 1 else one for one in ends)

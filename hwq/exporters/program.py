@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hwq.errors import UnsupportedLayerError
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Graph, Node
 from hwq.ir.intervals import Interval, overflows
@@ -63,6 +65,20 @@ class FloatProgram:
     operations: tuple[Operation, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+
+
+W = TypeVar("W")
+
+
+def writer_of(writers: Mapping[str, W], operation: Operation, what: str) -> W:
+    """How a format writes an operation.
+
+    Raises:
+        UnsupportedLayerError: not at all.
+    """
+    if operation.op not in writers:
+        raise UnsupportedLayerError(f"{operation.name!r} is the operation {operation.op}, which {what} cannot express")
+    return writers[operation.op]
 
 
 def program_of(graph: Graph) -> FloatProgram:

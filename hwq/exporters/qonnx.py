@@ -13,7 +13,7 @@ from hwq.exporters.exactness import DOUBLE, SINGLE, bits_of_nodes, require_bits
 from hwq.exporters.onnx_nodes import DOMAIN, WRITERS, OnnxWriter
 from hwq.exporters.onnx_run import execute as run
 from hwq.exporters.onnx_run import runner
-from hwq.exporters.program import FloatProgram, program_of
+from hwq.exporters.program import FloatProgram, program_of, writer_of
 from hwq.ir import Graph
 
 OPSET, IR_VERSION = 13, 8
@@ -66,7 +66,7 @@ def _model(program: FloatProgram, kind: type[np.float32] | type[np.float64]) -> 
         if operation.op == "input":
             writer.shapes[operation.name] = operation.shape
         else:
-            WRITERS[operation.op](writer, operation)
+            writer_of(WRITERS, operation, "QONNX")(writer, operation)
     of = onnx.TensorProto.FLOAT if kind is np.float32 else onnx.TensorProto.DOUBLE
 
     def told(name: str) -> Any:

@@ -22,6 +22,7 @@ from hwq.errors import GraphError, MismatchError, RunError, ToolError
 from hwq.events import quiet
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
+from hwq.flow.mapped_import import compare_simulated
 from hwq.ir import Graph, parse, verify
 from hwq.locks import explain
 from hwq.measure.measurement import Measurement
@@ -87,8 +88,10 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     records = _records(folder, board, manifest)
     if not records:
         raise RunError(f"no step of {folder} has finished", hint="run it first: ./run.sh KIND STAGE")
+    if rows := [name for name in manifest.changed_rows(folder) if (folder / name).is_file()]:
+        raise RunError(f"{folder / rows[0]} was changed after hwq wrote it", hint="run the plan with the rows that came with it")
     _require_facts(folder, board, manifest)
-    _prove(folder, run, manifest, records)
+    unproven = _prove(folder, run, manifest, records)
     chains = _chains(board, manifest.period_ns)
     measurements = []
     options = ""
@@ -110,7 +113,8 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     if run is not None and measurements:
         _link(RunDir.open(run), options, manifest, records, target)
     doubts = [version_doubt(step, record, folder) for step, record in records.values()]
-    return Imported(manifest.point or "", tuple(records), tuple(m for m, _ in measurements), target, tuple(filter(None, doubts)))
+    warnings = (*unproven, *filter(None, doubts))
+    return Imported(manifest.point or "", tuple(records), tuple(m for m, _ in measurements), target, warnings)
 
 
 def streamed(folder: Path) -> bool:
@@ -192,20 +196,33 @@ def _require_facts(folder: Path, board: Board, manifest: Manifest) -> None:
         raise RunError(f"{folder / 'build.json'} tells {told.get(name)} {name}, its graph has {found.get(name)}", hint=hint)
 
 
-def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[str, tuple[Step, Record]]) -> None:
-    """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones."""
+def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[str, tuple[Step, Record]]) -> list[str]:
+    """The mapped and the routed netlist must compute what the plan's graph says: on the run's rows, or on random ones.
+
+    Returns:
+        What could not be proven, as sentences.
+
+    Raises:
+        MismatchError: a netlist computes something else.
+        ReportError, ToolError: it cannot be read or simulated.
+    """
     evaluators: dict[str, Callable[[Path, int, IntArray], Comparison | None]] = {
         ROUTED: compare_routed,
         **{name: partial(_compare_compiled, compiled) for name, compiled in COMPILED.items()},
     }
-    if manifest.interval > 1:
+    pipeline = manifest.interval == 1 and not streamed(folder)
+    if not pipeline:  # its netlist keeps a state: it is simulated clock by clock
         del evaluators[ROUTED]
-    elif not streamed(folder):  # a stream's netlist keeps a state
-        evaluators[MAPPED] = compare_mapped
+    graph, doubts = parse(_text(folder / "graph.hwq")), list[str]()
+
+    def simulated(place: Path, latency: int, rows: IntArray) -> Comparison | None:
+        followed = compare_mapped(place, latency, rows) if pipeline else None
+        return followed or compare_simulated(place, graph, manifest, rows, doubts.append)
+
+    evaluators[MAPPED] = simulated
     proven = [step.proves for step, _ in records.values() if step.proves in evaluators]
     if not proven:
-        return
-    graph = parse(_text(folder / "graph.hwq"))
+        return doubts
     inputs = random_inputs(graph)
     if run is not None:
         inputs = np.concatenate([inputs, quantize_inputs(graph, RunDir.open(run).vectors()[0])])
@@ -214,6 +231,7 @@ def _prove(folder: Path, run: Path | None, manifest: Manifest, records: Mapping[
         if comparison is not None and comparison.mismatches:
             hint = "the netlist is not that of the plan; please report it with graph.hwq"
             raise MismatchError(f"{folder}: {comparison}", hint=hint)
+    return doubts
 
 
 def _compare_compiled(compiled: Compiled, folder: Path, _: int, inputs: IntArray) -> Comparison:

@@ -60,7 +60,7 @@ def plan(
     for p in directory.select(point):
         design = PointDesign(directory, p, target, code)
         summary = design.summary()
-        design.write_test_data()
+        summary = design.with_test_data(summary)
         folder = design.folder if out is None else _copy(design.folder, out / p.id, summary.files or ())
         script = f"./run.sh {synthesiser.kind} {synthesiser.stage}"
         commands = tuple(command(synthesiser, step) for step in synthesiser.steps)

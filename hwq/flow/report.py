@@ -20,12 +20,13 @@ from hwq.design.verdict import Verdict, judged_inputs, rows_told
 from hwq.errors import CostModelError, ReportError, RunError, ToolError, UsageError
 from hwq.files import inside, sha256_of
 from hwq.ir import digest, parse, verify
-from hwq.measure.measurement import WHOLE, Key, Measurement
+from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import Point, RunDir, best
 from hwq.run.record import Link, Synthesised
+from hwq.synthesis.measuring import key_of
 from hwq.synthesis.readings import from_archive, reread
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
@@ -194,13 +195,13 @@ def _measured(
     if store is None or last is None or manifest is None:
         return None, []
     link, board = last.link, load(last.link.board)
-    stored = store.get(Key(manifest.design, manifest.plan, WHOLE, link.board, link.tool, link.version, link.stage, link.options))
-    if stored is None:
-        return None, []
     folder = directory.path / "synth" / last.folders[point.id]
     try:
         steps = steps_for(link.kind, link.stage, board, TOP, link.period_ns)
         step = [s for s in steps if s.measures][-1]
+        stored = store.get(key_of(board, step, link.tool, link.version, link.options, manifest))
+        if stored is None:
+            return None, []
         told = reread(step, folder, board, manifest, sealed=last.sealed) or from_archive(
             step, store.artefacts(stored.key), board, manifest
         )
@@ -238,7 +239,7 @@ def _predicted(models: list[CostModel], counted: Mapping[str, float]) -> dict[st
 def _row(point: Point, known: _Artefacts, measurement: Measurement | None, beside: Beside, *, chosen: bool) -> PointRow:
     manifest, verdict = known.manifest, known.verdict
     predicted: dict[str, Prediction] = {}
-    if manifest is not None:
+    if manifest is not None and not manifest.hardware:  # models are of designs that take a row a clock
         predicted = _predicted(beside.without(manifest.design), manifest.features)
     resources = measurement.resources if measurement else None
     row = PointRow(

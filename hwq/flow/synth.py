@@ -132,7 +132,7 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
         if reported is not None:
             say("done: measured before")
             return SynthResult(design.point, design.folder, tuple(reported), verdict, _files(design, synthesiser), True)
-    design.write_test_data()
+    summary = design.with_test_data(summary)
     say(f"synthesising with {synthesiser.tool}")
     records = synthesise(
         synthesiser,

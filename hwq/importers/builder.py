@@ -32,7 +32,8 @@ class Signal:
     Attributes:
         node: its numbers; None for the input before any quantiser.
         places: then, which element of the input stands where; PADDING is a zero.
-        function: what is still to be done to each number, in float32; a quantiser makes a table of both.
+        function: what is still to be done to each number, in float32; a quantiser makes a table of both. It takes (codes, *shape) and
+            gives as many, and may differ from element to element: what moves the numbers moves it with them.
     """
 
     node: Node | None = None
@@ -96,8 +97,8 @@ class Builder:
             UnsupportedLayerError: more bits than a table takes.
         """
         if value.function is not None:
-            pending = value.function
-            return Signal(self.table(layer, self.node(layer, Signal(value.node)), lambda x: fixed.values(pending(x))))
+            each, pending = fixed.each(value.shape, layer), value.function
+            return Signal(self.table(layer, self.node(layer, Signal(value.node)), lambda x: each.values(pending(x))))
         types = fixed.types(value.shape, layer)
         if value.node is None:
             self.asked.append((value.raw, types))
@@ -116,6 +117,7 @@ class Builder:
 
         Raises:
             UnsupportedLayerError: more bits than a table takes.
+            ModelError: it gives NaN, infinity, or another number of elements than it takes.
         """
         types = source.type
         widest = int(types.width.max(initial=0))
@@ -127,7 +129,7 @@ class Builder:
             )
         codes = np.minimum(np.arange(int(counts.max(initial=1)))[:, None], counts - 1)
         x = np.ldexp((codes + types.lowest.astype(np.int64).ravel()).astype(np.float32), -types.frac.astype(np.int64).ravel())
-        y = np.asarray(function(x.reshape(-1, *types.shape)), np.float64).reshape(len(x), -1)
+        y = np.asarray(_applied(function, x.reshape(-1, *types.shape)), np.float64).reshape(len(x), -1)
         if not np.isfinite(y).all():
             raise ModelError(f"layer {layer!r} answers with NaN or infinity", hint="the file's weights have NaN or infinity")
         y = np.where(np.arange(len(y))[:, None] < counts, y, 0.0)  # a row ends in zeros that no code reaches
@@ -157,7 +159,8 @@ class Builder:
         if value.node is None:
             return Signal(places=value.raw.reshape(target))
         node = self.add(f"{layer}_reshape", "reshape", [value.node], layer, shape=target)
-        return Signal(node, function=value.function)
+        before = value.shape
+        return Signal(node, function=_moved(value.function, lambda x: x.reshape(-1, *before), lambda y: y.reshape(-1, *target)))
 
     def named(self, name: str) -> Node:
         """The node of this name."""
@@ -168,12 +171,14 @@ class Builder:
         dims, node = tuple(map(int, dims)), value.node
         if node is None:
             return Signal(places=value.raw.transpose(dims))
+        forth = (0, *(d + 1 for d in dims))
+        back = tuple(map(int, np.argsort(forth)))
         if node.op == "permute":
             dims = tuple(node.integers("dims")[d] for d in dims)
             node = self.named(node.inputs[0])
         if dims != tuple(range(len(dims))):
             node = self.add(layer, "permute", [node], layer, dims=dims)
-        return Signal(node, function=value.function)
+        return Signal(node, function=_moved(value.function, lambda x: x.transpose(back), lambda y: y.transpose(forth)))
 
     def pad(self, layer: str, value: Signal, pads: Sequence[tuple[int, int]]) -> Signal:
         """With zeros around.
@@ -208,7 +213,9 @@ class Builder:
         for axis, (have, want) in enumerate(zip(node.shape, shape, strict=True)):
             if have != want:
                 node = self.add(f"{layer}_repeat", "concatenate", [node] * want, layer, axis=axis)
-        return Signal(node, function=value.function)
+        one = (slice(None), *(slice(have) for have in value.shape))  # all copies read the same wires
+        function = _moved(value.function, lambda x: x[one], lambda y: np.broadcast_to(y, (len(y), *shape)))
+        return Signal(node, function=function)
 
     def serving(self) -> TypeArray | None:
         """One type of the input that serves all that read it; None where the first reading has it already.
@@ -244,6 +251,29 @@ class Builder:
         width = np.where(read, k + i + f, 0)
         types = TypeArray.of(k, width, np.where(read, f, 0), rounding, Overflow.WRAP if wraps else Overflow.SAT)
         return types.reshape(self.shape)
+
+
+def _moved(function: Function | None, back: Function, forth: Function) -> Function | None:
+    """The function of numbers that were moved: they go back to where it has a number for each element, and its results forth.
+
+    Args:
+        back, forth: (codes, *shape) of the moved numbers to those before, and the other way.
+    """
+    if function is None:
+        return None
+    return lambda x: forth(_applied(function, back(x)))
+
+
+def _applied(function: Function, x: Singles) -> Singles:
+    """Raises ModelError: its constants are of another shape than the numbers."""
+    with np.errstate(all="ignore"):  # a type has codes that no number reaches, such as a zero that is divided by
+        y = np.asarray(function(x))
+    if y.shape != x.shape:
+        raise ModelError(
+            f"a function of numbers of shape {x.shape[1:]} has constants of another shape: it gives {y.shape[1:]}",
+            hint="is the file whole?",
+        )
+    return y
 
 
 def uniform(one: FixedType, shape: tuple[int, ...]) -> TypeArray:

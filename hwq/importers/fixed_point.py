@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,18 +44,41 @@ class Fixed:
         """Of activations.
 
         Raises:
-            UnsupportedLayerError: a rounding that a design has not.
+            UnsupportedLayerError: a rounding that a design has not, or bits for each row of a batch.
         """
         if self.rounding not in Rounding.__members__:
             raise UnsupportedLayerError(
                 f"layer {layer!r} rounds activations by {self.rounding}", hint=f"a design has {', '.join(Rounding)}"
             )
-        parts = (part[0] if part.ndim == len(shape) + 1 else part for part in (self.k, self.i, self.f))
-        k, i, f = (np.broadcast_to(part, shape) for part in parts)
+        each = self.each(shape, layer)
+        k, i, f = each.k, each.i, each.f
         width = np.maximum(k + i + f, 0)
         if self.overflow == "SAT_SYM" and not self.lone:
             width = np.where((width == 1) & (k == 1), 0, width)  # its one code is zero
         return TypeArray.of(k, width, f, Rounding(self.rounding), Overflow(self.overflow))
+
+    def each(self, shape: tuple[int, ...], layer: str) -> Fixed:
+        """With bits of every element of a row, and no batch.
+
+        Raises:
+            UnsupportedLayerError: bits for each row of a batch.
+            ModelError: of another shape than the rows.
+        """
+        parts = []
+        for part in (self.k, self.i, self.f):
+            if part.ndim == len(shape) + 1 and part.shape[0] != 1:
+                raise UnsupportedLayerError(
+                    f"layer {layer!r} has a quantiser for each of {part.shape[0]} rows",
+                    hint="one quantiser for all rows of a batch",
+                )
+            row = part[0] if part.ndim == len(shape) + 1 else part
+            try:
+                parts.append(np.broadcast_to(row, shape))
+            except ValueError as error:
+                raise ModelError(
+                    f"layer {layer!r} quantises {shape} by bits of shape {row.shape}", hint="is the file whole?"
+                ) from error
+        return replace(self, k=parts[0], i=parts[1], f=parts[2])
 
     def values(self, x: Singles) -> Singles:
         """What the peer makes of floats, in float32 as it does.

@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.importers.report import one_line
 from hwq.ir import fresh_name
 
 Array = npt.NDArray[Any]
 Config = Mapping[str, Any]
 MOST_BYTES = 1 << 31  # of a file's arrays, unpacked
 MOST_CONFIG = 1 << 26  # bytes of the configuration, unpacked
+REAL = "fiub"  # kinds of NumPy types that are real numbers
 _QUANTIZER = re.compile(r"/quantizer(_\d+)?/")
 
 
@@ -52,19 +54,19 @@ class StoredLayer:
             names: all of them but scalars, in the order in which the layer makes them.
 
         Raises:
-            ModelError: the file has others.
+            ModelError: the file has others, or such as are no real numbers.
         """
         if self.by_name:
             # a quantiser's arrays have its name before them: they are the longer paths
             found = {path.rsplit("/", 1)[-1].split(":")[0]: array for path, array in self.arrays.items() if not self._of_part(path)}
-            return {name: self._array(found, name) for name in names}
+            return {name: self._real(name, self._array(found, name)) for name in names}
         own = _numbered(self.arrays, "vars/")
         own = [array for array in own if array.ndim]  # scalars: what the peer prices a layer by
         if len(own) != len(names):
             raise ModelError(
                 f"layer {self.name!r} ({self.kind}) has {len(own)} arrays in the file, {', '.join(names)} are expected"
             )
-        return dict(zip(names, own, strict=True))
+        return {name: self._real(name, array) for name, array in zip(names, own, strict=True)}
 
     def below(self, part: str) -> StoredLayer:
         """A part of the layer with arrays of its own, for example `bn_module`."""
@@ -78,15 +80,23 @@ class StoredLayer:
             for path, array in self.arrays.items():
                 if f"/{self.name}_{part}/" in f"/{path}":
                     where, _, last = path.rpartition("/")
-                    groups.setdefault(where, {})[last.split(":")[0]] = array
+                    groups.setdefault(where, {})[last.split(":")[0]] = self._real(part, array)
             return list(groups.values())
         found: dict[str, dict[str, Array]] = {}
         for path, array in self.arrays.items():
             if path.startswith(part + "/"):
                 where, _, number = path.rpartition("/vars/")
-                found.setdefault(where, {})[number] = array
+                found.setdefault(where, {})[number] = self._real(part, array)
         ordered = sorted(found, key=lambda where: [int(n) for n in re.findall(r"quantizer_(\d+)", where)])
         return [found[where] for where in ordered]
+
+    def _real(self, name: str, array: Array) -> Array:
+        """Raises ModelError: texts, complex numbers, or anything else that NumPy would make numbers of."""
+        if array.dtype.kind not in REAL:
+            raise ModelError(
+                f"layer {self.name!r} ({self.kind}) holds {array.dtype} as its {name}, not real numbers", hint="is the file whole?"
+            )
+        return array
 
     def _of_part(self, path: str) -> bool:
         return any(f"/{self.name}_{part}/" in f"/{path}" for part in ("iq", "kq", "bq", "oq", "toq"))
@@ -187,23 +197,25 @@ def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> Kera
     kind = config["class_name"]
     if kind not in ("Functional", "Sequential", "Model"):
         raise UnsupportedLayerError(
-            f"the network is a {kind}, whose layers the file does not list", hint="save it as a functional or sequential model"
+            f"the network is a {one_line(str(kind))}, whose layers the file does not list",
+            hint="save it as a functional or sequential model",
         )
     layers: list[StoredLayer] = []
     used: dict[str, int] = {}
     for told in inner["layers"]:
         own = _mapping(told["config"])
-        name = str(told.get("name") or own["name"])
+        raw = str(told.get("name") or own["name"])
+        name = one_line(raw)
         if any(name == layer.name for layer in layers):
             raise ModelError(f"two layers have the name {name!r}", hint="give each layer a name of its own")
-        cls = str(told["class_name"]).rsplit(">", 1)[-1]
+        cls = one_line(str(told["class_name"]).rsplit(">", 1)[-1])
         if cls in ("Functional", "Sequential", "Model"):
             raise UnsupportedLayerError(f"layer {name!r} is a model within the model", hint="save the layers of one flat model")
         if kind == "Sequential":
             sources: tuple[str, ...] = (layers[-1].name,) if layers else ()
         else:
             sources = _sources(name, told.get("inbound_nodes", []))
-        prefix = f"{name}/" if by_name else f"layers/{_place(cls, used)}/"
+        prefix = f"{raw}/" if by_name else f"layers/{_place(cls, used)}/"
         mine = {path[len(prefix) :]: array for path, array in arrays.items() if path.startswith(prefix)}
         built = told.get("build_config") or {}
         layers.append(StoredLayer(name, cls, own, sources, mine, by_name, _row(built.get("input_shape"))))
@@ -217,7 +229,7 @@ def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> Kera
     else:
         told_outputs = inner["output_layers"]
         ends = told_outputs if told_outputs and isinstance(told_outputs[0], list) else [told_outputs]
-        outputs = tuple(str(end[0]) for end in ends)
+        outputs = tuple(one_line(str(end[0])) for end in ends)
     return KerasFile(tuple(layers), outputs, packages_of(config))
 
 
@@ -252,10 +264,10 @@ def _sources(name: str, nodes: Sequence[Any]) -> tuple[str, ...]:
         item = pending.pop(0)
         if isinstance(item, dict):
             if item.get("class_name") == "__keras_tensor__":
-                found.append(str(item["config"]["keras_history"][0]))
+                found.append(one_line(str(item["config"]["keras_history"][0])))
         elif isinstance(item, list):
             if len(item) >= 3 and isinstance(item[0], str) and all(isinstance(n, int) for n in item[1:3]):
-                found.append(item[0])
+                found.append(one_line(item[0]))
             else:
                 pending = [*item, *pending]
     return tuple(found)

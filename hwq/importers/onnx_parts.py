@@ -11,7 +11,7 @@ import numpy as np
 from hwq.importers.builder import PADDING, Signal
 from hwq.importers.fixed_point import Fixed, dyadic, zeros
 from hwq.importers.joined import HOLDS
-from hwq.importers.qonnx_quant import along, refused, short, signal, then
+from hwq.importers.qonnx_quant import along, joined, refused, short, signal, then
 from hwq.importers.walk import FIXED, TABLE, Array, OnnxNode, Reader, Walk
 from hwq.ir import Node
 from hwq.ir.ops import places
@@ -59,13 +59,13 @@ def _extreme(op: str) -> Reader:
         if not isinstance(a, Signal) and not isinstance(b, Signal):
             return np.maximum(a, b) if op == "maximum" else np.minimum(a, b)
         if isinstance(a, Signal) and isinstance(b, Signal):
-            shape = np.broadcast_shapes(a.shape, b.shape)
+            shape = joined(node, a, b)
             pair = [walk.builder.node(node.name, walk.builder.spread(node.name, v, shape)) for v in (a, b)]
             return Signal(walk.builder.add(node.name, op, pair, node.name))
         x, constant = (a, b) if isinstance(a, Signal) else (b, a)
         if not isinstance(x, Signal) or isinstance(constant, Signal):  # the other one is the tensor
             raise refused(node, "has no tensor", "fold constants first")
-        c = along(np.asarray(constant), len(x.shape))
+        c = along(node, np.asarray(constant), len(x.shape))
         if np.broadcast_shapes(x.shape, c.shape) != x.shape:
             raise refused(node, f"spreads {x.shape} to a constant of shape {c.shape}", "constants no larger than the tensor")
         if x.function is not None:

@@ -12,7 +12,7 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import FixedType
 from hwq.importers.builder import Signal
 from hwq.importers.onnx_network import NodeList, network_of
-from hwq.importers.report import ImportedNetwork
+from hwq.importers.report import ImportedNetwork, one_line
 from hwq.importers.walk import Array, OnnxNode
 
 DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
@@ -58,15 +58,16 @@ def _loaded(path: Path) -> NodeList:
     for number, node in enumerate(graph.node):
         if node.domain not in DOMAINS:
             raise UnsupportedLayerError(
-                f"node {node.name!r} ({node.op_type}) is of the domain {node.domain!r}", hint=f"known: {', '.join(DOMAINS[1:])}"
+                f"node {node.name!r} ({one_line(node.op_type)}) is of the domain {node.domain!r}",
+                hint=f"known: {', '.join(DOMAINS[1:])}",
             )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         if node.op_type == "Constant":
             constants[node.output[0]] = _value_of(attributes, onnx.numpy_helper.to_array)
             continue
-        named = node.name or f"{node.op_type}_{number}"
+        named, kind = one_line(node.name or f"{node.op_type}_{number}"), one_line(node.op_type)
         version = versions.get(node.domain, 1)
-        nodes.append(OnnxNode(named, node.op_type, tuple(node.input), tuple(node.output), attributes, version))
+        nodes.append(OnnxNode(named, kind, tuple(node.input), tuple(node.output), attributes, version))
     inputs = [value for value in graph.input if value.name not in constants]
     if len(inputs) != 1:
         raise UnsupportedLayerError(f"the network has {len(inputs)} inputs", hint="join them to one in front of the network")

@@ -12,7 +12,7 @@ from hwq.importers.builder import Function, Signal
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.keras_layers import row_axis
 from hwq.importers.onnx_parts import reshaped, with_bias
-from hwq.importers.qonnx_quant import along, is_short, refused, short, signal, text_of, then
+from hwq.importers.qonnx_quant import along, is_short, joined, refused, short, signal, text_of, then
 from hwq.importers.walk import Array, OnnxNode, Reader, Walk
 from hwq.ir import Node
 
@@ -150,7 +150,7 @@ def _arithmetic(op: str) -> Reader:
         if isinstance(a, Signal) and isinstance(b, Signal):
             if op == "divide":
                 raise refused(node, "divides by a tensor", "a constant")
-            shape = np.broadcast_shapes(a.shape, b.shape)
+            shape = joined(node, a, b)
             pair = [walk.builder.node(node.name, walk.builder.spread(node.name, v, shape)) for v in (a, b)]
             return Signal(walk.builder.add(node.name, op, pair, node.name))
         x, constant, first = (a, b, True) if isinstance(a, Signal) else (b, a, False)
@@ -158,7 +158,7 @@ def _arithmetic(op: str) -> Reader:
             raise refused(node, "has no tensor", "fold constants first")
         told = walk.is_quantized(node, int(first))
         kind = np.float64 if told and np.asarray(constant).dtype == np.float64 else np.float32
-        other = along(np.asarray(constant, kind), len(x.shape))
+        other = along(node, np.asarray(constant, kind), len(x.shape))
         if np.broadcast_shapes(x.shape, other.shape) != x.shape:
             raise refused(node, f"spreads {x.shape} to a constant of shape {other.shape}", "constants no larger than the tensor")
 

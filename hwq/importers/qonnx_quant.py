@@ -76,7 +76,7 @@ def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Array, scale: Array) -> 
     """The step, with the sign of x; of zero it is positive."""
     if not isinstance(x, Signal):
         return np.where(np.asarray(x, np.float32) >= 0, scale, -scale).astype(np.float32)
-    one = along(scale, len(x.shape))
+    one = along(node, scale, len(x.shape))
     short(node, one)
     sign = Fixed(np.ones((), np.int64), np.zeros((), np.int64), np.zeros((), np.int64), "TRN", "SAT")
     if x.function is not None:
@@ -209,8 +209,25 @@ def is_short(values: Array) -> bool:
     return int(dyadic(values).types.width.max(initial=0)) <= SHORT
 
 
-def along(values: Array, rank: int) -> Array:
-    """Without the batch's axis."""
+def joined(node: OnnxNode, a: Signal, b: Signal) -> tuple[int, ...]:
+    """The shape of what two tensors give, element by element.
+
+    Raises:
+        UnsupportedLayerError: rows of unequal rank: ONNX lines the last axes up, and the batch of one would meet an axis of the other.
+    """
+    if len(a.shape) != len(b.shape):
+        raise refused(node, f"joins rows of shapes {a.shape} and {b.shape}", "rows of as many axes")
+    return tuple(np.broadcast_shapes(a.shape, b.shape))
+
+
+def along(node: OnnxNode, values: Array, rank: int) -> Array:
+    """Without the batch's axis.
+
+    Raises:
+        UnsupportedLayerError: a constant for each row of a batch.
+    """
+    if values.ndim == rank + 1 and values.shape[0] != 1:
+        raise refused(node, f"has a constant for each of {values.shape[0]} rows", "one constant for all rows of a batch")
     return values[0] if values.ndim == rank + 1 else values
 
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers.builder import Builder, Signal
+from hwq.importers.keras_files import REAL
 
 Array = npt.NDArray[Any]
 Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
@@ -55,7 +56,10 @@ class Walk:
             raise UnsupportedLayerError(
                 f"node {node.name!r} ({node.op}) computes with the codes of a QuantizeLinear", hint="put a DequantizeLinear between"
             )
-        return self.values[name]
+        found = self.values[name]
+        if not isinstance(found, Signal) and found.dtype.kind not in REAL:
+            raise ModelError(f"node {node.name!r} ({node.op}) reads {found.dtype}, not real numbers", hint="is the file whole?")
+        return found
 
     def constant(self, node: OnnxNode, place: int) -> Array:
         """Raises UnsupportedLayerError: it is computed."""

@@ -22,7 +22,7 @@ from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions, TableOptions
 from hwq.layers.part import Part, known_shape
 from hwq.layers.quantize import Quantize
-from hwq.quantizers.hgq import power_of_two
+from hwq.quantizers.hgq import dtype_of, power_of_two
 from hwq.quantizers.rounding import widest_float
 from hwq.tensors import BatchShape, Config, Floats, Gradient, Shape, Tensor
 
@@ -62,6 +62,7 @@ class QActivation(QuantizedLayer):
         self.output_bits, self.most_integer = output_bits, most_integer
         self.table_shape = tuple(table_shape) if table_shape else None
         self.precision = elementwise_precision(self.name, self.function)
+        self.pole = str(getattr(self.function, "pole", ""))  # what `has_pole` says of it
         self.quantizer = self.make_quantizer(most_integer=most_integer)
         # saturating is free here: it is in the table
         self.output_quantizer = Quantize(
@@ -79,11 +80,13 @@ class QActivation(QuantizedLayer):
         self.built = True
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
+        if self.pole and self.quantizer.mode == "observe":
+            return self._observed(x)
         x = self.quantizer(x, training=training)
         if training:
-            return self.output_quantizer(ops.cast(self.function(x), self.compute_dtype), training=True)
+            return self.output_quantizer(ops.cast(self._value(x), self.compute_dtype), training=True)
         if not self.table_shape:
-            y = ops.cast(self.function(ops.cast(x, self.precision)), self.precision)
+            y = ops.cast(self._value(ops.cast(x, self.precision)), self.precision)
             passed = ops.cast(y, self.compute_dtype)
             if self.exact or self.output_quantizer.mode:
                 return self.output_quantizer(passed)
@@ -94,6 +97,21 @@ class QActivation(QuantizedLayer):
         codes = ops.cast(x * power_of_two(f, self.compute_dtype) - self.quantizer.low, "int32")
         table = ops.reshape(ops.convert_to_tensor(self.table), (-1,))
         return ops.take(table, ops.convert_to_tensor(self.index) * self.table_shape[1] + codes)
+
+    def _value(self, x: Tensor) -> Tensor:
+        """The function of quantised numbers. A pole is nearer to zero than any step: a code stands there for the end of its interval."""
+        if not self.pole:
+            return self.function(x)
+        half = power_of_two(-1 - ops.round(ops.stop_gradient(ops.convert_to_tensor(self.quantizer.f))), dtype_of(x))
+        bounded = getattr(self.function, "bounded", False)
+        return self.function(x + half if bounded else ops.where(ops.equal(x, 0), half, x))
+
+    def _observed(self, x: Tensor) -> Tensor:
+        """The function of numbers as they are; its quantisers look at those that are not zero."""
+        some = ops.where(ops.equal(x, 0), ops.max(ops.abs(x)), x)
+        self.quantizer(some)
+        self.output_quantizer(ops.cast(self.function(some), self.compute_dtype))
+        return ops.cast(self.function(x), self.compute_dtype)
 
     def tabulate(self) -> tuple[Floats, npt.NDArray[np.int32]]:
         """The tables of the present ranges: values (tables, codes), float64, zero beyond the last code; index of each element's table.
@@ -112,6 +130,9 @@ class QActivation(QuantizedLayer):
         values = np.zeros((len(kinds), codes))
         for row, (low, high, f, output_f, output_low, output_high) in zip(values, kinds, strict=True):
             x = np.ldexp(np.arange(low, high + 1), -int(f)).astype(self.precision)
+            if self.pole:  # as `_value` has it
+                half = np.ldexp(0.5, -int(f))
+                x = x + half if getattr(self.function, "bounded", False) else np.where(x == 0, half, x)
             y = np.ldexp(np.asarray(ops.convert_to_numpy(self.function(ops.convert_to_tensor(x))), np.float64), int(output_f))
             m = np.clip(np.floor(y + (0.5 + SLACK[self.precision])), output_low, output_high)
             row[: len(m)] = np.ldexp(m, -int(output_f))
@@ -198,6 +219,19 @@ def _tried(function: Function, dtype: str) -> tuple[Floats, Floats]:
     together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
     single = [ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(len(probe))]
     return np.asarray(together, np.float64), np.concatenate(single).astype(np.float64)
+
+
+def has_pole(kind: str) -> Callable[[Function], Function]:
+    """Say of a function that it has a pole at zero: "reciprocal", whose values differ in size, or "logarithm".
+
+    Its table has at zero the value half a step beside it, and the steps around it are chosen by the smallest number in the rows, too.
+    """
+
+    def marked(function: Function) -> Function:
+        function.__dict__["pole"] = kind
+        return function
+
+    return marked
 
 
 def function_name(function: object) -> str:

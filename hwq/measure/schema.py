@@ -1,6 +1,8 @@
 """The tables of a store, and what brings those of an earlier version to this one.
 
-Schema 3 holds, beside each row's key and JSON, what rows are selected and counted by, so that no JSON is read for that.
+Schema 3 holds, beside each row's key and JSON, what rows are selected and counted by, so that no JSON is read for that. Schema 4 holds a
+digest of the reports and logs that a row was read from, and one of key, JSON and that digest: a row that was changed since is not believed.
+Rows of earlier versions have none.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from hwq.measure.check import FieldError, counted_in, parse_body
 from hwq.measure.database import Database, Session
 from hwq.measure.measurement import Key, Measurement
 
-SCHEMA = 3
+SCHEMA = 4
 KEY = tuple(f.name for f in fields(Key))
 NAMES, MARKS = ", ".join(KEY), ", ".join(f":{name}" for name in KEY)
 SAME = " AND ".join(f"{name} = :{name}" for name in KEY)
 DERIVED = ("family", "kind", "counted", "lot")
+SEALS = ("archive", "seal")
 _COLUMNS = ", ".join(f"{name} TEXT NOT NULL" for name in KEY)
 _PAGE = 2000  # rows in memory while a store is migrated
 
@@ -34,6 +37,7 @@ _STATEMENTS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE measurement ADD COLUMN counted DOUBLE PRECISION NOT NULL DEFAULT 0",
         "ALTER TABLE measurement ADD COLUMN lot BIGINT NOT NULL DEFAULT 0",
     ),
+    4: tuple(f"ALTER TABLE measurement ADD COLUMN {name} TEXT NOT NULL DEFAULT ''" for name in SEALS),
 }
 _INDICES = (
     "CREATE INDEX IF NOT EXISTS measurement_by_tool ON measurement "
@@ -54,6 +58,21 @@ def migrate(database: Database, session: Session, found: int) -> None:
         for statement in _INDICES:
             session.rows(statement)
     session.set_schema(SCHEMA)
+
+
+def archive_of(digests: Mapping[str, str]) -> str:
+    """The digest of what a row was read from.
+
+    Args:
+        digests: name of a report or log -> SHA-256 of its content.
+    """
+    return hashlib.sha256("\n".join(f"{name} {digests[name]}" for name in sorted(digests)).encode(errors="replace")).hexdigest()
+
+
+def seal_of(key: Mapping[str, str], body: object, archive: str) -> str:
+    """The digest of a whole row: its key, its JSON, and the digest of what it was read from."""
+    parts = [*(str(key[name]) for name in KEY), body if isinstance(body, str) else repr(body), str(archive)]
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()
 
 
 def _fill(session: Session) -> None:

@@ -18,13 +18,14 @@ from hwq.errors import HwqWarning, StoreError
 from hwq.measure.check import FieldError
 from hwq.measure.database import Database, Parameters, Session, at
 from hwq.measure.measurement import WHOLE, Key, Measurement
-from hwq.measure.schema import DERIVED, KEY, MARKS, NAMES, SAME, SCHEMA, derived, migrate
+from hwq.measure.schema import KEY, MARKS, NAMES, SAME, SCHEMA, SEALS, archive_of, derived, migrate, seal_of
 from hwq.measure.table import Loaded, Refused, read_table, write_table
 from hwq.places import user_data
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ROW = f"body, {', '.join(SEALS)}"  # what a row has beside its key
 MOST = 500  # rows for one fit: a model has about twenty terms, and five hundred tell its error to 5 % of itself
 
 
@@ -144,10 +145,10 @@ class Store:
             _put(session, measurement, artefacts or {})
 
     def get(self, key: Key) -> Measurement | None:
-        """The row with this key, or None; a damaged one is as good as none, and a warning names it."""
+        """The row with this key, or None; one that is damaged or was changed is as good as none, and a warning names it."""
         with self.database.transaction() as session:
-            rows = session.rows(f"SELECT body FROM measurement WHERE {SAME}", asdict(key))
-        return self._row(key, rows[0][0]) if rows else None
+            rows = session.rows(f"SELECT {ROW} FROM measurement WHERE {SAME}", asdict(key))
+        return self._row(key, *rows[0]) if rows else None
 
     def void(self, plan: str) -> int:
         """Take out every measurement of the plan with this digest; how many there were."""
@@ -159,13 +160,24 @@ class Store:
         return int(found)
 
     def artefacts(self, key: Key) -> dict[str, bytes]:
-        """The reports and logs that the row with this key was read from, by name."""
+        """The reports and logs that the row with this key was read from, by name; none, and a warning, where they were changed since."""
         with self.database.transaction() as session:
             rows = session.rows(
                 f"SELECT p.name, a.content FROM provenance p JOIN artefact a ON a.sha256 = p.sha256 WHERE {SAME} ORDER BY p.name",
                 asdict(key),
             )
-        return {name: zlib.decompress(content) for name, content in rows}
+            told = session.rows(f"SELECT archive FROM measurement WHERE {SAME}", asdict(key))
+        try:
+            found = {str(name): zlib.decompress(content) for name, content in rows}
+        except (zlib.error, TypeError):
+            found = None
+        if found is not None and (not told or told[0][0] in ("", archive_of(_digests(found)))):
+            return found
+        message = (
+            f"the reports that {self.database} has archived of design {key.design!r} ({key.tool!r}, {key.stage!r}) were changed"
+        )
+        warnings.warn(message, HwqWarning, stacklevel=2)
+        return {}
 
     def find(self, **wanted: str) -> list[Measurement]:
         """All rows whose key fields are as `wanted`, in a stable order; `family` may be given too. Damaged rows are left out."""
@@ -216,7 +228,7 @@ class Store:
 
     def _rows(self, where: str, bound: Parameters) -> list[Measurement]:
         with self.database.transaction() as session:
-            rows = session.rows(f"SELECT {NAMES}, body FROM measurement WHERE {where}", bound)
+            rows = session.rows(f"SELECT {NAMES}, {ROW} FROM measurement WHERE {where}", bound)
         # sorted here: servers order text by their own language
         return list(self._sound(sorted(self._named(rows))))
 
@@ -231,14 +243,18 @@ class Store:
                 warnings.warn(message, HwqWarning, stacklevel=4)
 
     def _sound(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Measurement]:
-        for *key, body in self._named(rows):
-            found = self._row(Key(*key), body)
+        for row in self._named(rows):
+            found = self._row(Key(*row[: len(KEY)]), *row[len(KEY) :])
             if found is not None:
                 yield found
 
-    def _row(self, key: Key, body: str) -> Measurement | None:
+    def _row(self, key: Key, body: str, archive: str, seal: str) -> Measurement | None:
         try:
-            return Measurement.of(key, body)
+            found = Measurement.of(key, body)
+            right = seal_of(asdict(key), body, archive)
+            if seal not in ("", right):  # rows of earlier versions have none
+                raise FieldError("its seal", seal, f"{right}: the row was changed after it was stored")
+            return found
         except FieldError as error:
             message = f"a damaged row of {self.database} is left out (design {key.design!r}, {key.tool!r}, {key.stage!r}): {error}"
             warnings.warn(message, HwqWarning, stacklevel=3)
@@ -266,7 +282,7 @@ class Store:
         with self.database.transaction() as session:
 
             def rows() -> Iterator[Measurement]:
-                return self._sound(session.each(f"SELECT {NAMES}, body FROM measurement ORDER BY {NAMES}"))
+                return self._sound(session.each(f"SELECT {NAMES}, {ROW} FROM measurement ORDER BY {NAMES}"))
 
             return write_table(path, rows)
 
@@ -291,16 +307,18 @@ class Store:
 
 
 def _put(session: Session, measurement: Measurement, artefacts: Mapping[str, bytes]) -> None:
-    key = asdict(measurement.key)
-    update = ", ".join(f"{name} = excluded.{name}" for name in ("body", *DERIVED))
+    key, body, digests = asdict(measurement.key), measurement.body(), _digests(artefacts)
+    archive = archive_of(digests)
+    columns = {"body": body, **derived(measurement), "archive": archive, "seal": seal_of(key, body, archive)}
+    update = ", ".join(f"{name} = excluded.{name}" for name in columns)
     session.rows(
-        f"INSERT INTO measurement ({NAMES}, body, {', '.join(DERIVED)}) VALUES ({MARKS}, :body, {', '.join(f':{d}' for d in DERIVED)}) "
+        f"INSERT INTO measurement ({NAMES}, {', '.join(columns)}) VALUES ({MARKS}, {', '.join(f':{name}' for name in columns)}) "
         f"ON CONFLICT ({NAMES}) DO UPDATE SET {update}",
-        {**key, "body": measurement.body(), **derived(measurement)},
+        {**key, **columns},
     )
     session.rows(f"DELETE FROM provenance WHERE {SAME}", key)
     for name, content in artefacts.items():
-        digest = hashlib.sha256(content).hexdigest()
+        digest = digests[name]
         session.rows(
             "INSERT INTO artefact (sha256, content) VALUES (:sha256, :content) ON CONFLICT (sha256) DO NOTHING",
             {"sha256": digest, "content": zlib.compress(content, 6)},
@@ -309,3 +327,7 @@ def _put(session: Session, measurement: Measurement, artefacts: Mapping[str, byt
             f"INSERT INTO provenance ({NAMES}, name, sha256) VALUES ({MARKS}, :name, :sha256)",
             {**key, "name": name, "sha256": digest},
         )
+
+
+def _digests(artefacts: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: hashlib.sha256(content).hexdigest() for name, content in artefacts.items()}

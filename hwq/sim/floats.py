@@ -5,6 +5,7 @@ float64 and its own roundings: for looking, never for a comparison. What a graph
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
@@ -12,11 +13,12 @@ import numpy.typing as npt
 
 from hwq.fixed import TypeArray, quantize_float, to_float
 from hwq.ir import Graph, Node
-from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, places
+from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, make_node, places, spec_of
 from hwq.ir.ops.pool import max_windows
 from hwq.ir.ops.table import code_counts, rows_of
 
 Floats = npt.NDArray[np.float64]
+FINE = 45  # bits of a float as an integer
 CHUNK = 1 << 22  # elements of gathered windows held at a time
 
 
@@ -48,9 +50,22 @@ def evaluate_floats(graph: Graph, rows: Floats, rounding: Collection[str] = ()) 
         elif node.op == "max_pool2d":
             windows = max_windows(node, read[0].shape[1:])[1]
             values[node.name] = read[0].reshape(len(rows), -1)[:, windows].max(axis=2).reshape(-1, *node.shape)
-        else:
+        elif node.op in ELEMENTWISE:
             values[node.name] = ELEMENTWISE[node.op](node, *read)
+        else:
+            values[node.name] = _by_integers(node, read)
     return values
+
+
+def _by_integers(node: Node, read: Sequence[Floats]) -> Floats:
+    """Any other operation, by its own meaning on integers of far finer steps."""
+    inputs, mantissas = [], []
+    for name, x in zip(node.inputs, read, strict=True):
+        frac = FINE - math.frexp(float(np.abs(x).max(initial=1.0)))[1]
+        inputs.append(make_node(name, "input", type=TypeArray.of(1, np.full(x.shape[1:], FINE + 1), frac)))
+        mantissas.append(np.rint(np.ldexp(x, frac)).astype(np.int64))
+    made = make_node(node.name, node.op, inputs, attrs=node.attrs)
+    return to_float(spec_of(node.op).evaluate(made, [one.type for one in inputs], mantissas), made.type.frac)
 
 
 def _rounded(x: Floats, types: TypeArray) -> Floats:

@@ -13,7 +13,7 @@ from hwq.styles.base import PacedNetwork, Style, Styled
 from hwq.styles.count import tables_of
 from hwq.styles.registry import require_choice, style, styles
 from hwq.toolchains.plan import TOP
-from hwq.units import Period
+from hwq.units import Period, whole_clocks
 
 PLAIN = Form()
 MOST_EXPANDED = (
@@ -40,7 +40,7 @@ def build_at(
 
     Raises:
         GraphError: an operation or width that has no C++ or Verilog form, or none in the style asked for.
-        UsageError: an interval below 1, or of 1 and a style for more; no such style; or of the forms.
+        UsageError: an interval that is no whole number from 1 on, or of 1 and a style for more; no such style; or of the forms.
 
     Example:
         >>> import numpy as np
@@ -54,9 +54,7 @@ def build_at(
         >>> made.plan.hardware, made.interval
         ('serial:2', 4)
     """
-    if interval < 1:
-        raise UsageError(f"an interval of {interval} clocks", hint="1 takes a row every clock")
-    asked = require_choice(form.fold)
+    interval, asked = whole_clocks(interval), require_choice(form.fold)
     if interval == 1 and asked not in ("auto", "parallel"):
         raise UsageError(f"the style {asked} takes no row every clock", hint="give an interval above 1, or leave fold out")
     if interval == 1 or asked == "parallel":

@@ -69,11 +69,12 @@ class Forecast:
     """What to expect of one design.
 
     Attributes:
-        resources: LUT, FF and DSP.
+        resources: LUT, FF and DSP; of a style that nobody can predict, DSP alone.
         latency_cycles: of the generated pipeline; the tool may choose another in C synthesis.
         seconds: of all steps, from comparable runs; None where there are none.
         limits: what stands against it, as sentences.
         fmax_mhz: the clock that it will reach, and the model's error; None where no model tells, or no way leads from register to register.
+        unknown: the style, where neither a model nor a count of its parts tells LUT and FF.
     """
 
     resources: tuple[Expectation, ...]
@@ -81,11 +82,13 @@ class Forecast:
     seconds: float | None
     limits: tuple[str, ...]
     fmax_mhz: tuple[float, float] | None = None
+    unknown: str = ""
 
     def __str__(self) -> str:
         time = "" if self.seconds is None else f", about {duration(self.seconds)}"
         clock = "" if self.fmax_mhz is None else f", {self.fmax_mhz[0]:.0f} MHz ± {self.fmax_mhz[1]:.0%}"
-        return f"expecting {', '.join(map(str, self.resources))}, {self.latency_cycles} cycles{clock}{time}"
+        costs = [*([f"LUT and FF unknown (nothing predicts {self.unknown})"] if self.unknown else []), *map(str, self.resources)]
+        return f"expecting {', '.join(costs)}, {self.latency_cycles} cycles{clock}{time}"
 
 
 class Preflight:
@@ -108,13 +111,15 @@ class Preflight:
     def forecast(self, folder: Path, manifest: Manifest, timeout_s: float | None = None) -> Forecast:
         """What to expect of the design whose build.json is `manifest`; `folder` holds its files."""
         features = manifest.features
-        resources = [self._expect(target, features) for target in ("lut", "ff")]
+        expected = [self._expect(target, manifest) for target in ("lut", "ff")]
+        resources = [e for e in expected if e is not None]
         if not self.synthesiser.toolchain.multiplies:  # the RTL's scripts forbid DSPs
             resources.append(Expectation("dsp", 0.0, 0.0, self.board.dsp, True))
         limits = [f"{e} will not fit {self.board.name}" for e in resources if e.exceeds]
         if self.synthesiser.toolchain.compiles:
             limits += hls_limits((folder / "hls" / f"{TOP}.cpp").read_text())
-        times = {step: _seconds(rows, features) for step, rows in self.comparable.items()}
+        # runs that are known are of designs that take a row a clock
+        times = {} if manifest.hardware else {step: _seconds(rows, features) for step, rows in self.comparable.items()}
         known = [t for t in times.values() if t is not None]
         if timeout_s is not None:
             limits += [
@@ -122,8 +127,9 @@ class Preflight:
                 for step, t in times.items()
                 if t is not None and t > 2 * timeout_s
             ]
-        seconds, clock = sum(known) if known else None, self._clock(features)
-        return Forecast(tuple(resources), manifest.latency_cycles, seconds, tuple(limits), clock)
+        seconds, clock = sum(known) if known else None, None if manifest.hardware else self._clock(features)
+        unknown = (manifest.hardware or "") if None in expected else ""
+        return Forecast(tuple(resources), manifest.latency_cycles, seconds, tuple(limits), clock, unknown)
 
     def check(self, who: str, forecast: Forecast) -> None:
         """Raises PreflightError: something stands against the design."""
@@ -137,7 +143,7 @@ class Preflight:
         found = []
         for target in ("lut", "ff") if measured else ():
             value, model = getattr(measured[-1].resources, target), self.models.get(target)
-            if value is None or model is None:
+            if value is None or model is None or manifest.hardware:
                 continue
             try:
                 expected = model.predict(manifest.features)
@@ -151,9 +157,10 @@ class Preflight:
                 )
         return found
 
-    def _expect(self, target: str, features: Mapping[str, float]) -> Expectation:
-        available = self.board.lut if target == "lut" else self.board.ff
-        model = self.models.get(target)
+    def _expect(self, target: str, manifest: Manifest) -> Expectation | None:
+        """None of a style whose parts say nothing of that cell."""
+        available, features = self.board.lut if target == "lut" else self.board.ff, manifest.features
+        model = None if manifest.hardware else self.models.get(target)  # models are of designs that take a row a clock
         try:
             if model is not None:
                 found = model.predict(features)
@@ -163,6 +170,8 @@ class Preflight:
                 return Expectation(target, found.value, error, available, not beyond, beyond)
         except HwqError:
             pass  # a feature that this design lacks: as good as no model
+        if manifest.hardware and not any(name in features for name in _UNMEASURED[target]):
+            return None
         value = sum(features.get(name, 0.0) for name in _UNMEASURED[target])
         return Expectation(target, value, _UNMEASURED_ERROR, available, False)
 

@@ -10,7 +10,7 @@ from typing import cast, get_args
 from hwq.boards import Operands
 from hwq.errors import RunError
 from hwq.fields import Fields
-from hwq.files import inside, read_fields, write_json
+from hwq.files import inside, read_fields, sha256_of, write_json
 from hwq.toolchains.plan import BuildPlan, digest_of
 
 BUILD = "build.json"
@@ -29,6 +29,7 @@ _KNOWN = (
     "files",
     "feeding",
     "hardware",
+    "test_data",
 )
 
 
@@ -45,6 +46,7 @@ class Manifest:
         point, files: of a design of a run; None of one that belongs to no run.
         feeding: digests of README.md and preprocess.json, and of what they were made from.
         hardware: the style of the Verilog (`hwq.toolchains.plan.BuildPlan`); None of one that was written before there was a choice.
+        test_data: files of `tb_data/` -> SHA-256; None of a folder that has none, or of an earlier version.
         more: what another version of hwq says.
     """
 
@@ -62,6 +64,7 @@ class Manifest:
     files: tuple[str, ...] | None = None
     feeding: Mapping[str, str] | None = None
     hardware: str | None = None
+    test_data: Mapping[str, str] | None = None
     more: Mapping[str, object] = field(default_factory=dict)
 
     @classmethod
@@ -90,6 +93,14 @@ class Manifest:
                 return name
             contents[name] = path.read_bytes()
         return None if digest_of(contents) == self.plan else "a file"
+
+    def changed_rows(self, folder: Path) -> list[str]:
+        """The files of `tb_data/` that are missing or not as they were written.
+
+        Raises:
+            RunError: a name that leaves the folder.
+        """
+        return [name for name, digest in (self.test_data or {}).items() if sha256_of(inside(folder, name)) != digest]
 
     def to_json(self) -> dict[str, object]:
         told: dict[str, object] = {name: getattr(self, name) for name in _KNOWN}
@@ -130,6 +141,7 @@ class Manifest:
             told.texts("files") if told.has("files") else None,
             told.texts_by_name("feeding") if told.has("feeding") else None,
             told.text("hardware") if told.has("hardware") else None,
+            told.texts_by_name("test_data") if told.has("test_data") else None,
             told.rest(*_KNOWN),
         )
 

@@ -18,7 +18,7 @@ from test_swapped import BOARD, _agree, made, place, synth_folders, told, tools,
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
-from hwq.errors import HwqError, ReportError, RunError
+from hwq.errors import HwqError, HwqWarning, ReportError, RunError
 from hwq.events import Events
 from hwq.files import inside, read_json, sha256_of, write_json
 from hwq.flow.importing import import_plan
@@ -68,7 +68,8 @@ def brought_back(place: Path) -> Path:  # noqa: F811
 
 def edit_store(place: Path, old: float, new: float) -> None:  # noqa: F811
     with sqlite3.connect(place / "s.sqlite") as base:
-        base.execute(f"""update measurement set body = replace(body, '"lut": {old:g}', '"lut": {new:g}')""")
+        # without a seal, as rows of earlier versions are: tests/measure has those that have one
+        base.execute(f"""update measurement set seal = '', body = replace(body, '"lut": {old:g}', '"lut": {new:g}')""")
 
 
 def test_a_record_cannot_leave_the_netlist_out(place: Path, made: Path) -> None:  # noqa: F811
@@ -110,7 +111,8 @@ def test_a_row_whose_reports_are_gone_is_read_from_the_archive(place: Path, made
     assert result.reused and told(place)["0000"]["lut"] == told(made)["0000"]["lut"] and not any("alone" in s for s in said)
     with sqlite3.connect(place / "s.sqlite") as base:
         base.execute("delete from provenance")
-    result, said = again(place)
+    with pytest.warns(HwqWarning, match="were changed"):
+        result, said = again(place)
     assert result.reused and any("from the store alone" in line for line in said)
 
 

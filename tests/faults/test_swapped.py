@@ -12,8 +12,9 @@ from fake_runs import fake, make_run, prove, real
 
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
+from hwq.design.trained import Run
 from hwq.design.verdict import EVALUATORS, Verdict, judged_inputs
-from hwq.errors import HwqError, RunError
+from hwq.errors import HwqError, HwqWarning, RunError
 from hwq.events import Events
 from hwq.files import read_json, write_json
 from hwq.flow.importing import import_plan
@@ -132,7 +133,7 @@ def _agree(design: PointDesign, summary: dict[str, Any], _: object) -> Any:
 def test_a_store_that_contradicts_the_reports_is_not_believed(lut: int, place: Path, made: Path) -> None:
     right = told(made)["0000"]["lut"]
     with sqlite3.connect(place / "s.sqlite") as base:
-        base.execute(f"""update measurement set body = replace(body, '"lut": {right:g}', '"lut": {lut}')""")
+        base.execute(f"""update measurement set seal = '', body = replace(body, '"lut": {right:g}', '"lut": {lut}')""")
     assert told(place)["0000"]["lut"] is None and told(place)["0001"] == told(made)["0001"]
     assert "tell different numbers" in gather(place / "run", store_path=place / "s.sqlite").warnings[0]
     said: list[str] = []
@@ -140,6 +141,20 @@ def test_a_store_that_contradicts_the_reports_is_not_believed(lut: int, place: P
     (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / "s.sqlite", work=work)[1]
     assert result.measurement is not None and result.measurement.resources.lut == right and told(place) == told(made)
     assert any("corrected" in line for line in said)
+
+
+def test_a_row_with_another_number_than_its_seal_is_read_again(place: Path, made: Path) -> None:
+    right = told(made)["0000"]["lut"]
+    with sqlite3.connect(place / "s.sqlite") as base:
+        base.execute(f"""update measurement set body = replace(body, '"lut": {right:g}', '"lut": 11')""")
+    with pytest.warns(HwqWarning, match="changed after it was stored"):
+        assert told(place)["0000"]["lut"] is None
+    design = Run(place / "run").design("0000", BOARD)
+    with pytest.warns(HwqWarning, match="changed after it was stored"):
+        assert design.report(place / "s.sqlite") == []
+    with pytest.warns(HwqWarning, match="changed after it was stored"):
+        (result,) = synth(place / "run", Target.of(BOARD, tool="yosys"), point="0000", store_path=place / "s.sqlite")[1]
+    assert result.measurement is not None and result.measurement.resources.lut == right and told(place) == told(made)
 
 
 @pytest.mark.parametrize(

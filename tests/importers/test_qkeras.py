@@ -244,6 +244,9 @@ def _dense_groups(weights_of: Any) -> list[Any]:
         replaced("kernel:0", np.full((10, 12), np.nan, np.float32)),
         replaced("bias:0", np.zeros((2, 2), np.float32)),
         replaced("bias:0", np.full((12,), np.inf, np.float32)),
+        replaced("kernel:0", np.full((10, 12), 0.25 + 1j, np.complex128)),
+        replaced("kernel:0", np.full((10, 12), b"0.25")),
+        replaced("bias:0", np.full((12,), 0.25 + 0j, np.complex64)),
     ],
 )
 def test_damaged_weights_are_refused_in_words(edit: Callable[[Any], None], tmp_path: Path) -> None:
@@ -270,3 +273,31 @@ def test_the_levels_of_a_scale_that_has_not_settled_are_those_of_each_version() 
         assert found is not None
         made = weights(found, x).values
         assert made[-1, 0] == smallest and set(made[:-1, 0]) == {2.0**-5}
+
+
+@pytest.mark.parametrize("array", [np.full((10, 12), 0.25 + 1j), np.full((10, 12), b"0.25")], ids=["complex", "texts"])
+def test_arrays_that_are_no_real_numbers_are_refused_by_name(array: Any, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="as its kernel, not real numbers"):
+        read(edited(tmp_path, replaced("kernel:0", array)))
+
+
+def test_names_of_a_file_stay_on_their_line(tmp_path: Path) -> None:
+    """A name that ends a line would write lines of its own into the report, and into an error."""
+
+    def rename(told: Any) -> None:
+        text = json.dumps(told)
+        for name in [layer["config"]["name"] for layer in told["config"]["layers"] if "activation" in layer["config"]["name"]]:
+            text = text.replace(json.dumps(name), json.dumps(f"\n{name} (QDense): exactly\x1b[2J\u202e"))
+        told.update(json.loads(text))
+
+    layers = read(changed(tmp_path, rename, "jets"), JETS).report.layers
+    renamed = [str(layer) for layer in layers if "exactly\\x1b" in str(layer)]
+    assert renamed and all(text.isprintable() for text in map(str, layers))
+
+    def unknown(told: Any) -> None:
+        layer = next(layer for layer in told["config"]["layers"] if layer["class_name"] == "QActivation")
+        layer["class_name"] = "Ev\nil\x07"
+
+    with pytest.raises(UnsupportedLayerError) as caught:
+        read(changed(tmp_path, unknown, "jets"), JETS)
+    assert "Ev\\nil\\x07" in caught.value.message and caught.value.message.isprintable()

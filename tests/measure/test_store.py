@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -401,3 +402,76 @@ def test_bytes_where_text_belongs_are_a_damaged_row(column: str, tmp_path: Path)
     if column in ("tool", "board"):
         with pytest.warns(HwqWarning, match="a damaged row"):
             assert sum(kind.measurements for kind in store.kinds()) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE measurement SET body = replace(body, '\"lut\": 100.0', '\"lut\": 10.0')",
+        "UPDATE measurement SET options = 'others'",
+        "UPDATE measurement SET version = '9.9'",
+        "UPDATE measurement SET archive = 'x'",
+        "UPDATE measurement SET seal = 'x'",
+    ],
+)
+def test_a_row_that_was_changed_is_believed_nowhere(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store.open(path)
+    rows = [measurement(n) for n in (1, 2)]
+    for m in rows:
+        store.put(m, {"stat.json": b"x"})
+    with sqlite3.connect(path) as connection:
+        assert connection.execute(f"{change} WHERE design = 'd1'").rowcount == 1
+        told = connection.execute("SELECT body FROM measurement WHERE design = 'd1'").fetchone()[0]
+    connection.close()
+    assert "body" not in change or json.loads(told)["resources"]["lut"] == 10
+    with pytest.warns(HwqWarning, match="'d1'.*changed after it was stored"):
+        assert store.find() == [rows[1]]
+    with pytest.warns(HwqWarning, match="'d1'"):
+        assert store.export(tmp_path / "t.csv") == 1
+    with pytest.warns(HwqWarning, match="'d1'"):
+        assert len(store.to_frame()) == 1
+    (key,) = [key for key in _keys(store) if key.design == "d1"]
+    with pytest.warns(HwqWarning, match="'d1'"):
+        assert store.get(key) is None
+    store.put(replace(rows[0], key=key), {"stat.json": b"x"})
+    assert store.get(key) is not None
+
+
+def _keys(store: Store) -> list[Key]:
+    with store.database.transaction() as session:
+        return [Key(*row) for row in session.rows(f"SELECT {', '.join(Key.__slots__)} FROM measurement")]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM provenance",
+        "UPDATE provenance SET name = 'other.json'",
+        "UPDATE provenance SET sha256 = (SELECT sha256 FROM artefact WHERE sha256 <> provenance.sha256)",
+        "UPDATE artefact SET content = x'789c0b04000059005a'",
+        "UPDATE artefact SET content = 'no bytes'",
+    ],
+)
+def test_reports_that_were_changed_are_of_no_row(change: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store, m = Store.open(path), measurement(1)
+    store.put(m, {"stat.json": b"x"})
+    store.put(measurement(2), {"stat.json": b"y"})
+    assert store.artefacts(m.key) == {"stat.json": b"x"}
+    with sqlite3.connect(path) as connection:
+        connection.execute(change)
+    connection.close()
+    with pytest.warns(HwqWarning, match="archived of design 'd1'.*were changed"):
+        assert store.artefacts(m.key) == {}
+    assert store.get(m.key) == m  # its numbers are as they were
+
+
+def test_rows_without_a_seal_are_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store, m = Store.open(path), measurement(1)
+    store.put(m, {"stat.json": b"x"})
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE measurement SET seal = '', archive = ''")
+    connection.close()
+    assert store.find() == [m] and store.artefacts(m.key) == {"stat.json": b"x"}

@@ -13,6 +13,7 @@ from wrong_designs import assert_found
 
 from hwq import boards
 from hwq.codegen.build import Build, Form
+from hwq.design.target import Target
 from hwq.errors import GraphError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, make_node, verify
@@ -204,6 +205,14 @@ def test_what_cannot_be_is_refused() -> None:
     graph, board = layer(8, 4), boards.load("xcvu9p")
     with pytest.raises(UsageError, match="an interval of 0"):
         build_at(graph, board, interval=0)
+    for odd in (2.5, "4", None, float("nan"), float("inf"), True):
+        for fold in ("auto", "serial", "mac"):
+            with pytest.raises(UsageError, match="whole clocks") as caught:
+                build_at(graph, board, form=Form(fold=fold), interval=odd)  # type: ignore[arg-type]
+            assert caught.value.hint
+        with pytest.raises(UsageError, match="whole clocks"):
+            Target.of("xcvu9p", interval=odd)  # type: ignore[typeddict-item]
+    assert build_at(graph, board, interval=np.int64(8)).interval == build_at(graph, board, interval=8).interval
     with pytest.raises(UsageError, match="stores its inputs anyway"):
         build_at(graph, board, form=Form(registered_inputs=True), interval=8)
     for digit in (0, serial(graph).word):
