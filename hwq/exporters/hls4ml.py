@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.exporters.hls4ml_layers import layers_of
+from hwq.exporters.hls4ml_layers import LayerList, layers_of
 from hwq.ir import Graph
+from hwq.passes import optimise
 from hwq.tools.gxx import compile_library
 from hwq.tools.process import run
 
@@ -34,7 +35,7 @@ def write(graph: Graph, path: Path) -> tuple[str, ...]:
         ModelError: no hls4ml.
         UnsupportedLayerError: what hls4ml cannot express, by node and layer; or it refuses the network.
     """
-    found = layers_of(graph)
+    found = _layers(graph)
     if importlib.util.find_spec("hls4ml") is None:
         raise ModelError("writing an hls4ml project needs the package hls4ml", hint="pip install hls4ml")
     arrays: dict[str, npt.NDArray[np.generic]] = {}
@@ -58,6 +59,17 @@ def write(graph: Graph, path: Path) -> tuple[str, ...]:
         np.savez(place / "arrays.npz", **arrays)  # type: ignore[arg-type]
         _work(["write", str(place / "spec.json"), str(place / "arrays.npz")], path, place / "log", "hls4ml refuses the network")
     return (f"the project is for {PART} at {PERIOD_NS} ns: {CONFIG} and project.tcl say so",)
+
+
+def _layers(graph: Graph) -> LayerList:
+    """Of the optimised graph, where what is always zero has no bits: ap_fixed refuses a step beyond all numbers.
+
+    A table whose elements have one type may have several in the optimised graph; then the graph as it is may fit.
+    """
+    try:
+        return layers_of(optimise(graph))
+    except UnsupportedLayerError:
+        return layers_of(graph)
 
 
 def _plain(value: object, arrays: dict[str, npt.NDArray[np.generic]]) -> object:

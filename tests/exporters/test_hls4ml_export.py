@@ -169,3 +169,18 @@ def test_a_folder_of_something_else_stays(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no earlier export"):
         export_graph(random_network(0, (3, 2)), tmp_path, "qonnx")
     assert (tmp_path / "thesis.tex").is_file()
+
+
+def test_what_is_always_zero_has_no_bits() -> None:
+    """ap_fixed asserts that a rounding bit lies within the number: a step beyond all numbers would end the simulation."""
+    net = Net(2)
+    net.add("quantize", net.x, name="q", type=TypeArray.of(1, [5, 1], [2, -24], Rounding.RND, Overflow.WRAP))
+    quantizer = next(one for one in hls4ml._layers(net.graph()).layers if one["name"] == "q_fixed")
+    assert quantizer["mask_kbi"][1].tolist()[0][1] == 0  # type: ignore[index]
+
+
+def test_a_uniform_table_is_taken_even_if_its_elements_need_different_ranges() -> None:
+    net = Net(2)
+    codes = net.add("quantize", type=TypeArray.of(1, [4, 4], 1, Rounding.TRN, Overflow.SAT))
+    net.add("table", codes, values=random_constant(net.rng, (1, 16), 5, 0), index=(0, 0))
+    assert hls4ml._layers(net.graph()).layers[-1]["class_name"] == "UnaryLUT"
