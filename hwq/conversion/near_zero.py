@@ -53,7 +53,7 @@ def told_apart(model: keras.Model, ends: dict[str, Ends]) -> None:
             continue
         _refine(layer.quantizer, _input_steps(layer, low, top))
         f = int(np.max(_fractions(layer.quantizer)))
-        for index in trace.calls[id(layer)]:
+        for index in trace.calls.get(id(layer), ()):
             node = layer._inbound_nodes[index]
             _refine_sums(node.input_tensors[0], f)
             if layer.pole == "reciprocal":

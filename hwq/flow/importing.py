@@ -78,7 +78,8 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         RunError: no plan, changed files, no finished step, or a run that does not know the plan.
         ToolError: a step whose log or files contradict its record.
         ReportError: a report that cannot be believed.
-        MismatchError: a routed netlist that is not the plan's design.
+        ToolMissingError: of designs that take a row every few clocks, no Yosys or g++ to simulate their netlist with.
+        MismatchError: a mapped or routed netlist that is not the plan's design.
     """
     manifest = _manifest(folder)
     target = folder if run is None else _home(RunDir.open(run), folder, manifest)

@@ -20,6 +20,7 @@ from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, affordable
 from hwq.styles.choice import build_at
+from hwq.styles.registry import split_hardware
 from hwq.toolchains.manifest import Manifest
 from hwq.units import Period
 
@@ -59,11 +60,9 @@ def compare_simulated(
 def _made(graph: Graph, manifest: Manifest) -> Build:
     """The design in the form that build.json tells."""
     board, period = load(manifest.board), Period(manifest.period_ns)
-    style = (manifest.hardware or "").partition(":")[0]
-    if style == "serial":
-        made = build_at(graph, board, period, Form(fold="serial"), manifest.interval)
-    elif style == "mac":
-        made = build_at(graph, board, period, Form(fold="mac"), manifest.interval)
+    styled = split_hardware(manifest.hardware)
+    if styled is not None:
+        made = build_at(graph, board, period, Form(fold=styled[0]), manifest.interval)
     else:
         made = build(graph, board, period, Form(adders=manifest.adders))
         if made.plan.latency_cycles != manifest.latency_cycles:
