@@ -41,10 +41,10 @@ def _table(node: OnnxNode, walk: Walk) -> Signal | Array:
     x = walk.builder.node(node.name, signal(node, walk, 0))
 
     def function(v: Array) -> Array:
-        place = np.rint(v.astype(np.float64) * factor + offset).astype(np.int64)
-        if place.min() < 0 or place.max() >= len(entries):
+        place = v.astype(np.float64) * factor + offset
+        if (place != np.floor(place)).any() or place.min() < 0 or place.max() >= len(entries):
             raise refused(node, "has numbers that its table has no entry for", "a quantiser in front that holds them")
-        return np.asarray(entries[place])
+        return np.asarray(entries[place.astype(np.int64)])
 
     return Signal(walk.builder.table(node.name, x, function))
 

@@ -202,8 +202,10 @@ class NetworkTrace:
         return found[-1]
 
     def __str__(self) -> str:
-        lines = [_HEAD.format(*_TITLES)]
-        lines += [_HEAD.format(*_cells(one)) for one in self.layers if spec_of(one.op).wiring is None or one.name in self.outputs]
+        told = [one for one in self.layers if spec_of(one.op).wiring is None or one.name in self.outputs]
+        rows = [_TITLES, *(_cells(one) for one in told)]
+        shown = [k for k in range(len(_TITLES)) if any(row[k] for row in rows[1:])]
+        lines = ["".join(f"{row[k]:{_WIDTHS[k]}} " for k in shown).rstrip() for row in rows]
         if self.changed is not None:
             lines.append(f"{self.changed} of {self.rows} rows have another greatest output than in floats")
         return "\n".join(lines)
@@ -228,7 +230,7 @@ def _decibels(wanted: Floats, found: Floats) -> float:
 
 
 _TITLES = ("node", "op", "bits", "floats", "types hold", "overflow", "own rms", "rms error", "dB", "model dB", "worst row", "alone")
-_HEAD = "{:<26} {:<10} {:>6} {:>19} {:>19} {:>9} {:>9} {:>9} {:>5} {:>8} {:>9} {:>5}"
+_WIDTHS = ("<26", "<10", ">6", ">19", ">19", ">9", ">9", ">9", ">5", ">8", ">9", ">5")
 
 
 def _cells(one: LayerTrace) -> tuple[str, ...]:

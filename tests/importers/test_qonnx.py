@@ -124,3 +124,28 @@ def test_weights_in_other_files_are_not_followed(tmp_path: Path) -> None:
         target.write_bytes(model.SerializeToString())
         with pytest.raises(ModelError, match="weights in other files"):
             read(target)
+
+
+def test_a_table_is_read_at_whole_places_only(tmp_path: Path) -> None:
+    """A cast cuts a fraction off, and a list has no entries before its first: what reads between or outside is refused."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    told = {"s": 0.5, "z": 0.0, "b": 4.0}
+    for factor, offset, good in ((2.0, 8.0, True), (1.0, 8.0, False), (2.0, 7.0, False), (2.0, 9.0, False)):
+        constants = {**told, "f": factor, "o": offset, "t": np.arange(16.0) ** 2 / 4}
+        nodes = [
+            helper.make_node("Quant", ["x", "s", "z", "b"], ["q"], domain="qonnx.custom_op.general", signed=1, narrow=0),
+            helper.make_node("Mul", ["q", "f"], ["m"]),
+            helper.make_node("Add", ["m", "o"], ["a"]),
+            helper.make_node("Cast", ["a"], ["i"], to=7),
+            helper.make_node("Gather", ["t", "i"], ["y"], axis=0),
+        ]
+        ends = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3])] for name in ("x", "y")]
+        stored = [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()]
+        graph = helper.make_graph(nodes, "table", *ends, initializer=stored)
+        opsets = [helper.make_opsetid("", 13), helper.make_opsetid("qonnx.custom_op.general", 1)]
+        onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), str(tmp_path / "table.onnx"))
+        if good:
+            assert (hwq.compile(read(tmp_path / "table.onnx").graph).predict([[-4.0, 0.0, 3.5]]) == [[0.0, 16.0, 56.25]]).all()
+            continue
+        with pytest.raises(UnsupportedLayerError, match="no entry for"):
+            read(tmp_path / "table.onnx")
