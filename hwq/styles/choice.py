@@ -62,17 +62,17 @@ def build_at(
     network = PacedNetwork(graph, board, period or board.default_clock, interval)
     if asked != "auto":
         return style(asked).candidate(network).build(form, top=top)
-    least = _least(network, [style for style in styles() if style.takes(form)])
+    least = _least(network, [one for one in styles() if one.takes(form)])
     return build(graph, board, period, form, top=top) if least is None else least.build(form, top=top)
 
 
 def _least(network: PacedNetwork, found: list[Style]) -> Styled | None:
     """What takes the fewest tables as counted; None: the parallel form does, also where another takes as many."""
-    direct = _candidates(network, [style for style in found if not style.expands])
+    direct = _candidates(network, [one for one in found if not one.expands])
     if direct and products_of(network.optimised) > MOST_EXPANDED:
         return min(direct, key=lambda one: one.tables)
     parallel = tables_of(network.circuit, network.board)
-    every = [*_candidates(network, [style for style in found if style.expands]), *direct]
+    every = [*_candidates(network, [one for one in found if one.expands]), *direct]
     least = min(every, key=lambda one: one.tables, default=None)
     return least if least is not None and least.tables < parallel else None
 
