@@ -11,6 +11,7 @@ from hwq.tensors import Floats, Singles
 MOST_ROWS = 4096  # that are compared
 FAR = 0.25  # of the range of the float model's answers
 NARROW = 1 / 16  # of the widest output's range: that of an output which hardly changes
+FEW = 16  # rows, up to which the greatest answer stands for the range
 SHOWN = 4  # answers of a row
 
 
@@ -32,6 +33,8 @@ def far_off(model: keras.Model, twin: keras.Model, rows: Singles) -> str | None:
     if not len(want):
         return None
     spread = np.ptp(want, axis=0)
+    if len(want) < FEW or not spread.any():  # a few rows say nothing of the range
+        spread = np.maximum(spread, np.abs(want).max(initial=0.0))
     spread = np.maximum(spread, NARROW * spread.max(initial=0.0))
     error = np.abs(got - want)
     worse = (error > FAR * spread) & (error > 0)

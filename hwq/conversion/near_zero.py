@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MOST_BITS = 12  # of such a table's input to begin with: a margin, and a step that training halves, still fit a table
 TOLD_APART = 2  # bits of the smallest number
+SMALLEST = 2.0**-24  # below which all functions with a pole have one value
 MOVES = (*UNCHANGED, "Permute", "Rearrange", "UpSampling1D", "UpSampling2D", "RepeatVector")
 Ends = tuple[float, float]
 
@@ -66,6 +67,7 @@ def _input_steps(layer: QActivation, low: float, top: float) -> float:
     whole = math.ceil(math.log2(top))
     most = MOST_BITS - (low < 0)
     smallest = low + added if low > 0 else 2.0 ** (whole - most)  # of both signs: nobody knows how near to zero they come
+    smallest = max(smallest, SMALLEST)
     return min(TOLD_APART - math.floor(math.log2(smallest)), max(most, layer.quantizer.bits) - whole)
 
 

@@ -9,7 +9,6 @@ import hwq
 from hwq.backend import keras
 from hwq.conversion.parts import ReciprocalRoot, inverse
 from hwq.layers import QActivation
-from hwq.sim.reference import predict
 
 L = keras.layers
 
@@ -36,8 +35,9 @@ def layer_norm() -> keras.Model:
     return keras.Model(i, L.LayerNormalization()(i))
 
 
-@pytest.mark.parametrize("bits", [8, 12])
-@pytest.mark.parametrize(("build", "bound"), [(unit, 1.0), (rms, 3**0.5 * 1.02), (layer_norm, 2**0.5 * 1.05)])
+@pytest.mark.parametrize(
+    ("build", "bound", "bits"), [(unit, 1.0, 8), (unit, 1.0, 14), (rms, 3**0.5 * 1.02, 8), (layer_norm, 2**0.5 * 1.05, 12)]
+)
 def test_norms_answer_like_the_float_model(build: object, bound: float, bits: int) -> None:
     model, x = build(), rows()  # type: ignore[operator]
     twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=bits), data=x)
@@ -47,15 +47,14 @@ def test_norms_answer_like_the_float_model(build: object, bound: float, bits: in
     assert np.median(error) < 0.02 and (error[plain] > 0.2).sum() <= 3 and np.abs(got).max() <= bound
 
 
-@pytest.mark.parametrize("bits", [8, 12])
-def test_a_cosine_is_at_most_one(bits: int) -> None:
+def test_a_cosine_is_at_most_one() -> None:
     a, b = keras.Input((4,)), keras.Input((4,))
     keras.utils.set_random_seed(1)
     model = keras.Model([a, b], L.Dot(1, normalize=True)([L.Dense(3)(a), L.Dense(3)(b)]))
     x = [rows(width=4), rows(width=4)[::-1]]
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=bits), data=x)
+    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=x)
     got = twin.predict(x, verbose=0)
-    assert np.abs(got).max() <= 1 + 2.0**-bits
+    assert np.abs(got).max() <= 1 + 2.0**-8
     assert np.median(np.abs(got - model.predict(x, verbose=0))) < 0.02
 
 
@@ -63,7 +62,7 @@ def test_the_design_answers_as_the_twin_and_takes_a_norm_that_no_row_had() -> No
     x = rows()
     twin, _ = hwq.quantize(unit(), hwq.QuantizeConfig(bits=8), data=x)
     design = hwq.compile(twin, data=x)
-    assert design.comparison.mismatches == 0
+    assert design.comparison.mismatches == 0 and np.abs(design.predict(x)).max() <= 1
     beyond = np.array([[1.0, 2.0, -2.0], [0.0, 0.0, 0.0], [40.0, -40.0, 40.0]], np.float32)
     assert np.abs(design.predict(beyond)).max() <= 4  # what saturates stays what it was: a great norm is no small one
 
@@ -104,12 +103,8 @@ def test_few_bits_are_told_for_any_layer_and_codes_are_compared_too() -> None:
     assert "(of 20)" in note[1]
     codes = keras.Sequential([keras.Input((3,), dtype="int32"), L.Embedding(9, 4), L.Flatten(), L.Dense(2)])
     data = np.random.default_rng(0).integers(0, 9, (200, 3))
+    one = keras.Sequential([keras.Input((3,)), L.Dense(4)])
+    for few in (rows(1), np.ones((40, 3), np.float32)):  # no range at all
+        assert hwq.quantize(one, hwq.QuantizeConfig(bits=8), data=few)[1].notes == ()
     notes = hwq.quantize(codes, hwq.QuantizeConfig(bits=8), data=data)[1].notes
     assert [text for _, text in notes] == ["reads int32; the twin reads float32"]
-
-
-def test_graphs_of_norms_hold_no_huge_values() -> None:
-    x = rows()
-    twin, _ = hwq.quantize(unit(), hwq.QuantizeConfig(bits=8), data=x)
-    graph = hwq.compile(twin, data=x).graph
-    assert np.abs(np.asarray(predict(graph, x))).max() <= 1
