@@ -401,7 +401,7 @@ def test_what_a_command_tells_has_one_protocol() -> None:
         f"{module_of(path)}:{node.lineno}"
         for path in FILES
         if path.name != "events.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Subscript)
         and re.fullmatch(r"Callable\[\[(str|str, str|Progress|str, Progress)\], None\]", ast.unparse(node))
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from hwq.exporters.exactness import SINGLE
 from hwq.exporters.program import Operation
 from hwq.fixed.types import MOST_FRAC
 from hwq.importers.fixed_point import dyadic
+from hwq.importers.onnx_windows import WINDOWS
 from hwq.ir.windows import window_grid
 
 DOMAIN = "qonnx.custom_op.general"
@@ -190,10 +192,14 @@ def _gathered(w: OnnxWriter, o: Operation, kernel: Array, groups: int, bias: Arr
     weights = kernel.reshape(pixels.shape[1], each[1], groups, -1).transpose(0, 2, 1, 3)
     inputs = [read, w.weights(f"{o.name}.kernel", weights)]
     out = (len(pixels), groups, weights.shape[3])
-    made = w.node("Einsum", inputs, f"{o.name}.product", out, equation="zpkgc,kgcm->zpgm")
+    # what the places are those of; who reads the file checks it
+    grid = {"image": (height, width, channels), "size": kernel.shape[:2], "strides": told["strides"], "pads": pads}
+    doc = json.dumps({**grid, "dilation": told.get("dilation", (1, 1))})
+    made = w.node("Einsum", inputs, f"{o.name}.product", out, equation=WINDOWS, doc_string=doc)
+    last = f"{o.name}.sum" if bias.any() else o.name
+    made = w.node("Reshape", [made, w.wholes(f"{o.name}.shape", (0, rows, columns, out[1] * out[2]))], last, o.shape)
     if bias.any():
-        made = w.node("Add", [made, w.weights(f"{o.name}.bias", bias.reshape(out[1:]))], f"{o.name}.sum", out)
-    w.node("Reshape", [made, w.wholes(f"{o.name}.shape", (0, rows, columns, out[1] * out[2]))], o.name, o.shape)
+        w.node("Add", [made, w.weights(f"{o.name}.bias", bias)], o.name, o.shape)
 
 
 def _sum_pool(w: OnnxWriter, o: Operation) -> None:

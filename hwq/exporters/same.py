@@ -31,18 +31,29 @@ def difference(one: Graph, other: Graph) -> str:
             return f"the types of {told}"
         if not (_same_table(x, y, mine) if x.op == "table" else _same_attributes(x, y)):
             return f"the constants of {told}"
-        pending += [pair for pair in zip(x.inputs, y.inputs, strict=True) if partner.get(pair[0]) != pair[1]]
+        read = zip(_read(mine, x), _read(theirs, y), strict=True)
+        pending += [pair for pair in read if partner.get(pair[0]) != pair[1]]
     return ""
 
 
 def _past(nodes: dict[str, Node], name: str) -> str:
     """The node itself, behind those that leave everything in its place."""
     node = nodes[name]
-    while node.op in ("reshape", "permute") and node.shape == nodes[node.inputs[0]].shape:
-        if node.op == "permute" and node.integers("dims") != tuple(range(len(node.shape))):
-            break
-        node = nodes[node.inputs[0]]
-    return node.name
+    if node.op == "permute" and node.integers("dims") == tuple(range(len(node.shape))):
+        return _past(nodes, node.inputs[0])
+    if node.op == "reshape" and nodes[_read(nodes, node)[0]].shape == node.shape:
+        return _past(nodes, _read(nodes, node)[0])
+    return name
+
+
+def _read(nodes: dict[str, Node], node: Node) -> tuple[str, ...]:
+    """What a node reads; of several shapes in a row only the last one counts."""
+    if node.op != "reshape":
+        return node.inputs
+    source = nodes[node.inputs[0]]
+    while source.op == "reshape":
+        source = nodes[source.inputs[0]]
+    return (source.name,)
 
 
 def _same_type(x: TypeArray, y: TypeArray) -> bool:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from hwq.boards import load
 from hwq.codegen.build import Build, Form, build
 from hwq.errors import RunError
+from hwq.events import Notice
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, verify
 from hwq.sim.compare import Comparison, compare, to_types
@@ -25,9 +25,7 @@ from hwq.toolchains.manifest import Manifest
 from hwq.units import Period
 
 
-def compare_simulated(
-    folder: Path, graph: Graph, manifest: Manifest, inputs: IntArray, notice: Callable[[str], None]
-) -> Comparison | None:
+def compare_simulated(folder: Path, graph: Graph, manifest: Manifest, inputs: IntArray, notice: Notice) -> Comparison | None:
     """What the mapped netlist in `folder` computes, clock by clock, against the plan's graph.
 
     None where no simulator has its cells, and for streams; `notice` is told of both.

@@ -152,12 +152,14 @@ class Builder:
         return value.node
 
     def reshape(self, layer: str, value: Signal, shape: Sequence[int]) -> Signal:
-        """In another shape, a function that waits included."""
+        """In another shape, a function that waits included; two shapes in a row are the second one."""
         target = tuple(int(n) for n in shape)
         if target == value.shape:
             return value
         if value.node is None:
             return Signal(places=value.raw.reshape(target))
+        if value.node.op == "reshape":
+            return self.reshape(layer, Signal(self.named(value.node.inputs[0]), function=value.function), target)
         node = self.add(f"{layer}_reshape", "reshape", [value.node], layer, shape=target)
         before = value.shape
         return Signal(node, function=_moved(value.function, lambda x: x.reshape(-1, *before), lambda y: y.reshape(-1, *target)))

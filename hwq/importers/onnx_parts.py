@@ -11,8 +11,9 @@ import numpy as np
 from hwq.importers.builder import PADDING, Signal
 from hwq.importers.fixed_point import Fixed, dyadic, zeros
 from hwq.importers.joined import HOLDS
+from hwq.importers.onnx_windows import WINDOWS, window_node
 from hwq.importers.qonnx_quant import along, joined, refused, short, signal, then
-from hwq.importers.walk import FIXED, TABLE, Array, OnnxNode, Reader, Walk
+from hwq.importers.walk import FIXED, TABLE, TEXT, Array, OnnxNode, Reader, Walk
 from hwq.ir import Node
 from hwq.ir.ops import places
 
@@ -96,6 +97,10 @@ def _einsum(node: OnnxNode, walk: Walk) -> Signal | Array:
     sizes = dict(zip(x + kernel, (*source.shape, *weights.shape), strict=False))
     bias = zeros(tuple(sizes[c] for c in out[1:] if c in sizes))
     constants = {"kernel": short(node, weights, walk.is_quantized(node, 1)), "bias": bias}
+    if equation == WINDOWS:
+        window = window_node(walk.builder, node.name, source, constants["kernel"], str(node.attributes.get(TEXT, "")))
+        if window is not None:
+            return Signal(window)
     return Signal(walk.builder.add(node.name, "einsum", [source], node.name, equation=f"{x},{kernel}->{out[1:]}", **constants))
 
 
@@ -166,10 +171,10 @@ def _leaky(node: OnnxNode, walk: Walk) -> Signal | Array:
 
 def with_bias(walk: Walk, node: OnnxNode, source: Node, values: Array, told: bool) -> Node | None:
     """A product with its sum's constant in it, where nothing else reads the product; None where it is no such sum."""
-    if source.op not in ("dense", "einsum") or walk.uses[node.inputs[0]] != 1 or source.constant("bias").mantissas.any():
+    if source.op not in ("dense", "einsum", "conv2d") or walk.uses[node.inputs[0]] != 1 or source.constant("bias").mantissas.any():
         return None
     wanted = source.constant("bias").shape
-    if source.op == "dense":
+    if source.op != "einsum":
         first = values.reshape(-1, wanted[0])[0] if values.shape[-1:] == wanted else np.full(wanted, values.ravel()[0])
         if not (np.broadcast_to(values, source.shape) == first).all():
             return None

@@ -13,7 +13,7 @@ from hwq.fixed import FixedType
 from hwq.importers.builder import Signal
 from hwq.importers.onnx_network import NodeList, network_of
 from hwq.importers.report import ImportedNetwork, one_line
-from hwq.importers.walk import Array, OnnxNode
+from hwq.importers.walk import TEXT, Array, OnnxNode
 
 DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
@@ -62,6 +62,7 @@ def _loaded(path: Path) -> NodeList:
                 hint=f"known: {', '.join(DOMAINS[1:])}",
             )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        attributes |= {TEXT: node.doc_string} if node.doc_string else {}
         if node.op_type == "Constant":
             constants[node.output[0]] = _value_of(attributes, onnx.numpy_helper.to_array)
             continue

@@ -18,6 +18,7 @@ Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
 READ_CODES = ("DequantizeLinear", "Clip")  # between a QuantizeLinear and these a tensor holds codes, not numbers
 FIXED, TABLE = "hwq.Fixed", "hwq.Table"  # what `hwq.importers.forms` makes of several nodes; no file can name them
 INTERNAL = {FIXED, TABLE}
+TEXT = "doc_string"  # among a node's attributes: what the file says of it in words
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.importers import read
 from hwq.ir import Graph, make_node, verify
 from hwq.sim.compare import compare, mantissas_of
-from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.sim.reference import evaluate, predict, quantize_inputs
 
 onnx = pytest.importorskip("onnx", reason="the extra hwq[qonnx] is not installed")
 HERE = Path(__file__).resolve().parents[1] / "fixtures" / "exports"
@@ -150,5 +150,24 @@ def test_long_convolutions_are_exact_in_float64(groups: int, pads: tuple[int, ..
     y = make_node("y", "conv2d", [x], attrs={**attrs, "strides": (1, 2), "dilation": (2, 1)})
     z = make_node("z", "sum_pool2d", [y], attrs={"size": (2, 1), "strides": (1, 1), "pads": (0, 1, 0, 0)})
     report = export_graph(verify(Graph((x, y, z), ("x",), ("z",))), tmp_path / "net.onnx")
-    assert [c.mismatches for c in report.comparisons] == [0, 0] and "float64" in report.notes[0]
+    assert [c.mismatches for c in report.comparisons] == [0, 0] and "float64" in report.notes[0] and report.same_graph, report
     assert "Conv" not in {node.op_type for node in onnx.load(str(tmp_path / "net.onnx")).graph.node}
+
+
+@pytest.mark.parametrize(
+    "change", [lambda told: told.replace("[1, 2]", "[2, 2]"), lambda told: "a convolution", lambda told: '{"image": 3}']
+)
+def test_what_a_file_says_of_a_window_is_checked(change: Any, tmp_path: Path) -> None:
+    """Only the places themselves decide: a text that says something else changes no answer."""
+    x = make_node("x", "input", type=TypeArray.of(1, np.full((4, 6, 1), 16), 6, Rounding.RND, Overflow.SAT))
+    attrs = {"kernel": random_constant(np.random.default_rng(0), (2, 3, 1, 2), 12, 0), "groups": 1, "pads": (0, 0, 0, 0)}
+    attrs |= {"bias": random_constant(np.random.default_rng(1), (2,), 4, 0), "strides": (1, 2), "dilation": (1, 1)}
+    graph = verify(Graph((x, make_node("y", "conv2d", [x], attrs=attrs)), ("x",), ("y",)))
+    assert export_graph(graph, tmp_path / "net.onnx").same_graph
+    model = onnx.load(str(tmp_path / "net.onnx"))
+    node = next(node for node in model.graph.node if node.op_type == "Einsum")
+    node.doc_string = change(node.doc_string)
+    onnx.save(model, str(tmp_path / "other.onnx"))
+    back, rows = read(tmp_path / "other.onnx").graph, np.random.default_rng(2).normal(size=(50, 24))
+    assert "conv2d" not in {node.op for node in back.nodes}
+    assert (predict(back, rows) == predict(graph, rows)).all()
