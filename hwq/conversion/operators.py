@@ -133,8 +133,11 @@ def _of_one(c: Conversion, operation: FloatOperation, node: Node, source: KerasT
     if kind == "Softmax" and operation.axis in (-1, len(source.shape) - 1):
         return softmax_of(c, operation, c.tensor(source), source, final, c.own_name(operation))
     if kind in RESHAPES:
-        within_rows(operation, math.prod(result.shape[1:]) != math.prod(source.shape[1:]))
-        return c.make(operation, "", lambda: keras.layers.Reshape(result.shape[1:], name=c.own_name(operation)))(c.tensor(source))
+        x, shape = c.tensor(source), tuple(result.shape[1:])
+        # Keras leaves some axes open, of which the twin knows the length
+        known = None not in (*shape, *x.shape[1:])
+        within_rows(operation, known and math.prod(shape) != math.prod(x.shape[1:]))
+        return c.make(operation, "", lambda: keras.layers.Reshape(shape, name=c.own_name(operation)))(x)
     axes = operation.axes if kind == "Transpose" else None
     if kind == "Transpose":
         within_rows(operation, not axes or axes[0] != 0)
