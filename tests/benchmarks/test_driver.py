@@ -256,6 +256,7 @@ def test_data_that_is_absent_says_where_it_goes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens
+    monkeypatch.setattr("urllib.request._opener", None)  # Python keeps the first one that was asked for, with its proxies
     with pytest.raises(
         BenchmarkError, match=r"the data set jets is not here: put jets_regen\.npz into the folder that HWQ_DATA names"
     ):

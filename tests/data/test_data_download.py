@@ -63,6 +63,7 @@ def server() -> Iterator[Server]:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("HWQ_DATA", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # it keeps the proxies of whoever asked first in this process
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
