@@ -128,7 +128,10 @@ def test_missing_compiler(run: Path, tmp_path: Path) -> None:
     check(hwq("sim", str(run), "--board", "kv260", "--store", store, env={"HWQ_GXX": "/nowhere"}), 8, "HWQ_GXX")
 
 
-@pytest.mark.parametrize(("body", "word"), [("echo 'ERROR: broken pass'; exit 1", "broken pass"), ("kill -9 $$", "SIGKILL")])
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [("echo 'ERROR: broken pass'; exit 1", "broken pass"), pytest.param("kill -9 $$", "SIGKILL", marks=pytest.mark.slow)],
+)
 def test_yosys_that_fails(body: str, word: str, run: Path, tmp_path: Path) -> None:
     fake = tmp_path / "yosys"
     fake.write_text(f'#!/bin/bash\nif [ "$1" = -V ]; then echo "Yosys 1.0"; exit 0; fi\n{body}\n')

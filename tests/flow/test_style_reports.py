@@ -9,6 +9,7 @@ from fake_runs import fake, make_run, prove, real
 
 from hwq import boards
 from hwq.design.target import Target, Work
+from hwq.events import Events
 from hwq.flow import synth as flow
 from hwq.flow.report import gather
 from hwq.run.directory import RunDir
@@ -16,7 +17,7 @@ from hwq.run.directory import RunDir
 BOARD = boards.load("xcvu9p")
 
 
-@pytest.mark.parametrize(("fold", "interval"), [("mac", 12), ("serial", 24)])
+@pytest.mark.parametrize(("fold", "interval"), [pytest.param("mac", 12, marks=pytest.mark.slow), ("serial", 24)])
 def test_the_report_shows_what_was_measured(fold: str, interval: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", real("yosys"))))
@@ -24,7 +25,7 @@ def test_the_report_shows_what_was_measured(fold: str, interval: int, tmp_path: 
     prove(run, BOARD.name, fold=fold, interval=interval)
     said: list[str] = []
     target = Target.of(BOARD, tool="yosys", fold=fold, interval=interval)
-    _, (found,) = flow.synth(run, target, store_path=store, work=Work(tell=lambda _, what: said.append(what)))
+    _, (found,) = flow.synth(run, target, store_path=store, work=Work(events=Events(point=lambda _, what: said.append(what))))
     assert found.measurement is not None and found.measurement.resources.lut
     (row,) = gather(run, store_path=store).rows
     assert (row.lut, row.ff) == (found.measurement.resources.lut, found.measurement.resources.ff)
