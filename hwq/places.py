@@ -27,7 +27,12 @@ def user_data() -> Path:
 
 
 def libraries(name: str) -> Path:
-    """A folder for compiled code that this process loads: `name` in the cache, where nobody else can write it, else a temporary one.
+    """A folder for compiled code that this process loads: `name` in the cache, where nobody else can write it, else a temporary one."""
+    return own_cache(name) or Path(tempfile.mkdtemp(prefix=f"hwq-{name}-"))
+
+
+def own_cache(name: str) -> Path | None:
+    """The folder `name` in the cache for what this process trusts as its own work; None where it cannot be had.
 
     Code that another user could have put there must not run, so that owner and mode of the folder are checked, and those of each file
     by `is_own`.
@@ -39,7 +44,7 @@ def libraries(name: str) -> Path:
             folder.chmod(0o700)
         if is_own(folder) and os.access(folder, os.W_OK):
             return folder
-    return Path(tempfile.mkdtemp(prefix=f"hwq-{name}-"))
+    return None
 
 
 def is_own(path: Path) -> bool:

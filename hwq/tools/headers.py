@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.places import is_own, libraries
+from hwq.errors import HwqError
+from hwq.places import is_own, own_cache
 from hwq.tools.find import Tool
 from hwq.tools.process import run
 
@@ -42,8 +43,11 @@ class Headers:
 
 def precompiled(headers: Headers, gxx: Tool) -> Path | None:
     """The header file to include before anything else, its compiled form beside it; None where there is none to use, or not yet."""
-    with suppress(OSError):
-        place = libraries("headers") / _key(headers, gxx)
+    with suppress(OSError, HwqError):  # a full disk, for one: then g++ reads them all
+        folder = own_cache("headers")
+        if folder is None:
+            return None
+        place = folder / _key(headers, gxx)
         header = place / f"{headers.name}.h"
         compiled = _compiled(header)
         if is_own(header) and is_own(compiled):
@@ -52,7 +56,7 @@ def precompiled(headers: Headers, gxx: Tool) -> Path | None:
         if not place.is_dir():  # the first time: only remembered
             place.mkdir(mode=0o700)
         elif _make(headers, header, gxx):
-            _forget(place.parent)
+            _forget(folder)
             return header
     return None
 
@@ -76,10 +80,11 @@ def _key(headers: Headers, gxx: Tool) -> str:
 
 def _make(headers: Headers, header: Path, gxx: Tool) -> bool:
     """Compile in a folder beside and rename, so that two processes at once do not see half a file; whether it was made."""
-    header.write_text(headers.text)
-    header.chmod(0o600)
     with tempfile.TemporaryDirectory(dir=header.parent) as folder:
-        fresh = Path(folder) / _compiled(header).name
+        text, fresh = Path(folder) / header.name, Path(folder) / _compiled(header).name
+        text.write_text(headers.text)
+        text.chmod(0o600)
+        text.replace(header)
         argv = [*gxx.argv, *headers.options, "-I", str(headers.folder), "-x", "c++-header", str(header), "-o", str(fresh)]
         if run(argv, cwd=header.parent, log=header.parent / "build.log", tool=gxx).returncode:
             return False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hwq.errors import RunError
 from hwq.tools import headers as module
 from hwq.tools.gxx import compile_program, find_gxx
 from hwq.tools.headers import Headers, precompiled
@@ -73,6 +74,22 @@ def test_one_that_others_may_write_is_not_used(known: Headers) -> None:
     compiled.chmod(0o666)
     assert precompiled(known, find_gxx()) == made
     assert compiled.stat().st_ino != before  # made anew
+
+
+def test_a_cache_of_others_and_a_full_disk_are_done_without(
+    known: Headers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cache" / "headers"
+    folder.mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("hwq.places.is_own", lambda path: False)
+        assert [answer(known, tmp_path) for _ in range(3)] == [42] * 3 and not list(folder.iterdir())
+
+    def full(*_: object, **__: object) -> None:
+        raise RunError("cannot write build.log: no space left")
+
+    monkeypatch.setattr(module, "run", full)
+    assert [answer(known, tmp_path) for _ in range(3)] == [42] * 3 and not list(folder.rglob("*.gch"))
 
 
 def test_those_used_longest_ago_go(known: Headers, monkeypatch: pytest.MonkeyPatch) -> None:
