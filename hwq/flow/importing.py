@@ -37,7 +37,7 @@ from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.styles.base import PacedNetwork
 from hwq.styles.registry import split_hardware, style
 from hwq.synthesis.measuring import measure, options_of
-from hwq.synthesis.readings import version_doubt
+from hwq.synthesis.readings import require_pass, version_doubt
 from hwq.toolchains.faults import diagnose
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
@@ -101,6 +101,7 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
         missing = [s.name for s in before if s.name not in records]
         if missing:
             raise RunError(f"{folder} has a record of {name} but none of {missing[0]}, which comes before it")
+        require_pass(step, record, folder)
         if step.measures:
             options = options_of(
                 step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before}, manifest.adders

@@ -11,15 +11,16 @@ from hwq.codegen.build import Build
 from hwq.cost.features import VERSION, features
 from hwq.errors import ReportError, ToolError
 from hwq.events import quiet
-from hwq.ir import Graph
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
+from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED
-from hwq.sim.routed import random_inputs
+from hwq.sim.routed import compare_routed, random_inputs
 from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
+from hwq.synthesis.readings import require_pass
 from hwq.toolchains.manifest import Manifest
-from hwq.toolchains.runner import record_path
-from hwq.toolchains.steps import Step
+from hwq.toolchains.runner import Record, record_path
+from hwq.toolchains.steps import ROUTED, Step
 from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
 
 
@@ -98,8 +99,7 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     records = synthesise(steps, folder, made.plan.digest, timeout_s=bench.timeout_s)
     require_mapped(made, folder)
     for step in steps.steps:
-        if step.proves in COMPILED:
-            _require_simulated(step, folder, made.graph)
+        _require_proven(step, records[step.name], made, folder)
     out = []
     for step in measuring:
         try:
@@ -112,13 +112,23 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     return Measured(tuple(out), False)
 
 
-def _require_simulated(step: Step, folder: Path, graph: Graph) -> None:
-    """Raises ReportError: what a compiler made of a design computes something else; its step runs again next time."""
-    compiled = COMPILED[step.proves]
+def _require_proven(step: Step, record: Record, made: Build, folder: Path) -> None:
+    """Raises ReportError: a co-simulation failed, or what a step made of the design computes something else; it runs again next time."""
     try:
-        comparison = compiled.compare(folder, random_inputs(graph), quiet)
-        if comparison.mismatches:
-            raise ReportError(folder / compiled.verilog, str(comparison), hint="please report it with graph.hwq")
+        require_pass(step, record, folder)
+        found = _compared(step, made, folder)
+        if found is not None and found[1].mismatches:
+            raise ReportError(found[0], str(found[1]), hint="please report it with graph.hwq")
     except (ReportError, ToolError):
         record_path(folder, step.name).unlink(missing_ok=True)
         raise
+
+
+def _compared(step: Step, made: Build, folder: Path) -> tuple[Path, Comparison] | None:
+    """The netlist of a step, and what it computes on random rows; None where it makes none, or one that keeps a state."""
+    if step.proves in COMPILED:
+        compiled = COMPILED[step.proves]
+        return folder / compiled.verilog, compiled.compare(folder, random_inputs(made.graph), quiet)
+    if step.proves == ROUTED and made.interval == 1:
+        return folder / step.outputs[-1], compare_routed(folder, made.plan.latency_cycles, random_inputs(made.graph))
+    return None

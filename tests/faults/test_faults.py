@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +13,15 @@ import pytest
 import report_samples as samples
 from fake_runs import fake, make_run, prove, put, real, stat_json
 
+import hwq
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError, ReportError, RunError, ToolError, ToolMissingError, ToolTimeoutError
+from hwq.flow.importing import import_plan
+from hwq.flow.planning import plan
 from hwq.flow.synth import SynthResult, synth
 from hwq.measure.store import Store
 from hwq.reports.yosys import read_stat
+from hwq.run.directory import RunDir
 from hwq.tools.find import variable
 
 BOARDS = {"yosys": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}
@@ -329,6 +336,51 @@ def test_the_good_tools_are_good_and_not_started_twice(bench: Bench) -> None:
         before = bench.starts
         again = bench.synth(kind, stage)
         assert again.reused and again.measurement == result.measurement and bench.starts == before
+
+
+FLIP = """
+import json
+from pathlib import Path
+path = Path("nextpnr/netlist.json")
+netlist = json.loads(path.read_text())
+for module in netlist["modules"].values():
+    for cell in module["cells"].values():
+        if cell["type"] == "TRELLIS_COMB" and "MODE" not in cell["parameters"]:
+            cell["parameters"]["INITVAL"] = "".join("10"[int(bit)] for bit in cell["parameters"]["INITVAL"])
+path.write_text(json.dumps(netlist))
+"""
+
+
+def test_a_design_by_itself_believes_no_wrong_route(bench: Bench) -> None:
+    """A placer that changes what the design computes: nothing of it is stored, and a good one is asked again."""
+    design = hwq.compile(RunDir(bench.run).points()[0].graph_path, BOARDS["nextpnr-ecp5"])
+    flip = f"'{sys.executable}' -c '{FLIP}'\n"
+    bench.tools("nextpnr-ecp5", **{"nextpnr-ecp5": (nextpnr(after=flip), None)})
+    with pytest.raises(ReportError, match=r"differ|mismatch"):
+        design.synth("nextpnr-ecp5", "route", store_path=bench.store)
+    assert "route" not in {m.key.stage for m in Store.open(bench.store).find()}
+    bench.tools("nextpnr-ecp5")
+    assert design.synth("nextpnr-ecp5", "route", store_path=bench.store).key.stage == "route"
+
+
+@pytest.mark.parametrize("verdict", ["Pass", "Fail"])
+def test_an_import_believes_no_failed_cosimulation(verdict: str, bench: Bench) -> None:
+    bench.tools("vitis", vitis_hls=(hls() + cosim(verdict), None))
+    (planned,) = plan(bench.run, Target.of(BOARDS["vitis"], tool="vitis", stage="cosim"), out=bench.path / "away")
+    done = subprocess.run(
+        [planned.folder / "run.sh", *planned.script.split()[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": f"{bench.path / 'tools'}:/usr/bin:/bin"},
+    )
+    assert done.returncode == 0, done.stderr
+    if verdict == "Pass":
+        assert import_plan(planned.folder, store_path=bench.store).measurements
+        return
+    with pytest.raises(ReportError, match=r"cosim\.rpt"):
+        import_plan(planned.folder, store_path=bench.store)
+    assert not Store.open(bench.store).find()
 
 
 def test_a_later_stage_goes_on_from_the_earlier_one(bench: Bench) -> None:
