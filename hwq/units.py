@@ -1,4 +1,4 @@
-"""Physical units that users type and reports print: the clock period."""
+"""Physical units that users type and reports print: the clock period. What a clock means to a design is not known here."""
 
 from __future__ import annotations
 

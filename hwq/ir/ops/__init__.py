@@ -1,4 +1,4 @@
-"""The operation catalogue: one registry, `OPS`, and the one way to make a node.
+"""The operation catalogue: one registry, `OPS`, and the one way to make a node. No pass over a graph is here.
 
 All that hwq knows of an operation is in its family's file here: its meaning, its adders, its C++, its Keras form, its cost. `evaluate` is
 the meaning: everything else is checked against it. Passes, generators and cost models ask this registry and name no operation;
