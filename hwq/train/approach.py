@@ -28,7 +28,7 @@ from hwq.train import checkpoint, models
 from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, EngineState, Rates, batches, stack
-from hwq.train.finish import freeze_candidate
+from hwq.train.finish import CandidateFreezer
 from hwq.train.pricing import Pricing
 from hwq.train.progress import Candidate, Progress
 from hwq.train.recipes import recipe_of
@@ -209,10 +209,10 @@ class Approach:
         self.archive = [*self.archive, new]
 
     def _finish(self) -> None:
-        networks = []
+        networks, freezer = [], CandidateFreezer(self.engine.model, self.dataset, self.config)
         for number, candidate in enumerate(self.archive, 1):
             checkpoint.load_weights(self._weights(candidate.key), self.engine.model)
-            frozen = freeze_candidate(self.engine.model, candidate, self.dataset, self.config)
+            frozen = freezer.freeze(candidate)
             write_text(self._found(candidate).graph, text(frozen.graph))
             networks.append(frozen.candidate)
             self.report(Progress("finish", number, len(self.archive), frozen.candidate.val_accuracy, frozen.candidate.ebops))

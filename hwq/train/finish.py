@@ -67,24 +67,25 @@ def finish(model: keras.Model, archive: list[Candidate], work: Training) -> list
     With a budget, only points that keep it are written, unless there is none.
     """
     dataset, config, run = work.dataset, work.config, work.run
-    chance = dataset.task.chance(dataset.y_val)
-    frozen: dict[str, Frozen] = {}
+    chance, freezer = dataset.task.chance(dataset.y_val), CandidateFreezer(model, dataset, config)
+    graphs: dict[str, Graph] = {}
     front: list[Candidate] = []
     chosen = pareto.thin(archive, 3 * config.max_points, chance=chance)
     for number, candidate in enumerate(chosen, 1):
         checkpoint.load_weights(weights_path(run, candidate), model)
-        one = freeze_candidate(model, candidate, dataset, config)
-        frozen[candidate.key] = one
+        one = freezer.freeze(candidate)
+        graphs[candidate.key] = one.graph
         front = pareto.insert(front, one.candidate)
         work.report(work.progress("finish", number, len(chosen), one.candidate))
     limit = next(iter(config.budget.values()), None)
-    fitting = [c for c in front if limit is not None and budgeted(frozen[c.key].graph, config, work.lut) <= limit]
+    fitting = [c for c in front if limit is not None and budgeted(graphs[c.key], config, work.lut) <= limit]
     front = fitting or front
     ids = []
     x, _ = run.vectors()
     for number, candidate in enumerate(pareto.thin(front, config.max_points, chance=chance)):
         ids.append(f"{number:04d}")
-        _write(frozen[candidate.key], run, ids[-1], x, dataset, config)
+        checkpoint.load_weights(weights_path(run, candidate), model)
+        _write(freezer.freeze(candidate), run, ids[-1], x, dataset, config)
     return ids
 
 
@@ -93,29 +94,40 @@ def budgeted(graph: Graph, config: TrainConfig, lut: Callable[[Graph], float] | 
     return lut(graph) if lut is not None and "lut" in config.budget else config.budgeted(graph_features(graph))
 
 
-def freeze_candidate(model: keras.Model, candidate: Candidate, dataset: Dataset, config: TrainConfig) -> Frozen:
-    """The network that the model holds now, frozen: its exact model, graph, validation accuracy and EBOPs.
+class CandidateFreezer:
+    """Freezes the network that a model holds, one candidate of a run after the other."""
 
-    Raises:
-        TrainingError: numbers too wide for Keras to compute them exactly.
-    """
-    # ranges come from every row that selection may see; the test rows stay unseen
-    seen = np.concatenate([dataset.x_train, dataset.x_val])
-    dtype = "float32"
-    exact = freeze.freeze(model, seen, config.range_margin, dtype)
-    graph, _ = from_keras(exact)
-    if graph.widest > FLOAT32_BITS:
-        dtype = "float64"
-        exact = freeze.freeze(model, seen, config.range_margin, dtype)
-        graph, _ = from_keras(exact)
-    if graph.widest > FLOAT64_BITS:
-        raise TrainingError(
-            f"the design has numbers of {graph.widest} bits; Keras computes exactly up to {FLOAT64_BITS}",
-            hint="fewer initial bits",
-        )
-    task = dataset.task
-    val = task.score(task.value(freeze.logits(exact, dataset.x_val), dataset.y_val))
-    return Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
+    def __init__(self, model: keras.Model, dataset: Dataset, config: TrainConfig) -> None:
+        self._model, self._dataset, self._config = model, dataset, config
+        # ranges come from every row that selection may see; the test rows stay unseen
+        self._seen = np.concatenate([dataset.x_train, dataset.x_val])
+        self._freezers: dict[str, freeze.Freezer] = {}
+
+    def freeze(self, candidate: Candidate) -> Frozen:
+        """The network that the model holds now: its exact model, which the next call may change, graph, validation accuracy and EBOPs.
+
+        Raises:
+            TrainingError: numbers too wide for Keras to compute them exactly.
+        """
+        dtype = "float32"
+        exact, graph = self._exact(dtype)
+        if graph.widest > FLOAT32_BITS:
+            dtype = "float64"
+            exact, graph = self._exact(dtype)
+        if graph.widest > FLOAT64_BITS:
+            raise TrainingError(
+                f"the design has numbers of {graph.widest} bits; Keras computes exactly up to {FLOAT64_BITS}",
+                hint="fewer initial bits",
+            )
+        task, x, y = self._dataset.task, self._dataset.x_val, self._dataset.y_val
+        val = task.score(task.value(freeze.logits(exact, x), y))
+        return Frozen(replace(candidate, val_accuracy=val, ebops=graph_features(graph)["ebops"]), exact, graph, dtype)
+
+    def _exact(self, dtype: str) -> tuple[keras.Model, Graph]:
+        if dtype not in self._freezers:
+            self._freezers[dtype] = freeze.Freezer(self._model, dtype)
+        exact = self._freezers[dtype].freeze(self._seen, self._config.range_margin)
+        return exact, from_keras(exact)[0]
 
 
 def widest_accumulator(graph: Graph) -> int:

@@ -26,7 +26,7 @@ from hwq.train.engine import Engine, batches, kernel_layers
 from hwq.train.progress import Progress
 from hwq.train.recipes import Prune, Shift
 
-CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4, population=2)
+CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4, population=1)
 SHIFT = replace(CONFIG, method="shift")
 
 
