@@ -407,6 +407,17 @@ def test_what_a_command_tells_has_one_protocol() -> None:
     assert found == []
 
 
+def test_one_place_writes_measurements() -> None:
+    """What is stored was read, checked and doubted in the same way, whoever ran the tool."""
+    found = {
+        module_of(path)
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "put"
+    }
+    assert found == {"hwq.synthesis.storing"}
+
+
 MOST_ARGUMENTS = 6  # of a function, self left out
 MOST_UNTYPED = 15  # dict[str, Any]: where an object of Keras, of TOML or of a tool's JSON comes in
 MOST_ANY = 8  # in quantizers, layers, conversion and train: where Keras, or a file of Keras, hands an object through

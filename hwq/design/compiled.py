@@ -210,6 +210,8 @@ class Design:
             self._prove(where)
 
         found = measured(self.build, bench, "design-", begun=prove)
+        for doubt in found.doubts:
+            warnings.warn(doubt, stacklevel=2)
         if not found.measurements:
             raise UsageError(f"the stage {synthesiser.stage} measures no design", hint="choose another stage")
         return found.measurements[-1]

@@ -189,4 +189,6 @@ def _measured(trial: ExperimentDesign, job: _Calibrating) -> bool:
     made = build(trial.graph, board, Period(board.default_clock.ns / trial.speed))
     found = measured(made, job.bench, f"{trial.name}-", group=trial.group, begun=lambda _: say("synthesising"))
     say("measured before" if found.reused else "done")
+    for doubt in found.doubts:
+        say(f"warning: {doubt}")
     return not found.reused

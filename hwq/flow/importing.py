@@ -36,8 +36,8 @@ from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.styles.base import PacedNetwork
 from hwq.styles.registry import split_hardware, style
-from hwq.synthesis.measuring import measure, options_of
-from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.synthesis.measuring import options_of
+from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.faults import diagnose
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
@@ -94,29 +94,22 @@ def import_plan(folder: Path, *, run: Path | None = None, store_path: Path | str
     _require_facts(folder, board, manifest)
     unproven = _prove(folder, run, manifest, records)
     chains = _chains(board, manifest.period_ns)
-    measurements = []
+    ran = []
     options = ""
     for name, (step, record) in records.items():
         before = next(chain[: [s.name for s in chain].index(name)] for chain in chains if name in [s.name for s in chain])
         missing = [s.name for s in before if s.name not in records]
         if missing:
             raise RunError(f"{folder} has a record of {name} but none of {missing[0]}, which comes before it")
-        require_pass(step, record, folder)
-        if step.measures:
-            options = options_of(
-                step, {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before}, manifest.adders
-            )
-            measurements.append(measure(step, record, folder, board, manifest, options))
-    store = Store.open(store_path)
-    for measurement, artefacts in measurements:
-        store.put(measurement, artefacts)
+        tools = {s: f"{records[s.name][1].tool} {records[s.name][1].version}".strip() for s in before}
+        ran.append(Ran(step, record, options_of(step, tools, manifest.adders)))
+        options = ran[-1].options if step.measures else options
+    stored = store_all(ran, PlanFolder(folder, board, manifest), Store.open(store_path), again=False)
     if run is not None and target != folder:
         _copy(folder, target, records)
-    if run is not None and measurements:
+    if run is not None and stored.measurements:
         _link(RunDir.open(run), options, manifest, records, target)
-    doubts = [version_doubt(step, record, folder) for step, record in records.values()]
-    warnings = (*unproven, *filter(None, doubts))
-    return Imported(manifest.point or "", tuple(records), tuple(m for m, _ in measurements), target, warnings)
+    return Imported(manifest.point or "", tuple(records), stored.measurements, target, (*unproven, *stored.doubts))
 
 
 def streamed(folder: Path) -> bool:

@@ -16,9 +16,10 @@ from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
 from hwq.run.record import Link
-from hwq.synthesis.measuring import key_of, measure, options_before
+from hwq.synthesis.measuring import key_of, options_before
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.readings import from_archive, require_pass, reread, version_doubt
+from hwq.synthesis.readings import from_archive, reread
+from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
@@ -144,12 +145,12 @@ def _one(design: PointDesign, job: _Job) -> SynthResult:
     )
     say("proving the netlist")
     verdict = prove_netlists(design, records, say)
-    measurements = _store_all(design, synthesiser, summary, records, job.store)
+    ran = [Ran(step, records[step.name], options_before(synthesiser, step)) for step in synthesiser.steps]
+    stored = store_all(ran, PlanFolder(design.folder, design.board, summary), job.store)
     say("done")
-    doubts = [version_doubt(step, records[step.name], design.folder) for step in synthesiser.steps]
-    for warning in (*filter(None, doubts), *job.preflight.surprises(summary, measurements)):
+    for warning in (*stored.doubts, *job.preflight.surprises(summary, stored.measurements)):
         say(f"warning: {warning}")
-    return SynthResult(design.point, design.folder, measurements, verdict, _files(design, synthesiser), False)
+    return SynthResult(design.point, design.folder, stored.measurements, verdict, _files(design, synthesiser), False)
 
 
 def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list[Measurement]) -> list[Measurement] | None:
@@ -169,9 +170,8 @@ def _as_reported(design: PointDesign, job: _Job, summary: Manifest, stored: list
             say(f"warning: the store told other numbers than the reports of {step.name}: corrected")
             record = read_record(design.folder, step)
             if record is not None:
-                options = options_before(job.synthesiser, step)
-                known, artefacts = measure(step, record, design.folder, design.board, summary, options)
-                job.store.put(known, artefacts)
+                ran = Ran(step, record, options_before(job.synthesiser, step))
+                (known,) = store_all([ran], PlanFolder(design.folder, design.board, summary), job.store).measurements
         out.append(known)
     return out
 
@@ -231,30 +231,6 @@ def _files(design: PointDesign, synthesiser: Synthesiser) -> tuple[Path, ...]:
 def _key(design: PointDesign, synthesiser: Synthesiser, step: Step, summary: Manifest) -> Key:
     tool = synthesiser.tool_of(step)
     return key_of(design.board, step, tool.name, tool.version, options_before(synthesiser, step), summary)
-
-
-def _store_all(
-    design: PointDesign, synthesiser: Synthesiser, summary: Manifest, records: Mapping[str, Record], store: Store
-) -> tuple[Measurement, ...]:
-    """Read every measuring step's reports, and store each.
-
-    Raises:
-        ReportError: a report that cannot be believed; its step runs again next time, and nothing of it is stored.
-    """
-    measurements = []
-    for step in synthesiser.steps:
-        record = records[step.name]
-        try:
-            require_pass(step, record, design.folder)
-            if not step.measures:
-                continue
-            found, artefacts = measure(step, record, design.folder, design.board, summary, options_before(synthesiser, step))
-        except ReportError:
-            record_path(design.folder, step.name).unlink(missing_ok=True)
-            raise
-        store.put(found, artefacts)
-        measurements.append(found)
-    return tuple(measurements)
 
 
 def write_link(directory: RunDir, synthesiser: Synthesiser, design: PointDesign) -> None:

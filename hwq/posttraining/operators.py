@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -52,6 +53,8 @@ class OperatorBench:
             found = measured(build(part, self.bench.board, self.period), self.bench, "")
         except ReportError as error:
             raise ToolError(f"an operator in {self.bench.folder} has no measurement: {error.message}", hint=error.hint) from error
+        for doubt in found.doubts:
+            warnings.warn(doubt, stacklevel=2)
         return float(found.measurements[-1].resources.lut or 0.0)
 
 

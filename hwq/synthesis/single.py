@@ -16,20 +16,25 @@ from hwq.measure.store import Store
 from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import compare_routed, random_inputs
-from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
-from hwq.synthesis.readings import require_pass
+from hwq.synthesis.measuring import key_of, options_before, require_mapped
+from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.manifest import Manifest
-from hwq.toolchains.runner import Record, record_path
+from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import ROUTED, Step
 from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Measurements of a design on the way to the stage, that of the stage last; `reused` where no tool was started."""
+    """Measurements of a design on the way to the stage, that of the stage last; `reused` where no tool was started.
+
+    Attributes:
+        doubts: what is odd about the reports, as sentences.
+    """
 
     measurements: tuple[Measurement, ...]
     reused: bool
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,10 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     )
     measuring = [step for step in steps.steps if step.measures]
     tools = {step: steps.tool_of(step) for step in measuring}
-    options = {step: options_before(steps, step) for step in measuring}
     keys = {
-        step: replace(key_of(board, step, tools[step].name, tools[step].version, options[step], manifest), scope=bench.scope)
+        step: replace(
+            key_of(board, step, tools[step].name, tools[step].version, options_before(steps, step), manifest), scope=bench.scope
+        )
         for step in measuring
     }
     known = [found for key in keys.values() if (found := bench.store.get(key)) is not None]
@@ -99,23 +105,15 @@ def measured(made: Build, bench: Bench, name: str, *, group: str = "", begun: Ca
     records = synthesise(steps, folder, made.plan.digest, timeout_s=bench.timeout_s)
     require_mapped(made, folder)
     for step in steps.steps:
-        _require_proven(step, records[step.name], made, folder)
-    out = []
-    for step in measuring:
-        try:
-            found, artefacts = measure(step, records[step.name], folder, board, manifest, options[step])
-        except ReportError:
-            record_path(folder, step.name).unlink(missing_ok=True)
-            raise
-        out.append(replace(found, key=keys[step]))
-        bench.store.put(out[-1], artefacts)
-    return Measured(tuple(out), False)
+        _require_proven(step, made, folder)
+    ran = [Ran(step, records[step.name], options_before(steps, step)) for step in steps.steps]
+    stored = store_all(ran, PlanFolder(folder, board, manifest, bench.scope), bench.store)
+    return Measured(stored.measurements, False, stored.doubts)
 
 
-def _require_proven(step: Step, record: Record, made: Build, folder: Path) -> None:
-    """Raises ReportError: a co-simulation failed, or what a step made of the design computes something else; it runs again next time."""
+def _require_proven(step: Step, made: Build, folder: Path) -> None:
+    """Raises ReportError: what a step made of the design computes something else; it runs again next time."""
     try:
-        require_pass(step, record, folder)
         found = _compared(step, made, folder)
         if found is not None and found[1].mismatches:
             raise ReportError(found[0], str(found[1]), hint="please report it with graph.hwq")
