@@ -10,7 +10,7 @@ DEMO := build/demo
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off
 export HWQ_STORE ?= $(CURDIR)/build/measurements.sqlite
 
-.PHONY: setup demo test test-slow lint clean
+.PHONY: setup demo test test-slow lint style types suite clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -36,13 +36,21 @@ demo: $(STAMP)
 	$(BIN)/hwq synth $(DEMO) --board xcvu9p --point all
 	$(BIN)/hwq report $(DEMO) --html $(DEMO)/report.html
 
-lint: $(STAMP)
+lint: style types
+
+style: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 
+# types take one core for a minute, beside the tests
+test: style
+	@$(MAKE) --no-print-directory -j 2 types suite
+
 # a store of its own, so that tests neither see nor leave measurements
-test: lint
+suite: $(STAMP)
 	HWQ_STORE= $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP)

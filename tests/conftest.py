@@ -11,6 +11,9 @@ from hypothesis import settings
 
 # small networks train for less time than XLA takes to optimise their code; before TensorFlow is imported, here and in commands
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# two processes of tests fill two cores: TensorFlow's own threads would only wait for each other
+for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ.setdefault(threads, "1")
 
 # how long an example takes says how loaded the machine is, nothing else
 settings.register_profile("hwq", deadline=None)

@@ -84,7 +84,7 @@ def test_a_kind_is_close_to_the_float_model_and_equal_to_the_integers(name: str)
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in IN_HARDWARE[:3] else pytest.mark.slow) for n in IN_HARDWARE])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in IN_HARDWARE[:1] else pytest.mark.slow) for n in IN_HARDWARE])
 def test_a_kind_is_the_same_in_every_evaluator(name: str, tmp_path: Path) -> None:
     model, data = built(name)
     twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=4, table_bits=5), data=data)

@@ -244,6 +244,7 @@ def test_a_loss_on_probabilities_is_the_float_models() -> None:
     assert (design.argmax(axis=1) == scores.argmax(axis=1)).mean() > 0.98
 
 
+@pytest.mark.slow  # a second framework starts
 def test_keras_on_jax_trains_and_converts_too() -> None:
     pytest.importorskip("jax", reason="jax is an optional backend")
     script = Path(__file__).parents[1] / "jax_smoke.py"

@@ -28,7 +28,8 @@ def products(cpp: str) -> list[str]:
     return [line for line in cpp.splitlines() if "*" in line]
 
 
-@pytest.mark.parametrize("terms", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("terms", [1, 2])
 def test_a_trained_point_has_no_product_anywhere(terms: int, tmp_path: Path) -> None:
     config = TrainConfig(
         model="mlp:6", method="shift", terms=terms, epochs=10, float_epochs=5, max_points=1, random_rows=100, population=1

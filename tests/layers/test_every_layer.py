@@ -25,14 +25,13 @@ from hwq.train.config import TrainConfig
 from hwq.train.float_training import compilable
 
 CONFIG = TrainConfig(epochs=4, float_epochs=8, random_rows=50, max_points=2, population=1, batch_size=128)
-# compiling is what takes the time: `make test` trains the poolings alone, and quantises the convolutions
-BY_TRAIN = [pytest.param(name, marks=() if name == "poolings" else pytest.mark.slow) for name in EVERY]
+# compiling is what takes the time: `make test` trains single layers (tests/layers/test_layers.py) and quantises two of these networks
+BY_TRAIN = [pytest.param(name, marks=pytest.mark.slow) for name in EVERY]
 BY_FIT = [pytest.param(name, marks=pytest.mark.slow) for name in EVERY]
 
+DAILY = (("convolutions", "uniform"), ("poolings", "uniform"), ("rows", "digits"))
 BY_PTQ = [
-    pytest.param(name, method, marks=() if method == "uniform" or (name == "rows" and method == "digits") else pytest.mark.slow)
-    for name in EVERY
-    for method in METHODS
+    pytest.param(name, method, marks=() if (name, method) in DAILY else pytest.mark.slow) for name in EVERY for method in METHODS
 ]
 
 

@@ -62,6 +62,7 @@ class KilledError(Exception):
     """Stands for the kill."""
 
 
+@pytest.mark.slow  # the command is killed twice in tests/flow/test_flow.py
 def test_killed_and_resumed_equals_uninterrupted(
     digits: Dataset, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
