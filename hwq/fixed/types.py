@@ -37,6 +37,15 @@ class Overflow(StrEnum):
     SAT_SYM = "SAT_SYM"  # as SAT, with the range made symmetric: the lowest code is never used (AP_SAT_SYM)
 
 
+def _lowest(signed: bool, width: int, overflow: Overflow) -> int:
+    bottom = -(1 << width >> 1) if signed else 0
+    return bottom + 1 if overflow is Overflow.SAT_SYM and bottom < -1 else bottom
+
+
+def _highest(signed: bool, width: int) -> int:
+    return max(0, (1 << width >> signed) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedType:
     """One fixed-point type: value = mantissa * 2^-frac, the mantissa an integer of `width` bits.
@@ -63,17 +72,12 @@ class FixedType:
     @property
     def lowest(self) -> int:
         """The smallest mantissa."""
-        if self.width == 0 or not self.signed:
-            return 0
-        bottom = -(1 << (self.width - 1))
-        return bottom + 1 if self.overflow is Overflow.SAT_SYM and self.width > 1 else bottom
+        return _lowest(self.signed, self.width, self.overflow)
 
     @property
     def highest(self) -> int:
         """The greatest mantissa."""
-        if self.width == 0:
-            return 0
-        return (1 << (self.width - 1)) - 1 if self.signed else (1 << self.width) - 1
+        return _highest(self.signed, self.width)
 
     def __str__(self) -> str:
         return f"{'s' if self.signed else 'u'}{self.width}.{self.frac}"
@@ -180,12 +184,12 @@ def _beyond_limits(element: int, signed: int, width: int, frac: int) -> GraphErr
 
 @cache
 def _lowest_of_kinds(overflow: Overflow) -> npt.NDArray[np.object_]:
-    return np.array([FixedType(s, w, 0, overflow=overflow).lowest for s in (False, True) for w in range(MOST_BITS + 1)], object)
+    return np.array([_lowest(s, w, overflow) for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
 @cache
 def _highest_of_kinds() -> npt.NDArray[np.object_]:
-    return np.array([FixedType(s, w, 0).highest for s in (False, True) for w in range(MOST_BITS + 1)], object)
+    return np.array([_highest(s, w) for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -193,14 +197,11 @@ def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[
     exact = 1 << 52  # a float holds these, and so its exponent is their length
     if low.size and low.min() > -exact and high.max() < exact:
         low, high = low.astype(np.int64), high.astype(np.int64)
-        magnitude = np.where(low < 0, np.maximum(-low - 1, high), high)
-        return np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) + (low < 0)
+        return np.frexp(np.maximum(~low, high).astype(np.float64))[1].astype(np.int64) + (low < 0)
     widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
     return np.array(widths, np.int64).reshape(low.shape)
 
 
 def bits_for(low: int, high: int) -> int:
     """The width of the narrowest type that holds every integer in [low, high]: unsigned where low >= 0, else signed; 0 for [0, 0]."""
-    if low >= 0:
-        return high.bit_length()
-    return max((-low - 1).bit_length(), high.bit_length() if high > 0 else 0) + 1
+    return max(~low, high).bit_length() + (low < 0)
