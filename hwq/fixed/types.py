@@ -197,7 +197,8 @@ def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[
     exact = 1 << 52  # a float holds these, and so its exponent is their length
     if low.size and low.min() > -exact and high.max() < exact:
         low, high = low.astype(np.int64), high.astype(np.int64)
-        return np.frexp(np.maximum(~low, high).astype(np.float64))[1].astype(np.int64) + (low < 0)
+        bits: npt.NDArray[np.int64] = np.frexp(np.maximum(~low, high).astype(np.float64))[1].astype(np.int64)
+        return bits + (low < 0)
     widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
     return np.array(widths, np.int64).reshape(low.shape)
 

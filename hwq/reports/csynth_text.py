@@ -14,7 +14,7 @@ from hwq.reports.vivado_head import check_year
 
 _TITLE = re.compile(r"== ((?:Vivado|Vitis|AMD|Vitis Unified) ?\S* ?HLS) Report for '(.+)'\s*$")
 _FIELD = re.compile(r"\s*\* ([A-Z][A-Za-z ]*?):\s+(.*?)\s*$")
-_VERSION = re.compile(r"(\d{4}\.\d+(?:\.\d+)?)(?:_\w+)?(?:\s+\(build .*?(\d{4})\))?", re.IGNORECASE)
+_VERSION = re.compile(r"(?P<version>\d{4}\.\d+(?:\.\d+)?)(?:_\w+)?(?:\s+\(build .*?(?P<year>\d{4})\))?", re.IGNORECASE)
 _HEADING = re.compile(r"\s*[+*] ([^:]+?)\s*(?:\([^)]*\))?:\s*$")
 _AREA: dict[CountName, tuple[str, ...]] = {
     "bram": ("bram_18k", "bram"),
@@ -70,8 +70,7 @@ def read_module(source: Source) -> Report:
     target, estimate, uncertainty = _clock(source, lines, performance)
     cycles = _latency(source, lines, performance, target, estimate)
     resources, zero = _area(source, lines, area)
-    missed = estimate is not None and target is not None and estimate > target - (uncertainty or 0) + 1e-9
-    status, reason = verdict(zero=zero, missed=missed)
+    status, reason = verdict(zero=zero, missed=is_late(target, uncertainty, estimate))
     return Report(
         "module_csynth.rpt",
         tool=title[1],
@@ -91,6 +90,17 @@ def read_module(source: Source) -> Report:
     )
 
 
+def slack_of(target: float | None, uncertainty: float | None, estimate: float | None) -> float | None:
+    """What is left of the clock in ns, to the last digit that a report has; None where a period is not said."""
+    return None if target is None or estimate is None else round(target - (uncertainty or 0.0) - estimate, 6)
+
+
+def is_late(target: float | None, uncertainty: float | None, estimate: float | None) -> bool:
+    """Whether the estimated period is longer than the target less its uncertainty."""
+    slack = slack_of(target, uncertainty, estimate)
+    return slack is not None and slack < 0
+
+
 def verdict(*, zero: bool, missed: bool) -> tuple[Status, str | None]:
     """Status and reason of an estimate."""
     if zero:
@@ -106,29 +116,30 @@ def find_title(source: Source, lines: Sequence[str], pattern: re.Pattern[str]) -
         raise source.error("the heading of the report is damaged")
     if len(found) > 1:
         raise source.error("several reports in one file: which one is meant?", found[1][0] + 1, hint="give each its own file")
-    return found[0]
+    (only,) = found
+    return only
 
 
 def _parts(lines: Sequence[str], begin: int) -> dict[str, _Part]:
     """Sections by name: a line '== Name' between two lines of ='s."""
     heads = [
         i
-        for i in range(begin + 1, len(lines) - 1)
-        if lines[i].startswith("== ") and lines[i - 1].startswith("=====") and lines[i + 1].startswith("=====")
+        for i, line in enumerate(lines[:-1])
+        if i > begin and line.startswith("== ") and lines[i - 1].startswith("=====") and lines[i + 1].startswith("=====")
     ]
     found: dict[str, _Part] = {}
     for i, end in zip(heads, [*heads[1:], len(lines)], strict=True):
-        found.setdefault(lines[i][3:].strip(), _Part(i + 2, end))
+        found.setdefault(lines[i].removeprefix("==").strip(), _Part(i, end))
     return found
 
 
 def head_fields(lines: Sequence[str], begin: int) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for line in lines[begin + 1 : begin + 16]:
+    for line in lines[begin:]:
         if match := _FIELD.match(line):
             fields.setdefault(match[1], match[2])
-        elif line.startswith("== "):
-            break
+        elif fields and line.startswith("== "):
+            break  # the first section below the head
     return fields
 
 
@@ -136,24 +147,19 @@ def head_version(source: Source, fields: dict[str, str]) -> str:
     match = _VERSION.fullmatch(fields.get("Version", ""))
     if match is None or not is_part(fields.get("Target device", "")):
         raise source.error("the head names no version or no device: it is damaged or truncated")
-    check_year(source, match[1], match[2])
-    return match[1]
+    check_year(source, match["version"], match["year"])
+    return match["version"]
 
 
 def whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
     """The last table of the file is whole; so is the last one of the report where other results follow it."""
     end = next((i for i in range(begin, len(lines)) if lines[i].startswith("CO-SIMULATION RESULT:")), len(lines))
-    if end < len(lines):
-        tail = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        if tail.startswith(("|", "+")) and not is_border(tail):
-            raise source.error("the last table is cut off", len(lines))
-    last = end - 1
-    while last > begin and not lines[last].strip():
-        last -= 1
+    tail = next(line.strip() for line in reversed(lines) if line.strip())
+    if tail.startswith(("|", "+")) and not is_border(tail):
+        raise source.error("the last table is cut off", len(lines))
+    last = max(i for i in range(begin, end) if lines[i].strip())
     if is_table_line(lines[last]) or lines[last].lstrip().startswith("+"):
-        first = last
-        while first > begin and is_table_line(lines[first - 1]):
-            first -= 1
+        first = next(i for i in range(last, begin, -1) if not is_table_line(lines[i - 1]))
         if not is_border(lines[first]):
             raise source.error("the last table is cut off", last + 1)
         read_table(source, lines, first)
@@ -161,25 +167,21 @@ def whole_tables(source: Source, lines: Sequence[str], begin: int) -> None:
 
 def _after(source: Source, lines: Sequence[str], part: _Part, *headings: str) -> TextTable | None:
     """The table that follows the headings, each after the one before it; None where one is not there or says N/A."""
-    at = part.start
+    at: int | None = part.start
     for heading in headings:
-        while at < part.end and not ((match := _HEADING.match(lines[at])) and match[1] == heading):
-            at += 1
-        if at >= part.end:
-            return None
-        at += 1
-    while at < part.end and not lines[at].strip():
-        at += 1
-    if at >= part.end or not is_border(lines[at]):
+        below = range(part.end if at is None else at, part.end)
+        at = next((i for i in below if (match := _HEADING.match(lines[i])) and match[1] == heading), None)
+    if at is None:
         return None
-    return read_table(source, lines, at)[0]
+    first = next((i for i in range(at + 1, part.end) if lines[i].strip()), None)
+    return read_table(source, lines, first)[0] if first is not None and is_border(lines[first]) else None
 
 
 def _clock(source: Source, lines: Sequence[str], part: _Part) -> tuple[float | None, ...]:
     """Target, estimate and uncertainty."""
     table = _after(source, lines, part, "Timing", "Summary")
     if table is None or not table.rows:
-        raise source.error("no table of the clock estimate", part.start)
+        raise source.error("no table of the clock estimate", part.start + 1)
     values: list[list[float | None]] = []
     for row in table.rows:
         cells = []
@@ -197,7 +199,7 @@ def _clock(source: Source, lines: Sequence[str], part: _Part) -> tuple[float | N
 def _latency(source: Source, lines: Sequence[str], part: _Part, target: float | None, estimate: float | None) -> Cycles:
     table = _after(source, lines, part, "Latency", "Summary")
     if table is None or len(table.rows) != 1:
-        raise source.error("no table of the latency, or not one row in it", part.start)
+        raise source.error("no table of the latency, or not one row in it", part.start + 1)
     values = _cycles(source, table, table.rows[0], required=True)
     for cycles, name in ((values["lat_min"], "latency (absolute) min"), (values["lat_max"], "latency (absolute) max")):
         at = table.index(name)
@@ -238,7 +240,7 @@ def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[Counts, bo
     """The Total row, which is the sum of the rows above it; and whether all of it is zero."""
     table = _after(source, lines, part, "Summary")
     if table is None:
-        raise source.error("no table of the resources", part.start)
+        raise source.error("no table of the resources", part.start + 1)
     total = next((row for row in table.rows if row.cells[0].lower() == "total"), None)
     if total is None:
         raise source.error("no row 'Total' in the table of the resources", table.line)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from hwq.reports.numbers import count, number
 from hwq.reports.parts import PART, is_part
-from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table
+from hwq.reports.text import NEAR, Row, Source, TextTable, depth, find_border, read_table
 from hwq.reports.types import CountName, Counts, Report, ReportedModule, Status, counts_of
 from hwq.reports.utilization import TRIMMED_LUT
 from hwq.reports.vivado_head import check_year
@@ -249,9 +249,9 @@ def read_export_text(source: Source) -> Report:
 
 
 def _first_table(source: Source, lines: Sequence[str], start: int) -> TextTable:
-    at = next((i for i in range(start, min(start + 8, len(lines))) if is_border(lines[i])), None)
+    at = find_border(lines, start, start + NEAR)
     if at is None:
-        raise source.error("truncated: a section without its table", min(start + 8, len(lines)))
+        raise source.error("truncated: a section without its table", min(start + NEAR, len(lines)))
     return read_table(source, lines, at)[0]
 
 

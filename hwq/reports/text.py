@@ -17,6 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 NOTHING = b"\0 \t\r\n\xff\xfe\xef\xbb\xbf"  # bytes that make no content: blanks and byte-order marks
 _CONTROL_BYTES = bytes(k for k in range(128) if _CONTROL.match(chr(k)))
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+NEAR = 8  # lines below a heading within which its table begins, where other text may stand between
 SPACE = re.compile(r"\s+")
 
 
@@ -120,6 +121,11 @@ class TextTable:
 def is_border(line: str) -> bool:
     """A line such as +-----+----+."""
     return "+-" in line and _BORDER.fullmatch(line) is not None
+
+
+def find_border(lines: Sequence[str], start: int, end: int | None = None) -> int | None:
+    """The first border of lines[start:end]."""
+    return next((i for i, line in enumerate(lines[start:end], start) if is_border(line)), None)
 
 
 def is_table_line(line: str) -> bool:
