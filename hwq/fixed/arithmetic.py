@@ -63,8 +63,8 @@ def wrap(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike) -> In
     w = np.atleast_1d(np.asarray(width)).astype(mantissas.dtype)
     most = MOST_BITS if mantissas.dtype == object else SAFE_BITS
     span = np.ones_like(w) << np.minimum(w, most)
-    low = np.where(signed, -(span >> 1), 0)
-    wrapped = ((mantissas - low) & (span - 1)) + low
+    sign = np.where(signed, span >> 1, 0)  # the sign bit
+    wrapped = ((mantissas & (span - 1)) ^ sign) - sign
     return np.where(w <= most, wrapped, mantissas)  # an int64 mantissa is inside any type wider than 62 bits already
 
 

@@ -172,7 +172,7 @@ class TypeArray:
 
 
 def _beyond_limits(element: int, signed: int, width: int, frac: int) -> GraphError:
-    found = f"{'s' if signed else 'u'}{width}.{frac}" if width >= 0 else f"a width of {width}"
+    found = f"{'s' if signed else 'u'}{width}.{frac}"
     return GraphError(
         f"element {element} would need the type {found}; types have 0 to {MOST_BITS} bits and -{MOST_FRAC} to {MOST_FRAC} fractional bits",
         hint="quantize values before they grow so far, or bring steps and ranges nearer to each other",
@@ -192,15 +192,13 @@ def _highest_of_kinds() -> npt.NDArray[np.object_]:
     return np.array([_highest(s, w) for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
+_bit_lengths = np.frompyfunc(int.bit_length, 1, 1)
+
+
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """`bits_for`, element by element, of arrays of one shape."""
-    exact = 1 << 52  # a float holds these, and so its exponent is their length
-    if low.size and low.min() > -exact and high.max() < exact:
-        low, high = low.astype(np.int64), high.astype(np.int64)
-        bits: npt.NDArray[np.int64] = np.frexp(np.maximum(~low, high).astype(np.float64))[1].astype(np.int64)
-        return bits + (low < 0)
-    widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
-    return np.array(widths, np.int64).reshape(low.shape)
+    lengths: npt.NDArray[np.int64] = np.asarray(_bit_lengths(np.maximum(~low, high).astype(object)), np.int64)
+    return lengths + (low < 0)
 
 
 def bits_for(low: int, high: int) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.reports.csynth_text import check_time, is_late, slack_of, verdict
-from hwq.reports.numbers import nanoseconds, number, whole, whole_range
+from hwq.reports.csynth_text import check_time, is_late, verdict
+from hwq.reports.numbers import nanoseconds, number, slack_of, whole, whole_range
 from hwq.reports.parts import is_part
 from hwq.reports.text import Source, read, refuse_damage
 from hwq.reports.types import CountName, Counts, CycleName, Cycles, Latency, Report, ReportedModule, Resources, Timing

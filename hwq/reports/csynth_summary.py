@@ -98,7 +98,7 @@ def _same_clock(source: Source, columns: Mapping[str, int], table: TextTable) ->
         low, high = max(low, (time - step) / cycles), min(high, (time + step) / cycles)
         if low > high:
             raise source.error(
-                f"{row.cells[0]}: {cycles} cycles in {shown} ns are of another clock than the rows above: damaged", row.line
+                f"{row.name}: {cycles} cycles in {shown} ns are of another clock than the rows above: damaged", row.line
             )
 
 
@@ -116,7 +116,7 @@ def _same_device(source: Source, columns: Mapping[str, int], table: TextTable) -
                 high = min(high, used / share)
             low = max(low, used / (share + 1))
             if low > high:
-                text = f"{row.cells[0]}: {shown} {name.upper()} is of another device than the rows above: damaged"
+                text = f"{row.name}: {shown} {name.upper()} is of another device than the rows above: damaged"
                 raise source.error(text, row.line)
 
 
@@ -125,16 +125,16 @@ def _summary_row(source: Source, columns: Mapping[str, int], row: Row) -> Report
     marker = row.raw.lstrip()
     if not marker.startswith(("+", "*")):
         if not marker.startswith("o "):
-            raise source.error(f"{row.cells[0]!r} is neither module nor loop", row.line)
+            raise source.error(f"{row.name!r} is neither module nor loop", row.line)
         return None
 
     def used(name: CountName) -> float | None:
-        return source.convert(f"{row.cells[0]}, {name}", row.cells[columns[name]], count, row.line)
+        return source.convert(f"{row.name}, {name}", row.cells[columns[name]], count, row.line)
 
     def clocks(name: str) -> tuple[int | None, int | None]:
         low, _, high = row.cells[columns[name]].partition("~")
-        longest = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
-        return source.convert(f"{row.cells[0]}, {name}", low, whole, row.line), longest
+        longest = source.convert(f"{row.name}, {name}", high or low, whole, row.line)
+        return source.convert(f"{row.name}, {name}", low, whole, row.line), longest
 
     values = counts_of(_COUNTS, used)
     (lat_min, lat_max), (ii_min, ii_max) = clocks("latency (cycles)"), clocks("interval")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from hwq.reports.numbers import count, nanoseconds, whole
+from hwq.reports.numbers import count, nanoseconds, slack_of, whole
 from hwq.reports.parts import is_part
 from hwq.reports.text import Row, Source, TextTable, is_border, is_table_line, read_table
 from hwq.reports.types import NO_CYCLES, CountName, Counts, CycleName, Cycles, Report, ReportedModule, Status
@@ -88,11 +89,6 @@ def read_module(source: Source) -> Report:
         **resources,
         **cycles,
     )
-
-
-def slack_of(target: float | None, uncertainty: float | None, estimate: float | None) -> float | None:
-    """What is left of the clock in ns, to the last digit that a report has; None where a period is not said."""
-    return None if target is None or estimate is None else round(target - (uncertainty or 0.0) - estimate, 6)
 
 
 def is_late(target: float | None, uncertainty: float | None, estimate: float | None) -> bool:
@@ -191,20 +187,25 @@ def _clock(source: Source, lines: Sequence[str], part: _Part) -> tuple[float | N
                 raise source.error(f"no column {name!r} in the table of the clock estimate", table.line)
             cells.append(source.convert(f"clock, {name}", row.cells[at], nanoseconds, row.line))
         values.append(cells)
-    # the slowest clock is the one that decides, where a design has several
-    slowest = max(values, key=lambda v: (v[1] or 0) - (v[0] or 0))
-    return tuple(slowest)
+    return tuple(min(values, key=_left))  # the slowest clock is the one that decides, where a design has several
+
+
+def _left(clock: Iterable[float | None]) -> float:
+    target, estimate, _ = clock
+    slack = slack_of(target, None, estimate)
+    return math.inf if slack is None else slack
 
 
 def _latency(source: Source, lines: Sequence[str], part: _Part, target: float | None, estimate: float | None) -> Cycles:
     table = _after(source, lines, part, "Latency", "Summary")
     if table is None or len(table.rows) != 1:
         raise source.error("no table of the latency, or not one row in it", part.start + 1)
-    values = _cycles(source, table, table.rows[0], required=True)
+    (row,) = table.rows
+    values = _cycles(source, table, row, required=True)
     for cycles, name in ((values["lat_min"], "latency (absolute) min"), (values["lat_max"], "latency (absolute) max")):
         at = table.index(name)
         if at is not None and target is not None and cycles is not None:
-            check_time(source, cycles, (target, estimate), table.rows[0].cells[at], table.rows[0].line)
+            check_time(source, cycles, (target, estimate), row.cells[at], row.line)
     return values
 
 
@@ -215,11 +216,12 @@ def check_time(source: Source, cycles: int, clocks_ns: Sequence[float | None], s
         ReportError: it is another time.
     """
     time = source.convert("latency as a time", shown, nanoseconds, line)
-    unit = nanoseconds("1 " + shown.split()[-1]) if time is not None and " " in shown else None
-    if time is None or unit is None:
+    if time is None or " " not in shown:
         return
+    *_, name = shown.split()
+    digit = nanoseconds(f"0.00051 {name}") or 0.0  # half of the last one
     known = [clock for clock in clocks_ns if clock]
-    if all(abs(cycles * clock - time) > 0.00051 * unit + 0.0051 * cycles for clock in known):
+    if all(abs(cycles * clock - time) > digit + 0.0051 * cycles for clock in known):
         raise source.error(f"a latency of {cycles} cycles of {known[0]:g} ns is not {shown}: the report is damaged", line)
 
 
@@ -229,7 +231,7 @@ def _cycles(source: Source, table: TextTable, row: Row, *, required: bool) -> Cy
         at = table.index(*names)
         if at is None and required:
             raise source.error(f"no column {names[0]!r} in the table of the latency", table.line)
-        values[key] = None if at is None else source.convert(names[0], row.cells[at], whole, row.line)
+        values[key] = None if at is None else source.convert(key, row.cells[at], whole, row.line)
     for low, a, b in (("lat", values["lat_min"], values["lat_max"]), ("ii", values["ii_min"], values["ii_max"])):
         if a is not None and b is not None and a > b:
             raise source.error(f"the smallest {low} is larger than the largest: the row is damaged", row.line)
@@ -241,7 +243,7 @@ def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[Counts, bo
     table = _after(source, lines, part, "Summary")
     if table is None:
         raise source.error("no table of the resources", part.start + 1)
-    total = next((row for row in table.rows if row.cells[0].lower() == "total"), None)
+    total = next((row for row in table.rows if row.name.lower() == "total"), None)
     if total is None:
         raise source.error("no row 'Total' in the table of the resources", table.line)
     values: Counts = {}
@@ -251,10 +253,10 @@ def _area(source: Source, lines: Sequence[str], part: _Part) -> tuple[Counts, bo
             if key != "uram":
                 raise source.error(f"no column {names[0]!r} in the table of the resources", table.line)
             continue
-        values[key] = used = source.convert(names[0], total.cells[at], count, total.line)
+        values[key] = used = source.convert(key, total.cells[at], count, total.line)
         if used is None:
             raise source.error(f"the total of {names[0]!r} is not said", total.line)
-        above = sum(source.convert(names[0], r.cells[at], count, r.line) or 0 for r in table.rows if r.line < total.line)
+        above = sum(source.convert(key, r.cells[at], count, r.line) or 0 for r in table.rows if r.line < total.line)
         if above != used:
             raise source.error(f"{names[0]}: the total is {used:g}, the rows make {above:g}: the table is damaged", total.line)
     for column in table.columns:
@@ -269,18 +271,14 @@ def _instances(source: Source, lines: Sequence[str], performance: _Part, area: _
     timing = _after(source, lines, performance, "Latency", "Detail", "Instance")
     cycles: dict[str, Cycles] = {}
     if timing is not None:
-        cycles = {row.cells[0]: _cycles(source, timing, row, required=False) for row in timing.rows}
+        cycles = {row.name: _cycles(source, timing, row, required=False) for row in timing.rows}
     modules = []
     for row in table.rows if table else ():
-        if table is None or row.cells[0].lower() == "total":
+        if table is None or row.name.lower() == "total":
             continue
         values: Counts = {}
         for key, names in _AREA.items():
             if (at := table.index(*names)) is not None:
-                values[key] = source.convert(f"{row.cells[0]}, {names[0]}", row.cells[at], count, row.line)
-        modules.append(
-            ReportedModule(
-                row.cells[0], row.cells[1] if len(row.cells) > 1 else None, 1, **values, **cycles.get(row.cells[0], NO_CYCLES)
-            )
-        )
+                values[key] = source.convert(f"{row.name}, {key}", row.cells[at], count, row.line)
+        modules.append(ReportedModule(row.name, row.cells[1], 1, **values, **cycles.get(row.name, NO_CYCLES)))
     return tuple(modules)

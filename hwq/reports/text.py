@@ -104,6 +104,11 @@ class Row:
     cells: tuple[str, ...]
     raw: str
 
+    @property
+    def name(self) -> str:
+        """The first cell."""
+        return self.cells[0]
+
 
 @dataclass(frozen=True, slots=True)
 class TextTable:

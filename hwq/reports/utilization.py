@@ -100,7 +100,7 @@ def flat_counts(source: Source) -> Flat:
             if table.columns and table.columns[0] == "site type" and "used" in table.columns:
                 _site_table(source, title, table, found, rows)
             elif table.columns and table.columns[0] == "ref name" and title == "black boxes":
-                boxes += [row.cells[0] for row in table.rows]
+                boxes += [row.name for row in table.rows]
             elif table.columns and table.columns[0] == "ref name":
                 _primitives(source, table, found)
     for key, what in (("lut", "LUT"), ("ff", "register"), ("bram", "block RAM"), ("dsp", "DSP")):
@@ -117,19 +117,19 @@ def _site_table(source: Source, title: str, table: TextTable, found: dict[str, f
     used_at, available_at, percent_at = table.index("used"), table.index("available"), table.index("util%")
     at = used_at if used_at is not None else 1
     for row in table.rows:
-        name = row.cells[0].rstrip("*").strip().lower()
-        used = source.convert(row.cells[0], row.cells[at], count, row.line)
+        name = row.name.rstrip("*").strip().lower()
+        used = source.convert(row.name, row.cells[at], count, row.line)
         if title in ("memory", "blockram") and not _MEMORY.match(name) and not name.endswith("only"):
             found.setdefault("strange", row.line)
         keys = [key for key, names in _NAMES.items() if name in names] + ["carry" for c in _CARRY if name == c]
         if used is None:
             if keys:
-                raise source.error(f"{row.cells[0]}: how many are used is not said", row.line)
+                raise source.error(f"{row.name}: how many are used is not said", row.line)
             continue
         percent = _check_percent(source, row, used, (available_at, percent_at), needed=bool(keys) or name in _PARTS)
         for key in keys:
             if key in found and found[key] != used and key != "carry":
-                raise source.error(f"{row.cells[0]}: {used:g} here, {found[key]:g} above", row.line)
+                raise source.error(f"{row.name}: {used:g} here, {found[key]:g} above", row.line)
             found.setdefault(key, used)
             if percent is not None and percent > 100:
                 found["over"] = max(found.get("over", 0), percent)
@@ -146,25 +146,25 @@ def _check_percent(source: Source, row: Row, used: float, at: tuple[int | None, 
     available_at, percent_at = at
     if available_at is None or percent_at is None:
         return None
-    available = source.convert(f"{row.cells[0]}, available", row.cells[available_at], count, row.line)
-    percent = source.convert(f"{row.cells[0]}, utilisation", row.cells[percent_at], number, row.line)
+    available = source.convert(f"{row.name}, available", row.cells[available_at], count, row.line)
+    percent = source.convert(f"{row.name}, utilisation", row.cells[percent_at], number, row.line)
     if available is None or percent is None:
         if needed and (available is None) != (percent is None):
-            raise source.error(f"{row.cells[0]}: only one of available and utilisation is said", row.line)
+            raise source.error(f"{row.name}: only one of available and utilisation is said", row.line)
         return None
     if available:
         shown = row.cells[percent_at].strip().rstrip("% ")
         step = 10.0 ** -len(shown.partition(".")[2])  # the last digit that is shown; `<0.01` may be anything below it
         if abs(100 * used / available - percent) > step * 1.01:
-            raise source.error(f"{row.cells[0]}: {used:g} of {available:g} are not {percent:g} %: the row is damaged", row.line)
+            raise source.error(f"{row.name}: {used:g} of {available:g} are not {percent:g} %: the row is damaged", row.line)
     return percent
 
 
 def _primitives(source: Source, table: TextTable, found: dict[str, float]) -> None:
     used_at = table.index("used")
     for row in table.rows:
-        if used_at is not None and row.cells[0].lower() in _CARRY:
-            value = source.convert(row.cells[0], row.cells[used_at], whole, row.line)
+        if used_at is not None and row.name.lower() in _CARRY:
+            value = source.convert(row.name, row.cells[used_at], whole, row.line)
             if value is not None:
                 found.setdefault("carry", value)
 
@@ -315,9 +315,9 @@ def _module(source: Source, table: TextTable, row: Row, names: Mapping[CountName
     for key, known in names.items():
         at = table.index(*known)
         if at is not None:
-            values[key] = source.convert(f"{row.cells[0]}, {table.columns[at]}", row.cells[at], count, row.line)
+            values[key] = source.convert(f"{row.name}, {table.columns[at]}", row.cells[at], count, row.line)
     module = table.index("module")
-    return ReportedModule(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
+    return ReportedModule(row.name, None if module is None else row.cells[module], depth(row, unit), **values)
 
 
 def resources_of(flat: Flat) -> Resources:

@@ -143,6 +143,7 @@ def test_types_that_differ_in_one_element_are_not_equal(part: str) -> None:
 def test_integers_of_python_begin_above_62_bits() -> None:
     assert quantize_float([1.0], TypeArray.of([1], 62, 0)).dtype == np.int64
     assert quantize_float([1.0], TypeArray.of([1], 63, 0)).dtype == object
+    assert quantize_float([1.0, -1.5], TypeArray.of([1, 1], [4, 70], 0)).tolist() == [1, -2]
     assert as_integers(np.array([1], object), 62).dtype == np.int64
     assert as_integers(np.array([1]), 63).dtype == object
 

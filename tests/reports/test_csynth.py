@@ -192,3 +192,36 @@ def test_rows_of_one_device(top: str, row: str, fine: bool) -> None:
         return
     with pytest.raises(ReportError, match="of another device"):
         summary(text)
+
+
+def test_least_and_most_may_be_the_same() -> None:
+    found = module(samples.module_csynth(latency=("640", "640", "20", "20")))
+    assert (found.lat_min, found.lat_max, found.ii_min, found.ii_max) == (640, 640, 20, 20)
+    with pytest.raises(ReportError, match="the smallest lat"):
+        module(samples.module_csynth(latency=("641", "640", "20", "20")))
+
+
+@pytest.mark.parametrize(
+    ("was", "damaged", "words"), [("638|", "6x8|", "lat_min"), ("1258 ", "12x8 ", "lut"), ("4.366", "4.3x6", "clock, est")]
+)
+def test_a_damaged_cell_is_named_with_its_line(was: str, damaged: str, words: str) -> None:
+    text = samples.module_csynth()
+    text = text.replace(was, damaged, 1)
+    with pytest.raises(ReportError, match=f"{words}.*is no number") as caught:
+        module(text)
+    assert damaged in text.split("\n")[(caught.value.line or 0) - 1]
+
+
+def test_latencies_of_instances_are_found_by_their_names() -> None:
+    table = samples.table(
+        [
+            ["Instance", "Module", "Latency min", "Latency max", "Interval min", "Interval max"],
+            ["relu_U0", "relu", "3", "4", "1", "2"],
+            ["other_U0", "dense_U0", "7", "8", "5", "6"],
+        ]
+    )
+    text = samples.module_csynth().replace("        N/A\n", table, 1)
+    assert [(m.name, m.module, m.lat_min, m.lat_max, m.ii_min, m.ii_max) for m in module(text).modules] == [
+        ("dense_U0", "dense", None, None, None, None),
+        ("relu_U0", "relu", 3, 4, 1, 2),
+    ]
