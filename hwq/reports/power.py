@@ -62,7 +62,7 @@ def _table(source: Source, lines: Sequence[str], section: ReportSection, *, head
     if at is None:
         raise source.error(f"section {section.title!r} has no table", section.end)
     table, _ = read_table(source, lines, at)
-    if headless and any(len(row.cells) != 2 for row in table.rows):
+    if headless and {len(row.cells) for row in table.rows} != {2}:
         raise source.error(f"section {section.title!r} is no table of two columns", at + 1)
     return table
 

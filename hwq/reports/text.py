@@ -149,10 +149,10 @@ def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[TextTa
     while end < len(lines) and is_table_line(lines[end]):
         end += 1
     block = lines[start:end]
-    if len(block) < 2 or not is_border(block[-1]):
-        raise source.error("the table is cut off: it has no lower border", end)
     borders = [i for i, line in enumerate(block) if is_border(line)]
-    if block[0].rstrip() != block[-1].rstrip() or len(borders) < 2:
+    if len(borders) < 2 or not is_border(block[-1]):
+        raise source.error("the table is cut off: it has no lower border", end)
+    if block[0].rstrip() != block[-1].rstrip():
         raise source.error("the table is damaged: its upper and lower borders differ", start + 1)
     edges = [i for i, char in enumerate(block[0]) if char == "+"]
     head = borders[1] if len(borders) > 2 else 0  # a table of two borders has no header, or nothing but one
