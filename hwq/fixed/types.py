@@ -197,8 +197,8 @@ _bit_lengths = np.frompyfunc(int.bit_length, 1, 1)
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """`bits_for`, element by element, of arrays of one shape."""
-    lengths: npt.NDArray[np.int64] = np.asarray(_bit_lengths(np.maximum(~low, high).astype(object)), np.int64)
-    return lengths + (low < 0)
+    most = np.asarray(np.maximum(~low, high), object)
+    return np.asarray(_bit_lengths(most), np.int64) + np.asarray(low < 0, np.int64)
 
 
 def bits_for(low: int, high: int) -> int:

@@ -148,22 +148,22 @@ def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[TextTa
     end = start
     while end < len(lines) and is_table_line(lines[end]):
         end += 1
-    block = lines[start:end]
+    block = [line.rstrip() for line in lines[start:end]]
     borders = [i for i, line in enumerate(block) if is_border(line)]
     if len(borders) < 2 or not is_border(block[-1]):
         raise source.error("the table is cut off: it has no lower border", end)
-    if block[0].rstrip() != block[-1].rstrip():
+    top, *_, bottom = block
+    if top != bottom:
         raise source.error("the table is damaged: its upper and lower borders differ", start + 1)
-    edges = [i for i, char in enumerate(block[0]) if char == "+"]
+    edges = [i for i, char in enumerate(top) if char == "+"]
     head = borders[1] if len(borders) > 2 else 0  # a table of two borders has no header, or nothing but one
     columns = _names(block[1:head], edges) if head else ()
     rows = []
-    for offset in range(head + 1, len(block)):
-        line = block[offset]
+    for number, line in enumerate(block[head:], start + head + 1):
         if not is_border(line):
-            rows.append(_row(source, line, edges, start + offset + 1))
-        elif line.rstrip() != block[0].rstrip():
-            raise source.error("the table is damaged: its borders differ", start + offset + 1)
+            rows.append(_row(source, line, edges, number))
+        elif line != top:
+            raise source.error("the table is damaged: its borders differ", number)
     return TextTable(start + 1, columns, tuple(rows)), end
 
 

@@ -134,3 +134,27 @@ def test_a_hierarchy_without_rows(tmp_path: Path) -> None:
     for cut in ("", "\n"):
         with pytest.raises(ReportError, match="has no rows"):
             read(tmp_path, empty + cut)
+
+
+def test_cells_are_cut_at_the_crosses_of_the_border() -> None:
+    lines = ["text", "+--+--+", "|ab|cd|", "+--+--+", "|1 |23|", "| 4| 5|", "+--+--+"]
+    source = Source(Path("r.rpt"), "")
+    table, after = read_table(source, lines, 1)
+    assert (table.line, table.columns, after) == (2, ("ab", "cd"), 7)
+    assert [(row.line, row.cells, row.raw, row.name) for row in table.rows] == [
+        (5, ("1", "23"), "1 ", "1"),
+        (6, ("4", "5"), " 4", "4"),
+    ]
+    for row in ("|1 |23", "|1  23|", "|1 |2|3|", "|1 |23|x"):
+        with pytest.raises(ReportError, match="the row is") as caught:
+            read_table(source, [*lines[:4], row, *lines[5:]], 1)
+        assert caught.value.line == 5
+    for at, words in ((1, "upper and lower borders differ"), (3, "its borders differ"), (6, "upper and lower borders differ")):
+        with pytest.raises(ReportError, match=words) as caught:
+            read_table(source, [*lines[:at], "+---+-+", *lines[at + 1 :]], 1)
+        assert caught.value.line == (4 if at == 3 else 2)
+
+
+def test_a_heading_over_several_columns_belongs_to_each() -> None:
+    lines = ["+----+----+----+", "|    Both |One |", "|  a |  b |  c |", "+----+----+----+", "|   1|   2|   3|", "+----+----+----+"]
+    assert read_table(Source(Path("r.rpt"), ""), lines, 0)[0].columns == ("both a", "both b", "one c")
