@@ -9,7 +9,7 @@ from typing import Any
 
 from hwq.reports.numbers import count, number, whole
 from hwq.reports.states import is_placed
-from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table, tables
+from hwq.reports.text import Row, Source, TextTable, depth, find_border, read_table, tables
 from hwq.reports.types import CountName, Counts, Report, ReportedModule, Resources, Status, counts_of
 from hwq.reports.vivado_head import Header, ReportSection, read_header, read_sections, require_end
 
@@ -97,11 +97,12 @@ def flat_counts(source: Source) -> Flat:
         if "slr" in title or "distribution" in title:
             continue
         for table in tables(source, lines, section.start, section.end):
-            if table.columns and table.columns[0] == "site type" and "used" in table.columns:
+            kind = next(iter(table.columns), "")
+            if kind == "site type" and "used" in table.columns:
                 _site_table(source, title, table, found, rows)
-            elif table.columns and table.columns[0] == "ref name" and title == "black boxes":
+            elif kind == "ref name" and title == "black boxes":
                 boxes += [row.name for row in table.rows]
-            elif table.columns and table.columns[0] == "ref name":
+            elif kind == "ref name":
                 _primitives(source, table, found)
     for key, what in (("lut", "LUT"), ("ff", "register"), ("bram", "block RAM"), ("dsp", "DSP")):
         if key not in found:
@@ -114,8 +115,7 @@ def flat_counts(source: Source) -> Flat:
 
 
 def _site_table(source: Source, title: str, table: TextTable, found: dict[str, float], rows: dict[str, float]) -> None:
-    used_at, available_at, percent_at = table.index("used"), table.index("available"), table.index("util%")
-    at = used_at if used_at is not None else 1
+    at, available_at, percent_at = table.columns.index("used"), table.index("available"), table.index("util%")
     for row in table.rows:
         name = row.name.rstrip("*").strip().lower()
         used = source.convert(row.name, row.cells[at], count, row.line)
@@ -132,7 +132,7 @@ def _site_table(source: Source, title: str, table: TextTable, found: dict[str, f
                 raise source.error(f"{row.name}: {used:g} here, {found[key]:g} above", row.line)
             found.setdefault(key, used)
             if percent is not None and percent > 100:
-                found["over"] = max(found.get("over", 0), percent)
+                found["over"] = max(found.get("over", percent), percent)
         rows.setdefault(name, used)
 
 
@@ -201,11 +201,11 @@ def read_hierarchical(source: Source) -> Report:
     if section is None:
         raise source.error("no section 'Utilization by Hierarchy'")
     table = _only_table(source, lines, section)
-    if len(table.columns) < 2 or not table.rows:
+    if not table.rows:
         raise source.error("the hierarchy has no rows", table.line)
     _known_columns(source, table, _HIER, ("instance", "module", "logic luts", "lutrams", "srls"))
     modules = tuple(_module(source, table, row, _HIER, unit=2) for row in table.rows)
-    top = modules[0]
+    top = next(iter(modules))
     if top.lut is None or top.ff is None or top.depth != 0:
         raise source.error("the first row of the hierarchy is not the whole design", table.line)
     if top.module == "(top)" and top.name != header.top:
@@ -290,7 +290,7 @@ def read_kernels(source: Source) -> Report:
     fixed = ("platform", "user budget", "used resources", "unused resources")
     kernels = tuple(m for m in modules if m.name.lower() not in fixed)
     for key in _KERNEL:
-        total = sum(getattr(m, key) or 0 for m in kernels if m.depth == 0)
+        total = sum(mine for m in kernels if m.depth == 0 and (mine := getattr(m, key)) is not None)
         parts = {m.name.lower(): getattr(m, key) for m in modules if m.name.lower() in fixed}
         budget, unused = parts.get("user budget"), parts.get("unused resources")
         mine = getattr(used, key)
@@ -304,7 +304,7 @@ def read_kernels(source: Source) -> Report:
 
 
 def _only_table(source: Source, lines: Sequence[str], section: ReportSection) -> TextTable:
-    at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
+    at = find_border(lines, section.start, section.end)
     if at is None:
         raise source.error(f"truncated: section {section.title!r} has no table", section.end)
     return read_table(source, lines, at)[0]
