@@ -7,13 +7,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import OPS, Constant, Node, make_node
+from hwq.ir.forms import Effort
 from hwq.ir.spec import aligned, bits_of, exact_matmul, to_step
 
 
 def source(width: int, *shape: int, frac: int = 0, signed: int = 1, name: str = "x") -> Node:
     return make_node(name, "input", type=TypeArray.of(np.full(shape or (2,), signed), width, frac))
+
+
+def uneven(width: int, name: str = "x") -> Node:
+    return make_node(name, "input", type=TypeArray.of([1, 1], [3, width], 0))
 
 
 def constant(value: int, *shape: int, frac: int = 0) -> Constant:
@@ -34,6 +40,10 @@ CASES: dict[str, tuple[Callable[[int], tuple[str, list[Node], dict[str, object]]
     "multiply": (two("multiply"), 31),
     "scale": (lambda w: ("scale", [source(w)], {"factor": constant(5, 2, frac=1)}), 57),
     "bias": (lambda w: ("bias", [source(w)], {"bias": constant(5, 2, frac=2)}), 58),
+    "scale, one wide": (lambda w: ("scale", [uneven(w)], {"factor": constant(5, 2)}), 57),
+    "multiply, one wide": (lambda w: ("multiply", [uneven(w), uneven(4, name="z")], {}), 56),
+    "dense, one wide": (lambda w: ("dense", [uneven(w)], {"kernel": constant(3, 2, 1), "bias": constant(1, 1)}), 59),
+    "table": (lambda w: ("table", [source(2)], {"values": constant((1 << w) - 1, 1, 4), "index": (0, 0)}), 60),
     "relu": (lambda w: ("relu", [source(w)], {}), 61),
     "leaky_relu": (lambda w: ("leaky_relu", [source(w)], {"shift": 3}), 57),
     "permute": (lambda w: ("permute", [source(w, 2, 3)], {"dims": (1, 0)}), 61),
@@ -69,6 +79,68 @@ def test_a_quantizer_that_appends_bits(frac: int, most: int) -> None:
         x = source(width)
         node = make_node("y", "quantize", [x], type=TypeArray.of([1, 1], 8, frac, Rounding.RND, Overflow.SAT))
         assert OPS["quantize"].evaluate(node, [x.type], [x.type.lowest[None]]).dtype == kind
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs", "want"),
+    [
+        ("add", {}, Effort(sums=5)),
+        ("subtract", {}, Effort(sums=5)),
+        ("multiply", {}, Effort(products=24)),
+        ("maximum", {}, Effort(choices=8)),
+        ("minimum", {}, Effort(choices=10)),
+        ("bias", {"bias": constant(1, 2)}, Effort(sums=10)),
+        ("scale", {"factor": constant(20, 2)}, Effort(sums=10)),  # 101, two additions' worth less one, of 4 and of 6 bits, halved
+        ("scale", {"factor": constant(8, 2)}, Effort()),
+        ("leaky_relu", {"shift": 2}, Effort(choices=14)),
+        ("relu", {}, Effort()),
+    ],
+)
+def test_what_an_operation_takes_about(op: str, attrs: dict[str, object], want: Effort) -> None:
+    both = [make_node("a", "input", type=TypeArray.of(1, [4, 6], 0)), make_node("b", "input", type=TypeArray.of(0, [3, 2], 0))]
+    inputs = both[: OPS[op].arity]
+    node = make_node("y", op, inputs, attrs=attrs)  # type: ignore[arg-type]
+    assert OPS[op].effort(node, [n.type for n in inputs]) == want
+
+
+def test_what_windows_and_quantizers_take_about() -> None:
+    x = source(4, 2, 3, 1)
+    for op, want in (("sum_pool2d", Effort(sums=5 * 3.0)), ("max_pool2d", Effort(choices=4 * 3.0))):
+        node = make_node("y", op, [x], attrs=IMAGE)
+        assert OPS[op].effort(node, [x.type]) == want
+    tall = {**IMAGE, "size": (2, 3)}
+    assert OPS["sum_pool2d"].effort(make_node("y", "sum_pool2d", [x], attrs=tall), [x.type]) == Effort(sums=7 * 5.0)
+    assert OPS["max_pool2d"].effort(make_node("y", "max_pool2d", [x], attrs=tall), [x.type]) == Effort(choices=4 * 5.0)
+    for overflow, saturated in ((Overflow.WRAP, 0.0), (Overflow.SAT, 5.0), (Overflow.SAT_SYM, 5.0)):
+        node = make_node("y", "quantize", [source(4)], type=TypeArray.of(1, [3, 2], 0, Rounding.TRN, overflow))
+        assert OPS["quantize"].effort(node, [source(4).type]) == Effort(saturations=saturated)
+
+
+def test_a_matrix_at_every_place_of_the_last_axis() -> None:
+    x = source(3, 2, 2)
+    kernel, bias = Constant(np.array([[1, 2, -1], [3, 0, 1]]), TypeArray.of(1, np.full((2, 3), 3), 0)), constant(1, 3)
+    node = make_node("y", "dense", [x], attrs={"kernel": kernel, "bias": bias})
+    assert OPS["dense"].evaluate(node, [x.type], [np.array([[[1, 2], [-3, 0]]])]).tolist() == [[[8, 3, 2], [-2, -5, 4]]]
+    for wrong in ((2, 3), (3,), (2, 1)):
+        with pytest.raises(GraphError, match="the last axis of its input"):
+            make_node("y", "dense", [source(3, *wrong)], attrs={"kernel": kernel, "bias": bias})
+    for k, b in (((2, 3), (2,)), ((2,), (3,)), ((2, 3), (1, 3))):
+        with pytest.raises(GraphError, match=r"must be .n, m. and .m,."):
+            make_node("y", "dense", [source(3, 2)], attrs={"kernel": constant(1, *k), "bias": constant(1, *b)})
+    conv = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "groups": 2}
+    image = source(3, 2, 2, 4)
+    assert make_node("y", "conv2d", [image], attrs={**conv, "kernel": constant(1, 1, 1, 2, 6), "bias": constant(1, 6)}).shape == (
+        2,
+        2,
+        6,
+    )
+    for k, b, words in (
+        ((1, 1, 2, 5), 5, "do not fit 4 channels"),
+        ((1, 1, 3, 6), 6, "do not fit 4 channels"),
+        ((1, 1, 2, 6), 2, "must be .height"),
+    ):
+        with pytest.raises(GraphError, match=words):
+            make_node("y", "conv2d", [image], attrs={**conv, "kernel": constant(1, *k), "bias": constant(1, b)})
 
 
 def test_steps_and_sums_of_products() -> None:

@@ -73,7 +73,7 @@ def _infer_multiply(node: Node, types: Types, inputs: Sequence[Interval]) -> Int
     if node.inputs[0] != node.inputs[1]:
         return y
     a = inputs[0]
-    away = np.where(a.low > 0, a.low, np.where(a.high < 0, a.high, 0))  # the value next to zero
+    away = np.maximum(a.low, np.minimum(a.high, 0))  # the value next to zero
     return Interval(away * away, y.high, y.frac)
 
 
