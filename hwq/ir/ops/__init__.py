@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.ir.graph import Attr, Constant, Node

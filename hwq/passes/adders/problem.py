@@ -57,7 +57,7 @@ class Problem:
     def fits_int64(self) -> bool:
         """Whether every partial sum of a column stays far from the limits of 64 bits."""
         largest = [0] * self.columns
-        span = [max(-low, high, 0) for low, high in zip(self.low, self.high, strict=True)]
+        span = [max(-low, high) for low, high in zip(self.low, self.high, strict=True)]
         for column, wire, position in zip(self.column.tolist(), self.wire.tolist(), self.position.tolist(), strict=True):
             largest[column] += span[wire] << position
         return max(largest, default=0).bit_length() < SAFE_BITS
