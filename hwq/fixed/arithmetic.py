@@ -17,6 +17,11 @@ IntArray = npt.NDArray[Any]  # int64 or object (Python integers)
 SAFE_BITS = 62  # int64 without its sign bit and with one guard bit for the rounding constant
 
 
+def greatest(values: IntArray) -> int:
+    """The greatest element; 0 where it is less, or where there is none."""
+    return int(values.max(initial=0))
+
+
 def as_integers(values: IntArray, bits: int) -> IntArray:
     """`values` as int64 when `bits` bits are enough for every later step, else as Python integers."""
     if bits <= SAFE_BITS:
@@ -119,7 +124,7 @@ def quantize_float(values: npt.ArrayLike, types: TypeArray) -> IntArray:
     if types.overflow is Overflow.WRAP:
         # beyond the largest float a number is a multiple of 2^971, and so of the span of any type
         rounded = np.where(np.isinf(rounded), 0.0, rounded)
-    if types.size and int(types.width.max()) > SAFE_BITS:
+    if greatest(types.width) > SAFE_BITS:
         whole = [int(v) for v in np.nan_to_num(rounded).ravel().tolist()]
         return overflow(np.array(whole or [], object).reshape(rounded.shape), types)
     if types.overflow is Overflow.WRAP:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, saturate, shift_round, to_float, wrap
-from hwq.fixed.arithmetic import as_integers
+from hwq.fixed.arithmetic import as_integers, greatest
 from hwq.fixed.types import bits_for, bits_for_each
 
 
@@ -138,6 +138,10 @@ def test_types_that_differ_in_one_element_are_not_equal(part: str) -> None:
     assert types != TypeArray.of(**parts, overflow=Overflow.SAT) and types != types.reshape((2, 1))
     other = {**parts, part: [parts[part][0], 1 if part == "signed" else 9]}
     assert types != TypeArray.of(**other)
+
+
+def test_the_greatest_of_some_or_none() -> None:
+    assert [greatest(np.array(v, np.int64)) for v in ([], [-3], [0], [2, 5, 1])] == [0, 0, 0, 5]
 
 
 def test_integers_of_python_begin_above_62_bits() -> None:

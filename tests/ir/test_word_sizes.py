@@ -14,7 +14,7 @@ from hwq.ir.forms import Effort
 from hwq.ir.spec import aligned, bits_of, exact_matmul, to_step
 
 
-def source(width: int, *shape: int, frac: int = 0, signed: int = 1, name: str = "x") -> Node:
+def source(width: int, *shape: int, frac: int | np.ndarray = 0, signed: int = 1, name: str = "x") -> Node:
     return make_node(name, "input", type=TypeArray.of(np.full(shape or (2,), signed), width, frac))
 
 
@@ -31,6 +31,7 @@ def two(op: str, frac: int = 0) -> Callable[[int], tuple[str, list[Node], dict[s
     return lambda width: (op, [source(width), source(width - 3, frac=frac, name="z")], {})
 
 
+FINER = np.array([[[0], [3]], [[3], [0]]])  # of two pixels, one above the other, one has three bits more
 IMAGE = {"size": (2, 1), "strides": (1, 1), "pads": (0, 0, 0, 0)}
 # an operation on an input of some bits -> the most bits at which it is computed in int64
 CASES: dict[str, tuple[Callable[[int], tuple[str, list[Node], dict[str, object]]], int]] = {
@@ -44,6 +45,8 @@ CASES: dict[str, tuple[Callable[[int], tuple[str, list[Node], dict[str, object]]
     "multiply, one wide": (lambda w: ("multiply", [uneven(w), uneven(4, name="z")], {}), 56),
     "dense, one wide": (lambda w: ("dense", [uneven(w)], {"kernel": constant(3, 2, 1), "bias": constant(1, 1)}), 59),
     "table": (lambda w: ("table", [source(2)], {"values": constant((1 << w) - 1, 1, 4), "index": (0, 0)}), 60),
+    "max_pool2d, finer": (lambda w: ("max_pool2d", [source(w, 2, 2, 1, frac=FINER)], IMAGE), 57),
+    "sum_pool2d, finer": (lambda w: ("sum_pool2d", [source(w, 2, 2, 1, frac=FINER)], IMAGE), 57),
     "relu": (lambda w: ("relu", [source(w)], {}), 61),
     "leaky_relu": (lambda w: ("leaky_relu", [source(w)], {"shift": 3}), 57),
     "permute": (lambda w: ("permute", [source(w, 2, 3)], {"dims": (1, 0)}), 61),

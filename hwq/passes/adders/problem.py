@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hwq.fixed.arithmetic import greatest
 from hwq.fixed.types import bits_for
 
 Ints = npt.NDArray[np.int32]
@@ -51,7 +52,7 @@ class Problem:
         """Pairs of digits that can be shared: what the search's time and memory grow with."""
         block = self.block[self.wire]
         keep = block >= 0
-        counts = np.bincount((self.column[keep].astype(np.int64) * (int(block.max(initial=0)) + 1)) + block[keep])
+        counts = np.bincount((self.column[keep].astype(np.int64) * (greatest(block) + 1)) + block[keep])
         return int((counts.astype(np.int64) * (counts - 1) // 2).sum())
 
     def fits_int64(self) -> bool:
