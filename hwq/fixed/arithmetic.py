@@ -11,10 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwq.fixed.types import Overflow, Rounding, TypeArray
+from hwq.fixed.types import MOST_BITS, Overflow, Rounding, TypeArray
 
 IntArray = npt.NDArray[Any]  # int64 or object (Python integers)
 SAFE_BITS = 62  # int64 without its sign bit and with one guard bit for the rounding constant
+
+
+def greatest(values: IntArray) -> int:
+    """The greatest element; 0 where it is less, or where there is none."""
+    return int(values.max(initial=0))
 
 
 def as_integers(values: IntArray, bits: int) -> IntArray:
@@ -41,7 +46,7 @@ def shift_round(mantissas: IntArray, shift: npt.ArrayLike, rounding: Rounding) -
     if rounding is Rounding.TRN:
         return floor
     rest = m - (floor << down)  # 0 <= rest < 2^down
-    half = np.where(down > 0, np.ones_like(down) << np.maximum(down - 1, 0), 1)
+    half = np.ones_like(down) << np.maximum(down - 1, 0)  # more than the rest, 0, where nothing is cut
     if mantissas.dtype != object:
         far = np.broadcast_to(s > 63, np.broadcast_shapes(s.shape, m.shape))  # |m| <= 2^63 <= half: rounds to zero
         return np.where(far, 0, floor + _round_up(rest, half, floor, rounding))
@@ -61,12 +66,11 @@ def _round_up(rest: IntArray, half: IntArray, floor: IntArray, rounding: Roundin
 def wrap(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike) -> IntArray:
     """The low `width` bits, read as two's complement where `signed`; 0 where the width is 0."""
     w = np.atleast_1d(np.asarray(width)).astype(mantissas.dtype)
-    one = np.ones_like(w)
-    fits = w <= SAFE_BITS if mantissas.dtype != object else np.ones(w.shape, bool)
-    safe = np.where(fits, w, 0)  # an int64 mantissa is inside any type wider than 62 bits already
-    low = np.where(np.asarray(signed).astype(bool) & (safe > 0), -(one << np.maximum(safe - 1, 0)), 0)
-    wrapped = ((mantissas - low) & ((one << safe) - 1)) + low
-    return np.where(fits, wrapped, mantissas)
+    most = MOST_BITS if mantissas.dtype == object else SAFE_BITS
+    span = np.ones_like(w) << np.minimum(w, most)
+    sign = np.where(signed, span >> 1, 0)  # the sign bit
+    wrapped = ((mantissas & (span - 1)) ^ sign) - sign
+    return np.where(w <= most, wrapped, mantissas)  # an int64 mantissa is inside any type wider than 62 bits already
 
 
 def saturate(mantissas: IntArray, signed: npt.ArrayLike, width: npt.ArrayLike, *, symmetric: bool = False) -> IntArray:
@@ -120,7 +124,7 @@ def quantize_float(values: npt.ArrayLike, types: TypeArray) -> IntArray:
     if types.overflow is Overflow.WRAP:
         # beyond the largest float a number is a multiple of 2^971, and so of the span of any type
         rounded = np.where(np.isinf(rounded), 0.0, rounded)
-    if types.size and int(types.width.max()) > SAFE_BITS:
+    if greatest(types.width) > SAFE_BITS:
         whole = [int(v) for v in np.nan_to_num(rounded).ravel().tolist()]
         return overflow(np.array(whole or [], object).reshape(rounded.shape), types)
     if types.overflow is Overflow.WRAP:

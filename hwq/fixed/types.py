@@ -37,6 +37,15 @@ class Overflow(StrEnum):
     SAT_SYM = "SAT_SYM"  # as SAT, with the range made symmetric: the lowest code is never used (AP_SAT_SYM)
 
 
+def _lowest(signed: bool, width: int, overflow: Overflow) -> int:
+    bottom = -(1 << width >> 1) if signed else 0
+    return bottom + 1 if overflow is Overflow.SAT_SYM and bottom < -1 else bottom
+
+
+def _highest(signed: bool, width: int) -> int:
+    return max(0, (1 << width >> signed) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedType:
     """One fixed-point type: value = mantissa * 2^-frac, the mantissa an integer of `width` bits.
@@ -63,17 +72,12 @@ class FixedType:
     @property
     def lowest(self) -> int:
         """The smallest mantissa."""
-        if self.width == 0 or not self.signed:
-            return 0
-        bottom = -(1 << (self.width - 1))
-        return bottom + 1 if self.overflow is Overflow.SAT_SYM and self.width > 1 else bottom
+        return _lowest(self.signed, self.width, self.overflow)
 
     @property
     def highest(self) -> int:
         """The greatest mantissa."""
-        if self.width == 0:
-            return 0
-        return (1 << (self.width - 1)) - 1 if self.signed else (1 << self.width) - 1
+        return _highest(self.signed, self.width)
 
     def __str__(self) -> str:
         return f"{'s' if self.signed else 'u'}{self.width}.{self.frac}"
@@ -168,7 +172,7 @@ class TypeArray:
 
 
 def _beyond_limits(element: int, signed: int, width: int, frac: int) -> GraphError:
-    found = f"{'s' if signed else 'u'}{width}.{frac}" if width >= 0 else f"a width of {width}"
+    found = f"{'s' if signed else 'u'}{width}.{frac}"
     return GraphError(
         f"element {element} would need the type {found}; types have 0 to {MOST_BITS} bits and -{MOST_FRAC} to {MOST_FRAC} fractional bits",
         hint="quantize values before they grow so far, or bring steps and ranges nearer to each other",
@@ -180,27 +184,23 @@ def _beyond_limits(element: int, signed: int, width: int, frac: int) -> GraphErr
 
 @cache
 def _lowest_of_kinds(overflow: Overflow) -> npt.NDArray[np.object_]:
-    return np.array([FixedType(s, w, 0, overflow=overflow).lowest for s in (False, True) for w in range(MOST_BITS + 1)], object)
+    return np.array([_lowest(s, w, overflow) for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
 @cache
 def _highest_of_kinds() -> npt.NDArray[np.object_]:
-    return np.array([FixedType(s, w, 0).highest for s in (False, True) for w in range(MOST_BITS + 1)], object)
+    return np.array([_highest(s, w) for s in (False, True) for w in range(MOST_BITS + 1)], object)
+
+
+_bit_lengths = np.frompyfunc(int.bit_length, 1, 1)
 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """`bits_for`, element by element, of arrays of one shape."""
-    exact = 1 << 52  # a float holds these, and so its exponent is their length
-    if low.size and low.min() > -exact and high.max() < exact:
-        low, high = low.astype(np.int64), high.astype(np.int64)
-        magnitude = np.where(low < 0, np.maximum(-low - 1, high), high)
-        return np.frexp(magnitude.astype(np.float64))[1].astype(np.int64) + (low < 0)
-    widths = [bits_for(int(a), int(b)) for a, b in zip(low.ravel(), high.ravel(), strict=True)]
-    return np.array(widths, np.int64).reshape(low.shape)
+    most = np.asarray(np.maximum(~low, high), object)
+    return np.asarray(_bit_lengths(most), np.int64) + np.asarray(low < 0, np.int64)
 
 
 def bits_for(low: int, high: int) -> int:
     """The width of the narrowest type that holds every integer in [low, high]: unsigned where low >= 0, else signed; 0 for [0, 0]."""
-    if low >= 0:
-        return high.bit_length()
-    return max((-low - 1).bit_length(), high.bit_length() if high > 0 else 0) + 1
+    return max(~low, high).bit_length() + (low < 0)

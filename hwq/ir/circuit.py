@@ -26,7 +26,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from hwq.fixed.arithmetic import SAFE_BITS, IntArray
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray, greatest
 from hwq.fixed.types import bits_for_each
 
 IntColumn = npt.NDArray[np.int32]
@@ -130,14 +130,14 @@ class Circuit:
     @property
     def latency(self) -> int:
         """Clock cycles from an input to its output: one register after each stage."""
-        return int(self.stage.max(initial=0)) + 1
+        return greatest(self.stage) + 1
 
     def count(self, *opcodes: Opcode) -> int:
         return int(np.isin(self.opcode, opcodes).sum())
 
     def evaluate(self, inputs: IntArray) -> IntArray:
         """Outputs for `inputs` of shape (rows, inputs): (rows, outputs), integers."""
-        wide = int(self.working_bits.max(initial=0)) > SAFE_BITS
+        wide = greatest(self.working_bits) > SAFE_BITS
         x = inputs.astype(object) if wide else inputs.astype(np.int64)
         values: list[IntArray] = []
         for i in range(len(self)):

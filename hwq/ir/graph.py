@@ -14,7 +14,7 @@ import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
-from hwq.fixed.arithmetic import IntArray
+from hwq.fixed.arithmetic import IntArray, greatest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +131,7 @@ class Graph:
     @property
     def widest(self) -> int:
         """Bits of the widest number of all, which decides whether floats compute the design exactly."""
-        return max(int(node.type.width.max(initial=0)) for node in self.nodes)
+        return max(greatest(node.type.width) for node in self.nodes)
 
     def users(self, name: str) -> tuple[Node, ...]:
         """The nodes that read `name`, in order."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray, to_float
-from hwq.fixed.arithmetic import SAFE_BITS, IntArray, as_integers
+from hwq.fixed.arithmetic import SAFE_BITS, IntArray, as_integers, greatest
 from hwq.ir.forms import CppForm, EffortForm, FloatForm, Lookup, ReadForm, Taps, Types, WireForm, no_effort
 from hwq.ir.graph import MOST_ELEMENTS, Constant, Node
 from hwq.ir.intervals import Interval
@@ -178,21 +178,21 @@ def constant_interval(constant: Constant) -> Interval:
 def to_step(mantissas: IntArray, frac: npt.ArrayLike, bits: int, target: TypeArray) -> IntArray:
     """Mantissas of `bits` bits at `frac` brought to the steps of `target`, which must lose nothing (an absent element is zero)."""
     shift = np.where(target.width == 0, 0, target.frac.astype(np.int64) - np.asarray(frac, np.int64))
-    bits += int(np.maximum(shift, 0).max(initial=0)) + 1
+    bits += greatest(shift) + 1
     m, s = as_integers(mantissas, bits), as_integers(shift, bits)
     return (m << np.maximum(s, 0)) >> np.maximum(-s, 0)
 
 
 def rescale(mantissas: IntArray, source: TypeArray, target: TypeArray) -> IntArray:
     """The same values at the steps of `target`."""
-    return to_step(mantissas, source.frac, int(source.width.max(initial=0)), target)
+    return to_step(mantissas, source.frac, greatest(source.width), target)
 
 
 def aligned(types: Types, values: Values, extra: int = 0) -> tuple[list[IntArray], Steps, int]:
     """All inputs at one step for each element: (mantissas, their frac, bits that hold any of them and `extra` more)."""
     fracs = [t.frac.astype(np.int64) for t in types]
     one = np.max(fracs, axis=0)
-    bits = max(int((t.width + one - f).max(initial=0)) for t, f in zip(types, fracs, strict=True)) + extra
+    bits = max(greatest(t.width + one - f) for t, f in zip(types, fracs, strict=True)) + extra
     return [as_integers(v, bits) << as_integers(one - f, bits) for v, f in zip(values, fracs, strict=True)], one, bits
 
 

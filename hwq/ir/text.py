@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.fixed.arithmetic import SAFE_BITS
+from hwq.fixed.arithmetic import SAFE_BITS, greatest
 from hwq.ir.graph import MOST_IN_TEXT, Attr, Constant, Graph, Node
 
 HEADER = "hwq-graph 1"
@@ -222,10 +222,10 @@ def _counts(runs: list[tuple[str, int]]) -> npt.NDArray[np.int64]:
 
 
 def _constant(types: TypeArray, numbers: str) -> Constant:
-    wide = bool(types.size) and int(types.width.max()) > SAFE_BITS
+    wide = greatest(types.width) > SAFE_BITS
     runs = list(_runs_of(numbers, types.size))
     values = np.array([int(item) for item, _ in runs] or [], object)
-    low, high = (int(types.lowest.min(initial=0)), int(types.highest.max(initial=0)))
+    low, high = (int(types.lowest.min(initial=0)), greatest(types.highest))
     if any(not low <= value <= high for value in values):
         raise ValueError("a mantissa does not fit its type")
     mantissas = np.repeat(values, _counts(runs)).reshape(types.shape)

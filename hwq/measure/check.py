@@ -31,7 +31,7 @@ class FieldError(ValueError):
 
 
 def _short(value: object) -> str:
-    text = repr(value[:100] if isinstance(value, str) else value)
+    text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({len(value) if isinstance(value, str) else len(text)} characters)"
 
 

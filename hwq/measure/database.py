@@ -116,7 +116,8 @@ class _FileSession:
         yield from self.connection.execute(sql, dict(parameters or {}))
 
     def schema(self) -> int:
-        return int(self.rows("PRAGMA user_version")[0][0])
+        ((version,),) = self.rows("PRAGMA user_version")
+        return int(version)
 
     def set_schema(self, version: int) -> None:
         self.rows(f"PRAGMA user_version = {version:d}")
@@ -183,7 +184,8 @@ class _ServerSession:
 
         if not sqlalchemy.inspect(self.connection).has_table("hwq_schema"):
             return 0
-        return int(self.rows("SELECT version FROM hwq_schema")[0][0])
+        ((version,),) = self.rows("SELECT version FROM hwq_schema")
+        return int(version)
 
     def set_schema(self, version: int) -> None:
         self.rows("CREATE TABLE IF NOT EXISTS hwq_schema (version INTEGER NOT NULL)")

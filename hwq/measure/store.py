@@ -112,9 +112,7 @@ class Store:
         if found < SCHEMA:
             with store.database.transaction(write=True) as session:
                 # read again: another process may have migrated it meanwhile
-                found = store._schema(session)
-                if found < SCHEMA:
-                    migrate(store.database, session, found)
+                migrate(store.database, session, store._schema(session))
         return store
 
     def _schema(self, session: Session) -> int:
@@ -148,13 +146,15 @@ class Store:
         """The row with this key, or None; one that is damaged or was changed is as good as none, and a warning names it."""
         with self.database.transaction() as session:
             rows = session.rows(f"SELECT {ROW} FROM measurement WHERE {SAME}", asdict(key))
-        return self._row(key, *rows[0]) if rows else None
+        for row in rows:  # one at most
+            return self._row(key, *row)
+        return None
 
     def void(self, plan: str) -> int:
         """Take out every measurement of the plan with this digest; how many there were."""
         where, wanted = "WHERE plan = :plan", {"plan": plan}
         with self.database.transaction(write=True) as session:
-            found = session.rows(f"SELECT count(*) FROM measurement {where}", wanted)[0][0]
+            ((found,),) = session.rows(f"SELECT count(*) FROM measurement {where}", wanted)
             session.rows(f"DELETE FROM provenance {where}", wanted)
             session.rows(f"DELETE FROM measurement {where}", wanted)
         return int(found)
@@ -166,12 +166,12 @@ class Store:
                 f"SELECT p.name, a.content FROM provenance p JOIN artefact a ON a.sha256 = p.sha256 WHERE {SAME} ORDER BY p.name",
                 asdict(key),
             )
-            told = session.rows(f"SELECT archive FROM measurement WHERE {SAME}", asdict(key))
+            told = [row for (row,) in session.rows(f"SELECT archive FROM measurement WHERE {SAME}", asdict(key))]
         try:
             found = {str(name): zlib.decompress(content) for name, content in rows}
         except (zlib.error, TypeError):
             found = None
-        if found is not None and (not told or told[0][0] in ("", archive_of(_digests(found)))):
+        if found is not None and {*told} <= {"", archive_of(_digests(found))}:
             return found
         message = (
             f"the reports that {self.database} has archived of design {key.design!r} ({key.tool!r}, {key.stage!r}) were changed"
@@ -200,7 +200,8 @@ class Store:
         """How many rows a selection has."""
         where, bound = selection.where()
         with self.database.transaction() as session:
-            return int(session.rows(f"SELECT count(*) FROM measurement WHERE {where}", bound)[0][0])
+            ((found,),) = session.rows(f"SELECT count(*) FROM measurement WHERE {where}", bound)
+        return int(found)
 
     def select(self, selection: Selection, apart: Iterable[str] = (), most: int = MOST) -> list[Measurement]:
         """The rows of a selection, in the order of their keys; a draw of `most` of them where there are more.
@@ -321,7 +322,7 @@ def _put(session: Session, measurement: Measurement, artefacts: Mapping[str, byt
         digest = digests[name]
         session.rows(
             "INSERT INTO artefact (sha256, content) VALUES (:sha256, :content) ON CONFLICT (sha256) DO NOTHING",
-            {"sha256": digest, "content": zlib.compress(content, 6)},
+            {"sha256": digest, "content": zlib.compress(content)},
         )
         session.rows(
             f"INSERT INTO provenance ({NAMES}, name, sha256) VALUES ({MARKS}, :name, :sha256)",

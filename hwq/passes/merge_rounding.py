@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.fixed import Rounding, TypeArray
-from hwq.fixed.arithmetic import SAFE_BITS
+from hwq.fixed.arithmetic import SAFE_BITS, greatest
 from hwq.fixed.types import MOST_FRAC
 from hwq.ir import Constant, Graph, Node
 from hwq.ir.ops import blocks, is_matrix, make_node, odd_form
@@ -83,7 +83,7 @@ def _with_half(node: Node, shape: tuple[int, ...], types: TypeArray) -> Node | N
     one = np.where(gets, np.maximum(frac, half_frac), frac)
     total = mantissas << (one - frac).astype(object)
     total = total + np.where(gets, 1, 0).astype(object) * (1 << np.where(gets, one - half_frac, 0).astype(object))
-    if int(np.abs(total).max(initial=0)).bit_length() >= SAFE_BITS or int(np.abs(one).max(initial=0)) > MOST_FRAC:
+    if greatest(np.abs(total)).bit_length() >= SAFE_BITS or greatest(np.abs(one)) > MOST_FRAC:
         return None
     bias_types = TypeArray.enclosing(np.minimum(total, 0), np.maximum(total, 0), one)
     merged = Constant(total.astype(np.int64).reshape(bias.shape), bias_types.reshape(bias.shape))

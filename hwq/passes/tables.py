@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, TypeArray
+from hwq.fixed.arithmetic import greatest
 from hwq.ir import Constant, Node
 from hwq.ir.ops.table import WIDEST_CODE
 
@@ -21,7 +22,7 @@ def renumbered(node: Node, old: TypeArray, new: TypeArray) -> Node:
     Raises:
         GraphError: `new` has more bits than a table's input may have: an edited text said less of it than its values need.
     """
-    widest = int(new.width.max(initial=0))
+    widest = greatest(new.width)
     if widest > WIDEST_CODE:
         raise GraphError(f"node {node.name} ({node.op}): its input can take {widest} bits; a table takes at most {WIDEST_CODE}")
     values = node.constant("values")

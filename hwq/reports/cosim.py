@@ -17,17 +17,17 @@ _NOT_RUN = frozenset({"na", "n/a", "-", ""})
 
 def is_report(text: str) -> bool:
     """<top>_cosim.rpt."""
-    return re.search(r"^\+   RTL    \+|^Report time +: ", text[:4000], re.MULTILINE) is not None and "== " not in text
+    return re.search(r"^\+   RTL    \+|^Report time +: ", text, re.MULTILINE) is not None and "== " not in text
 
 
 def is_transactions(text: str) -> bool:
     """The latency and interval of each transaction, whatever the file is called."""
-    return _TRANSACTIONS.match(text.split("\n", 1)[0]) is not None
+    return _TRANSACTIONS.match(text.partition("\n")[0]) is not None
 
 
 def is_lat(text: str) -> bool:
     """<top>.result.lat.rb."""
-    return text.startswith("$") and "_LATENCY" in text[:200]
+    return text.startswith("$") and "_LATENCY" in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ def read_report(source: Source) -> Report:
     while lines and not lines[-1]:
         lines.pop()
     head = next((i for i, line in enumerate(lines) if line.startswith("+   RTL    +")), None)
-    if head is None or head + 3 >= len(lines):
+    if head is None:
         raise source.error("truncated: no table of results", len(lines))
     border = lines[-1]
-    if re.fullmatch(r"\+(-+\+)+", border) is None or not any(line == border for line in lines[head : head + 4]):
+    if re.fullmatch(r"\+(-+\+)+", border) is None or lines[head + 2 : head + 3] != [border]:
         raise source.error("truncated: the table of results has no lower border", len(lines))
     names = [cell.strip() for cell in lines[head + 1].strip("|").split("|")]
     if names[2:8] != ["min", "avg", "max"] * 2:
@@ -68,9 +68,8 @@ def read_report(source: Source) -> Report:
         if row.status.lower() != "pass":
             status, reason = Status.FAILED, f"{row.language}: {row.status}: the RTL does not do what the C++ does, or did not end"
     done = [row for row in run if row.status.lower() == "pass"] or run
-    columns = list(zip(*(row.values for row in done), strict=True)) if done else [()] * 6
-    lows = [min((v for v in columns[i] if v is not None), default=None) for i in (0, 3)]
-    highs = [max((v for v in columns[i] if v is not None), default=None) for i in (2, 5)]
+    lows = [min((v for row in done if (v := row.values[i]) is not None), default=None) for i in (0, 3)]
+    highs = [max((v for row in done if (v := row.values[i]) is not None), default=None) for i in (2, 5)]
     return Report(
         "cosim.rpt",
         tool="HLS cosim",
@@ -89,16 +88,20 @@ def _row(source: Source, line: str, number: int, width: int) -> _Row:
     if not (line.startswith("|") and line.endswith("|")) or len(line) != width or len(cells) not in (8, 9):
         raise source.error("the row is cut or damaged", number)
     values = tuple(source.convert(f"{cells[0]}, cycles", cell, whole, number) for cell in cells[2:8])
-    for low, mean, high in (values[:3], values[3:6]):
-        if None not in (low, mean, high) and not (low or 0) <= (mean or 0) <= (high or 0):
+    latency, interval = values[:3], values[3:]
+    for part in (latency, interval):
+        known = [value for value in part if value is not None]
+        if known != sorted(known):
             raise source.error(f"{cells[0]}: minimum, average and maximum are not in order: the row is damaged", number)
-        if len({low is None, mean is None, high is None}) > 1:
+        if known and None in part:
             raise source.error(f"{cells[0]}: only some of minimum, average and maximum are said: the row is damaged", number)
-    single = values[2] is not None and all(v is None for v in values[3:])  # one transaction has no interval
-    total = source.convert(f"{cells[0]}, total", cells[8], whole, number) if len(cells) == 9 else None
-    if single and len({*values[:3], total if total is not None else values[2]}) > 1:
+    longest = latency[-1]
+    total = source.convert(f"{cells[0]}, total", cells[8], whole, number) if len(cells) == 9 else longest
+    if longest is None or total is None:
+        total = longest
+    if None in interval and {*latency, total} != {longest}:  # one transaction has no interval
         raise source.error(f"{cells[0]}: one transaction with several latencies: the row is damaged", number)
-    if total is not None and values[2] is not None and total < values[2]:
+    if total is not None and longest is not None and total < longest:
         raise source.error(f"{cells[0]}: the whole run took less than one transaction: the row is damaged", number)
     if cells[1].lower() not in (*_NOT_RUN, "pass", "fail"):
         raise source.error(f"{cells[0]}: status {cells[1]!r} is neither Pass nor Fail", number)
@@ -115,16 +118,12 @@ def read_transactions(source: Source) -> Report:
     latencies: list[int | None] = []
     first = next(i for i, line in enumerate(source.lines, 1) if line.strip())
     intervals: list[int | None] = []
-    if not source.text.endswith("\n"):
-        tail = source.text.rsplit("\n", 1)[-1]
-        if tail.strip() and _TRANSACTION.match(tail) is None:
-            raise source.error("truncated: the last line is cut", source.text.count("\n") + 1)
     for number, line in enumerate(source.lines, 1):
         if number <= first or not line.strip():
             continue
         match = _TRANSACTION.match(line)
         if match is None or int(match[1]) != len(latencies):
-            raise source.error("the line of a transaction is damaged, or one is missing", number)
+            raise source.error("the line of a transaction is damaged or cut, or one is missing", number)
         latencies.append(source.convert("latency", match[2].replace("x", "-"), whole, number))
         intervals.append(source.convert("interval", match[3].replace("x", "-"), whole, number))
     if not latencies:
@@ -163,8 +162,8 @@ def read_lat(source: Source) -> Report:
     if missing := [name for name in wanted if name not in values]:
         raise source.error(f"truncated: no ${missing[0]}")
     for what in ("LATENCY", "THROUGHPUT"):
-        low, mean, high = (values[f"{which}_{what}"] for which in ("MIN", "AVER", "MAX"))
-        if None not in (low, mean, high) and not (low or 0) <= (mean or 0) <= (high or 0):
+        known = [value for which in ("MIN", "AVER", "MAX") if (value := values[f"{which}_{what}"]) is not None]
+        if known != sorted(known):
             raise source.error(f"minimum, average and maximum {what.lower()} are not in order: the file is damaged")
     if not values["MAX_THROUGHPUT"] and values["MIN_LATENCY"] != values["MAX_LATENCY"]:
         raise source.error("one transaction with several latencies: the file is damaged")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hwq.reports.csynth_text import check_time, verdict
-from hwq.reports.numbers import nanoseconds, number, whole, whole_range
+from hwq.reports.csynth_text import check_time, is_late, verdict
+from hwq.reports.numbers import nanoseconds, number, slack_of, whole, whole_range
 from hwq.reports.parts import is_part
 from hwq.reports.text import Source, read, refuse_damage
 from hwq.reports.types import CountName, Counts, CycleName, Cycles, Latency, Report, ReportedModule, Resources, Timing
@@ -45,8 +45,8 @@ def read_csynth(path: Path) -> Csynth:
     refuse_damage(source)
     report = read_csynth_xml(source)
     target, uncertainty, estimate = report.clk_target_ns, report.clk_uncert_ns, report.clk_est_ns
-    slack = target - (uncertainty or 0) - estimate if target is not None and estimate is not None else None
-    timing = Timing(estimate, slack, 1e3 / estimate if estimate else None, None if slack is None else slack >= -1e-9)
+    slack = slack_of(target, uncertainty, estimate)
+    timing = Timing(estimate, slack, 1e3 / estimate if estimate else None, None if slack is None else slack >= 0)
     interval = parse_xml(source).get(f"{_LATENCY}/PipelineInitiationInterval", _first) or report.ii_min
     latency = Latency(report.lat_min, report.lat_max, interval)
     return Csynth(
@@ -81,8 +81,7 @@ def read_csynth_xml(source: Source) -> Report:
     cycles = _cycles(xml, (target, estimate))
     modules = _modules(source, xml.root)
     _same_top(source, modules, top, area)
-    missed = estimate is not None and estimate > target - (uncertainty or 0) + 1e-9
-    status, reason = verdict(zero=not any(area.values()), missed=missed)
+    status, reason = verdict(zero=not any(area.values()), missed=is_late(target, uncertainty, estimate))
     return Report(
         "csynth.xml",
         tool="Vivado HLS" if _before_vitis(version) else "Vitis HLS",
@@ -104,7 +103,7 @@ def read_csynth_xml(source: Source) -> Report:
 
 def _before_vitis(version: str) -> bool:
     """Vivado HLS ended with 2020.1; from 2020.2 the tool is Vitis HLS."""
-    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < (2020, 2)
+    return tuple(int(part) for part in version.split(".") if part.isdigit()) < (2020, 2)
 
 
 def _unit(xml: Xml) -> Callable[[str | None], float | None]:
@@ -126,7 +125,7 @@ def _area(source: Source, area: ET.Element | None) -> Counts:
         found = [child for child in area if child.tag in names]
         if len(found) > 1:
             raise source.error(f"<Resources> has {' and '.join(child.tag for child in found)}")
-        values[key] = source.convert(f"<{names[0]}>", found[0].text, whole) if found else None
+        values[key] = next((source.convert(f"<{names[0]}>", child.text, whole) for child in found), None)
         if values[key] is None and (found or key in ("lut", "ff")):
             raise source.error(f"<Resources> has no number of <{names[0]}>")
     return values
@@ -148,9 +147,8 @@ def _cycles(xml: Xml, clocks: tuple[float | None, ...]) -> Cycles:
         if least is not None and most is not None and least > most:
             raise source.error(f"{low_key} is {least}, {high_key} {most}: the report is damaged")
     for cycles, name in ((values["lat_min"], "Best"), (values["lat_max"], "Worst")):
-        shown = xml.text(f"{_LATENCY}/{name}-caseRealTimeLatency")
-        if cycles is not None and shown:
-            check_time(source, cycles, clocks, shown)
+        if cycles is not None:
+            check_time(source, cycles, clocks, xml.text(f"{_LATENCY}/{name}-caseRealTimeLatency"))
     return values
 
 

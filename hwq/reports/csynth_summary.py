@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hwq.reports.csynth_text import find_title, head_fields, head_version, verdict, whole_tables
 from hwq.reports.numbers import count, number, whole
-from hwq.reports.text import Row, Source, TextTable, is_border, read_table
+from hwq.reports.text import NEAR, Row, Source, TextTable, find_border, read_table
 from hwq.reports.types import CountName, Cycles, Report, ReportedModule, counts_of
 
 _TITLE = re.compile(r"== Synthesis Summary Report of '(.+)'\s*$")
 _HEADING = re.compile(r"\s*[+*] Performance & Resource Estimates:\s*$")
-_SHARE = re.compile(r"(\d+) \((~?)(\d+)%\)")
+_SHARE = re.compile(r"(\d+) \(~?(\d+)%\)")
 
 
 def is_summary(text: str) -> bool:
@@ -20,13 +21,8 @@ def is_summary(text: str) -> bool:
     return "== Synthesis Summary Report of '" in text
 
 
-_SUMMARY_COLUMNS: dict[CountName, tuple[str, ...]] = {
-    "bram": ("bram",),
-    "dsp": ("dsp",),
-    "ff": ("ff",),
-    "lut": ("lut",),
-    "uram": ("uram",),
-}
+_COUNTS: tuple[CountName, ...] = ("bram", "dsp", "ff", "lut", "uram")  # the names of their columns, too
+_NEEDED = ("modules & loops", "issue type", "latency (cycles)", "interval", *_COUNTS)
 
 
 def read_summary(source: Source) -> Report:
@@ -42,29 +38,30 @@ def read_summary(source: Source) -> Report:
     fields = head_fields(lines, begin)
     version = head_version(source, fields)
     at = next((i for i in range(begin, len(lines)) if _HEADING.match(lines[i])), None)
-    first = next((i for i in range(at, min(at + 8, len(lines))) if is_border(lines[i])), None) if at is not None else None
+    first = find_border(lines, at, at + NEAR) if at is not None else None
     if first is None:
         raise source.error("truncated: no table of modules and loops", len(lines))
     table, _ = read_table(source, lines, first)
     whole_tables(source, lines, begin)
-    names, issues = table.index("modules & loops"), table.index("issue type")
-    needed = [table.index("latency (cycles)"), table.index("interval"), *(table.index(*n) for n in _SUMMARY_COLUMNS.values())]
-    if names is None or issues is None or None in needed or not table.rows:
+    columns = {name: at for at, name in enumerate(table.columns)}
+    if not columns.keys() >= {*_NEEDED} or not table.rows:
         raise source.error(f"columns are missing in the table of modules and loops: {', '.join(table.columns)}", table.line)
-    modules = tuple(m for row in table.rows if (m := _summary_row(source, table, row)) is not None)
+    modules = tuple(m for row in table.rows if (m := _summary_row(source, columns, row)) is not None)
     if not modules or modules[0].depth != 0 or not _same_name(modules[0].name, title[1]):
         raise source.error(f"the first row of the table is not {title[1]!r}: it is damaged", table.line)
     top = modules[0]
     for row in table.rows:
-        issue = row.cells[issues].lower()
+        issue = row.cells[columns["issue type"]].lower()
         if issue != "timing" and len(issue) == 6 and sum(a == b for a, b in zip(issue, "timing", strict=True)) > 3:
-            raise source.error(f"{row.cells[issues]!r} is no kind of issue: the row is damaged", row.line)
-    late = any("timing" in row.cells[issues].lower() for row in table.rows)  # what is late counts its time by its own, longer clock
-    if not late and version != "2020.2":  # 2020.2 does not name the issue
-        _same_clock(source, table)
-    _same_device(source, table)
-    missed = "timing" in table.rows[0].cells[issues].lower()
-    status, reason = verdict(zero=not any((top.lut, top.ff, top.dsp, top.bram, top.uram)), missed=missed)
+            raise source.error(f"{issue!r} is no kind of issue: the row is damaged", row.line)
+    late = ["timing" in row.cells[columns["issue type"]].lower() for row in table.rows]
+    if (
+        not any(late) and version != "2020.2"
+    ):  # what is late counts its time by its own, longer clock; 2020.2 does not name the issue
+        _same_clock(source, columns, table)
+    _same_device(source, columns, table)
+    zero = not any((top.lut, top.ff, top.dsp, top.bram, top.uram))
+    status, reason = verdict(zero=zero, missed=late[0])
     return Report(
         "summary_csynth.rpt",
         tool="Vitis HLS",
@@ -76,7 +73,7 @@ def read_summary(source: Source) -> Report:
         reason=reason,
         state="C synthesis",
         modules=modules[1:],
-        **{key: getattr(top, key) for key in (*_SUMMARY_COLUMNS, "lat_min", "lat_max", "ii_min", "ii_max")},
+        **{key: getattr(top, key) for key in (*_COUNTS, "lat_min", "lat_max", "ii_min", "ii_max")},
     )
 
 
@@ -85,63 +82,61 @@ def _same_name(shown: str, name: str) -> bool:
     return shown == name or (shown.endswith("...") and len(shown) > 8 and name.startswith(shown[:-3]))
 
 
-def _same_clock(source: Source, table: TextTable) -> None:
+def _same_clock(source: Source, columns: Mapping[str, int], table: TextTable) -> None:
     """Latency in ns by latency in cycles is the period of one clock, in every row that is in time: a damaged digit shows as another period."""
-    cycles_at, time_at = table.index("latency (cycles)"), table.index("latency (ns)")
-    if cycles_at is None or time_at is None:
-        return
     low, high = 0.0, float("inf")
-    for row in table.rows:
-        cycles = source.convert("latency in cycles", row.cells[cycles_at].split("~")[-1], whole, row.line)
-        shown = row.cells[time_at].split("~")[-1].strip()
+    for row in table.rows if "latency (ns)" in columns else ():
+        spent, shown = (row.cells[columns[name]] for name in ("latency (cycles)", "latency (ns)"))
+        if "~" in spent:
+            continue
+        cycles = source.convert("latency in cycles", spent, whole, row.line)
         time = source.convert("latency in ns", shown, number, row.line)
-        if not cycles or time is None or "~" in row.cells[cycles_at]:
+        if not cycles or time is None:
             continue
         mantissa, _, exponent = shown.lower().partition("e")
         step = 10.0 ** (int(exponent or 0) - len(mantissa.partition(".")[2]))  # the last digit shown
         low, high = max(low, (time - step) / cycles), min(high, (time + step) / cycles)
         if low > high:
             raise source.error(
-                f"{row.cells[0]}: {cycles} cycles in {shown} ns are of another clock than the rows above: damaged", row.line
+                f"{row.name}: {cycles} cycles in {shown} ns are of another clock than the rows above: damaged", row.line
             )
 
 
-def _same_device(source: Source, table: TextTable) -> None:
-    """A count by its share is the size of one device, in every row."""
-    for names in _SUMMARY_COLUMNS.values():
-        at = table.index(*names)
+def _same_device(source: Source, columns: Mapping[str, int], table: TextTable) -> None:
+    """A count by its share is the size of one device, in every row: between used / (share + 1) and used / share hundreds."""
+    for name in _COUNTS:
         low, high = 0.0, float("inf")
         for row in table.rows:
-            match = _SHARE.fullmatch(row.cells[at]) if at is not None else None
+            shown = row.cells[columns[name]]
+            match = _SHARE.fullmatch(shown)
             if match is None:
                 continue
-            used, share = int(match[1]), 1 if match[2] else int(match[3])
-            if share:  # rounded down, and ~0 below one per cent
-                high = high if match[2] else min(high, 100 * used / share)
-            low = max(low, 100 * used / (share if match[2] else share + 1))
-            if low > high * (1 + 1e-9):
-                text = f"{row.cells[0]}: {row.cells[at or 0]} {names[0].upper()} is of another device than the rows above: damaged"
+            used, share = int(match[1]), int(match[2])  # the share is rounded down, and ~0 below one per cent
+            if share:
+                high = min(high, used / share)
+            low = max(low, used / (share + 1))
+            if low > high:
+                text = f"{row.name}: {shown} {name.upper()} is of another device than the rows above: damaged"
                 raise source.error(text, row.line)
 
 
-def _summary_row(source: Source, table: TextTable, row: Row) -> ReportedModule | None:
+def _summary_row(source: Source, columns: Mapping[str, int], row: Row) -> ReportedModule | None:
     """A module; None for a loop, which has no resources of its own."""
     marker = row.raw.lstrip()
     if not marker.startswith(("+", "*")):
         if not marker.startswith("o "):
-            raise source.error(f"{row.cells[0]!r} is neither module nor loop", row.line)
+            raise source.error(f"{row.name!r} is neither module nor loop", row.line)
         return None
 
     def used(name: CountName) -> float | None:
-        at = table.index(*_SUMMARY_COLUMNS[name])
-        return source.convert(f"{row.cells[0]}, {name}", row.cells[at or 0], count, row.line)
+        return source.convert(f"{row.name}, {name}", row.cells[columns[name]], count, row.line)
 
     def clocks(name: str) -> tuple[int | None, int | None]:
-        low, _, high = row.cells[table.index(name) or 0].partition("~")
-        longest = source.convert(f"{row.cells[0]}, {name}", high or low, whole, row.line)
-        return source.convert(f"{row.cells[0]}, {name}", low, whole, row.line), longest
+        low, _, high = row.cells[columns[name]].partition("~")
+        longest = source.convert(f"{row.name}, {name}", high or low, whole, row.line)
+        return source.convert(f"{row.name}, {name}", low, whole, row.line), longest
 
-    values = counts_of(_SUMMARY_COLUMNS, used)
+    values = counts_of(_COUNTS, used)
     (lat_min, lat_max), (ii_min, ii_max) = clocks("latency (cycles)"), clocks("interval")
     cycles: Cycles = {"lat_min": lat_min, "lat_max": lat_max, "ii_min": ii_min, "ii_max": ii_max}
     module = ReportedModule(marker.lstrip("+* ").rstrip(), None, len(row.raw) - len(marker), **values, **cycles)

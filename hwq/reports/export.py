@@ -6,16 +6,16 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
-from hwq.reports.numbers import count, number
+from hwq.reports.numbers import count, number, slack_of
 from hwq.reports.parts import PART, is_part
-from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table
+from hwq.reports.text import NEAR, Row, Source, TextTable, depth, find_border, read_table
 from hwq.reports.types import CountName, Counts, Report, ReportedModule, Status, counts_of
 from hwq.reports.utilization import TRIMMED_LUT
 from hwq.reports.vivado_head import check_year
 from hwq.reports.xml import parse_xml
 
 _VIVADO = re.compile(r"Implementation tool: Xilinx Vivado v\.?(\d{4}\.\d+(?:\.\d+)?)")
-_COUNT = re.compile(r"([A-Z]+):\s+(\S+)\s*$")
+_COUNT = re.compile(r"(?P<name>[A-Z]+):\s+(?P<used>\S+)\s*$")
 _PERIOD = re.compile(r"CP (required|achieved(?: post-synthesis| post-implementation)?):\s+(\S+)\s*$")
 _TITLE = re.compile(r"== Vivado (RTL Synthesis|Place & Route) Results\s*$", re.MULTILINE)
 _SAID = {"Timing met": True, "Timing not met": False, "No Sequential Path": None}
@@ -26,19 +26,20 @@ _NEEDED: tuple[CountName, ...] = ("lut", "ff", "dsp", "bram")
 
 def is_export(text: str) -> bool:
     """<top>_export.rpt."""
-    return "Implementation tool: Xilinx Vivado" in text[:500] or "#=== Final timing ===" in text
+    return "Implementation tool: Xilinx Vivado" in text or "#=== Final timing ===" in text
 
 
 def is_export_text(text: str) -> bool:
     """export_syn.rpt or export_impl.rpt."""
-    return _TITLE.search(text[:2000]) is not None
+    return _TITLE.search(text) is not None
 
 
 def _verdict(values: Counts, met: bool | None, *, placed: bool) -> tuple[Status, str | None]:
     """Status and reason."""
-    few = (values["lut"] or 0) <= TRIMMED_LUT if placed else not values["lut"] and not values["ff"]
+    lut = values["lut"]
+    few = lut is not None and lut <= TRIMMED_LUT if placed else not lut and not values["ff"]
     if few and not any((values["dsp"], values["bram"], values.get("uram"))):
-        return Status.TRIMMED, f"only {values['lut']:g} LUTs are left: the design was trimmed"
+        return Status.TRIMMED, f"only {lut:g} LUTs are left: the design was trimmed"
     if met is False:
         return Status.TIMING_MISSED, "the achieved clock period is longer than the target"
     return Status.OK, None
@@ -46,7 +47,9 @@ def _verdict(values: Counts, met: bool | None, *, placed: bool) -> tuple[Status,
 
 def _compare(source: Source, target: float | None, achieved: float | None, met: bool | None) -> None:
     """Whether timing is met must follow from the two periods."""
-    if None not in (target, achieved, met) and ((achieved or 0) <= (target or 0) + 0.0005) != met:
+    if target is None or achieved is None or met is None:
+        return
+    if (achieved <= target + 0.0005) != met:
         raise source.error(f"{achieved:g} ns for {target:g} ns is not what it says of timing: the report is damaged")
 
 
@@ -64,10 +67,10 @@ def read_export(source: Source) -> Report:
     for number_, line in enumerate(lines, 1):
         if line.startswith("#==="):
             inside = line.rstrip().endswith("Resource usage ===")
-        elif inside and line.strip() and ((row := _COUNT.match(line)) is None or row[1].lower() not in _EXPORTED):
+        elif inside and line.strip() and ((row := _COUNT.match(line)) is None or row["name"].lower() not in _EXPORTED):
             raise source.error(f"{line.strip()[:40]!r} is no row of the resources that hwq knows", number_)
         if match := _COUNT.match(line):
-            counts.setdefault(match[1].lower(), source.convert(match[1], match[2], count, number_))
+            counts.setdefault(match["name"].lower(), source.convert(match["name"], match["used"], count, number_))
         elif match := _PERIOD.match(line):
             periods.setdefault(match[1], source.convert(f"CP {match[1]}", match[2], number, number_))
         elif line.startswith("CP "):
@@ -128,7 +131,8 @@ def read_export_xml(source: Source) -> Report:
     if None not in (final, achieved) and final != achieved:
         raise source.error(f"<AchievedClockPeriod> is {achieved:g}, <CP_FINAL> {final:g}: the report is damaged")
     slack = slack_final if slack is None else slack
-    if None not in (slack, target, achieved) and abs((target or 0) - (achieved or 0) - (slack or 0)) > 0.0015:
+    left = slack_of(target, None, achieved)
+    if left is not None and slack is not None and abs(left - slack) > 0.0015:
         raise source.error(f"{target:g} ns less {achieved:g} ns is not the slack of {slack:g} ns: the report is damaged")
     said = xml.text("TimingReport/TIMING_MET").upper()
     if said not in ("TRUE", "FALSE", "NA", ""):
@@ -164,13 +168,15 @@ def read_export_xml(source: Source) -> Report:
 
 def _same_top(source: Source, modules: Sequence[ReportedModule], values: Counts) -> None:
     """The design stands twice: in its summary, and as the first row of its modules, where a zero is left out."""
-    if not modules or modules[0].depth != 0 or modules[0].lut is None:
+    top = next(iter(modules), None)
+    if top is None or top.depth != 0 or top.lut is None:
         return
     for key in _KEYS:
-        again = getattr(modules[0], key) or 0
-        found = values.get(key)
-        slip = 2 + 0.002 * (found or 0) if key in ("lut", "ff") else 0  # LUTs that the wrapper shares with the module
-        if found is not None and abs(found - again) > slip:
+        again, found = getattr(top, key) or 0.0, values.get(key)
+        if found is None:
+            continue
+        slip = 2 + 0.002 * found if key in ("lut", "ff") else 0.0  # LUTs that the wrapper shares with the module
+        if abs(found - again) > slip:
             raise source.error(f"the design has {found:g} {key.upper()}, its top module {again:g}: the report is damaged")
 
 
@@ -203,20 +209,22 @@ def read_export_text(source: Source) -> Report:
         raise source.error("the heading of the report is damaged")
     stage = title[1]
     needed = ("Resource Summary", "Timing Summary", "Resources", "Vivado Reports")
-    heads = {line[3:].strip(): i for i, line in enumerate(lines) if line.startswith("== ")}
+    heads = {line.removeprefix("==").strip(): i for i, line in enumerate(lines) if line.startswith("== ")}
     for name in needed:
         if f"{stage} {name}" not in heads:
             raise source.error(f"truncated: no section {stage + ' ' + name!r}", len(lines))
-    at = heads[f"{stage} Resource Summary"] + 2
+    start = heads[f"{stage} Resource Summary"] + 2
     counts: dict[str, float | None] = {}
-    while at < len(lines) and (match := _COUNT.match(lines[at])) and match[1].lower() in _EXPORTED:
-        counts[match[1].lower()] = source.convert(match[1], match[2], count, at + 1)
-        at += 1
-    if at < len(lines) and lines[at].strip():
-        raise source.error(f"{lines[at].strip()[:40]!r} is no row of the resources that hwq knows", at + 1)
+    for at, line in enumerate(lines[start:], start + 1):
+        match = _COUNT.match(line)
+        if match is None or match["name"].lower() not in _EXPORTED:
+            if line.strip():
+                raise source.error(f"{line.strip()[:40]!r} is no row of the resources that hwq knows", at)
+            break
+        counts[match["name"].lower()] = source.convert(match["name"], match["used"], count, at)
     for key in _NEEDED:
         if counts.get(key) is None:
-            raise source.error(f"no {key.upper()} row in the resource summary", at + 1)
+            raise source.error(f"no {key.upper()} row in the resource summary", start + 1)
     target, achieved, met = _timing(source, lines, heads[f"{stage} Timing Summary"])
     _compare(source, target, achieved, met)
     if not _first_table(source, lines, heads[f"{stage} Vivado Reports"]).columns:
@@ -224,17 +232,17 @@ def read_export_text(source: Source) -> Report:
     table = _first_table(source, lines, heads[f"{stage} Resources"])
     modules = tuple(_text_module(source, table, row) for row in table.rows)
     _same_top(source, modules, counts_of(_KEYS, counts.get))
-    fields = {m[1]: m[2] for line in lines[:16] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
-    version = re.fullmatch(r"(\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(\d{4})\))?", fields.get("Version", ""))
+    fields = {m[1]: m[2] for line in lines[:start] if (m := re.match(r"\s+\* ([A-Z][a-z ]*):\s+(.*?)\s*$", line))}
+    version = re.fullmatch(r"(?P<version>\d{4}\.\d+(?:\.\d+)?)(?: \(Build .*?(?P<year>\d{4})\))?", fields.get("Version", ""))
     if version is None or not is_part(fields.get("Target device", "")):
         raise source.error("the head names no version or no device: it is damaged")
-    check_year(source, version[1], version[2])
+    check_year(source, version["version"], version["year"])
     values, placed = counts_of(_KEYS, counts.get), stage == "Place & Route"
     status, reason = _verdict(values, met, placed=placed)
     return Report(
         "export_impl.rpt" if placed else "export_syn.rpt",
         tool="Vivado (HLS export)",
-        version=version[1],
+        version=version["version"],
         device=fields.get("Target device"),
         bram_unit="18K",
         clk_target_ns=target,
@@ -249,17 +257,19 @@ def read_export_text(source: Source) -> Report:
 
 
 def _first_table(source: Source, lines: Sequence[str], start: int) -> TextTable:
-    at = next((i for i in range(start, min(start + 8, len(lines))) if is_border(lines[i])), None)
+    at = find_border(lines, start, start + NEAR)
     if at is None:
-        raise source.error("truncated: a section without its table", min(start + 8, len(lines)))
+        raise source.error("truncated: a section without its table", min(start + NEAR, len(lines)))
     return read_table(source, lines, at)[0]
 
 
 def _timing(source: Source, lines: Sequence[str], start: int) -> tuple[float | None, float | None, bool | None]:
-    said = [line.strip().lstrip("* ").lower() for line in lines[start + 1 : start + 6]]
-    met = True if "timing was met" in said else False if any(s in ("timing was not met", "timing not met") for s in said) else None
     table = _first_table(source, lines, start)
-    periods = {row.cells[0].lower(): source.convert(row.cells[0], row.cells[1], number, row.line) for row in table.rows}
+    said = [line.strip().lstrip("* ").lower() for line in lines[start : table.line]]
+    met = True if "timing was met" in said else False if any(s in ("timing was not met", "timing not met") for s in said) else None
+    periods = {
+        name.lower(): source.convert(name, period, number, row.line) for row in table.rows for name, period, *_ in [row.cells]
+    }
     if "target" not in periods or (met is None and any(v is not None for k, v in periods.items() if k != "target")):
         raise source.error("the timing summary has no target, or does not say whether timing was met", start + 1)
     return periods["target"], periods.get("post-route", periods.get("post-synthesis")), met
@@ -269,5 +279,5 @@ def _text_module(source: Source, table: TextTable, row: Row) -> ReportedModule:
     values: Counts = {}
     for key in _KEYS:
         if (at := table.index(key)) is not None:
-            values[key] = source.convert(f"{row.cells[0]}, {key.upper()}", row.cells[at], count, row.line)
-    return ReportedModule(row.cells[0], None, depth(row), **values)
+            values[key] = source.convert(f"{row.name}, {key.upper()}", row.cells[at], count, row.line)
+    return ReportedModule(row.name, None, depth(row), **values)

@@ -133,7 +133,7 @@ def outcome(text: str) -> Outcome:
     errors = [match[0].strip() for match in _ERROR.finditer(text)]
     first = errors[0] if errors else None
     status, decisive = _decide(text, [line for line in errors if not _HARMLESS.search(line)])
-    tail = [line.rstrip() for line in text[-4000:].split("\n") if line.strip()]
+    tail = [line.rstrip() for line in text.split("\n") if line.strip()]
     if tail and not any(_END.search(line) for line in tail[-4:]):
         cut = f"the log breaks off after {tail[-1].strip()[:80]!r}"
         if status is Status.OK:
@@ -201,8 +201,8 @@ def _bare(text: str) -> tuple[Status, str] | None:
     lower = text.lower()
     for status, words, pattern in _BARE:
         if any(word in lower for word in words) and (match := pattern.search(text)):
-            start = text.rfind("\n", 0, match.start()) + 1
-            return status, text[start : match.end()].strip()[:200]
+            _, _, line = text[: match.end()].rpartition("\n")
+            return status, line.strip()[:200]
     return None
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hwq.reports.numbers import slack_of
 from hwq.reports.text import Source
 from hwq.reports.types import Counts, Report, Status
 
@@ -74,16 +75,16 @@ def read_nextpnr(source: Source, content: Mapping[str, object]) -> Report:
         raise source.error("no utilization or no fmax in it")
     values, unit = _cells(source, {name: _used(source, name, cell) for name, cell in used.items()})
     slowest = _slowest(source, clocks)
-    met = None if slowest is None else slowest[0] >= slowest[1]
-    period = None if slowest is None else round(1e3 / slowest[0], 6)
-    target = None if slowest is None else round(1e3 / slowest[1], 6)
-    late = met is False and slowest is not None
+    achieved, wanted = slowest or (None, None)
+    period, target = (None if mhz is None else round(1e3 / mhz, 6) for mhz in (achieved, wanted))
+    met = None if achieved is None or wanted is None else achieved >= wanted
+    late = met is False
     return Report(
         "nextpnr_report",
         tool="nextpnr",
         clk_target_ns=target,
         clk_est_ns=period,
-        wns_ns=None if period is None or target is None else round(target - period, 6),
+        wns_ns=slack_of(target, None, period),
         timing_met=met,
         status=Status.TIMING_MISSED if late else Status.OK,
         reason=_reason(slowest, late=late),
@@ -96,7 +97,8 @@ def read_nextpnr(source: Source, content: Mapping[str, object]) -> Report:
 def _reason(slowest: tuple[float, float] | None, *, late: bool) -> str | None:
     if slowest is None:
         return "no path between registers: the report says nothing about how fast the design is"
-    return f"{slowest[0]:.2f} MHz of {slowest[1]:.2f} MHz" if late else None
+    achieved, wanted = slowest
+    return f"{achieved:.2f} MHz of {wanted:.2f} MHz" if late else None
 
 
 def _used(source: Source, name: str, cell: object) -> int:
@@ -126,12 +128,17 @@ def _cells(source: Source, used: Mapping[str, int]) -> tuple[Counts, str | None]
 
 def _slowest(source: Source, clocks: Mapping[str, object]) -> tuple[float, float] | None:
     """(achieved, wanted) in MHz of the clock that is nearest to failing."""
-    slowest: tuple[float, float] | None = None
+    pairs: list[tuple[float, float]] = []
     for name, clock in clocks.items():
-        pair = tuple(clock.get(k) if isinstance(clock, dict) else None for k in ("achieved", "constraint"))
-        if not all(isinstance(v, (int, float)) and v > 0 for v in pair):
+        told = [clock.get(k) if isinstance(clock, dict) else None for k in ("achieved", "constraint")]
+        known = [float(v) for v in told if isinstance(v, (int, float)) and v > 0]
+        if len(known) != len(told):
             raise source.error(f"fmax.{name} is {clock!r}, not an achieved and a wanted frequency")
-        achieved, wanted = float(pair[0] or 0), float(pair[1] or 0)
-        if slowest is None or achieved / wanted < slowest[0] / slowest[1]:
-            slowest = (achieved, wanted)
-    return slowest
+        achieved, wanted = known
+        pairs.append((achieved, wanted))
+    return min(pairs, key=_share, default=None)
+
+
+def _share(pair: tuple[float, float]) -> float:
+    achieved, wanted = pair
+    return achieved / wanted

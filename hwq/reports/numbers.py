@@ -98,3 +98,8 @@ def nanoseconds(text: str | None) -> float | None:
     if value is not None and value < 0:
         raise ValueError(f"{text!r} is less than zero")
     return value * _NS[match[2]] if match and value is not None else value
+
+
+def slack_of(target: float | None, uncertainty: float | None, estimate: float | None) -> float | None:
+    """What is left of the clock in ns, to the last digit that a report has; None where a period is not said."""
+    return None if target is None or estimate is None else round(target - (uncertainty or 0.0) - estimate, 6)

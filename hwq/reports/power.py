@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hwq.reports.numbers import number
-from hwq.reports.text import Source, TextTable, depth, is_border, read_table
+from hwq.reports.text import Source, TextTable, depth, find_border, read_table
 from hwq.reports.types import Report, ReportedModule
 from hwq.reports.utilization import report_of
 from hwq.reports.vivado_head import ReportSection, read_header, read_sections, require_end
@@ -28,9 +28,9 @@ def read_power(source: Source) -> Report:
     values: dict[str, float | None] = {}
     confidence = ""
     for row in summary.rows:
-        name = row.cells[0].lower()
+        name = row.name.lower()
         if name in ("total on-chip power (w)", "dynamic (w)", "device static (w)"):
-            values[name] = source.convert(row.cells[0], _watts(row.cells[1]), number, row.line)
+            values[name] = source.convert(name, _watts(row.cells[1]), number, row.line)
         elif name == "confidence level":
             confidence = row.cells[1]
     total = values.get("total on-chip power (w)")
@@ -43,7 +43,7 @@ def read_power(source: Source) -> Report:
         components = _table(source, lines, sections["on-chip components"])
         at = components.index("power (w)")
         for row in components.rows:
-            if at is not None and row.cells[0].lower() == "total":
+            if at is not None and row.name.lower() == "total":
                 again = source.convert("total", _watts(row.cells[at]), number, row.line)
                 if again is not None and abs(again - total) > 0.0015:
                     raise source.error(f"{again:g} W here, {total:g} W in the summary: the report is damaged", row.line)
@@ -54,15 +54,15 @@ def read_power(source: Source) -> Report:
 
 def _watts(text: str) -> str:
     """A junction limit makes Vivado write `12.3 (Junction temp exceeded!)`."""
-    return text.split("(", 1)[0].strip() if "exceeded" in text else text
+    return text.partition("(")[0].strip() if "exceeded" in text else text
 
 
 def _table(source: Source, lines: Sequence[str], section: ReportSection, *, headless: bool = False) -> TextTable:
-    at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
+    at = find_border(lines, section.start, section.end)
     if at is None:
         raise source.error(f"section {section.title!r} has no table", section.end)
     table, _ = read_table(source, lines, at)
-    if headless and any(len(row.cells) != 2 for row in table.rows):
+    if headless and {len(row.cells) for row in table.rows} != {2}:
         raise source.error(f"section {section.title!r} is no table of two columns", at + 1)
     return table
 
@@ -78,6 +78,6 @@ def _hierarchy(source: Source, lines: Sequence[str], section: ReportSection | No
     if at is None:
         raise source.error("the table of the hierarchy has no rows, or no column of power: it is cut off or damaged", table.line)
     return tuple(
-        ReportedModule(row.cells[0], depth=depth(row), power_w=source.convert(row.cells[0], row.cells[at], number, row.line))
+        ReportedModule(row.name, depth=depth(row), power_w=source.convert(row.name, row.cells[at], number, row.line))
         for row in table.rows
     )

@@ -66,7 +66,7 @@ def detect(source: Source) -> Parser:
         ReportError: no known kind, or damaged so that it cannot be told.
     """
     text = source.text.lstrip("\ufeff\n")
-    if text[:100].lstrip().startswith("<"):
+    if text.lstrip().startswith("<"):
         return _xml
     if text.startswith(("{", "[")) and not text.startswith("[20"):
         return _json
@@ -92,13 +92,11 @@ def detect(source: Source) -> Parser:
 def _vivado(source: Source) -> Report:
     """A text report of Vivado, by its title."""
     _, title, _ = read_header(source, source.lines)
-    command = re.search(r"^\| Command\s*: (\S+)(.*)$", source.text[:4000], re.MULTILINE)
+    command = re.search(r"^\| Command\s*: (\S+)(.*)$", source.text, re.MULTILINE)
     name, options = (command[1], command[2]) if command else ("", "")
     parser = TITLES.get(title)
     if title == "Utilization Design Information":
-        parser = (
-            read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text[:6000], re.MULTILINE) else read_flat
-        )
+        parser = read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text, re.MULTILINE) else read_flat
         asked = any(word.startswith("-hier") for word in options.split())
         if asked != (parser is read_hierarchical) and name == "report_utilization":
             raise source.error(f"its command is {name}{options}, its content of another kind: the report is damaged")

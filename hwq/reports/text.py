@@ -17,6 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 NOTHING = b"\0 \t\r\n\xff\xfe\xef\xbb\xbf"  # bytes that make no content: blanks and byte-order marks
 _CONTROL_BYTES = bytes(k for k in range(128) if _CONTROL.match(chr(k)))
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+NEAR = 8  # lines below a heading within which its table begins, where other text may stand between
 SPACE = re.compile(r"\s+")
 
 
@@ -103,6 +104,11 @@ class Row:
     cells: tuple[str, ...]
     raw: str
 
+    @property
+    def name(self) -> str:
+        """The first cell."""
+        return self.cells[0]
+
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
@@ -122,6 +128,11 @@ def is_border(line: str) -> bool:
     return "+-" in line and _BORDER.fullmatch(line) is not None
 
 
+def find_border(lines: Sequence[str], start: int, end: int | None = None) -> int | None:
+    """The first border of lines[start:end]."""
+    return next((i for i, line in enumerate(lines[start:end], start) if is_border(line)), None)
+
+
 def is_table_line(line: str) -> bool:
     """A border, or a row."""
     stripped = line.lstrip()
@@ -137,22 +148,22 @@ def read_table(source: Source, lines: Sequence[str], start: int) -> tuple[TextTa
     end = start
     while end < len(lines) and is_table_line(lines[end]):
         end += 1
-    block = lines[start:end]
-    if len(block) < 2 or not is_border(block[-1]):
-        raise source.error("the table is cut off: it has no lower border", end)
+    block = [line.rstrip() for line in lines[start:end]]
     borders = [i for i, line in enumerate(block) if is_border(line)]
-    if block[0].rstrip() != block[-1].rstrip() or len(borders) < 2:
+    if len(borders) < 2 or not is_border(block[-1]):
+        raise source.error("the table is cut off: it has no lower border", end)
+    top, *_, bottom = block
+    if top != bottom:
         raise source.error("the table is damaged: its upper and lower borders differ", start + 1)
-    edges = [i for i, char in enumerate(block[0]) if char == "+"]
+    edges = [i for i, char in enumerate(top) if char == "+"]
     head = borders[1] if len(borders) > 2 else 0  # a table of two borders has no header, or nothing but one
     columns = _names(block[1:head], edges) if head else ()
     rows = []
-    for offset in range(head + 1, len(block)):
-        line = block[offset]
+    for number, line in enumerate(block[head:], start + head + 1):
         if not is_border(line):
-            rows.append(_row(source, line, edges, start + offset + 1))
-        elif line.rstrip() != block[0].rstrip():
-            raise source.error("the table is damaged: its borders differ", start + offset + 1)
+            rows.append(_row(source, line, edges, number))
+        elif line != top:
+            raise source.error("the table is damaged: its borders differ", number)
     return TextTable(start + 1, columns, tuple(rows)), end
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ from hwq.reports.utilization import report_of
 from hwq.reports.vivado_head import Header, read_header
 
 _CLOCKS = re.compile(r"Clock\s+Waveform\(ns\)\s+Period\(ns\)\s+Frequency\(MHz\)")
-_CLOCK = re.compile(r"(\s*)(\S+)\s+\{([^}]*)\}\s+([\d.]+)\s+([\d.]+)\s*$")
-_SLACK = re.compile(r"Slack(?: \((\w+)\))?\s*:\s*(\S+?)(?:ns)?(?:\s|$)")
+_CLOCK = re.compile(r"\s*(?P<name>\S+)\s+\{[^}]*\}\s+(?P<period>[\d.]+)\s+(?P<rate>[\d.]+)\s*$")
+_SLACK = re.compile(r"Slack(?: \((?P<verdict>\w+)\))?\s*:\s*(?P<slack>\S+?)(?:ns)?(?:\s|$)")
 _FINAL = re.compile(r"\s+slack\s+(\S+)\s*$")
 _TYPE = re.compile(r"\s+Path Type:\s+(\w+)")
 _KINDS = frozenset({"Setup", "Hold", "Max", "Min", "Recovery", "Removal"})
-_UNTIMED = re.compile(r"^\d+\. checking no_(input|output)_delay \((\d+)\)", re.MULTILINE)
+_UNTIMED = re.compile(r"^\d+\. checking no_(?P<kind>input|output)_delay \((?P<count>\d+)\)", re.MULTILINE)
 _RULE = re.compile(r"-[- ]+$")
 _STATEMENTS = {
     "All user specified timing constraints are met.": True,
@@ -49,7 +50,8 @@ class TimingSummary:
     @property
     def timing(self) -> Timing:
         """Period and Fmax where there is one clock; None where several leave it open which one limits."""
-        period = self.clocks[0].period_ns if len(self.clocks) == 1 else None
+        periods = [clock.period_ns for clock in self.clocks]
+        period = None if len(periods) != 1 else periods.pop()
         slack = self.wns_ns
         fmax = 1e3 / (period - slack) if period is not None and slack is not None and period > slack else None
         return Timing(period, slack, fmax, self.met)
@@ -85,7 +87,7 @@ def read_timing_summary(source: Source) -> Report:
 
 def _untimed(text: str) -> str | None:
     """Ports whose logic no clock times: the summary leaves it out, its list of checks counts them."""
-    counts = [(int(match[2]), match[1]) for match in _UNTIMED.finditer(text) if int(match[2])]
+    counts = [(int(match["count"]), match["kind"]) for match in _UNTIMED.finditer(text) if int(match["count"])]
     if not counts:
         return None
     ports = " and ".join(f"{n} {kind}{'s' if n > 1 else ''}" for n, kind in dict.fromkeys(counts))
@@ -100,11 +102,10 @@ def read_summary(source: Source) -> TimingSummary:
     """
     lines = source.lines
     header, _, _ = read_header(source, lines)
-    heads = {
-        lines[i][2:].strip(): i
-        for i in range(len(lines) - 1, 0, -1)
-        if lines[i].startswith("| ") and lines[i - 1].startswith("---")
-    }
+    heads: dict[str, int] = {}
+    for at, (above, line) in enumerate(itertools.pairwise(lines), 1):
+        if line.startswith("| ") and above.startswith("---"):
+            heads.setdefault(line.removeprefix("|").strip(), at)
     for name in ("Design Timing Summary", "Clock Summary", "Intra Clock Table", "Inter Clock Table", "Other Path Groups Table"):
         if name not in heads:
             raise source.error(f"truncated: no section {name!r}", len(lines))
@@ -112,7 +113,9 @@ def read_summary(source: Source) -> TimingSummary:
     rows = _rows(source, lines, start, end)
     if len(rows) != 1:
         raise source.error("the design timing summary has no values, or more than one row of them", start + 1)
-    slacks = [rows[0].get(name) for name in ("WNS(ns)", "WHS(ns)", "WPWS(ns)")]
+    (design,) = rows
+    slacks = [design.get(name) for name in ("WNS(ns)", "WHS(ns)", "WPWS(ns)")]
+    setup, hold, pulse_width = slacks
     clocks = _clocks(source, lines, end, heads["Intra Clock Table"])
     met = _met(source, lines, start, end, slacks)
     detail = heads.get("Timing Details", len(lines))
@@ -126,16 +129,16 @@ def read_summary(source: Source) -> TimingSummary:
         for row in _rows(source, lines, heads[name], stop)
     ]
     worst = min((g for g in groups if g is not None), default=None)
-    if worst != slacks[0]:
-        raise source.error(f"WNS is {slacks[0]}, but the worst of the clocks is {worst}: the report is damaged", start + 1)
-    if detail < len(lines):
-        _check_paths(source, lines, detail)
-    return TimingSummary(header, slacks[0], slacks[1], slacks[2], met, clocks)
+    if worst != setup:
+        raise source.error(f"WNS is {setup}, but the worst of the clocks is {worst}: the report is damaged", start + 1)
+    _check_paths(source, lines, detail)
+    return TimingSummary(header, setup, hold, pulse_width, met, clocks)
 
 
 def _rows(source: Source, lines: Sequence[str], start: int, end: int) -> list[dict[str, float | None]]:
     """The rows of a table under dashed rules, by column name; cells may be empty, so they are cut where the rules are."""
-    at = next((i for i in range(start, end - 1) if "WNS(ns)" in lines[i] and _RULE.match(lines[i + 1].strip() or "x")), None)
+    pairs = enumerate(itertools.pairwise(lines[start:end]), start)
+    at = next((i for i, (line, below) in pairs if "WNS(ns)" in line and _RULE.match(below.strip())), None)
     if at is None:
         raise source.error("truncated or damaged: a table of slacks has no header", start + 1)
     spans = [(m.start(), m.end()) for m in re.finditer(r"-+", lines[at + 1])]
@@ -144,16 +147,17 @@ def _rows(source: Source, lines: Sequence[str], start: int, end: int) -> list[di
         raise source.error("the header of the table of slacks is damaged", at + 1)
     first = names.index("WNS(ns)")
     found = []
-    for i in range(at + 2, end):
-        if not lines[i].strip():
-            break
+    for line_number, line in enumerate(itertools.takewhile(str.strip, lines[at + 2 : end]), at + 3):
         values: dict[str, float | None] = {}
-        edge = spans[first - 1][1] if first else 0  # a value may begin before its rule, as -100.000 does, but not in a name
+        edge = max(
+            (b for _, b in spans[:first]), default=0
+        )  # a value may begin before its rule, as -100.000 does, but not in a name
         for name, (a, b) in zip(names[first:], spans[first:], strict=True):
-            cut = lines[i].rfind(" ", 0, a) + 1 if lines[i][a : a + 1].strip() else a
-            if cut < edge or lines[i][b : b + 1].strip():
-                raise source.error("a row of the table of slacks does not fit its columns", i + 1)
-            values[name] = source.convert(name, lines[i][cut:b], number, i + 1)
+            before = line[:a].rpartition(" ")[-1] if line[a : a + 1].strip() else ""
+            cut = a - len(before)
+            if cut < edge or line[b : b + 1].strip():
+                raise source.error("a row of the table of slacks does not fit its columns", line_number)
+            values[name] = source.convert(name, line[cut:b], number, line_number)
             edge = b
         found.append(values)
     return found
@@ -166,16 +170,15 @@ def _clocks(source: Source, lines: Sequence[str], start: int, end: int) -> tuple
             raise source.error("the clock summary is damaged: its header is not there", start + 1)
         return ()
     clocks = []
-    for i in range(at + 2, end):
-        if not lines[i].strip():
-            break
-        match = _CLOCK.match(lines[i])
+    for line_number, line in enumerate(itertools.takewhile(str.strip, lines[at + 2 : end]), at + 3):
+        match = _CLOCK.match(line)
         if match is None:
-            raise source.error("a row of the clock summary is cut or damaged", i + 1)
-        period, frequency = (source.convert(match[2], match[k], number, i + 1) for k in (4, 5))
+            raise source.error("a row of the clock summary is cut or damaged", line_number)
+        name, shown, rate = match["name"], match["period"], match["rate"]
+        period, frequency = (source.convert(name, text, number, line_number) for text in (shown, rate))
         if not period or not frequency or abs(1e3 / frequency - period) > 0.00051 + 0.00051 * period / frequency:
-            raise source.error(f"clock {match[2]}: {match[4]} ns are not {match[5]} MHz: the row is damaged", i + 1)
-        clocks.append(Clock(match[2], period))
+            raise source.error(f"clock {name}: {shown} ns are not {rate} MHz: the row is damaged", line_number)
+        clocks.append(Clock(name, period))
     return tuple(clocks)
 
 
@@ -184,9 +187,10 @@ def _met(source: Source, lines: Sequence[str], start: int, end: int, slacks: Seq
     late = any(slack is not None and slack < 0 for slack in slacks)  # a constraint on skew can be missed with all of them met
     if not said:
         raise source.error("it does not say whether timing is met: the report is damaged", start + 1)
-    met = _STATEMENTS[said[0]]
+    first, *_ = said
+    met = _STATEMENTS[first]
     if len(set(said)) > 1 or (met is None and any(s is not None for s in slacks)) or (met and late):
-        raise source.error(f"{said[0]!r} contradicts the slacks {slacks}: the report is damaged", start + 1)
+        raise source.error(f"{first!r} contradicts the slacks {slacks}: the report is damaged", start + 1)
     return met
 
 
@@ -202,13 +206,12 @@ class _Path:
 def _paths(source: Source, lines: Sequence[str], start: int) -> list[_Path]:
     """Every path in detail: its head line, its type, and the slack at its end."""
     found: list[_Path] = []
-    for i in range(start, len(lines)):
-        line = lines[i]
+    for line_number, line in enumerate(lines[start:], start + 1):
         if line.startswith("Slack"):
             match = _SLACK.match(line)
             if match is None:
-                raise source.error("the slack of a path is damaged", i + 1)
-            found.append(_Path(i + 1, match[1], source.convert("slack", match[2], number, i + 1)))
+                raise source.error("the slack of a path is damaged", line_number)
+            found.append(_Path(line_number, match["verdict"], source.convert("slack", match["slack"], number, line_number)))
         elif found and not found[-1].kind and (match := _TYPE.match(line)):
             found[-1].kind = match[1]
         elif found and found[-1].final is None and "slack" in line and (match := _FINAL.match(line)):

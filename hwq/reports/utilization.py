@@ -9,7 +9,7 @@ from typing import Any
 
 from hwq.reports.numbers import count, number, whole
 from hwq.reports.states import is_placed
-from hwq.reports.text import Row, Source, TextTable, depth, is_border, read_table, tables
+from hwq.reports.text import Row, Source, TextTable, depth, find_border, read_table, tables
 from hwq.reports.types import CountName, Counts, Report, ReportedModule, Resources, Status, counts_of
 from hwq.reports.vivado_head import Header, ReportSection, read_header, read_sections, require_end
 
@@ -97,11 +97,12 @@ def flat_counts(source: Source) -> Flat:
         if "slr" in title or "distribution" in title:
             continue
         for table in tables(source, lines, section.start, section.end):
-            if table.columns and table.columns[0] == "site type" and "used" in table.columns:
+            kind = next(iter(table.columns), "")
+            if kind == "site type" and "used" in table.columns:
                 _site_table(source, title, table, found, rows)
-            elif table.columns and table.columns[0] == "ref name" and title == "black boxes":
-                boxes += [row.cells[0] for row in table.rows]
-            elif table.columns and table.columns[0] == "ref name":
+            elif kind == "ref name" and title == "black boxes":
+                boxes += [row.name for row in table.rows]
+            elif kind == "ref name":
                 _primitives(source, table, found)
     for key, what in (("lut", "LUT"), ("ff", "register"), ("bram", "block RAM"), ("dsp", "DSP")):
         if key not in found:
@@ -114,25 +115,24 @@ def flat_counts(source: Source) -> Flat:
 
 
 def _site_table(source: Source, title: str, table: TextTable, found: dict[str, float], rows: dict[str, float]) -> None:
-    used_at, available_at, percent_at = table.index("used"), table.index("available"), table.index("util%")
-    at = used_at if used_at is not None else 1
+    at, available_at, percent_at = table.columns.index("used"), table.index("available"), table.index("util%")
     for row in table.rows:
-        name = row.cells[0].rstrip("*").strip().lower()
-        used = source.convert(row.cells[0], row.cells[at], count, row.line)
+        name = row.name.rstrip("*").strip().lower()
+        used = source.convert(row.name, row.cells[at], count, row.line)
         if title in ("memory", "blockram") and not _MEMORY.match(name) and not name.endswith("only"):
             found.setdefault("strange", row.line)
         keys = [key for key, names in _NAMES.items() if name in names] + ["carry" for c in _CARRY if name == c]
         if used is None:
             if keys:
-                raise source.error(f"{row.cells[0]}: how many are used is not said", row.line)
+                raise source.error(f"{row.name}: how many are used is not said", row.line)
             continue
         percent = _check_percent(source, row, used, (available_at, percent_at), needed=bool(keys) or name in _PARTS)
         for key in keys:
             if key in found and found[key] != used and key != "carry":
-                raise source.error(f"{row.cells[0]}: {used:g} here, {found[key]:g} above", row.line)
+                raise source.error(f"{row.name}: {used:g} here, {found[key]:g} above", row.line)
             found.setdefault(key, used)
             if percent is not None and percent > 100:
-                found["over"] = max(found.get("over", 0), percent)
+                found["over"] = max(found.get("over", percent), percent)
         rows.setdefault(name, used)
 
 
@@ -146,25 +146,25 @@ def _check_percent(source: Source, row: Row, used: float, at: tuple[int | None, 
     available_at, percent_at = at
     if available_at is None or percent_at is None:
         return None
-    available = source.convert(f"{row.cells[0]}, available", row.cells[available_at], count, row.line)
-    percent = source.convert(f"{row.cells[0]}, utilisation", row.cells[percent_at], number, row.line)
+    available = source.convert(f"{row.name}, available", row.cells[available_at], count, row.line)
+    percent = source.convert(f"{row.name}, utilisation", row.cells[percent_at], number, row.line)
     if available is None or percent is None:
         if needed and (available is None) != (percent is None):
-            raise source.error(f"{row.cells[0]}: only one of available and utilisation is said", row.line)
+            raise source.error(f"{row.name}: only one of available and utilisation is said", row.line)
         return None
     if available:
         shown = row.cells[percent_at].strip().rstrip("% ")
         step = 10.0 ** -len(shown.partition(".")[2])  # the last digit that is shown; `<0.01` may be anything below it
         if abs(100 * used / available - percent) > step * 1.01:
-            raise source.error(f"{row.cells[0]}: {used:g} of {available:g} are not {percent:g} %: the row is damaged", row.line)
+            raise source.error(f"{row.name}: {used:g} of {available:g} are not {percent:g} %: the row is damaged", row.line)
     return percent
 
 
 def _primitives(source: Source, table: TextTable, found: dict[str, float]) -> None:
     used_at = table.index("used")
     for row in table.rows:
-        if used_at is not None and row.cells[0].lower() in _CARRY:
-            value = source.convert(row.cells[0], row.cells[used_at], whole, row.line)
+        if used_at is not None and row.name.lower() in _CARRY:
+            value = source.convert(row.name, row.cells[used_at], whole, row.line)
             if value is not None:
                 found.setdefault("carry", value)
 
@@ -201,11 +201,11 @@ def read_hierarchical(source: Source) -> Report:
     if section is None:
         raise source.error("no section 'Utilization by Hierarchy'")
     table = _only_table(source, lines, section)
-    if len(table.columns) < 2 or not table.rows:
+    if not table.rows:
         raise source.error("the hierarchy has no rows", table.line)
     _known_columns(source, table, _HIER, ("instance", "module", "logic luts", "lutrams", "srls"))
     modules = tuple(_module(source, table, row, _HIER, unit=2) for row in table.rows)
-    top = modules[0]
+    top = next(iter(modules))
     if top.lut is None or top.ff is None or top.depth != 0:
         raise source.error("the first row of the hierarchy is not the whole design", table.line)
     if top.module == "(top)" and top.name != header.top:
@@ -290,7 +290,7 @@ def read_kernels(source: Source) -> Report:
     fixed = ("platform", "user budget", "used resources", "unused resources")
     kernels = tuple(m for m in modules if m.name.lower() not in fixed)
     for key in _KERNEL:
-        total = sum(getattr(m, key) or 0 for m in kernels if m.depth == 0)
+        total = sum(mine for m in kernels if m.depth == 0 and (mine := getattr(m, key)) is not None)
         parts = {m.name.lower(): getattr(m, key) for m in modules if m.name.lower() in fixed}
         budget, unused = parts.get("user budget"), parts.get("unused resources")
         mine = getattr(used, key)
@@ -304,7 +304,7 @@ def read_kernels(source: Source) -> Report:
 
 
 def _only_table(source: Source, lines: Sequence[str], section: ReportSection) -> TextTable:
-    at = next((i for i in range(section.start, section.end) if is_border(lines[i])), None)
+    at = find_border(lines, section.start, section.end)
     if at is None:
         raise source.error(f"truncated: section {section.title!r} has no table", section.end)
     return read_table(source, lines, at)[0]
@@ -315,9 +315,9 @@ def _module(source: Source, table: TextTable, row: Row, names: Mapping[CountName
     for key, known in names.items():
         at = table.index(*known)
         if at is not None:
-            values[key] = source.convert(f"{row.cells[0]}, {table.columns[at]}", row.cells[at], count, row.line)
+            values[key] = source.convert(f"{row.name}, {table.columns[at]}", row.cells[at], count, row.line)
     module = table.index("module")
-    return ReportedModule(row.cells[0], None if module is None else row.cells[module], depth(row, unit), **values)
+    return ReportedModule(row.name, None if module is None else row.cells[module], depth(row, unit), **values)
 
 
 def resources_of(flat: Flat) -> Resources:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hwq.errors import GraphError
-from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, saturate, shift_round, to_float
+from hwq.fixed import FixedType, Overflow, Rounding, TypeArray, quantize_float, requantize, saturate, shift_round, to_float, wrap
+from hwq.fixed.arithmetic import as_integers, greatest
 from hwq.fixed.types import bits_for, bits_for_each
 
 
@@ -103,6 +104,62 @@ def test_a_symmetric_type_has_no_lowest_code_from_two_bits_on(width: int, lowest
     assert requantize(np.array([-(1 << 70)], object), 0, array).tolist() == [lowest]
 
 
+def test_the_ends_of_the_narrowest_types() -> None:
+    for overflow, signed, width, ends in (
+        *((Overflow.SAT, True, w, e) for w, e in ((0, (0, 0)), (1, (-1, 0)), (2, (-2, 1)), (3, (-4, 3)))),
+        *((Overflow.WRAP, False, w, e) for w, e in ((0, (0, 0)), (1, (0, 1)), (2, (0, 3)))),
+        *((Overflow.SAT_SYM, False, w, e) for w, e in ((0, (0, 0)), (1, (0, 1)), (2, (0, 3)))),
+    ):
+        t = FixedType(signed, width, 3, overflow=overflow)
+        assert (t.lowest, t.highest) == ends
+
+
+@pytest.mark.parametrize("dtype", [np.int64, object])
+def test_the_narrowest_types_that_wrap(dtype: type) -> None:
+    """A signed type of no bits holds zero alone, as an unsigned one."""
+    values = np.array([-3, -2, -1, 0, 1, 2, 3], dtype)
+    assert wrap(values, 1, 0).tolist() == wrap(values, 0, 0).tolist() == [0] * 7
+    assert wrap(values, 1, 1).tolist() == [-1, 0, -1, 0, -1, 0, -1]
+    assert wrap(values, 0, 1).tolist() == [1, 0, 1, 0, 1, 0, 1]
+    assert wrap(values, 1, 2).tolist() == [1, -2, -1, 0, 1, -2, -1]
+    assert wrap(values, [1, 0, 1, 0, 1, 0, 1], [0, 1, 2, 2, 1, 0, 3]).tolist() == [0, 0, -1, 0, -1, 0, 3]
+
+
+def test_a_type_of_no_bits_is_u0_0() -> None:
+    types = TypeArray.of([1, 1], [0, 1], [7, 7])
+    assert (types.signed.tolist(), types.width.tolist(), types.frac.tolist()) == ([0, 1], [0, 1], [0, 7])
+
+
+@pytest.mark.parametrize("part", ["signed", "width", "frac"])
+def test_types_that_differ_in_one_element_are_not_equal(part: str) -> None:
+    parts = {"signed": [1, 0], "width": [5, 6], "frac": [2, 3]}
+    types = TypeArray.of(**parts)
+    assert types == TypeArray.of(**parts) and types != TypeArray.of(**parts, rounding=Rounding.RND)
+    assert types != TypeArray.of(**parts, overflow=Overflow.SAT) and types != types.reshape((2, 1))
+    other = {**parts, part: [parts[part][0], 1 if part == "signed" else 9]}
+    assert types != TypeArray.of(**other)
+
+
+def test_the_greatest_of_some_or_none() -> None:
+    assert [greatest(np.array(v, np.int64)) for v in ([], [-3], [0], [2, 5, 1])] == [0, 0, 0, 5]
+
+
+def test_integers_of_python_begin_above_62_bits() -> None:
+    assert quantize_float([1.0], TypeArray.of([1], 62, 0)).dtype == np.int64
+    assert quantize_float([1.0], TypeArray.of([1], 63, 0)).dtype == object
+    assert quantize_float([1.0, -1.5], TypeArray.of([1, 1], [4, 70], 0)).tolist() == [1, -2]
+    assert as_integers(np.array([1], object), 62).dtype == np.int64
+    assert as_integers(np.array([1]), 63).dtype == object
+
+
+def test_the_width_of_every_small_range() -> None:
+    for low in range(-9, 10):
+        for high in range(low, 10):
+            want = next(w for w in range(9) if FixedType(low < 0, w, 0).lowest <= low and high <= FixedType(low < 0, w, 0).highest)
+            assert bits_for(low, high) == want
+            assert bits_for_each(np.array([low]), np.array([high])).tolist() == [want]
+
+
 def test_lengths_of_numbers_that_a_float_would_round_up() -> None:
     """2^54 - 1 is 2^54 as a float."""
     for bits in (52, 53, 54, 59, 60, 61, 64):
@@ -133,7 +190,7 @@ def test_floats_beyond_the_range_of_floats() -> None:
 @pytest.mark.parametrize(("width", "frac"), [(512, 0), (-1, 0), (8, 512), (8, -512), (8, 1 << 40)])
 def test_the_limits_of_a_type(width: int, frac: int) -> None:
     with pytest.raises(GraphError, match=r"element 1 would need .* types have 0 to 511 bits and -511 to 511 fractional bits"):
-        TypeArray.of([1, 1], [8, width], [0, frac])
+        TypeArray.of([1, 1, 1], [8, width, -3], [0, frac, 0])
     edge = TypeArray.of([1, 0], [511, 511], [-511, 511])
     assert edge.highest.tolist() == [(1 << 510) - 1, (1 << 511) - 1] and edge[0].integer == 1022
     assert np.isfinite(to_float(edge.highest, edge.frac)).all()
@@ -142,7 +199,7 @@ def test_the_limits_of_a_type(width: int, frac: int) -> None:
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_refuses_what_is_no_number(bad: float) -> None:
     with pytest.raises(ValueError, match="NaN"):
-        quantize_float([bad], TypeArray.of([1], 4, 0))
+        quantize_float([bad, 1.0], TypeArray.of([1, 1], 4, 0))
 
 
 @given(st.integers(-(1 << 40), 1 << 40), st.integers(0, 1 << 20))

@@ -248,3 +248,19 @@ def test_the_text_in_the_documentation() -> None:
         True,
     ]
     assert [op for op in OPS if f"`{op}" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ("hwq-graph 2", "line 1: not an hwq graph"),
+        ("hwq-graph 1", "line 1: .*expected: outputs"),
+        ("hwq-graph 1\ninput x", "line 2: .*expected 'inputs'"),
+        ("hwq-graph 1\ninputs x", "line 3: .*expected: outputs"),
+        ("hwq-graph 1\ninputs x\noutputs x\nnode x input", "line 4: .*expected: node NAME"),
+        ("hwq-graph 1\ninputs x\noutputs x\nnode x input()", "line 5: .*node x has no type"),
+    ],
+)
+def test_a_text_that_breaks_off_is_told_by_line(lines: str, where: str) -> None:
+    with pytest.raises(GraphError, match=where):
+        parse(lines)

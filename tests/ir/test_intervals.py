@@ -77,3 +77,20 @@ def test_extremes_meet_at_the_finest_step_of_what_is_not_zero() -> None:
     assert bounds(extreme_bounds(terms, least=False)) == (1, 6, 2)
     assert bounds(extreme_bounds(terms, least=True)) == (-6, 0, 2)
     assert bounds(extreme_bounds([interval(0, 0, 4)] * 2, least=True)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("op", "attrs", "source", "want"),
+    [
+        ("relu", {}, (-5, -2, 1), (0, 0, 1)),
+        ("relu", {}, (-5, 3, 1), (0, 3, 1)),
+        ("relu", {}, (2, 3, 1), (2, 3, 1)),
+        ("leaky_relu", {"shift": 2}, (-5, -2, 1), (-5, -2, 3)),
+        ("leaky_relu", {"shift": 2}, (-5, 3, 1), (-5, 12, 3)),
+        ("leaky_relu", {"shift": 2}, (0, 3, 1), (0, 3, 1)),
+        ("leaky_relu", {"shift": 2}, (-1, 0, 1), (-1, 0, 3)),
+    ],
+)
+def test_one_input(op: str, attrs: dict[str, int], source: tuple[int, int, int], want: tuple[int, int, int]) -> None:
+    x = make_node("x", "input", type=TypeArray.of([1], 8, 0))
+    assert bounds(OPS[op].infer(make_node("y", op, [x], attrs=attrs), [x.type], [interval(*source)])) == want

@@ -149,6 +149,60 @@ def test_names_of_a_key_are_short_printable_text(name: str, value: object) -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [("tool", "nan"), ("stage", "NONE"), ("board", "inf"), ("tool", "2yosys"), ("stage", "a b"), ("board", "ü"), ("tool", "-x")],
+)
+def test_a_tool_a_stage_and_a_board_are_called_by_a_name(name: str, value: str) -> None:
+    with pytest.raises(FieldError, match="a name that begins with a letter"):
+        check_key({**asdict(measurement(1).key), name: value})
+    check_key({**asdict(measurement(1).key), "design": value, name: "nano+1.2_b-3"})
+
+
+def test_the_longest_body() -> None:
+    body = measurement(1).body()
+    assert parse_body(body.ljust(LONGEST_BODY)) == json.loads(body)
+    with pytest.raises(FieldError, match="expected JSON of at most 1048576 characters"):
+        parse_body(body.ljust(LONGEST_BODY + 1))
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        *((f"resources/{name}", 1e9) for name in ("lut", "ff", "dsp", "bram36", "uram", "carry", "inverters")),
+        *((f"latency/{name}", 10**12) for name in ("min_cycles", "max_cycles", "interval")),
+        *((f"timing/{name}", 1e9) for name in ("period_ns", "fmax_mhz")),
+        *(("seconds", 1e10), ("peak_mb", 1e10), ("power_w", 1e6)),
+    ],
+)
+def test_no_number_is_less_than_zero_or_beyond_all_devices(path: str, most: float) -> None:
+    least = 1 if path.startswith("latency") else 0.001
+    for fine in (0, most, None if path not in ("seconds", "peak_mb") else 0.0):
+        assert parse_body(changed(path, fine))
+    for wrong in (-least, most + least):
+        with pytest.raises(FieldError, match=path.replace("/", ".")):
+            parse_body(changed(path, wrong))
+
+
+@pytest.mark.parametrize(("name", "longest"), [("log", 4096), ("when", 200), ("host", 200), ("group", 200), ("family", 200)])
+def test_the_longest_texts(name: str, longest: int) -> None:
+    assert parse_body(changed(name, "x" * longest))
+    with pytest.raises(FieldError, match=f"{name} is"):
+        parse_body(changed(name, "x" * (longest + 1)))
+
+
+def test_the_most_features_and_the_largest() -> None:
+    most = {f"f{n}": 1.0 for n in range(1000)}
+    assert parse_body(changed("features", most))
+    with pytest.raises(FieldError, match="an object of at most 1000 numbers"):
+        parse_body(changed("features", {**most, "g": 1.0}))
+    for fine in (-1e15, 1e15):
+        assert parse_body(changed("features", {"a": fine}))
+    for wrong in (-1.001e15, 1.001e15):
+        with pytest.raises(FieldError, match=r"features\.a"):
+            parse_body(changed("features", {"a": wrong}))
+
+
+@pytest.mark.parametrize(
     "wrong",
     [
         {"resources": Resources(lut=-1.0)},

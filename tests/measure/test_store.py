@@ -475,3 +475,33 @@ def test_rows_without_a_seal_are_as_before(tmp_path: Path) -> None:
         connection.execute("UPDATE measurement SET seal = '', archive = ''")
     connection.close()
     assert store.find() == [m] and store.artefacts(m.key) == {"stat.json": b"x"}
+
+
+def test_a_store_that_is_up_to_date_is_opened_without_a_write(tmp_path: Path) -> None:
+    """SQLite counts every transaction that writes in the head of the file."""
+    path = tmp_path / "s.sqlite"
+    Store.open(path)
+    before = path.read_bytes()
+    Store.open(path)
+    assert path.read_bytes() == before
+
+
+def test_a_warning_names_the_line_that_asked(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite"
+    store = Store.open(path)
+    m = measurement(1)
+    store.put(m, {"log": b"text"})
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE artefact SET content = 'no bytes'")
+        connection.execute("UPDATE measurement SET seal = 'x'")
+    connection.close()
+    for ask in (lambda: store.get(m.key), lambda: store.artefacts(m.key)):
+        with pytest.warns(HwqWarning) as caught:
+            assert not ask()
+        assert [w.filename for w in caught] == [__file__]
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE measurement SET design = x'00'")
+    connection.close()
+    with pytest.warns(HwqWarning, match="holds bytes") as caught:
+        assert store.find() == []
+    assert [w.filename for w in caught] == [__file__]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from hwq.passes.adders import search as plain
 from hwq.passes.adders.matrix import digits_of
 from hwq.passes.adders.problem import Problem, Weights, csd
 from hwq.passes.adders.solve import WEIGHTS, blocks_of, finished, solve
+from hwq.passes.adders.trees import Term, levels, tree
 from hwq.passes.lower import lower
 from hwq.sim.reference import evaluate
 
@@ -93,6 +95,60 @@ def test_native_code_gives_the_same_where_a_column_has_many_terms(extra: int | N
     asked = stated(np.random.default_rng(4).integers(-99, 99, (90, 3)), blocks=2)
     w = Weights(0, 1, True, 1, extra)
     assert native.search(native.library(), asked, w).operations.tolist() == plain.search(asked, w).operations.tolist()
+
+
+@needs_gxx
+@pytest.mark.parametrize("seed", range(12))
+def test_native_code_and_python_agree_on_fixed_matrices(seed: int) -> None:
+    """What the search values is its own affair: the two tell of each other's changes."""
+    rng = np.random.default_rng(seed)
+    kernel = np.where(rng.random((6, 5)) < 0.3, 0, rng.integers(-60, 61, (6, 5)))
+    low = rng.integers(-40, 3, len(kernel))
+    asked = stated(
+        kernel, [(int(a), int(b)) for a, b in zip(low, low + rng.integers(0, 60, len(kernel)), strict=True)], 1 + seed % 2
+    )
+    asked = replace(asked, depth=rng.integers(0, 4, len(kernel)).astype(np.int32))
+    for w in (*WEIGHTS[seed % 6 :][:2], Weights(0, 1, True, 0, seed % 3), Weights(4, 1, False, 1, 0)):
+        want, got = plain.search(asked, w), native.search(native.library(), asked, w)
+        assert (got.operations.tolist(), got.outputs.tolist()) == (want.operations.tolist(), want.outputs.tolist())
+        assert native.ranges(native.library(), asked, want) == plain.ranges(asked, want)
+
+
+def random_terms(rng: np.random.Generator, count: int) -> list[Term]:
+    terms = []
+    for _ in range(count):
+        low, up = int(rng.integers(-20, 10)), int(rng.integers(0, 5))
+        high = low + int(rng.integers(0, 30))
+        terms.append(Term(low << up, high << up, up, int(rng.choice([-1, 1])), int(rng.integers(0, 3))))
+    return terms
+
+
+@pytest.mark.skipif(native.library("rows") is None, reason="no g++")
+@pytest.mark.parametrize("seed", range(12))
+def test_native_code_and_python_agree_on_rows(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    cases = []
+    for arity in (2, 3):
+        terms = random_terms(rng, 2 + seed % 7 + arity)
+        least = levels([t.depth for t in terms], arity)
+        cases += [(terms, least + more, arity) for more in (0, 1, 5)]
+    found = [tree(*case) for case in cases]
+    monkeypatch.setattr(native, "library", lambda *_: None)
+    assert [tree(*case) for case in cases] == found
+
+
+def test_the_fewest_levels() -> None:
+    for depths, arity, want in (
+        ([0], 3, 0),
+        ([0, 0], 3, 1),
+        ([0] * 3, 3, 1),
+        ([0] * 4, 3, 2),
+        ([0] * 9, 3, 2),
+        ([0] * 10, 3, 3),
+        ([0] * 4, 2, 2),
+    ):
+        assert levels(depths, arity) == want
+    assert levels([2, 0]) == 3 and levels([1, 1, 0, 0, 0]) == 2 and levels([1, 1, 1, 0]) == 3 and levels([50, 0]) == 38
 
 
 @given(st.lists(st.integers(-(1 << 70), 1 << 70) | st.integers(-300, 300), min_size=1, max_size=12))

@@ -8,6 +8,7 @@ import pytest
 
 from hwq.flow.parse import parse_files
 from hwq.reports import Report, Status, parse
+from hwq.reports.logs import Outcome, outcome
 from hwq.toolchains.faults import diagnose
 
 HEAD = """\
@@ -94,3 +95,23 @@ def test_what_went_wrong_is_named(lines: str, status: str, reason: str, tmp_path
 def test_a_good_run_is_no_fault() -> None:
     assert diagnose(0, HEAD + function()) is None
     assert diagnose(1, HEAD + function()) is not None
+
+
+def test_a_log_is_judged_by_what_bambu_says() -> None:
+    assert outcome(HEAD + function()) == Outcome(Status.OK, 0, None, None)
+    assert outcome(f"{HEAD}  {ERROR}  \n") == Outcome(Status.COMPILE_ERROR, 1, ERROR, ERROR)
+
+
+def test_the_slowest_function_sets_the_clock(tmp_path: Path) -> None:
+    for text in (
+        function("helper", fmax="100.0") + function(fmax="200.0"),
+        function("helper", fmax="200.0") + function(fmax="100.0"),
+    ):
+        assert read(HEAD + text, tmp_path).clk_est_ns == 10.0
+    assert read(HEAD + function(), tmp_path).modules == ()
+
+
+def test_states_and_flip_flops_are_enough(tmp_path: Path) -> None:
+    kept = ("State Transition", "Number of states", "Total number")
+    text = "\n".join(line for line in function().split("\n") if any(word in line for word in kept))
+    assert (read(HEAD + text + "\n", tmp_path).status, read(HEAD + text + "\n", tmp_path).states) == (Status.OK, 9)

@@ -14,7 +14,7 @@ from hwq.reports.csynth import _before_vitis, _first
 from hwq.reports.csynth_summary import _same_name
 from hwq.reports.csynth_text import _parts
 from hwq.reports.export import _first_table, _verdict
-from hwq.reports.numbers import whole
+from hwq.reports.numbers import count, nanoseconds, whole, whole_range
 from hwq.reports.text import Source, read_table
 from hwq.reports.vivado_head import check_year, read_header
 
@@ -243,3 +243,64 @@ def test_sections_lie_below_the_heading_and_between_lines() -> None:
     rule = "=" * 20
     lines = [rule, "== Heading", rule, rule, "== Latency", rule, "text", rule, "== Cut"]
     assert list(_parts(lines, 1)) == ["Latency"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "counts"),
+    [
+        ({"ICESTORM_LC": 7, "ICESTORM_DSP": 2, "ICESTORM_RAM": 3}, (7, None, 2, 3, "4K")),
+        ({"OXIDE_COMB": 10, "RAMW": 3, "OXIDE_FF": 5, "MULT9_CORE": 2, "MULT18_CORE": 1, "OXIDE_EBR": 4}, (16, 5, 3, 4, "18K")),
+        (
+            {"TRELLIS_COMB": 10, "TRELLIS_RAMW": 3, "TRELLIS_FF": 5, "MULT18X18D": 2, "DP16KD": 3, "DP8KC": 1},
+            (16, 5, 2, 3.5, "18K"),
+        ),
+        ({"LUT4": 10, "ALU": 3, "RAM16SDP4": 2, "DFF": 6, "MULT9X9": 1, "MULT36X36": 2, "BSRAM": 5}, (21, 6, 3, 5, "18K")),
+    ],
+)
+def test_cells_of_each_family(cells: dict[str, int], counts: tuple[object, ...], tmp_path: Path) -> None:
+    path = tmp_path / "nextpnr.json"
+    path.write_text(json.dumps({"fmax": {}, "utilization": {name: {"used": n} for name, n in cells.items()}}))
+    found = parse(path)
+    assert (found.lut, found.ff, found.dsp, found.bram, found.bram_unit) == counts
+    assert (found.timing_met, found.clk_est_ns, found.wns_ns, found.status) == (None, None, None, Status.OK)
+
+
+def nextpnr(tmp_path: Path, **clocks: object) -> Report:
+    path = tmp_path / "nextpnr.json"
+    path.write_text(json.dumps({"fmax": clocks, "utilization": {"LUT4": {"used": 1}}}))
+    return parse(path)
+
+
+def test_the_clock_that_is_nearest_to_failing(tmp_path: Path) -> None:
+    def pair(achieved: object, wanted: object) -> dict[str, object]:
+        return {"achieved": achieved, "constraint": wanted}
+
+    found = nextpnr(tmp_path, a=pair(70, 90), b=pair(50, 60))
+    assert (found.clk_est_ns, found.clk_target_ns, found.wns_ns) == (14.285714, 11.111111, -3.174603)
+    assert found.reason == "70.00 MHz of 90.00 MHz" and found.timing_met is False
+    assert nextpnr(tmp_path, a=pair(50, 60), b=pair(70, 90)).reason == found.reason
+    assert nextpnr(tmp_path, a=pair(50, 100), b=pair(100, 200)).reason == "50.00 MHz of 100.00 MHz"
+    assert nextpnr(tmp_path, a=pair(0.5, 0.25)).clk_est_ns == 2000 and nextpnr(tmp_path, a=pair(0.5, 0.25)).reason is None
+    for wrong in (pair(0, 90), pair(70, 0), pair(-70, 90), pair("70", 90), pair(None, 90), {"achieved": 70}, 70):
+        with pytest.raises(ReportError, match=r"fmax\.a is .* not an achieved and a wanted frequency"):
+            nextpnr(tmp_path, a=wrong)
+
+
+@pytest.mark.parametrize(
+    "content", [{"fmax": {}}, {"utilization": {}}, {"fmax": {}, "utilization": 1}, {"fmax": 1, "utilization": {}}]
+)
+def test_half_a_report_of_nextpnr(content: dict[str, object], tmp_path: Path) -> None:
+    (tmp_path / "n.json").write_text(json.dumps(content))
+    with pytest.raises(ReportError, match="no utilization or no fmax"):
+        parse(tmp_path / "n.json")
+
+
+def test_numbers_next_to_zero() -> None:
+    for text in ("-1", "-0.5"):
+        with pytest.raises(ValueError, match=r"less than zero|no whole number"):
+            whole(text)
+        with pytest.raises(ValueError, match="less than zero"):
+            count(text)
+        with pytest.raises(ValueError, match="less than zero"):
+            nanoseconds(text)
+    assert whole("0") == 0 and count("0") == 0 and nanoseconds("0 ns") == 0 and whole_range("5 ~ 5") == (5, 5)

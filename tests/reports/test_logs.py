@@ -106,3 +106,41 @@ def test_a_log_that_breaks_off() -> None:
         is Status.NO_REPORT
     )
     assert outcome("").status is Status.NO_REPORT
+
+
+def test_the_end_of_a_log_stands_in_its_last_four_lines() -> None:
+    for after in range(6):
+        found = outcome(samples.log(end=samples.LOG_END + "".join(f"line {n}\n\n" for n in range(after))))
+        assert found.status is (Status.OK if after < 4 else Status.KILLED)
+        assert found.decisive == (None if after < 4 else f"the log breaks off after 'line {after - 1}'")
+
+
+def test_an_error_behind_which_a_log_breaks_off() -> None:
+    cause, passed = FAILURES[1][1], "ERROR: [HLS 200-478] vivado returned an error"
+    assert outcome(samples.log(passed, cause, end="")).decisive == cause
+    assert outcome(samples.log(cause, passed, end="")).decisive == cause
+    later = outcome(samples.log(cause, "INFO: one more", "INFO: and one", end=""))
+    assert later.decisive == f"{cause} (the log breaks off after 'INFO: and one')"
+    assert outcome("Vitis HLS - High-Level Synthesis from C v2022.2 (64-bit)\n").decisive == (
+        "nothing but the head of a log is in it: nothing was run"
+    )
+
+
+def test_errors_that_only_pass_on_a_failure() -> None:
+    first, second = "ERROR: [HLS 200-478] vivado returned an error", "ERROR: [Common 17-69] Command failed"
+    assert (outcome(samples.log(first, second)).status, outcome(samples.log(first, second)).decisive) == (Status.FAILED, first)
+    front = "ERROR: [HLS 200-70] Pre-synthesis failed."
+    for lines in ((front, second), (second, front)):
+        assert (outcome(samples.log(*lines)).status, outcome(samples.log(*lines)).decisive) == (Status.COMPILE_ERROR, lines[0])
+
+
+def test_the_last_line_of_a_head_may_be_cut() -> None:
+    banner = "Vitis HLS - High-Level Synthesis from C v2022.2 (64-bit)\n"
+    assert outcome(banner + "Copyr").status is Status.NO_REPORT
+    assert outcome(banner + "INFO: [HLS 200-10] Running\nINF").status is Status.KILLED
+
+
+def test_a_sign_without_an_error_is_quoted_as_a_line() -> None:
+    assert outcome(samples.log("Killed")).decisive == "Killed"
+    found = outcome(samples.log("x" * 250 + " std::bad_alloc"))
+    assert found.decisive is not None and found.decisive == "x" * 200

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
 from hwq.ir.graph import Attr, Constant, Node
@@ -81,7 +79,7 @@ def make_node(
     spec = spec_of(op)
     if (type is None) == spec.declares_type:
         raise GraphError(f"node {name}: {op} {'needs' if spec.declares_type else 'infers'} its type")
-    placeholder = TypeArray.of(0, np.zeros(0), 0)
+    placeholder = TypeArray.of([], [], [])
     node = Node(name, op, tuple(n.name for n in inputs), type or placeholder, dict(attrs or {}), source)
     check_form(node)
     types = [n.type for n in inputs]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import (
     Cpp,
     CppForm,
@@ -73,12 +73,12 @@ def _infer_multiply(node: Node, types: Types, inputs: Sequence[Interval]) -> Int
     if node.inputs[0] != node.inputs[1]:
         return y
     a = inputs[0]
-    away = np.where(a.low > 0, a.low, np.where(a.high < 0, a.high, 0))  # the value next to zero
+    away = np.maximum(a.low, np.minimum(a.high, 0))  # the value next to zero
     return Interval(away * away, y.high, y.frac)
 
 
 def _evaluate_multiply(node: Node, types: Types, values: Values) -> IntArray:
-    bits = int((types[0].width.astype(np.int64) + types[1].width).max(initial=0)) + 1
+    bits = greatest(types[0].width.astype(np.int64) + types[1].width) + 1
     a, b = (as_integers(v, bits) for v in values)
     return to_step(a * b, types[0].frac.astype(np.int64) + types[1].frac, bits, node.type)
 
@@ -105,7 +105,7 @@ def _infer_scale(node: Node, types: Types, inputs: Sequence[Interval]) -> Interv
 
 def _evaluate_scale(node: Node, types: Types, values: Values) -> IntArray:
     factor, frac = odd_form(node.constant("factor"))
-    bits = int(types[0].width.max(initial=0)) + bits_of(float(np.abs(factor).max(initial=0)))
+    bits = greatest(types[0].width) + bits_of(float(np.abs(factor).max(initial=0)))
     product = as_integers(values[0], bits) * as_integers(factor, bits)
     return to_step(product, types[0].frac + frac, bits, node.type)
 

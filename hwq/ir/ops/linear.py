@@ -11,7 +11,7 @@ import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import TypeArray
-from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import Effort, FloatMath, Taps, Types
 from hwq.ir.graph import Constant, Node
 from hwq.ir.intervals import Interval, add_bounds, product_sum_bounds
@@ -127,8 +127,8 @@ def evaluate_matrix(matrix: Matrix, node: Node, types: Types, values: Values) ->
     k, k_frac = (a.ravel() for a in odd_form(kernel))
     b, b_frac = (a.ravel() for a in odd_form(bias))
     t, x_frac = types[0], types[0].frac.astype(np.int64).ravel()
-    x_one, k_one = int(x_frac.max(initial=0)), int(k_frac.max(initial=0))
-    one = max(x_one + k_one, int(b_frac.max(initial=0)), int(node.type.frac.max(initial=0)))
+    x_one, k_one = greatest(x_frac), greatest(k_frac)
+    one = max(x_one + k_one, greatest(b_frac), greatest(node.type.frac))
     k = np.where(k == 0, 0, k << (k_one - k_frac).astype(object))
     b = np.where(b == 0, 0, b << (one - b_frac).astype(object))
     largest = np.maximum(-t.lowest, t.highest).ravel() << (x_one - x_frac).astype(object)
@@ -177,7 +177,7 @@ def _sum_bits(found: list[Block], largest: IntArray, kernel: IntArray) -> int:
 
 def _length(values: IntArray) -> int:
     """Bits of the greatest absolute value."""
-    return int(np.abs(values).max(initial=0)).bit_length()
+    return greatest(np.abs(values)).bit_length()
 
 
 def _kernel_and_bias(node: Node) -> tuple[Constant, Constant]:

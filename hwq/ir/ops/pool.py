@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hwq.errors import GraphError
-from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import Cpp, Effort, FloatMath, Mask, Statements, Taps, Types, Value, Wires, elements, enclosing, present
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, extreme_bounds
@@ -52,7 +52,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     frac = types[0].frac.astype(np.int64).ravel()
     one = frac[windows].max(axis=1)
     up = one[:, None] - frac[windows]
-    bits = int((types[0].width.ravel()[windows] + up).max(initial=0)) + 1
+    bits = greatest(types[0].width.ravel()[windows] + up) + 1
     x, up = as_integers(values[0].reshape(len(values[0]), -1), bits), as_integers(up, bits)
     y = x[:, windows[:, 0]] << up[:, 0]
     for i in range(1, windows.shape[1]):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from hwq.fixed import FixedType, TypeArray
-from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import Cpp, FloatMath, Lookup, Statements, Types, Value, Wires, elements
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval
@@ -42,7 +42,7 @@ def _verify(node: Node, types: Types) -> None:
         fail(node, f"values must be (tables, codes), not {values.shape}")
     if len(index) != types[0].size or any(i >= values.shape[0] for i in index):
         fail(node, f"index must give one of {values.shape[0]} tables for each of {types[0].size} elements")
-    if int(types[0].width.max(initial=0)) > WIDEST_CODE:
+    if greatest(types[0].width) > WIDEST_CODE:
         fail(node, f"its input has {types[0].width.max()} bits; a table takes at most {WIDEST_CODE}: quantize it first")
     if types[0].size and int(code_counts(types[0]).max()) > values.shape[1]:
         fail(node, f"its input has {code_counts(types[0]).max()} codes, values only {values.shape[1]}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, requantize
-from hwq.fixed.arithmetic import IntArray, as_integers
+from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.fixed.types import MOST_FRAC
 from hwq.ir.forms import Cpp, Effort, FloatMath, Statements, Types, Value, Wires, elements
 from hwq.ir.graph import Node
@@ -41,8 +41,8 @@ def _infer_quantize(node: Node, types: Types, inputs: Sequence[Interval]) -> Int
 
 def _evaluate_quantize(node: Node, types: Types, values: Values) -> IntArray:
     up = np.maximum(node.type.frac.astype(int) - types[0].frac, 0)  # bits a finer target appends before it wraps
-    bits = int((types[0].width + up).max(initial=0)) + 1
-    return requantize(as_integers(values[0], max(bits, int(node.type.width.max(initial=0)))), types[0].frac, node.type)
+    bits = greatest(types[0].width + up) + 1
+    return requantize(as_integers(values[0], max(bits, greatest(node.type.width))), types[0].frac, node.type)
 
 
 def _quantize_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
@@ -111,7 +111,7 @@ def _infer_leaky(node: Node, types: Types, inputs: Sequence[Interval]) -> Interv
 
 def _evaluate_leaky(node: Node, types: Types, values: Values) -> IntArray:
     amount = integer(node, "shift")
-    bits = int(types[0].width.max(initial=0)) + amount + 1
+    bits = greatest(types[0].width) + amount + 1
     x = as_integers(values[0], bits)
     return to_step(np.where(x < 0, x, x << amount), types[0].frac.astype(np.int64) + amount, bits, node.type)
 

@@ -74,7 +74,7 @@ class Multiplier:
         column = np.concatenate([column, np.array([-1 - rows[number] for number in extra], np.int64)])
         position = np.concatenate([position, -np.array([frac[number] for number in extra], np.int64)])
         sign = np.concatenate([sign, np.ones(len(extra), np.int64)])
-        base = int(position.min(initial=0)) if len(position) else 0
+        base = min(position.tolist(), default=0)
         order = np.lexsort((position, wire, column))
         bounds = [self.builder.bounds(w) for w, _ in values]
         depth = np.array([self.depth.get(w, 0) for w, _ in values], np.int32)

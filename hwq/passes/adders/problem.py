@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hwq.fixed.arithmetic import greatest
 from hwq.fixed.types import bits_for
 
 Ints = npt.NDArray[np.int32]
@@ -51,13 +52,13 @@ class Problem:
         """Pairs of digits that can be shared: what the search's time and memory grow with."""
         block = self.block[self.wire]
         keep = block >= 0
-        counts = np.bincount((self.column[keep].astype(np.int64) * (int(block.max(initial=0)) + 1)) + block[keep])
+        counts = np.bincount((self.column[keep].astype(np.int64) * (greatest(block) + 1)) + block[keep])
         return int((counts.astype(np.int64) * (counts - 1) // 2).sum())
 
     def fits_int64(self) -> bool:
         """Whether every partial sum of a column stays far from the limits of 64 bits."""
         largest = [0] * self.columns
-        span = [max(-low, high, 0) for low, high in zip(self.low, self.high, strict=True)]
+        span = [max(-low, high) for low, high in zip(self.low, self.high, strict=True)]
         for column, wire, position in zip(self.column.tolist(), self.wire.tolist(), self.position.tolist(), strict=True):
             largest[column] += span[wire] << position
         return max(largest, default=0).bit_length() < SAFE_BITS
