@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hwq.conversion.floats import FloatLayer, FloatOperation
 
-Layer = TypeVar("Layer", bound=keras.layers.Layer)
+MadeLayer = TypeVar("MadeLayer", bound=keras.layers.Layer)
 
 GUESSED_ROWS = 256
 GENERAL = ("bits", "overflow", "rounding", "granularity", "signed")  # options of a layer that every part of it takes
@@ -137,7 +137,7 @@ class Conversion:
         """`training` as the model gives it to a layer; None where it leaves it to the caller."""
         return self.flags.get(id(layer))
 
-    def make(self, layer: Operation, part: str, factory: Callable[[], Layer]) -> Layer:
+    def make(self, layer: Operation, part: str, factory: Callable[[], MadeLayer]) -> MadeLayer:
         """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
         key = (id(layer), part)
         if key not in self.made:
@@ -150,7 +150,7 @@ class Conversion:
                 raise UsageError(
                     f"layer {layer.name!r} does not take all of the options {given}", hint=str(error).splitlines()[0]
                 ) from error
-        return cast(Layer, self.made[key])  # what the same factory has made
+        return cast(MadeLayer, self.made[key])  # what the same factory has made
 
     def options(self, source: KerasTensor, *, weights: bool = False) -> Config:
         """The quantisers' options of the twin of a layer that reads the float tensor `source`."""

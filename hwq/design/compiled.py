@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from hwq.boards import DEFAULT_BOARD, Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Build, Form, Style
+from hwq.codegen.build import Build, Form, ProductForm
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, as_asked, ready_rows, write_feeding
@@ -236,7 +236,7 @@ class Design:
 class Forms(TypedDict, total=False):
     """How the files are written: attributes of `hwq.codegen.build.Form`, and the interval."""
 
-    style: Style
+    style: ProductForm
     adders: Adders
     interval: int
     fold: str

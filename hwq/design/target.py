@@ -7,7 +7,7 @@ from typing import Literal, TypedDict, Unpack
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Style
+from hwq.codegen.build import ProductForm
 from hwq.events import QUIET, Events
 from hwq.styles.registry import require_choice
 from hwq.units import Period, whole_clocks
@@ -20,7 +20,7 @@ class Choices(TypedDict, total=False):
 
     tool: str
     stage: str | None
-    style: Style
+    style: ProductForm
     io: Io
     registered_inputs: bool
     adders: Adders
@@ -53,7 +53,7 @@ class Target:
     clock: Period
     tool: str = "auto"
     stage: str | None = None
-    style: Style = "multiply"
+    style: ProductForm = "multiply"
     io: Io = "parallel"
     registered_inputs: bool = False
     adders: Adders = "auto"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Constant, Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import ActivatedOptions
@@ -88,7 +88,7 @@ class QAffine(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
 

@@ -9,7 +9,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import (
@@ -88,7 +88,7 @@ class _Convolution(KernelLayer):
         spatial = ((n + before + after - (k - 1) * d - 1) // s + 1 for n, (before, after), k, d, s in sizes)
         return (input_shape[0], *spatial, self.shapes(input_shape)[1][0])
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """In one dimension the image has one row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
@@ -271,7 +271,7 @@ class SeparableConv(Part):
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         middle = self.depthwise.compute_output_shape((None, *self.depthwise.quantizer.row_shape))
         between = self.depthwise.integers(reader, inputs, known_shape(self, middle), f"{name}_depthwise")

@@ -10,7 +10,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import EinsumOptions, KernelOptions
@@ -49,7 +49,7 @@ class QDense(KernelLayer):
         rows = ops.sum(ops.reshape(x_bits, (-1, x_bits.shape[-1])), axis=0)  # one vector, instead of every position
         return ops.sum(ops.matmul(ops.expand_dims(rows, 0), kernel_bits))
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
         kernel, bias = constant(self.kernel, self.kernel_f), self.integer_bias(shape[-1])
@@ -114,7 +114,7 @@ class QEinsumDense(KernelLayer):
             config["bias_axes"] = _sides(self.equation)[2][-1]
         return config
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
         kernel, bias = constant(self.kernel, self.kernel_f), whole(np.zeros(shape))

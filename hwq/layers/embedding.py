@@ -10,7 +10,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions, LayerOptions
@@ -64,7 +64,7 @@ class QCodes(Part):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         return reader.quantize(name or self.name, self, inputs[0])
 
     def get_config(self) -> Config:
@@ -118,7 +118,7 @@ class QEmbedding(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return (*input_shape, self.output_dim)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """Each code is read by a table for each weight of its row; codes beyond the last one have its row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

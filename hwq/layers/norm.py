@@ -6,7 +6,7 @@ from typing import Unpack
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.affine import affine_integers
 from hwq.layers.kernel import KernelLayer
@@ -68,7 +68,7 @@ class QBatchNormalization(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
 

@@ -11,7 +11,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.conv import check_format, per_axis, window_pads
 from hwq.layers.factor import Factor
@@ -70,7 +70,7 @@ class _Pool(QuantizedLayer):
         """The windows of x, (batch, *spatial, channels), brought to one value each."""
         raise NotImplementedError
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """In one dimension the image has one row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

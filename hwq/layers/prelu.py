@@ -9,7 +9,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions
@@ -56,7 +56,7 @@ class QPReLU(KernelLayer):
     def frozen_config(self) -> Config:
         return without_bias(super().frozen_config())
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """relu(x) - alpha relu(-x)."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

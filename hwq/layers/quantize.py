@@ -9,7 +9,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, TrainingError, UsageError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.options import LayerOptions, RangeOptions
 from hwq.layers.part import Part, known_shape
@@ -238,7 +238,7 @@ class Quantize(Part):
     def freeze_into(self, twin: Self) -> None:
         twin.f.assign(np.round(ops.convert_to_numpy(self.f)))
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         return reader.quantize(name or self.name, self, inputs[0])
 
     def get_config(self) -> Config:

@@ -11,7 +11,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
@@ -60,7 +60,7 @@ class _Reduce(QuantizedLayer):
         """One value of those along the axes."""
         raise NotImplementedError
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """The axes that are joined come last; each line of theirs is a window."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.conv import _Convolution, per_axis
 from hwq.layers.options import ConvolutionOptions, Lengths, TransposedOptions
@@ -89,7 +89,7 @@ class _Transposed(_Convolution):
         lengths = known_shape(self, input_shape)[:-1]
         return (input_shape[0], *(reach.length for reach in self.reaches(lengths)), self.filters)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """A convolution with the kernel turned round, over the input with zeros between its values."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

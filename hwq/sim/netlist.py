@@ -74,7 +74,7 @@ class MappedNetlist:
             text = path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise ReportError(path, f"cannot be read: {error}") from error
-        return _Reader(path, text).netlist(top)
+        return _NetlistReader(path, text).netlist(top)
 
     def counts(self) -> Counter[str]:
         """How many cells there are of each kind."""
@@ -180,7 +180,7 @@ class _Evaluation:
         return np.stack(columns, axis=1) if columns else np.zeros((self.rows, 0), np.int64)
 
 
-class _Reader:
+class _NetlistReader:
     """Reads the tokens of the Verilog; every net bit gets a number."""
 
     def __init__(self, path: Path, text: str) -> None:
