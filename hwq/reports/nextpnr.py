@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from hwq.reports.text import Source
 from hwq.reports.types import Counts, Report, Status
 
+READS = "JSON of nextpnr"  # for people
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

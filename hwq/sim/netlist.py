@@ -334,7 +334,7 @@ def require_counts(stat: Path, netlist: MappedNetlist) -> None:
         (counts,) = modules.values()
         reported = {str(kind): int(count) for kind, count in counts["num_cells_by_type"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReportError(stat, f"is no stat -json of Yosys: {type(error).__name__} {error}") from error
+        raise ReportError(stat, f"is no stat -json: {type(error).__name__} {error}") from error
     found = netlist.counts()
     differing = [kind for kind in sorted({*found, *reported}) if found.get(kind, 0) != reported.get(kind, 0)]
     if differing:
