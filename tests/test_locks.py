@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from command_line import begun
 from fake_runs import make_run
 
 from hwq.errors import RunError
@@ -79,8 +80,7 @@ def test_a_folder_of_something_else_gets_no_lock(tmp_path: Path) -> None:
 
 
 def train(out: Path, marker: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "hwq.cli", "train", "wine", "--out", str(out), "--model", "mlp:4"]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=marker)
+    return begun("train", "wine", "--out", out, "--model", "mlp:4", stderr=subprocess.PIPE, cwd=marker)
 
 
 def test_a_run_is_trained_by_one_process(tmp_path: Path) -> None:

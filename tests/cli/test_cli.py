@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import command_line
 import numpy as np
 import pytest
 
-HWQ = [sys.executable, "-m", "hwq.cli"]
 QUICK = ["--model", "mlp:4", "--epochs", "2", "--float-epochs", "1"]
 
 
-def hwq(
-    *arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None, limit: int | None = None
-) -> subprocess.CompletedProcess[str]:
+def hwq(*arguments: str, limit: int | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+    """`limit`: bytes that a file may have."""
+
     def restrict() -> None:
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    return subprocess.run(
-        [*HWQ, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        preexec_fn=restrict,
-    )
+    return command_line.hwq(*arguments, preexec_fn=restrict, **options)
 
 
 def test_help_lists_the_commands_and_loads_nothing_heavy() -> None:

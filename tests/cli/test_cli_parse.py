@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import report_samples as samples
+from command_line import hwq
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "reports"
 KEYS = [
@@ -33,9 +33,8 @@ KEYS = [
 KEYS += ["clk_target_ns", "clk_est_ns", "clk_uncert_ns", "wns_ns", "timing_met", "power_w", "status"]
 
 
-def hwq(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hwq.cli", "report", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return hwq("report", *arguments)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_json_has_one_object_a_file(files: list[Path], tmp_path: Path) -> None:
-    done = hwq("--parse", *files, tmp_path / "none.rpt", "--json")
+    done = report("--parse", *files, tmp_path / "none.rpt", "--json")
     found: list[dict[str, Any]] = json.loads(done.stdout)
     assert done.returncode == 9 and [Path(f["file"]).name for f in found] == ["u.rpt", "cut.rpt", "run.log", "c.xml", "none.rpt"]
     assert all(set(KEYS) <= set(f) for f in found)
@@ -67,10 +66,10 @@ def test_json_has_one_object_a_file(files: list[Path], tmp_path: Path) -> None:
 
 
 def test_table(files: list[Path]) -> None:
-    done = hwq("--parse", files[0], files[3])
+    done = report("--parse", files[0], files[3])
     assert done.returncode == 0 and done.stderr == ""
     assert "5123" in done.stdout and "60.5×36K" in done.stdout and "3×18K" in done.stdout and "4.1 / 5" in done.stdout
-    done = hwq("--parse", files[1], files[2])
+    done = report("--parse", files[1], files[2])
     assert done.returncode == 9 and "compile error" in done.stdout and "cut.rpt: line" in done.stdout
 
 
@@ -84,7 +83,7 @@ def test_table(files: list[Path]) -> None:
     ],
 )
 def test_wrong_use(arguments: list[str], text: str) -> None:
-    done = hwq(*arguments)
+    done = report(*arguments)
     assert done.returncode == 2 and text in done.stderr
 
 
@@ -93,7 +92,7 @@ def test_the_collection_at_once() -> None:
     """All 256 files in one call."""
     with (SHARED / "index.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    done = hwq("--parse", "--json", *(SHARED / row["file"] for row in rows))
+    done = report("--parse", "--json", *(SHARED / row["file"] for row in rows))
     found = json.loads(done.stdout)
     assert len(found) == len(rows) == 256
     assert {f["status"] for f in found} >= {"ok", "compile error", "over-utilised", "part missing", "timing missed", "trimmed"}

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import called
 from fake_runs import make_run, prove
 
-from hwq.cli import main
 from hwq.files import write_json
 
 SESSIONS = sorted(Path(__file__).with_name("errors").glob("*.txt"))
@@ -64,13 +64,10 @@ def commands(session: str) -> Iterator[str]:
 
 def said(command: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The command, what it prints on standard error, and its exit code; nothing of the machine."""
-    monkeypatch.setattr(sys, "argv", ["hwq", *shlex.split(command)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    told = capsys.readouterr().err
+    code, told = called(capsys, monkeypatch, *shlex.split(command))
     assert "Traceback" not in told
     told = re.sub(r"\x1b\[\d*m", "", told).replace(f"{place}/", "").replace(str(place), "here")
-    return f"$ hwq {command}\n{told}[exit code {ended.value.code}]\n"
+    return f"$ hwq {command}\n{told}[exit code {code}]\n"
 
 
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda p: p.stem)

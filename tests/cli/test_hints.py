@@ -5,26 +5,18 @@ from __future__ import annotations
 import ast
 import importlib
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from command_line import called
 from fake_runs import make_run
 
 import hwq
-from hwq.cli import COMMANDS, cli, main
+from hwq.cli import COMMANDS, cli
 
 ROOT = Path(hwq.__file__).parent
-
-
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
-    """Exit code and standard error of `hwq ...`."""
-    monkeypatch.setattr(sys, "argv", ["hwq", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(str(ended.value.code)), capsys.readouterr().err
 
 
 @pytest.fixture
@@ -66,7 +58,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_hint_fits(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: str, code: int, hint: str
 ) -> None:
-    ended, told = call(capsys, monkeypatch, *arguments.split())
+    ended, told = called(capsys, monkeypatch, *arguments.split())
     assert ended == code and hint in told.replace(f"{place}/", ""), told
     assert "Traceback" not in told
 
@@ -75,10 +67,10 @@ def test_without_any_run_the_hint_makes_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call(capsys, monkeypatch, "report", "mine")[1].endswith("hint: make one with: hwq train digits --out mine\n")
+    assert called(capsys, monkeypatch, "report", "mine")[1].endswith("hint: make one with: hwq train digits --out mine\n")
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("")  # --out mine would be refused
-    assert call(capsys, monkeypatch, "report", "mine")[1].endswith("hint: make one with: hwq train digits\n")
+    assert called(capsys, monkeypatch, "report", "mine")[1].endswith("hint: make one with: hwq train digits\n")
 
 
 def strings(path: Path) -> Iterator[str]:

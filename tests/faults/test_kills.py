@@ -8,11 +8,11 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from command_line import begun
 from fake_runs import fake, make_run, prove, real
 
 from hwq.design.target import Target, Work
@@ -118,11 +118,8 @@ def test_an_interrupt_ends_the_tools_too(tmp_path: Path) -> None:
     run, store = make_run(tmp_path / "run"), tmp_path / "s.sqlite"
     prove(run, BOARD)
     hangs = fake(tmp_path, "yosys", "sleep 300 & wait")
-    env = {**os.environ, "HWQ_CACHE": str(tmp_path / "cache"), "HWQ_YOSYS": str(hangs)}
-    command = [sys.executable, "-m", "hwq.cli", "synth", str(run), "--board", BOARD, "--tool", "yosys", "--store", str(store)]
-    # a shell that started the tests in the background made its children ignore interrupts
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+    env = {"HWQ_CACHE": str(tmp_path / "cache"), "HWQ_YOSYS": str(hangs)}
+    process = begun("synth", run, "--board", BOARD, "--tool", "yosys", "--store", store, env=env, stderr=subprocess.PIPE)
     for _ in range(600):
         if (tmp_path / "starts").exists() or process.poll() is not None:
             break

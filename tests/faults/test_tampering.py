@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import HWQ
 from fake_runs import fake, make_run, prove, real
 
 from hwq.design.point import PointDesign
@@ -254,7 +255,7 @@ def test_names_cannot_command_the_terminal(measured: Measured, tmp_path: Path) -
     evil = "\x1b]0;owned\x07\x1b[2J\u202e[red]x"
     RunDir(run).update(lambda record: replace(record, dataset=replace(record.dataset, name=evil), config={"model": evil}))
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    command = [sys.executable, "-m", "hwq.cli", "report", str(run), "--store", str(measured.store)]
+    command = [*HWQ, "report", str(run), "--store", str(measured.store)]
     done = subprocess.run(command, capture_output=True, env=env, check=False)
     assert done.returncode == 0 and b"\x1b" not in done.stdout and b"\x07" not in done.stdout and b"[red]x" in done.stdout
     done = subprocess.run([*command, "--json"], capture_output=True, env=env, check=False)

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import begun, hwq
 from networks import random_network
 
 from hwq import boards
@@ -279,11 +279,11 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def command(run: Path, store: Path, *more: str) -> list[str]:
     fixed = ["codesign", "digits", "--board", "xcvu9p", "--budget", "lut=240,dsp=0", "--model", "mlp:8", "--epochs", "40"]
     fixed += ["--float-epochs", "20", "--out", str(run), "--store", str(store)]
-    return [sys.executable, "-m", "hwq.cli", *fixed, *more]
+    return [*fixed, *more]
 
 
 def console(run: Path, store: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(run, store, *more), capture_output=True, text=True, timeout=900, check=False)
+    return hwq(*command(run, store, *more), timeout=900)
 
 
 @pytest.mark.slow
@@ -296,10 +296,7 @@ def test_the_best_design_is_left_in_the_run(searched: tuple[Path, Path]) -> None
     assert best is not None and best.point == point.id and best.val_accuracy == point.val_accuracy
     measured = {m.resources.lut for m in Store.open(store).find()}
     assert {t.lut for t in trials} == measured  # nothing else was synthesised
-    shown = subprocess.run(
-        [sys.executable, "-m", "hwq.cli", "report", str(run), "--store", str(store)],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    shown = hwq("report", run, "--store", store)
     assert shown.returncode == 0 and f"{best.lut:,.0f}" in shown.stdout
 
 
@@ -309,9 +306,7 @@ def test_a_killed_search_goes_on(searched: tuple[Path, Path], tmp_path: Path) ->
     marks = ("rounds/1/checkpoint/state.npz", "trials/points/0000/graph.hwq", "rounds/2/seen-*", "trials/points/0001/graph.hwq")
     run, store = tmp_path / "run", tmp_path / "store.sqlite"
     for mark in marks:
-        process = subprocess.Popen(
-            command(run, store), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, env={**os.environ}
-        )
+        process = begun(*command(run, store), stderr=subprocess.DEVNULL, start_new_session=True)
         while process.poll() is None and not list(run.glob(mark)):
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import begun, hwq
 
 from hwq.design.target import Target
 from hwq.errors import MismatchError
@@ -25,13 +23,6 @@ from hwq.run.directory import RunDir, write_point
 TRAIN = ["train", "wine", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
 TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]
 ROWS = 10_036  # 36 test rows and 10 000 random ones
-HWQ = [sys.executable, "-m", "hwq.cli"]
-
-
-def hwq(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*HWQ, *arguments], capture_output=True, text=True, timeout=300, env={**os.environ, **(env or {})}, check=False, **options
-    )
 
 
 @pytest.fixture(scope="module")
@@ -125,8 +116,8 @@ def test_sim_names_the_first_difference(measured: tuple[Path, Path], tmp_path: P
 def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> None:
     run, store = tmp_path / "run", tmp_path / "s.sqlite"
     shutil.copytree(trained, run, ignore=shutil.ignore_patterns("synth"))
-    command = [*HWQ, "synth", str(run), "--board", "pynq-z2", "--point", "all", "--jobs", "1", "--store", str(store)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command = ["synth", str(run), "--board", "pynq-z2", "--point", "all", "--jobs", "1", "--store", str(store)]
+    process = begun(*command, stderr=subprocess.PIPE)
     assert process.stderr is not None
     first = None
     for line in process.stderr:
@@ -138,7 +129,7 @@ def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> 
     process.send_signal(signal.SIGKILL)
     process.wait(30)
     assert len(Store.open(store).find()) == 1
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = hwq(*command)
     assert done.returncode == 0, done.stderr
     again = [line for line in done.stdout.splitlines() if "measured before" in line]
     assert len(again) == 1 and f"point {first}:" in again[0]
@@ -147,10 +138,10 @@ def test_killed_synth_keeps_what_was_measured(trained: Path, tmp_path: Path) -> 
 def test_killed_training_goes_on(trained: Path, tmp_path: Path) -> None:
     """Interrupted once, then killed outright: the same command ends with the same points."""
     run = tmp_path / "run"
-    command = [*HWQ, *TRAIN, "--out", str(run)]
+    command = [*TRAIN, "--out", str(run)]
     assert _stopped(command, signal.SIGINT, run / "checkpoint" / "state.npz") == 130
     assert _stopped(command, signal.SIGKILL, run / "checkpoint" / "state.npz") == -9
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    done = hwq(*command, timeout=600)
     assert done.returncode == 0, done.stderr
     for path in trained.glob("points/*/graph.hwq"):
         assert (run / path.relative_to(trained)).read_text() == path.read_text()
@@ -163,9 +154,7 @@ def _stopped(command: list[str], number: signal.Signals, checkpoint: Path) -> in
         return checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
 
     before = written()
-    # a shell that started the tests in the background made its children ignore interrupts
-    listen = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, preexec_fn=listen)
+    process = begun(*command, stderr=subprocess.DEVNULL)
     while written() == before and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(number)

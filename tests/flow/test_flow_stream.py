@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import hwq
 from networks import random_constant
 
 from hwq.design.target import Target
@@ -62,7 +61,7 @@ def test_a_stream_is_proven_and_measured(run: Path, tmp_path: Path) -> None:
 
 def test_the_command_writes_the_plan_of_a_stream(run: Path, tmp_path: Path) -> None:
     arguments = ["synth", str(run), "--board", "xcvu9p", "--tool", "yosys", "--io", "stream", "--dry-run", "--out", str(tmp_path)]
-    done = subprocess.run([sys.executable, "-m", "hwq.cli", *arguments], capture_output=True, text=True, timeout=120, check=False)
+    done = hwq(*arguments)
     assert done.returncode == 0, done.stderr
     assert "input  wire x_valid" in (tmp_path / "0001" / "rtl" / "hwq_top.v").read_text()
 
