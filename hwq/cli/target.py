@@ -73,10 +73,12 @@ REQUIRED = BoardOption(required=True)
 
 def target_options(*names: str, board: BoardOption = REQUIRED, clock: str = CLOCK) -> Callable[[C], C]:
     """The options `names`, in this order in the help; each is a field of `TargetAsked`."""
-    given: dict[str, object] = {} if board.default is None else {"default": board.default, "show_default": bool(board.default)}
+    chosen = click.option("--board", required=board.required, help=board.text)
+    if board.default is not None:
+        chosen = click.option("--board", default=board.default, show_default=bool(board.default), help=board.text)
     options = {
         **_OPTIONS,
-        "board": click.option("--board", required=board.required, help=board.text, **given),
+        "board": chosen,
         "clock": click.option("--clock", type=ClockOption(), help=clock),
     }
 
