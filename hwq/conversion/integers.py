@@ -55,9 +55,7 @@ def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
     """
     layers = quantized_layers(model)
     if not layers:
-        raise ModelError(
-            "the model has no quantised layer", hint="quantise it first: twin, report = hwq.quantize(model, data=rows)"
-        )
+        raise ModelError("the model has no quantised layer", hint="quantise it first: twin = hwq.quantize(model, data=rows)")
     frozen = all(layer.exact for layer in layers)
     if data is None and not frozen:
         raise ModelError("a twin needs rows to choose its integer bits from", hint="hwq.compile(twin, data=training_rows)")
