@@ -40,6 +40,8 @@ SLACK = {"float64": 0.7391e-7, "float32": 0.7391e-2}
 class QActivation(QuantizedLayer):
     """A function of one number, applied to every element: y = output_quantizer(function(input_quantizer(x))).
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         function: a name that Keras knows ("tanh", "sigmoid", "exponential", "hard_sigmoid", "hard_tanh", "gelu", ...) or a function
             on tensors, registered with Keras if the model is to be saved.
@@ -49,6 +51,11 @@ class QActivation(QuantizedLayer):
 
     Raises:
         UnsupportedLayerError: a function that looks at more than one element (softmax).
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QActivation("tanh")(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
@@ -252,9 +259,19 @@ class QSoftmax(QuantizedLayer):
 
     The order of the results is that of the inputs, except where two of them differ by less than a step of the table's input.
 
+    Shapes: (rows, ..., n) in and out.
+
     Args:
         table_bits: bits of the inputs and results of both tables. Differences beyond 16 saturate: e^-16 is below any step.
         kwargs: those of `Quantize`, for the input.
+
+    Raises:
+        UnsupportedLayerError: another axis than the last; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSoftmax()(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}

@@ -22,12 +22,19 @@ from hwq.tensors import BatchShape, Config, Floats, Shape, Tensor, Variable
 class QAffine(KernelLayer):
     """y = x factor + offset, quantised, with bitwidths that are learned. Factors that are powers of two are exact.
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         factor, offset: numbers, or arrays that broadcast to a row; offset None: nothing is added.
         kwargs: those of `KernelLayer` and `Quantize`; train_weights=True: factor and offset are learned, too, from there.
 
     Raises:
         UnsupportedLayerError: at the call, an array of another shape.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAffine(0.5, 1.0)(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     def __init__(

@@ -22,9 +22,14 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 class QDense(KernelLayer):
     """Dense over the last axis with a bitwidth for every weight.
 
+    Shapes: (rows, ..., n) in, (rows, ..., units) out.
+
     Args:
         units: outputs.
         kwargs: those of `KernelLayer` and `Quantize`.
+
+    Raises:
+        UnsupportedLayerError: an activation beside "linear" and "relu"; at the call, an axis whose length is not known.
 
     Example:
         >>> import keras, numpy as np, hwq
@@ -63,6 +68,8 @@ class QDense(KernelLayer):
 class QEinsumDense(KernelLayer):
     """EinsumDense with a bitwidth for every weight.
 
+    Shapes: (rows, *input shape) in, (rows, *output_shape) out.
+
     Args:
         equation: as in Keras, batch axis first: "abc,cd->abd" or "...x,xy->...y".
         output_shape: as in Keras, without the batch axis.
@@ -71,6 +78,11 @@ class QEinsumDense(KernelLayer):
 
     Raises:
         UnsupportedLayerError: at the call, for an equation whose batch axis is not the first of both sides.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QEinsumDense("abc,cd->abd", (3, 5))(np.zeros((2, 3, 4), "float32")).shape
+        TensorShape([2, 3, 5])
     """
 
     def __init__(

@@ -29,10 +29,21 @@ def codes_bits(count: int) -> int:
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QCodes(Part):
-    """Whole numbers from 0 to count - 1, as they are: nothing about them is learned. What lies outside becomes the nearest code.
+    """Whole numbers from 0 to count - 1, as they are: nothing about them is learned. What lies outside becomes the
+    nearest number of as many bits.
+
+    Shapes: (rows, *shape) in and out, whole numbers.
 
     Args:
         count: how many codes there are.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis whose length is not known, or more codes than a table has.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QCodes(3)(np.array([[0.0, 2.0, 7.0]])).numpy().tolist()
+        [[0.0, 2.0, 3.0]]
     """
 
     rounding, overflow = "RND", "SAT"
@@ -74,6 +85,8 @@ class QCodes(Part):
 @keras.saving.register_keras_serializable(package="hwq")
 class QEmbedding(KernelLayer):
     """Embedding with a bitwidth for every weight: y = kernel[code]. Codes beyond the last one have its row.
+
+    Shapes: (rows, *shape) codes in, (rows, *shape, output_dim) out.
 
     Args:
         input_dim: how many codes there are.

@@ -103,7 +103,18 @@ _CHOICE = {"activation_bits": ("net_choice_bits", 0.5)}
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAdd(_Merge):
-    """Sum of two or more tensors; the arguments are those of `Quantize`."""
+    """Sum of two or more tensors; the arguments are those of `Quantize`.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAdd()([np.zeros((2, 3, 4), "float32"), np.zeros((2, 1, 4), "float32")]).shape
+        TensorShape([2, 3, 4])
+    """
 
     twins: ClassVar = {"Add": ()}
     priced_as: ClassVar = _SUM
@@ -115,7 +126,18 @@ class QAdd(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QSubtract(_Merge):
-    """First minus second."""
+    """First minus second.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSubtract()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     most = 2
     op: ClassVar = "subtract"
@@ -128,7 +150,18 @@ class QSubtract(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMultiply(_Merge):
-    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
+    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMultiply()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "multiply"
     twins: ClassVar = {"Multiply": ()}
@@ -148,7 +181,18 @@ class QMultiply(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMaximum(_Merge):
-    """The greatest of two or more tensors, element by element."""
+    """The greatest of two or more tensors, element by element.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMaximum()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "maximum"
     twins: ClassVar = {"Maximum": ()}
@@ -160,7 +204,18 @@ class QMaximum(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMinimum(_Merge):
-    """The least of two or more tensors, element by element."""
+    """The least of two or more tensors, element by element.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMinimum()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "minimum"
     twins: ClassVar = {"Minimum": ()}
@@ -175,6 +230,16 @@ class QAverage(_Merge):
     """Mean of two or more tensors: their sum times 1/n, quantised to `factor_bits` significant bits.
 
     Exact for n a power of two.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAverage()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
     """
 
     twins: ClassVar = {"Average": ()}

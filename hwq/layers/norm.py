@@ -21,6 +21,8 @@ class QBatchNormalization(KernelLayer):
 
     Where it follows a Dense or a convolution alone, fold it into that one instead (`batch_norm=True`), which costs nothing.
 
+    Shapes: (rows, ..., channels) in and out.
+
     Args:
         axis: -1, the last one.
         momentum, epsilon, center, scale: as in Keras.
@@ -28,6 +30,11 @@ class QBatchNormalization(KernelLayer):
 
     Raises:
         UnsupportedLayerError: another axis.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QBatchNormalization()(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     def __init__(

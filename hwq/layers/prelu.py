@@ -21,9 +21,14 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 class QPReLU(KernelLayer):
     """y = x where x is positive, x alpha elsewhere; alpha is a quantised weight with a bitwidth for every element.
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         shared_axes: axes along which one alpha serves all elements, as in Keras: 1 is the first axis of a row.
         kwargs: those of `KernelLayer` and `Quantize`; alpha is the kernel.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis whose length is not known.
 
     Example:
         >>> import keras, numpy as np, hwq

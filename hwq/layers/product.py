@@ -22,6 +22,8 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 class QEinsum(QuantizedLayer):
     """`keras.ops.einsum` of two tensors, exact: each is quantised, and the products are summed without rounding.
 
+    Shapes: two tensors with the rows first in, (rows, *result) out, as the equation says.
+
     Args:
         equation: the batch axis first on both sides and in the result: "bij,bjk->bik".
         kwargs: those of `Quantize`, for both inputs.
