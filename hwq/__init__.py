@@ -2,10 +2,10 @@
 
 A notebook goes from a Keras model to a measurement without the shell:
 
-    twin, report = hwq.quantize(model, data=x)
+    twin = hwq.quantize(model, data=x)          # twin.report says what became of each layer
     ...                                         # compile and fit the twin as usual
-    design = hwq.compile(twin, "xcvu9p", data=x)
-    design.estimate(), design.synth()
+    design = hwq.compile(twin, hwq.Target.of("xcvu9p", "200MHz", tool="yosys"), data=x)
+    design.estimate(), design.synth(), design.report()
 """
 
 from importlib import import_module

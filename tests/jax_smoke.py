@@ -28,7 +28,7 @@ model = keras.Sequential(
 rng = np.random.default_rng(0)
 x = rng.normal(size=(256, 6, 6, 1)).astype("float32")
 y = (x.mean(axis=(1, 2, 3)) > 0).astype("int32")
-twin, _ = hwq.quantize(model, data=x)
+twin = hwq.quantize(model, data=x)
 before = np.asarray(twin.layers[1].kernel_f).copy()
 twin.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 losses = twin.fit(x, y, batch_size=64, epochs=4, verbose=0).history["loss"]

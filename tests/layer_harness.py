@@ -90,7 +90,8 @@ def mismatches(exact: keras.Model, graph: Graph, rows: np.ndarray) -> int:
 def check_layer(case: Case, folder: Path) -> None:
     """Shapes, closeness with many bits, gradients, training, saving, and equality with the graph, bit for bit."""
     model, x = case.model(), case.rows()
-    twin, report = convert.quantize(model, QuantizeConfig(**case.config), x)
+    twin = convert.quantize(model, QuantizeConfig(**case.config), x)
+    report = twin.report
     names = [type(layer).__name__ for layer in twin.layers]
     assert set(case.twins) <= set(names), names
     assert {layer.name for layer in model.layers if type(layer).__name__ != "InputLayer"} <= {
@@ -111,7 +112,7 @@ def check_close(case: Case, tolerance: float = 0.02) -> None:
     """With many bits the twin computes what the float model computes."""
     model, x = case.model(), case.rows()
     fine = {**case.config, "bits": 14, "table_bits": 13}
-    twin, _ = convert.quantize(model, QuantizeConfig(**fine), x)
+    twin = convert.quantize(model, QuantizeConfig(**fine), x)
     want = freeze.outputs(model, x)
     assert np.abs(freeze.outputs(twin, x) - want).max() < tolerance * max(1.0, np.abs(want).max())
 

@@ -162,7 +162,7 @@ def wide() -> dict[str, float]:
     x, y = rows(2000, 1024, 10)
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((1024,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10)])
-    twin, _ = convert.quantize(model, data=x)
+    twin = convert.quantize(model, data=x)
     zeros = float(np.mean(np.asarray(twin.layers[1].quantized(*twin.layers[1].folded())[0]) == 0))
     twin.price(1e-7)
     twin.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])

@@ -10,6 +10,8 @@ import click
 
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, gathers, note, say, store_option
+from hwq.cli.target import BoardOption, target_options
+from hwq.errors import UsageError
 from hwq.events import Events
 
 if TYPE_CHECKING:
@@ -52,14 +54,13 @@ class _AllocateAsked:
 
 
 def _limit(budget: str) -> float:
-    name, _, number = budget.partition("=")
-    try:
-        limit = float(number)
-    except ValueError as error:
-        raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget") from error
-    if name != "lut":
-        raise click.BadParameter(f"{budget!r} is not like lut=3000", param_hint="--budget")
-    return limit
+    from hwq.design.budget import Budget
+
+    found = Budget.parse(budget)
+    others = [name for name in found.limits if name != "lut"]
+    if others:
+        raise UsageError(f"hwq allocate chooses by LUTs, not by {others[0]}", hint="as lut=3000; hwq codesign keeps the others too")
+    return found.lut
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class _ToolsAsked:
 @click.command()
 @click.argument("model")
 @click.argument("data")
-@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose tool measures.")
+@target_options("board", board=BoardOption("Whose tool measures.", default=DEFAULT_BOARD))
 @click.option("--budget", metavar="lut=N", help="LUTs at most.")
 @click.option("--minimise", type=click.Choice(["lut"]), help="Instead of a budget: as few as keep the accuracy.")
 @click.option(

@@ -9,17 +9,14 @@ import click
 
 from hwq.cli.common import as_json, emit, gathers, note, say, store_option
 from hwq.cli.progress import Counted
+from hwq.cli.target import BoardOption, TargetAsked, target_options
 from hwq.events import Events
-from hwq.toolchains.registry import kinds
-from hwq.toolchains.steps import STAGES
 
 
 @dataclass(frozen=True, slots=True)
 class _Experiment:
     """How much is measured, with which tool, and where, as it was typed."""
 
-    tool: str
-    stage: str | None
     budget_minutes: float | None
     designs: int
     jobs: int
@@ -30,9 +27,9 @@ class _Experiment:
 
 
 @click.command()
-@click.option("--board", required=True, help="A board of hwq boards: models hold for its whole family of parts.")
-@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
+@target_options(
+    "board", "tool", "stage", board=BoardOption("A board of hwq boards: models hold for its whole family of parts.", required=True)
+)
 @click.option("--budget-minutes", type=click.FloatRange(min=0), help="Begin no further design after so long.")
 @click.option(
     "--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known."
@@ -46,7 +43,8 @@ class _Experiment:
 @store_option
 @as_json
 @gathers(_Experiment, "asked")
-def calibrate(board: str, asked: _Experiment, as_json: bool) -> None:
+@gathers(TargetAsked, "measured")
+def calibrate(asked: _Experiment, measured: TargetAsked, as_json: bool) -> None:
     """Measure what operations cost on a board with a tool, and fit the cost models that reports and training use.
 
     Small designs that between them span what networks consist of are synthesised, and everything that the store knows is added. What has
@@ -56,8 +54,8 @@ def calibrate(board: str, asked: _Experiment, as_json: bool) -> None:
     from hwq.flow.calibrate import calibrate as run_calibration
 
     options = CalibrateOptions(
-        asked.tool,
-        asked.stage,
+        measured.tool,
+        measured.stage,
         asked.budget_minutes,
         asked.designs,
         asked.jobs,
@@ -66,7 +64,7 @@ def calibrate(board: str, asked: _Experiment, as_json: bool) -> None:
         out=asked.out,
         timeout_s=asked.timeout,
     )
-    found = run_calibration(board, options, events=Events(point=Counted(asked.designs)))
+    found = run_calibration(measured.board, options, events=Events(point=Counted(asked.designs)))
     if as_json:
         emit(found)
         return

@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hwq.cli.common import ClockOption, ToolLines, as_json, emit, gathers, note, say, store_option
-from hwq.toolchains.registry import kinds
-from hwq.toolchains.steps import STAGES
+from hwq.cli.common import ToolLines, as_json, emit, gathers, note, say, store_option
+from hwq.cli.target import TargetAsked, target_options
 from hwq.train.config import TrainConfig
-from hwq.units import Period
 
 if TYPE_CHECKING:
     from hwq.flow.codesign.rounds import Round
@@ -30,22 +28,19 @@ class _SearchAsked:
     start: Path | None
     rounds: int
     round_epochs: int | None
-    tool: str
-    stage: str | None
-    clock: Period | None
     store: Path | str | None
 
-    def options(self) -> CodesignOptions:
+    def options(self, target: TargetAsked) -> CodesignOptions:
         from hwq.design.budget import Budget
         from hwq.flow.codesign.search import CodesignOptions
 
         budget, search = Budget.parse(self.budget), (self.min_accuracy, self.rounds, self.round_epochs)
-        return CodesignOptions(budget, *search, self.tool, self.stage, self.clock, self.start, self.store)
+        return CodesignOptions(budget, *search, target.tool, target.stage, target.clock, self.start, self.store)
 
 
 @click.command()
 @click.argument("data")
-@click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
+@target_options("board")
 @click.option("--budget", required=True, metavar="lut=N[,dsp=N,...]", help="lut, ff, dsp, bram36, uram, carry, latency, fmax.")
 @click.option("--min-accuracy", type=click.FloatRange(0, 1), help="On the validation rows; less is a failure.")
 @click.option("--model", default=_DEFAULT.model, show_default=True, help="mlp:64,32 · a float .keras file · module:function")
@@ -61,17 +56,12 @@ class _SearchAsked:
 @click.option("--float-epochs", default=_DEFAULT.float_epochs, show_default=True, help="At most so many for the float network.")
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--beta-end", default=_DEFAULT.beta_end, show_default=True, help="Last price of an EBOP in the first round.")
-@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option(
-    "--stage", type=click.Choice(STAGES), help="Where it is measured; default synth, csynth for C synthesis, route for nextpnr."
-)
-@click.option(
-    "--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's."
-)
+@target_options("tool", "stage", "clock", clock="Clock target, for example 200MHz or 5ns; default that of fmax, else the board's.")
 @store_option
 @as_json
 @gathers(_SearchAsked, "asked")
-def codesign(data: str, board: str, out: Path | None, asked: _SearchAsked, as_json: bool, **training: Any) -> None:
+@gathers(TargetAsked, "measured")
+def codesign(data: str, out: Path | None, asked: _SearchAsked, measured: TargetAsked, as_json: bool, **training: Any) -> None:
     """Find the most accurate network on DATA whose design keeps a budget, as a tool measures it.
 
     Rounds of training, synthesis and correction of what was predicted; each goes on from the networks of the last one, until the best
@@ -81,7 +71,7 @@ def codesign(data: str, board: str, out: Path | None, asked: _SearchAsked, as_js
     from hwq.flow.codesign.search import CodesignEvents
     from hwq.flow.codesign.search import codesign as search
 
-    options = asked.options()
+    options = asked.options(measured)
     limits = options.budget
     target = out or Path("runs") / f"{Path(data.replace(':', '_')).stem}-codesign"
     bar = Bar()
@@ -95,7 +85,7 @@ def codesign(data: str, board: str, out: Path | None, asked: _SearchAsked, as_js
             data,
             TrainConfig(**training),
             target,
-            board,
+            measured.board,
             options,
             events=CodesignEvents(note=tell, progress=bar, line=ToolLines(), round=lambda one: tell_round(one, limits.lut, bar)),
         )

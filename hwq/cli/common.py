@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hwq.errors import HwqError
-from hwq.styles.registry import STYLES, choices
 from hwq.units import Period
 
 if TYPE_CHECKING:
@@ -36,37 +35,6 @@ class Place(click.ParamType["Path | str"]):
 
 store_option = click.option(
     "--store", type=Place(), help="Measurement store: a file or postgresql://...; default $HWQ_STORE or the user's data folder."
-)
-io_option = click.option(
-    "--io",
-    type=click.Choice(["parallel", "stream"]),
-    default="parallel",
-    show_default=True,
-    help="All inputs at once, or, for an image network, a pixel a clock.",
-)
-
-adders_option = click.option(
-    "--adders",
-    type=click.Choice(["auto", "two", "three"]),
-    default="auto",
-    show_default=True,
-    help="Operands of a sum; auto: three where a row of look-up tables adds them, as on AMD's parts.",
-)
-
-interval_option = click.option(
-    "--interval",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Clocks from one row to the next, at most; above 1 a design does with fewer LUTs.",
-)
-
-fold_option = click.option(
-    "--fold",
-    type=click.Choice(choices()),
-    default="auto",
-    show_default=True,
-    help=f"Above an interval of 1: {', '.join(what for _, what in STYLES.values())}, or neither; auto: the least.",
 )
 
 

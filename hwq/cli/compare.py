@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from hwq.cli.common import ClockOption, as_json, console, emit, gathers, note, say, store_option
+from hwq.cli.common import as_json, console, emit, gathers, note, say, store_option
 from hwq.cli.progress import Bars
+from hwq.cli.target import TargetAsked, target_options
 from hwq.events import Events
-from hwq.toolchains.registry import kinds
-from hwq.units import Period
 
 METHODS = "hgq,shift,uniform,prune"
 
@@ -22,12 +21,9 @@ class _Compared:
 
     data: str
     methods: str
-    board: str
     seeds: int
     model: str
     out: Path | None
-    tool: str
-    clock: Period | None
     jobs: int
     store: Path | str | None
 
@@ -40,7 +36,7 @@ class _Compared:
     show_default=True,
     help="Names with commas between, also refine, ptq, allocate; a variant behind a colon: shift:2.",
 )
-@click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
+@target_options("board")
 @click.option(
     "--seeds", default=3, show_default=True, help="How many splits, seeds 0, 1, 2 ...; take more where test rows are few."
 )
@@ -50,13 +46,13 @@ class _Compared:
 @click.option("--float-epochs", type=int, help="At most so many for the float network that all start from.")
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--max-points", type=int, help="Points of each front.")
-@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option("--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@target_options("tool", "clock")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
 @store_option
 @as_json
 @gathers(_Compared, "asked")
-def compare(asked: _Compared, as_json: bool, **settings: int | None) -> None:
+@gathers(TargetAsked, "measured")
+def compare(asked: _Compared, measured: TargetAsked, as_json: bool, **settings: int | None) -> None:
     """Compare methods on DATA: the same splits, seeds and float networks, each design proven and synthesised.
 
     One table and one plot: test accuracy, measured LUTs and CPU time of training, mean and spread over the splits. The same
@@ -72,14 +68,14 @@ def compare(asked: _Compared, as_json: bool, **settings: int | None) -> None:
     request = CompareRequest(
         asked.data,
         tuple(name.strip() for name in asked.methods.split(",") if name.strip()),
-        asked.board,
+        measured.board,
         tuple(range(asked.seeds)),
         target,
         asked.model,
         asked.store,
         {name: value for name, value in settings.items() if value is not None},
-        asked.tool,
-        asked.clock,
+        measured.tool,
+        measured.clock,
         asked.jobs,
     )
     bars = Bars()

@@ -10,6 +10,7 @@ import click
 
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import BoardAndStore, as_json, emit, gathers, note, say, store_option
+from hwq.cli.target import BoardOption, target_options
 from hwq.events import Events
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class _PtqAsked:
 @click.option("--error", default=0.02, show_default=True, help="Multipoint: relative output error at which a channel has enough.")
 @click.option("--adaptive", is_flag=True, help="Digits: begin with weights rounded for their layer's outputs.")
 @click.option("--max-points", default=12, show_default=True, help="Digits: networks to keep on the way down.")
-@click.option("--board", help="Digits: price by what was measured on this board's family.")
+@target_options("board", board=BoardOption("Digits: price by what was measured on this board's family."))
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
 @store_option
 @as_json

@@ -9,6 +9,7 @@ import click
 
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import BoardAndStore, ToolLines, as_json, emit, gathers, note, run_argument, say, store_option
+from hwq.cli.target import BoardOption, target_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,9 @@ class _What:
 @click.option(
     "--max-loss", default=0.2, show_default=True, help="Points of a hundred of validation accuracy that may be lost for good."
 )
-@click.option("--board", help="Synthesise before and after on this board, and price by what was measured on its family.")
+@target_options(
+    "board", board=BoardOption("Synthesise before and after on this board, and price by what was measured on its family.")
+)
 @click.option("--data", help="Where the run's data is, when its name does not say.")
 @click.option("--seed", default=0, show_default=True, help="Of the training rows that are looked at.")
 @store_option

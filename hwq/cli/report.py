@@ -10,6 +10,7 @@ import click
 
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import BoardAndStore, as_json, console, emit, gathers, note, say, store_option
+from hwq.cli.target import BoardOption, target_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class _Files:
 @click.option("--parse", is_flag=True, help="Read report and log files of any tool instead of a run.")
 @click.option("--html", type=click.Path(path_type=Path), help="Also write one self-contained page.")
 @click.option("--csv", type=click.Path(path_type=Path), help="Also write the points as CSV.")
-@click.option("--board", help=f"Whose costs to show; default the board of the last synthesis, else {DEFAULT_BOARD}.")
+@target_options("board", board=BoardOption(f"Whose costs to show; default the board of the last synthesis, else {DEFAULT_BOARD}."))
 @store_option
 @as_json
 @gathers(_Files, "files")

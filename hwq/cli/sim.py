@@ -4,50 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import click
 
 from hwq.boards import DEFAULT_BOARD
-from hwq.cli.common import (
-    ClockOption,
-    adders_option,
-    as_json,
-    emit,
-    fold_option,
-    gathers,
-    interval_option,
-    io_option,
-    note,
-    run_argument,
-    say,
-    store_option,
-)
+from hwq.cli.common import as_json, emit, gathers, note, run_argument, say, store_option
+from hwq.cli.target import BoardOption, TargetAsked, target_options
 from hwq.events import Events
-from hwq.units import Period
-
-if TYPE_CHECKING:
-    from hwq.design.target import Target
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Which design of a point is simulated."""
-
-    board: str | None
-    clock: Period | None
-    io: Literal["parallel", "stream"]
-    adders: Literal["auto", "two", "three"]
-    interval: int
-    fold: str
-
-    def target(self, run: Path) -> Target:
-        from hwq.design.target import Target
-        from hwq.flow.simulate import last_board
-        from hwq.run.directory import RunDir
-
-        chosen = self.board or last_board(RunDir.open(run))
-        return Target.of(chosen, self.clock, io=self.io, adders=self.adders, interval=self.interval, fold=self.fold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +25,30 @@ class _Besides:
 
 @click.command()
 @run_argument
-@click.option("--board", help=f"Whose pipeline to simulate; default the run's last, else {DEFAULT_BOARD}.")
+@target_options(
+    "board", board=BoardOption(f"Whose pipeline to simulate; default the run's last, else {DEFAULT_BOARD}.", default="")
+)
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
-@click.option("--clock", type=ClockOption(), help="Clock target; default the board's.")
-@io_option
-@adders_option
-@interval_option
-@fold_option
+@target_options("clock", "io", "adders", "interval", "fold", clock="Clock target; default the board's.")
 @store_option
-@click.option("--prove", is_flag=True, help="Prove with Yosys that the mapped netlist equals the RTL, for every input.")
+@click.option("--prove", is_flag=True, help="Prove that the mapped netlist equals the RTL, for every input.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=300, show_default=True, help="Seconds for the proof of a point.")
 @click.option(
     "--trace", is_flag=True, help="Show every layer in floats, quantised and as integers instead: where accuracy is lost."
 )
 @click.option("--rows", type=click.IntRange(min=1), default=500, show_default=True, help="Rows that --trace looks at, at most.")
 @as_json
-@gathers(_Asked, "asked")
+@gathers(TargetAsked, "asked")
 @gathers(_Besides, "besides")
-def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, besides: _Besides, as_json: bool) -> None:
+def sim(run: Path, point: str, asked: TargetAsked, store: Path | str | None, besides: _Besides, as_json: bool) -> None:
     """Compare all evaluators of points of RUN by integer equality.
 
     Keras, the integer reference, the native emulator, the ap_fixed C-simulation, the RTL simulation and,
     once hwq synth has run Yosys, the netlist of the part's cells.
     """
     from hwq.errors import MismatchError, UsageError
-    from hwq.flow.simulate import prove_points, simulate
+    from hwq.flow.simulate import last_board, prove_points, simulate
+    from hwq.run.directory import RunDir
 
     if besides.trace and besides.prove:
         raise UsageError("--trace looks at layers, --prove at the netlist", hint="one of them at a time")
@@ -95,7 +57,7 @@ def sim(run: Path, point: str, asked: _Asked, store: Path | str | None, besides:
         return
 
     events = Events(point=lambda point, what: note(f"  point {point}: {what}"))
-    target = asked.target(run)
+    target = asked.target(asked.board or last_board(RunDir.open(run)))
     results = simulate(run, target, point=point, store_path=store, events=events)
     comparisons = {name: verdict.comparisons for name, verdict in results}
     bad = [(name, c) for name, found in comparisons.items() for c in found if c.mismatches]

@@ -4,65 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from hwq.cli.common import (
-    ClockOption,
-    ToolLines,
-    adders_option,
-    as_json,
-    emit,
-    fold_option,
-    gathers,
-    interval_option,
-    io_option,
-    note,
-    run_argument,
-    say,
-    store_option,
-)
+from hwq.cli.common import ToolLines, as_json, emit, gathers, note, run_argument, say, store_option
+from hwq.cli.target import TargetAsked, target_options
 from hwq.events import Events
-from hwq.toolchains.registry import kinds
-from hwq.toolchains.steps import STAGES
-from hwq.units import Period
 
 if TYPE_CHECKING:
-    from hwq.design.target import Target
     from hwq.flow.synth import SynthResult
-
-
-@dataclass(frozen=True, slots=True)
-class _DesignAsked:
-    """What the designs are for, as it was typed."""
-
-    board: str
-    tool: str
-    stage: str | None
-    clock: Period | None
-    style: Literal["multiply", "adders"]
-    io: Literal["parallel", "stream"]
-    register_inputs: bool
-    adders: Literal["auto", "two", "three"]
-    interval: int
-    fold: str
-
-    def target(self) -> Target:
-        from hwq.design.target import Target
-
-        return Target.of(
-            self.board,
-            self.clock,
-            tool=self.tool,
-            stage=self.stage,
-            style=self.style,
-            io=self.io,
-            registered_inputs=self.register_inputs,
-            adders=self.adders,
-            interval=self.interval,
-            fold=self.fold,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +36,9 @@ class _Dry:
 
 @click.command()
 @run_argument
-@click.option("--board", required=True, help="A board of hwq boards, for example xcvu9p.")
+@target_options("board")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
-@click.option("--tool", type=click.Choice(["auto", *kinds()]), default="auto", show_default=True)
-@click.option("--stage", type=click.Choice(STAGES), help="Where to stop; default synth, csynth for C synthesis, route for nextpnr.")
-@click.option("--clock", type=ClockOption(), help="Clock target, for example 200MHz or 5ns; default the board's.")
+@target_options("tool", "stage", "clock")
 @click.option("--jobs", default=2, show_default=True, help="Points at a time.")
 @click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
@@ -98,25 +47,14 @@ class _Dry:
     type=click.Path(path_type=Path, file_okay=False),
     help="With --dry-run: copy the plans there, to run on another machine.",
 )
-@click.option(
-    "--style",
-    type=click.Choice(["multiply", "adders"]),
-    default="multiply",
-    show_default=True,
-    help="Of the C++: a product for each weight, or the shared adder graph.",
-)
-@io_option
-@interval_option
-@fold_option
-@click.option("--register-inputs", is_flag=True, help="A register behind each input: all logic is timed; a clock more.")
-@adders_option
+@target_options("style", "io", "interval", "fold", "register_inputs", "adders")
 @click.option("--timeout", type=float, help="Seconds for one run of a program.")
 @store_option
 @as_json
-@gathers(_DesignAsked, "asked")
+@gathers(TargetAsked, "asked")
 @gathers(_Limits, "limits")
 @gathers(_Dry, "dry")
-def synth(run: Path, point: str, asked: _DesignAsked, limits: _Limits, dry: _Dry, as_json: bool) -> None:
+def synth(run: Path, point: str, asked: TargetAsked, limits: _Limits, dry: _Dry, as_json: bool) -> None:
     """Generate C++ and Verilog for points of RUN, prove them bit-exact, take them to a stage, and store what was measured."""
     if dry.out is not None and not dry.dry_run:
         raise click.UsageError("--out goes with --dry-run")
@@ -147,7 +85,7 @@ def synth(run: Path, point: str, asked: _DesignAsked, limits: _Limits, dry: _Dry
     say(f"files: {results[0].folder}" + (" ..." if len(results) > 1 else ""))
 
 
-def _plan(run: Path, point: str, asked: _DesignAsked, dry: _Dry, as_json: bool) -> None:
+def _plan(run: Path, point: str, asked: TargetAsked, dry: _Dry, as_json: bool) -> None:
     from hwq.flow.planning import plan
 
     planned = plan(run, asked.target(), point=point, out=dry.out)

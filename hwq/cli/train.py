@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import as_json, emit, note, say, store_option
 from hwq.cli.progress import Bar, elapsed
+from hwq.cli.target import BoardOption, target_options
 from hwq.events import Events
 from hwq.train.config import METHODS, TASKS, TrainConfig, require_read
 
@@ -112,7 +113,7 @@ def _budget(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--class-weights", type=click.Choice(["none", "balanced"]), default="none", show_default=True, help="Of each class in the loss."
 )
-@click.option("--board", default=DEFAULT_BOARD, show_default=True, help="Whose measurements --costs measured takes.")
+@target_options("board", board=BoardOption("Whose measurements --costs measured takes.", default=DEFAULT_BOARD))
 @store_option
 @as_json
 def train(

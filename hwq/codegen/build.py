@@ -24,7 +24,7 @@ from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
 from hwq.units import Period
 
-Style = Literal["multiply", "adders"]
+ProductForm = Literal["multiply", "adders"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,15 +96,15 @@ class Form:
             is least by count. `hwq.styles.choice.build_at` looks at it.
     """
 
-    style: Style = "multiply"
+    style: ProductForm = "multiply"
     terms: int = 1
     registered_inputs: bool = False
     adders: Adders = "auto"
     fold: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.style not in get_args(Style):
-            raise UsageError(f"there is no style {self.style!r}", hint=f"one of: {', '.join(get_args(Style))}")
+        if self.style not in get_args(ProductForm):
+            raise UsageError(f"there is no style {self.style!r}", hint=f"one of: {', '.join(get_args(ProductForm))}")
 
 
 def build(

@@ -10,10 +10,10 @@ from hwq.codegen.cpp_text import ap_type, exact
 from hwq.ir import Node
 from hwq.ir.ops import blocks, constants, odd_form
 
-Term = Callable[[int, int, int], list[str]]
+TermText = Callable[[int, int, int], list[str]]
 
 
-def sums(node: Node, source: Node, term: Term) -> list[str]:
+def sums(node: Node, source: Node, term: TermText) -> list[str]:
     """Each result begins with its bias, and gets its terms; results in order, those of width 0 left out.
 
     Args:

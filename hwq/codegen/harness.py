@@ -61,7 +61,7 @@ def harness_files(ports: Ports, board: Board, top: str, latency: int, design: st
     }
     return {
         f"board/{top}_board.v": render("verilog/board.v.j2", **values),
-        "board/pins.lpf": render("nextpnr/board.lpf.j2", **values),
+        "board/pins.lpf": render("verilog/board.lpf.j2", **values),
     }
 
 

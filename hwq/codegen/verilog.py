@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from hwq.codegen.ports import Ports
-from hwq.codegen.verilog_ops import TOP, Design, Signal, Statement, signal_name, statement
+from hwq.codegen.verilog_ops import TOP, CircuitDraft, DelayedWire, Statement, signal_name, statement
 from hwq.ir import Circuit, Opcode
 from hwq.templates import render
 
@@ -50,7 +50,7 @@ def verilog_files(circuit: Circuit, ports: Ports, top: str) -> dict[str, str]:
 
 def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = False) -> str:
     """The modules of `circuit`; with `enable`, an input `ce` without which no register moves."""
-    d = Design(circuit, ports, top)
+    d = CircuitDraft(circuit, ports, top)
     groups: dict[int, list[Statement]] = defaultdict(list)
     for wire in range(len(circuit)):
         if d.opcode[wire] != Opcode.CONST and d.widths[wire] and wire not in d.gated.unread:
@@ -59,7 +59,7 @@ def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = Fal
     d.group = TOP
     outputs = _outputs(d)
     own = _own_signals(groups, d)
-    exports: dict[int, dict[Signal, None]] = defaultdict(dict)
+    exports: dict[int, dict[DelayedWire, None]] = defaultdict(dict)
     for group in sorted(d.imports):
         for signal in d.imports[group]:
             exports[d.groups[signal[0]]][signal] = None
@@ -69,7 +69,7 @@ def verilog_text(circuit: Circuit, ports: Ports, top: str, *, enable: bool = Fal
     return render("verilog/top.v.j2", enable=enable, latency=circuit.latency, rows=d.rows, **values)
 
 
-def _own_signals(groups: dict[int, list[Statement]], d: Design) -> dict[int, list[Signal]]:
+def _own_signals(groups: dict[int, list[Statement]], d: CircuitDraft) -> dict[int, list[DelayedWire]]:
     """The registers of each group, in order."""
     return {g: [(s.wire, k) for s in each for k in range(1, d.delays[s.wire] + 1)] for g, each in groups.items()} | {
         g: [] for g in {TOP} - set(groups)
@@ -77,7 +77,12 @@ def _own_signals(groups: dict[int, list[Statement]], d: Design) -> dict[int, lis
 
 
 def _module(
-    d: Design, name: str, group: int, statements: list[Statement], registers: list[Signal], exports: dict[Signal, None]
+    d: CircuitDraft,
+    name: str,
+    group: int,
+    statements: list[Statement],
+    registers: list[DelayedWire],
+    exports: dict[DelayedWire, None],
 ) -> Module:
     lines: list[str] = []
     for s in statements:
@@ -98,7 +103,7 @@ def _module(
     return Module(name, "" if group == TOP else d.circuit.names[group], inputs, outputs, stored, tuple(lines))
 
 
-def _outputs(d: Design) -> list[str]:
+def _outputs(d: CircuitDraft) -> list[str]:
     """One assignment an output element, each behind the register of the last stage."""
     lines = []
     latency = d.circuit.latency

@@ -16,7 +16,7 @@ from hwq.ir.circuit import SIGNS, WIRES_C
 from hwq.passes.adders.gates import Gated, gated
 from hwq.passes.adders.row import row_of
 
-Signal = tuple[int, int]  # a wire, and the registers behind it
+DelayedWire = tuple[int, int]  # a wire, and the registers behind it
 TOP = -1  # the group of what stands in the top module: the inputs
 SHORTEST = 3  # places of a row that is a carry chain; what is shorter is made of gates
 
@@ -31,7 +31,7 @@ class Statement:
 
 
 @dataclass(slots=True)
-class Design:
+class CircuitDraft:
     """A circuit while its Verilog is written, its columns as lists; `group` is the module that is being written."""
 
     circuit: Circuit
@@ -49,7 +49,7 @@ class Design:
     groups: list[int] = field(init=False)
     group: int = TOP
     delays: dict[int, int] = field(default_factory=lambda: defaultdict(int))  # registers behind each wire
-    imports: dict[int, dict[Signal, None]] = field(default_factory=lambda: defaultdict(dict))  # by group, in order
+    imports: dict[int, dict[DelayedWire, None]] = field(default_factory=lambda: defaultdict(dict))  # by group, in order
     functions: dict[tuple[int, int, int, int, int], str] = field(default_factory=dict)
     rows: bool = False  # whether a sum is a module of its own (`verilog_rows`)
     gated: Gated = field(init=False)  # the ReLUs that such a sum takes in
@@ -110,7 +110,7 @@ class Design:
         return f"{'signed ' if self.signed[wire] else ''}[{self.widths[wire] - 1}:0]"
 
 
-def signal_name(signal: Signal) -> str:
+def signal_name(signal: DelayedWire) -> str:
     wire, delay = signal
     return f"w{wire}_{delay}" if delay else f"w{wire}"
 
@@ -125,17 +125,17 @@ def signed_bits(value: int) -> int:
     return (value if value >= 0 else ~value).bit_length() + 1
 
 
-def statement(d: Design, wire: int) -> Statement:
+def statement(d: CircuitDraft, wire: int) -> Statement:
     """What computes `wire`."""
     return _STATEMENTS[Opcode(d.opcode[wire])](d, wire)
 
 
-def _input(d: Design, wire: int) -> Statement:
+def _input(d: CircuitDraft, wire: int) -> Statement:
     e = d.ports.inputs[d.a[wire]]
     return Statement(wire, f"x[{e.offset + e.width - 1}:{e.offset}]")
 
 
-def _row(d: Design, wire: int) -> Statement:
+def _row(d: CircuitDraft, wire: int) -> Statement:
     """A sum as a row of look-up tables, a module of its own (`verilog_rows`); below its chain the one operand that is there passes."""
     c, stage, width = d.circuit, d.stage[wire], d.widths[wire]
     signs, ups = SIGNS[Opcode(d.opcode[wire])], c.ups(wire)
@@ -166,7 +166,7 @@ def _row(d: Design, wire: int) -> Statement:
     return Statement(wire, f"{{{name}, {low}}}" if row.start else name, tuple(before))
 
 
-def _adder(d: Design, wire: int) -> Statement:
+def _adder(d: CircuitDraft, wire: int) -> Statement:
     """a + (b << shift): where the low bits of one operand meet only zeros of the other, they bypass the adder."""
     if wire in d.gated.operands or (d.circuit.fused and d.opcode[wire] == Opcode.SUB and row_of(d.circuit, wire).early):
         return _row(d, wire)
@@ -188,19 +188,19 @@ def _adder(d: Design, wire: int) -> Statement:
     return Statement(wire, f"{{w{wire}_high, {d.bits(low, stage, by)}}}", (f"wire {mark}[{above - 1}:0] w{wire}_high = {high};",))
 
 
-def _negation(d: Design, wire: int) -> Statement:
+def _negation(d: CircuitDraft, wire: int) -> Statement:
     return Statement(wire, f"-{d.fit(d.a[wire], d.stage[wire], d.widths[wire])}")
 
 
-def _shift(d: Design, wire: int) -> Statement:
+def _shift(d: CircuitDraft, wire: int) -> Statement:
     return Statement(wire, d.bits(d.a[wire], d.stage[wire], d.widths[wire], -d.shift[wire]))
 
 
-def _wrap(d: Design, wire: int) -> Statement:
+def _wrap(d: CircuitDraft, wire: int) -> Statement:
     return Statement(wire, d.bits(d.a[wire], d.stage[wire], d.widths[wire]))
 
 
-def _clamp(d: Design, wire: int) -> Statement:
+def _clamp(d: CircuitDraft, wire: int) -> Statement:
     source, stage, width = d.a[wire], d.stage[wire], d.widths[wire]
     expression = d.bits(source, stage, width)
     low, high = d.low[wire], d.high[wire]
@@ -213,18 +213,18 @@ def _clamp(d: Design, wire: int) -> Statement:
     return Statement(wire, expression)
 
 
-def _against(d: Design, source: int, stage: int, relation: str, bound: int) -> str:
+def _against(d: CircuitDraft, source: int, stage: int, relation: str, bound: int) -> str:
     """A comparison with a constant, as signed numbers of as many bits as both need."""
     bits = max(d.compared(source), signed_bits(bound))
     return f"{d.fit(source, stage, bits)} {relation} $signed({literal(bound, bits)})"
 
 
-def _product(d: Design, wire: int) -> Statement:
+def _product(d: CircuitDraft, wire: int) -> Statement:
     stage, width = d.stage[wire], d.widths[wire]
     return Statement(wire, f"{d.fit(d.a[wire], stage, width)} * {d.fit(d.b[wire], stage, width)}")
 
 
-def _choice(d: Design, wire: int) -> Statement:
+def _choice(d: CircuitDraft, wire: int) -> Statement:
     """The greater or the lesser operand; one that is the other shifted up is told apart by the sign alone."""
     stage, first, second, width = d.stage[wire], d.a[wire], d.b[wire], d.widths[wire]
     a, b = d.bits(first, stage, width), d.bits(second, stage, width)
@@ -238,7 +238,7 @@ def _choice(d: Design, wire: int) -> Statement:
     return Statement(wire, f"({test}) ? {a} : {b}")
 
 
-def _lookup(d: Design, wire: int) -> Statement:
+def _lookup(d: CircuitDraft, wire: int) -> Statement:
     """A call of the table's function, and before its first use in a module the function: a case of the operand's raw bits."""
     source, number = d.a[wire], d.b[wire]
     low, in_width, out_width = d.low[source], d.widths[source], d.widths[wire]
@@ -265,7 +265,7 @@ def _lookup(d: Design, wire: int) -> Statement:
     return Statement(wire, f"{d.functions[key]}({d.name(source, d.stage[wire])})", tuple(lines))
 
 
-_STATEMENTS: dict[Opcode, Callable[[Design, int], Statement]] = {
+_STATEMENTS: dict[Opcode, Callable[[CircuitDraft, int], Statement]] = {
     Opcode.INPUT: _input,
     Opcode.ADD: _adder,
     Opcode.SUB: _adder,

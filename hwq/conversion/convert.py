@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from hwq.conversion.floats import FloatLayer, FloatOperation
 
-Layer = TypeVar("Layer", bound=keras.layers.Layer)
+MadeLayer = TypeVar("MadeLayer", bound=keras.layers.Layer)
 
 GUESSED_ROWS = 256
 GENERAL = ("bits", "overflow", "rounding", "granularity", "signed")  # options of a layer that every part of it takes
@@ -137,7 +137,7 @@ class Conversion:
         """`training` as the model gives it to a layer; None where it leaves it to the caller."""
         return self.flags.get(id(layer))
 
-    def make(self, layer: Operation, part: str, factory: Callable[[], Layer]) -> Layer:
+    def make(self, layer: Operation, part: str, factory: Callable[[], MadeLayer]) -> MadeLayer:
         """The twin of (a part of) a float layer: made once, so that a layer that is called twice has one twin, called twice."""
         key = (id(layer), part)
         if key not in self.made:
@@ -150,7 +150,7 @@ class Conversion:
                 raise UsageError(
                     f"layer {layer.name!r} does not take all of the options {given}", hint=str(error).splitlines()[0]
                 ) from error
-        return cast(Layer, self.made[key])  # what the same factory has made
+        return cast(MadeLayer, self.made[key])  # what the same factory has made
 
     def options(self, source: KerasTensor, *, weights: bool = False) -> Config:
         """The quantisers' options of the twin of a layer that reads the float tensor `source`."""
@@ -337,9 +337,7 @@ def quantize_model(model: keras.Model, *, bits: int = 6, overflow: str = "WRAP")
     return convert(model, QuantizeConfig(bits=bits, overflow=overflow))
 
 
-def quantize(
-    model: keras.Model, config: QuantizeConfig | None = None, data: npt.ArrayLike | None = None
-) -> tuple[QuantizedModel, ConversionReport]:
+def quantize(model: keras.Model, config: QuantizeConfig | None = None, data: npt.ArrayLike | None = None) -> QuantizedModel:
     """A float Keras model, Sequential or functional, trained or not, to its quantised twin, ready for compile and fit.
 
     Args:
@@ -350,8 +348,8 @@ def quantize(
             for inputs that are normalised.
 
     Returns:
-        The twin, an ordinary Keras model, and what was converted and left out; `notes` say where the twin is far from the float model on
-        the data. A softmax at the output stays for the loss's sake;
+        The twin, an ordinary Keras model. `twin.report` says what was converted and left out, and its `notes` where the twin is far from
+        the float model on the data; a twin that was loaded has none. A softmax at the output stays for the loss's sake;
         `hwq.compile` leaves it out, since the argmax is the same without it.
 
     Raises:
@@ -364,8 +362,8 @@ def quantize(
         >>> import keras, numpy as np, hwq
         >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="relu"), keras.layers.Dense(2)])
-        >>> twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=x)
-        >>> print(report)
+        >>> twin = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=x)
+        >>> print(twin.report)
         2 layers converted
         >>> twin.compile("adam", "mse")
         >>> history = twin.fit(x, x[:, :2], epochs=1, verbose=0)
@@ -384,7 +382,8 @@ def quantize(
             outputs[number] = keras.layers.Softmax(name=name, dtype="float32")(outputs[number])
         twin = QuantizedModel(like(twin, twin.inputs, list(twin.inputs)), like(twin, twin.outputs, outputs), name=twin.name)
     told = None if data is None else far_off(functional(model), twin, rows)
-    return twin, report if told is None else replace(report, notes=(*report.notes, (twin.name, told)))
+    twin.report = report if told is None else replace(report, notes=(*report.notes, (twin.name, told)))
+    return twin
 
 
 def _guessed_rows(twin: QuantizedModel) -> Singles:

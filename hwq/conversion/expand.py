@@ -6,13 +6,12 @@ are not known at all are taken apart by their own `call`, where that is written 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hwq.backend import keras
 from hwq.conversion.attention import ATTENTION
 from hwq.conversion.converters import HINTS, converter_of
-from hwq.conversion.floats import Given
+from hwq.conversion.floats import Formula, Given
 from hwq.conversion.following import weights_first
 from hwq.conversion.kinds import kind_of
 from hwq.conversion.norms import NORMS
@@ -23,8 +22,7 @@ from hwq.errors import HwqError, UnsupportedLayerError
 if TYPE_CHECKING:
     from keras import KerasTensor, Operation
 
-Form = Callable[..., Given]
-WHOLE: dict[str, Form] = {**NORMS, **RECURRENT, **ATTENTION}
+WHOLE: dict[str, Formula] = {**NORMS, **RECURRENT, **ATTENTION}
 
 
 def expanded(layer: Operation, args: tuple[Given, ...], kwargs: dict[str, Given]) -> list[KerasTensor] | None:

@@ -13,10 +13,10 @@ from hwq.errors import ModelError, UnsupportedLayerError
 if TYPE_CHECKING:
     from keras import KerasTensor, Operation
 
-Results = list["KerasTensor"]
+KerasTensors = list["KerasTensor"]
 Swap = Callable[["Operation"], "Operation"]
 # the results of a call of a layer, made of simpler ones; None where the layer is simple itself
-Expand = Callable[["Operation", tuple[Given, ...], dict[str, Given]], "Results | None"]
+Expand = Callable[["Operation", tuple[Given, ...], dict[str, Given]], "KerasTensors | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def inputs_of(tensor: KerasTensor) -> list[KerasTensor]:
 def in_order(
     outputs: Sequence[KerasTensor],
     known: Callable[[KerasTensor], bool],
-    before: Callable[[KerasTensor], Results],
+    before: Callable[[KerasTensor], KerasTensors],
     do: Callable[[KerasTensor], object],
 ) -> None:
     """`do` for each tensor that `outputs` depend on and that is not `known`, what it is made of (`before`) first.
@@ -91,7 +91,7 @@ class _Walk:
 
     def model(
         self, model: keras.Model, inputs: list[KerasTensor], over: dict[str, bool], whose: tuple[str, str] | None = None
-    ) -> Results:
+    ) -> KerasTensors:
         """The outputs of `model` for new inputs.
 
         Args:
@@ -105,8 +105,8 @@ class _Walk:
         return self.again(list(model.outputs), known, over, whose)
 
     def again(
-        self, outputs: Results, known: dict[int, KerasTensor], over: dict[str, bool], whose: tuple[str, str] | None
-    ) -> Results:
+        self, outputs: KerasTensors, known: dict[int, KerasTensor], over: dict[str, bool], whose: tuple[str, str] | None
+    ) -> KerasTensors:
         """The tensors that stand for `outputs`, all calls between them and the `known` ones made anew."""
 
         def call(old: KerasTensor) -> None:
@@ -126,7 +126,7 @@ class _Walk:
         kwargs: dict[str, Given],
         over: dict[str, bool],
         whose: tuple[str, str] | None,
-    ) -> Results:
+    ) -> KerasTensors:
         sources = _tensors((args, kwargs))
         if isinstance(layer, keras.Model) and getattr(layer, "outputs", None):
             flag = {"training": kwargs["training"]} if kwargs.get("training") is not None else over
@@ -152,7 +152,7 @@ class _Walk:
             ) from error
 
 
-def _tensors(structure: object) -> Results:
+def _tensors(structure: object) -> KerasTensors:
     """The tensors of a structure, each once."""
-    found: Results = [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
+    found: KerasTensors = [t for t in keras.tree.flatten(structure) if isinstance(t, keras.KerasTensor)]
     return list({id(t): t for t in found}.values())

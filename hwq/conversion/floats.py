@@ -15,6 +15,7 @@ from hwq.tensors import Shape, Tensor, Variable
 Symbol: TypeAlias = Any  # a KerasTensor
 Whole: TypeAlias = Symbol  # a layer or an operation that is known by the name of its class
 Given: TypeAlias = Symbol  # an argument of a call: tensors in any structure, constants, a mask, nothing
+Formula: TypeAlias = Callable[..., Given]  # what takes the place of an operation
 
 if TYPE_CHECKING:
 

@@ -16,7 +16,6 @@ from hwq.layers import quantized_layers
 from hwq.tensors import Floats, Singles
 
 RANGE_MARGIN = 1.125  # as the trainer's
-Rows = Singles
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +31,13 @@ class TwinGraph:
     """
 
     graph: Graph
-    rows: Rows | None
+    rows: Singles | None
     logits: bool
     frozen: bool
     own: keras.Model
     exact: keras.Model
 
-    def answers(self, rows: Rows, *, exact: bool = False) -> Floats:
+    def answers(self, rows: Singles, *, exact: bool = False) -> Floats:
         """What Keras answers: the model itself, or its `exact` frozen form."""
         return logits(self.exact if exact else self.own, rows)
 
@@ -56,9 +55,7 @@ def graph_of_twin(model: keras.Model, data: npt.ArrayLike | None) -> TwinGraph:
     """
     layers = quantized_layers(model)
     if not layers:
-        raise ModelError(
-            "the model has no quantised layer", hint="quantise it first: twin, report = hwq.quantize(model, data=rows)"
-        )
+        raise ModelError("the model has no quantised layer", hint="quantise it first: twin = hwq.quantize(model, data=rows)")
     frozen = all(layer.exact for layer in layers)
     if data is None and not frozen:
         raise ModelError("a twin needs rows to choose its integer bits from", hint="hwq.compile(twin, data=training_rows)")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.backend import keras, ops
+from hwq.ir.windows import Index
 
 if TYPE_CHECKING:
     from keras import KerasTensor, Operation
@@ -21,7 +21,6 @@ MOVES = (
     *("Append", "Flip", "GetItem", "Moveaxis", "Pad", "Repeat", "Roll", "Rot90", "Slice", "Split", "Stack", "Swapaxes", "Take"),
     *("Tile", "Unstack", "Hstack", "Vstack"),
 )
-Index = npt.NDArray[np.int64]
 
 
 def places(operation: Operation, node: Node, result: KerasTensor) -> tuple[Index, list[KerasTensor]] | None:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.attention import dot_product_attention
-from hwq.conversion.floats import Given, Symbol, Whole
+from hwq.conversion.floats import Formula, Given, Symbol, Whole
 from hwq.conversion.norms import layer_norm, softmax
 from hwq.conversion.parts import Compared, ReciprocalRoot, Scaled, inverse, is_trained, logarithm, root, values_of
 from hwq.errors import UnsupportedLayerError
 
 L = keras.layers
-Form = Callable[..., Given]
 
 
 def _symbolic(x: object) -> bool:
     return isinstance(x, keras.KerasTensor)
 
 
-def _table(function: Given) -> Form:
+def _table(function: Given) -> Formula:
     def form(operation: Whole, x: Symbol) -> Symbol:
         return L.Activation(function, name=f"{operation.name}_table")(x)
 
@@ -192,7 +189,7 @@ def _outer(operation: Whole, *args: Given) -> Given:
     )
 
 
-OPERATIONS: dict[str, Form] = {
+OPERATIONS: dict[str, Formula] = {
     **dict.fromkeys(("Divide", "TrueDivide"), _divide),
     **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual"), _compare),
     **dict.fromkeys(("LogicalAnd", "LogicalOr", "LogicalNot"), _logical),

@@ -16,7 +16,6 @@ from hwq.passes.adders.gates import gated
 from hwq.passes.adders.row import row_of
 
 ZERO, ONE = 0, 1
-Bits = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +49,9 @@ class Gate:
 class _Reads:
     """The bits that an adder reads: as they are, where it subtracts them, and those of a ReLU that it takes in."""
 
-    plain: Bits
-    subtracted: Bits = ()
-    absorbed: Bits = ()
+    plain: Sequence[int]
+    subtracted: Sequence[int] = ()
+    absorbed: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ class BitView:
         subtracted: whether it is subtracted in its own stage.
     """
 
-    bits: list[Bits] = field(default_factory=list)
+    bits: list[Sequence[int]] = field(default_factory=list)
     adders: list[Adder] = field(default_factory=list)
     gates: list[Gate] = field(default_factory=list)
     stage: list[int] = field(default_factory=lambda: [0, 0])

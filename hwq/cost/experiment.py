@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant, Graph, Node, make_node, verify
+from hwq.tensors import Shape
 
-Shape = tuple[int, ...]
 _SPEED = (0.5, 1.0, 2.0)  # clocks, in multiples of the board's default
 
 

@@ -17,8 +17,8 @@ from hwq.cost.model import COVERAGE, ROOT, CostModel, ModelKey, feature_value, h
 from hwq.cost.terms import COMPILED, FLOOR, LIMITS, MOMENTS, TARGETS, physics
 from hwq.errors import CostModelError
 from hwq.measure.measurement import WHOLE, Measurement
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 FEWEST = 3
 PRIOR = 2.0  # designs that the physics of one term counts for
 MOST = 4.0  # times its physics that a coefficient may be: what few designs have must not explain the others' errors

@@ -19,8 +19,8 @@ from hwq.ir import Graph, Node
 from hwq.ir.ops import blocks, constants, is_matrix, odd_form
 from hwq.ir.spec import enclosed_bits
 from hwq.passes.wires import csd
+from hwq.tensors import Longs
 
-Ints = npt.NDArray[np.int64]
 # mean count of canonical signed digits of the odd numbers of 1, 2, ... bits; each bit above adds a third
 _DIGITS = (0.0, 1.0, 2.0, 2.0, 2.5)
 # what shared terms leave of a tree: scale * (1 + meetings)^-shared * inputs^-rest; fitted to 230 random layers that hwq's solver
@@ -42,10 +42,10 @@ class LayerBits:
 
     name: str
     source: str
-    weights: Ints
-    positions: Ints
-    inputs: Ints
-    input_positions: Ints
+    weights: Longs
+    positions: Longs
+    inputs: Longs
+    input_positions: Longs
     signed: npt.NDArray[np.bool_]
     places: int = 1
     digits: npt.NDArray[np.object_] | None = None
@@ -79,7 +79,7 @@ def _layers(node: Node, source: Node) -> list[LayerBits]:
     return found
 
 
-def expected_digits(bits: Ints) -> npt.NDArray[np.float64]:
+def expected_digits(bits: Longs) -> npt.NDArray[np.float64]:
     """Signed digits to be expected of odd numbers of so many bits: (...) -> (...)."""
     table = np.array([*_DIGITS, *(1 + 0.35 * b for b in range(len(_DIGITS), 64))])
     return np.asarray(table[np.minimum(bits, 63)])

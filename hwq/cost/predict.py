@@ -135,7 +135,7 @@ def predict_cost(
     Example:
         >>> import keras, numpy as np, hwq
         >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
-        >>> twin, _ = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
+        >>> twin = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
         >>> estimate = hwq.predict_cost(hwq.compile(twin, data=x).graph, "xcvu9p")
         >>> str(estimate).startswith("predicted, not measured:")
         True

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from hwq.data.dataset import Dataset, Raw, check_rows, numbered
 from hwq.data.preprocess import Preprocess, standardising
 from hwq.data.task import Asked, Task
-from hwq.data.weights import Numbers, check_weights, row_weights
+from hwq.data.weights import check_weights, row_weights
 from hwq.errors import DataError
+from hwq.tensors import Numbers
 
-Part = tuple[Numbers, Numbers, Numbers]  # rows, targets, weights
+DataPart = tuple[Numbers, Numbers, Numbers]  # rows, targets, weights
 
 
 def task_of(y: Any) -> str:
@@ -44,7 +45,7 @@ def split_targets(raw: Raw, asked: Asked, *, seed: int) -> Dataset:
     given = [part for part in (raw.y, raw.y_val, raw.y_test) if part is not None]
     parts, texts = (given, ()) if asked.task in ("regression", "multilabel") else numbered(given)
     whole = _part(raw, raw.name, raw.x, parts.pop(0), asked)
-    drawn: dict[str, Part] = {}
+    drawn: dict[str, DataPart] = {}
     for name, x, y in (("validation", raw.x_val, raw.y_val), ("test", raw.x_test, raw.y_test)):
         if x is not None and y is not None:
             drawn[name] = _part(replace(raw, w=None), f"{raw.name}, {name} part", x, parts.pop(0), asked)
@@ -61,7 +62,7 @@ def split_targets(raw: Raw, asked: Asked, *, seed: int) -> Dataset:
     return _scaled(raw, asked, (train, val, test), texts)
 
 
-def _scaled(raw: Raw, asked: Asked, parts: tuple[Part, Part, Part], texts: tuple[str, ...]) -> Dataset:
+def _scaled(raw: Raw, asked: Asked, parts: tuple[DataPart, DataPart, DataPart], texts: tuple[str, ...]) -> Dataset:
     mean, deviation = standardising(parts[0][0]) if raw.scale is None else ((0.0,), (float(raw.scale),))
     known = Preprocess(raw.features, mean, deviation, raw.scale is None, texts, raw.label, raw.left_out)
     xs = [known.apply(x) for x, _, _ in parts]
@@ -87,14 +88,14 @@ def _scaled(raw: Raw, asked: Asked, parts: tuple[Part, Part, Part], texts: tuple
     )  # fmt: skip
 
 
-def _weights(train: Part, asked: Asked) -> npt.NDArray[np.float32] | None:
+def _weights(train: DataPart, asked: Asked) -> npt.NDArray[np.float32] | None:
     _, y, w = train
     if not asked.balanced and (w == 1).all():
         return None
     return row_weights(y if asked.balanced and y.ndim == 1 else None, w)
 
 
-def _part(raw: Raw, name: str, x: Any, y: Any, asked: Asked) -> Part:
+def _part(raw: Raw, name: str, x: Any, y: Any, asked: Asked) -> DataPart:
     rows = check_rows(x, name)
     return rows, _targets(y, len(rows), name, asked.task), check_weights(raw.w, len(rows), name)
 
@@ -128,7 +129,7 @@ def _targets(y: Any, rows: int, name: str, task: str) -> Numbers:
     )
 
 
-def _draw(name: str, whole: Part, share: float, seed: int, *, stratified: bool) -> tuple[Part, Part]:
+def _draw(name: str, whole: DataPart, share: float, seed: int, *, stratified: bool) -> tuple[DataPart, DataPart]:
     """What remains, and a share of it."""
     from sklearn.model_selection import train_test_split
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import UsageError
 from hwq.fields import Fields
+from hwq.tensors import Numbers
 
 TASKS = ("classes", "binary", "multilabel", "regression", "reconstruction")
-Numbers = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import DataError
-
-Numbers = npt.NDArray[Any]
+from hwq.tensors import Numbers
 
 
 def row_weights(labels: Numbers | None, w: Numbers) -> npt.NDArray[np.float32]:

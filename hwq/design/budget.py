@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hwq.boards import Board
 from hwq.errors import UsageError
 from hwq.measure.measurement import Measurement
-from hwq.toolchains.registry import program_of
+from hwq.toolchains.registry import program_of, toolchains_for
 from hwq.toolchains.synthesis import Synthesiser
 
 CELLS = ("lut", "ff", "dsp", "bram36", "uram", "carry")
@@ -80,11 +80,17 @@ class Budget:
         if "fmax" in self.limits and program is not None and not program.reports_clock:
             raise UsageError(
                 f"{program.name} reports no clock, so that fmax cannot be measured",
-                hint="--tool nextpnr-ecp5 on an ECP5 board, or Vivado; or leave fmax out",
+                hint=f"{_clocked(board)}; or leave fmax out",
             )
 
     def __str__(self) -> str:
         return ", ".join(f"{name} {limit:g}" for name, limit in self.limits.items())
+
+
+def _clocked(board: Board) -> str:
+    """What measures a clock on the board, for people."""
+    names = [t.name for t in toolchains_for(board) if any(p.reports_clock for p in t.programs)]
+    return f"--tool {' or '.join(names)}" if names else "another board"
 
 
 def values_of(measurement: Measurement) -> dict[str, float | None]:

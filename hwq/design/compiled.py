@@ -8,18 +8,18 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from hwq.boards import DEFAULT_BOARD, Adders, Board
-from hwq.boards import of as board_of
-from hwq.codegen.build import Build, Form, Style
+from hwq.boards import DEFAULT_BOARD, Board
+from hwq.codegen.build import Build
 from hwq.cost.predict import Estimate, estimate
 from hwq.data.preprocess import Preprocess
 from hwq.design.feeding import Feeding, as_asked, ready_rows, write_feeding
 from hwq.design.networks import read_network
+from hwq.design.target import Choices, Target
 from hwq.errors import DataError, HwqWarning, MismatchError, UsageError
 from hwq.fixed import to_float
 from hwq.ir import Graph
@@ -46,8 +46,7 @@ class Design:
 
     Attributes:
         graph: the network in integers.
-        board: what it is for.
-        period: the clock target.
+        target: what it is for: board, clock, and the tool and stage that `synth` goes to.
         build: its generated files, with the circuit that they hold.
         comparison: Keras' answers with those of the integer graph, on the rows that it was compiled with; None for a Graph.
         notes: what to know of the design.
@@ -55,8 +54,7 @@ class Design:
     """
 
     graph: Graph
-    board: Board
-    period: Period
+    target: Target
     build: Build
     comparison: Comparison | None = None
     notes: tuple[str, ...] = ()
@@ -69,6 +67,15 @@ class Design:
             f"<hwq design {self.build.plan.top}: {len(ports.inputs)} inputs, {len(ports.outputs)} outputs, "
             f"latency {self.build.plan.latency_cycles} cycles, for {self.board.name} at {self.period}{told}>"
         )
+
+    @property
+    def board(self) -> Board:
+        return self.target.board
+
+    @property
+    def period(self) -> Period:
+        """The clock target."""
+        return self.target.clock
 
     @cached_property
     def emulator(self) -> Emulator | FoldedEmulator:
@@ -178,7 +185,7 @@ class Design:
 
     def synth(
         self,
-        tool: str = "auto",
+        tool: str | None = None,
         stage: str | None = None,
         *,
         store_path: Path | str | None = None,
@@ -191,7 +198,7 @@ class Design:
         before a tool starts, and the mapped netlist before anything is stored. What the store knows is not measured again.
 
         Args:
-            tool, stage: as of `hwq.design.target.Target`.
+            tool, stage: as of `hwq.Target`; None: those of the design's own target.
             folder: where the files go; None: hwq's cache.
             timeout_s: limit for each program.
 
@@ -200,7 +207,10 @@ class Design:
             ToolError, ReportError, UsageError, StoreError: of the tool and the store.
             PreflightError: the design will not fit the board, or a tool will refuse it.
         """
-        synthesiser = choose(tool, self.board, stage=stage, period_ns=self.period.ns, adders=self.build.plan.adders)
+        stage = stage if tool is not None or stage is not None else self.target.stage
+        synthesiser = choose(
+            tool or self.target.tool, self.board, stage=stage, period_ns=self.period.ns, adders=self.build.plan.adders
+        )
         store, place = Store.open(store_path), Path(folder) if folder is not None else cache() / "designs"
         bench = Bench(self.board, synthesiser, store, place / self.board.name, timeout_s=timeout_s)
 
@@ -235,32 +245,18 @@ class Design:
         return flat.reshape(len(flat), *self.graph[self.graph.outputs[0]].shape)
 
 
-class Forms(TypedDict, total=False):
-    """How the files are written: attributes of `hwq.codegen.build.Form`, and the interval."""
-
-    style: Style
-    adders: Adders
-    interval: int
-    fold: str
-
-
-def written_as(form: Forms, terms: int = 1) -> Form:
-    """How the files are written, with the defaults of what is not said."""
-    return Form(form.get("style", "multiply"), terms, adders=form.get("adders", "auto"), fold=form.get("fold", "auto"))
-
-
 def cycles_told(count: int) -> str:
     return "cycle" if count == 1 else f"{count} cycles"
 
 
 def compile_network(
     network: Any,
-    board: str | Board = DEFAULT_BOARD,
+    board: str | Board | Target = DEFAULT_BOARD,
     clock: str | float | Period | None = None,
     *,
     data: npt.ArrayLike | None = None,
     strict: bool = False,
-    **form: Unpack[Forms],
+    **choices: Unpack[Choices],
 ) -> Design:
     """Compile a network for a board, and compare Keras' own answers with those of the integers on `data`.
 
@@ -268,13 +264,14 @@ def compile_network(
 
     Args:
         network: a twin from `hwq.quantize`, trained; a Graph; or the path of a graph.hwq that a run has written.
-        board: a name of `hwq boards`, or a Board.
+        board: a `hwq.Target`, which says everything that follows too; or a name of `hwq boards`, or a Board.
         clock: "200MHz", "5ns", a number of hertz (200e6) or a Period; None: the board's default.
         data: rows (rows, *input shape) from which a twin's integer bits are chosen: the training data. A Graph has its own.
         strict: refuse a design from which Keras differs on `data`; otherwise a warning says where, and `comparison` and the summary
             keep it. They differ where the design has numbers of more bits than Keras' float32 holds: it is the design that is exact.
-        form: style="adders" writes the C++ as the shared adder graph in place of products; adders="two" or "three" are the operands
-            of a sum ("auto": three on fabrics that add them in one row of look-up tables; `hwq.codegen.build.Form`);
+        choices: what else a `hwq.Target` says: tool= and stage=, where `synth` goes; style="adders" writes the C++ as the shared adder
+            graph in place of products; adders="two" or "three" are the operands of a sum ("auto": three on fabrics that add them in one
+            row of look-up tables; `hwq.codegen.build.Form`);
             interval=N takes a row every N clocks at most: above 1 a design does with fewer LUTs, as fold says: "serial", sums go some
             bits a clock; "mac", products in lanes with weights in memories; "parallel", as at 1; "auto", the least by count.
 
@@ -282,26 +279,24 @@ def compile_network(
         MismatchError: Keras differs from the design, and `strict`; or it differs in float64, which holds every number of the design.
         ModelError: not a network, or a twin without `data`.
         UnsupportedLayerError, GraphError: it has no integer form, or no hardware form.
-        BoardError, UsageError: no such board or clock, or sums of three on a board that has none.
+        BoardError, UsageError: no such board or clock, sums of three on a board that has none, a stream, or a target and a clock beside it.
 
     Example:
         >>> import keras, numpy as np, hwq
         >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
-        >>> twin, _ = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
+        >>> twin = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
         >>> design = hwq.compile(twin, "xcvu9p", "200MHz", data=x)
         >>> str(design.comparison)
         'Keras = integer graph: 100 rows, 0 mismatches'
         >>> bool((design.predict(x) == twin.predict(x, verbose=0)).all())
         True
     """
-    period = None if clock is None else Period.of(clock)
-    chosen = board_of(board)
+    target = Target.of_design(board, clock, choices)
     read = read_network(network, data)
     differs = read.comparison is not None and read.comparison.mismatches > 0
     if differs and strict:
         raise MismatchError(read.notes[-1], hint="strict=False takes the design as it is; fewer bits fit Keras' floats")
     for note in read.notes:
         warnings.warn(note, HwqWarning, stacklevel=2)
-    period = period or chosen.default_clock
-    made = build_at(read.graph, chosen, period, written_as(form), form.get("interval", 1))
-    return Design(read.graph, chosen, period, made, read.comparison, read.notes)
+    made = build_at(read.graph, target.board, target.clock, target.form(), target.interval)
+    return Design(read.graph, target, made, read.comparison, read.notes)

@@ -37,7 +37,7 @@ SHOWN = 100  # elements in a table of README.md
 # of a design's folder, before and after its tools' own; a name with a slash at its end stands for what begins with it
 SOURCES = {
     "graph.hwq": "the network in integers, as text",
-    "hls/": "C++ for Vitis HLS or Vivado HLS, with its test bench",
+    "hls/": contents()["hls/"],
     "rtl/": "Verilog",
     "sim/": "drivers and proofs of the Verilog for simulators",
 }

@@ -7,7 +7,8 @@ from typing import Literal, TypedDict, Unpack
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
-from hwq.codegen.build import Style
+from hwq.codegen.build import Form, ProductForm
+from hwq.errors import UsageError
 from hwq.events import QUIET, Events
 from hwq.styles.registry import require_choice
 from hwq.units import Period, whole_clocks
@@ -20,7 +21,7 @@ class Choices(TypedDict, total=False):
 
     tool: str
     stage: str | None
-    style: Style
+    style: ProductForm
     io: Io
     registered_inputs: bool
     adders: Adders
@@ -53,7 +54,7 @@ class Target:
     clock: Period
     tool: str = "auto"
     stage: str | None = None
-    style: Style = "multiply"
+    style: ProductForm = "multiply"
     io: Io = "parallel"
     registered_inputs: bool = False
     adders: Adders = "auto"
@@ -81,6 +82,32 @@ class Target:
             return board
         chosen = board_of(board)
         return cls(chosen, chosen.default_clock if clock is None else Period.of(clock), **choices)
+
+    @classmethod
+    def of_design(cls, board: str | Board | Target, clock: str | float | Period | None, choices: Choices) -> Target:
+        """As `of`, for one design in Python, which takes all inputs at once.
+
+        Raises:
+            BoardError: no such board.
+            UsageError: no such clock or style; a target and something else beside it; or a stream.
+        """
+        if isinstance(board, Target) and (clock is not None or choices):
+            beside = "clock" if clock is not None else next(iter(choices))
+            raise UsageError(
+                f"a target says its {beside} itself", hint=f"dataclasses.replace(target, {beside}=...), or loose options alone"
+            )
+        target = cls.of(board, clock, **choices)
+        if target.io != "parallel":
+            raise UsageError(f"io={target.io!r} is no design in Python", hint="hwq synth --io stream makes one of a run's point")
+        return target
+
+    def form(self, terms: int = 1) -> Form:
+        """How the files are written.
+
+        Args:
+            terms: layers all of whose weights are sums of at most so many signed powers of two have no products in the C++.
+        """
+        return Form(self.style, terms, self.registered_inputs, self.adders, self.fold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Unpack
 
 from hwq.boards import DEFAULT_BOARD, Board
-from hwq.boards import of as board_of
 from hwq.data.preprocess import Preprocess
-from hwq.design.compiled import Design, Forms, written_as
+from hwq.design.compiled import Design
 from hwq.design.feeding import preprocess_of
+from hwq.design.target import Choices, Target
 from hwq.errors import RunError
 from hwq.ir import parse, verify
 from hwq.places import as_path
@@ -60,22 +60,22 @@ class Run:
     def design(
         self,
         point: str = "best",
-        board: str | Board | None = None,
+        board: str | Board | Target | None = None,
         clock: str | float | Period | None = None,
-        **form: Unpack[Forms],
+        **choices: Unpack[Choices],
     ) -> Design:
         """A point as a design: `predict` takes rows as they were trained with, `predict_raw` rows of the user's own file.
 
         Args:
             point: best, or a point's number.
-            board: a name of `hwq boards`, or a Board; None: the one that the run was last synthesised for, else xcvu9p.
+            board: a `hwq.Target`, a name of `hwq boards`, or a Board; None: the one that the run was last synthesised for, else xcvu9p.
             clock: "200MHz", "5ns", a number of hertz or a Period; None: the board's default.
-            form: style= of the C++; adders=, operands of a sum; interval=, clocks from one row to the next, at most; fold=, how: as of
+            choices: style= of the C++; adders=, operands of a sum; interval=, clocks from one row to the next, at most; fold=, how: as of
                 `hwq.compile`.
 
         Raises:
             RunError: no such point, or files that were changed.
-            BoardError, UsageError: no such board or clock.
+            BoardError, UsageError: no such board or clock, or a target and a clock beside it.
             GraphError: it has no hardware form.
         """
         found = self.directory.select(str(point))
@@ -83,8 +83,7 @@ class Run:
             raise RunError("a design is of one point, not of all", hint="choose best, or one of: " + ", ".join(p.id for p in found))
         last = self.directory.synthesised()
         named = board if board is not None else last.link.board if last else DEFAULT_BOARD
-        chosen = board_of(named)
-        period = chosen.default_clock if clock is None else Period.of(clock)
+        target = Target.of_design(named, clock, choices)
         graph = verify(parse(found[0].graph_text()))
-        made = build_at(graph, chosen, period, written_as(form, found[0].terms), form.get("interval", 1))
-        return Design(graph, chosen, period, made, preprocess=self.preprocess)
+        made = build_at(graph, target.board, target.clock, target.form(found[0].terms), target.interval)
+        return Design(graph, target, made, preprocess=self.preprocess)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import UnsupportedLayerError
 from hwq.exporters.program import OUTSIDE
 from hwq.fixed import TypeArray
 from hwq.ir import Graph, Node
 from hwq.ir.ops import blocks, constants, is_matrix
-from hwq.ir.spec import odd_form
+from hwq.ir.spec import Steps, odd_form
 from hwq.passes.narrow import intervals
+from hwq.tensors import Floats
 
-Array = npt.NDArray[np.float64]
-Steps = npt.NDArray[np.int64]
 SINGLE, DOUBLE = 24, 53
 NOWHERE = -(1 << 20)  # fractional bits of a number that is always zero
 
@@ -35,14 +33,14 @@ def bits_of_nodes(graph: Graph) -> dict[str, int]:
     return found
 
 
-def _bits(reach: Array, frac: Steps) -> int:
+def _bits(reach: Floats, frac: Steps) -> int:
     """Bits of integers up to `reach` at the step 2^-frac."""
     alive = (reach > 0) & (frac > NOWHERE)
     whole = np.ceil(np.log2(np.where(alive, reach, 1.0))).astype(np.int64)
     return int(np.where(alive, whole + frac, 0).max(initial=0))
 
 
-def _computing(node: Node, read: list[tuple[Array, Steps]]) -> int:
+def _computing(node: Node, read: list[tuple[Floats, Steps]]) -> int:
     if node.op == "input":
         return int(node.type.width.max(initial=0)) + 3 + (OUTSIDE if str(node.type.overflow) == "WRAP" else 0)
     if node.op == "quantize":
@@ -65,7 +63,7 @@ def _computing(node: Node, read: list[tuple[Array, Steps]]) -> int:
     return int(node.constant("values").types.size).bit_length() if node.op == "table" else 0
 
 
-def _rounding(types: TypeArray, reach: Array, frac: Steps) -> int:
+def _rounding(types: TypeArray, reach: Floats, frac: Steps) -> int:
     """Half a step is added, and what wraps gets half its span."""
     f = types.frac.astype(np.int64)
     step = np.ldexp(1.0, -f)
@@ -76,7 +74,7 @@ def _rounding(types: TypeArray, reach: Array, frac: Steps) -> int:
     return max(_bits(reach + step, finest), _bits(np.where(alive, reach + step + span, 0.0), f))
 
 
-def _summing(node: Node, reach: Array, frac: Steps) -> int:
+def _summing(node: Node, reach: Floats, frac: Steps) -> int:
     """Of each result the sum of all absolute values, at the step of its finest product."""
     kernel, bias = constants(node)
     k, k_frac = (a.ravel() for a in odd_form(kernel))

@@ -16,10 +16,10 @@ from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.exporters.hls4ml_layers import LayerList, layers_of
 from hwq.ir import Graph
 from hwq.passes import optimise
+from hwq.tensors import Floats
 from hwq.tools.gxx import compile_library
 from hwq.tools.process import run
 
-Floats = npt.NDArray[np.float64]
 NAME, CONFIG = "network", "hls4ml_config.yml"
 WORKER = Path(__file__).with_name("hls4ml_project.py")
 FLAGS = ("-O1", "-fPIC", "-std=c++14", "-w", "-Ifirmware/ap_types", '-DWEIGHTS_DIR="firmware/weights"')

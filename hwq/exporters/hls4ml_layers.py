@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import UnsupportedLayerError
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Constant, Graph, Node
 from hwq.ir.ops.table import code_counts, rows_of
 from hwq.ir.spec import odd_form
+from hwq.tensors import Floats
 
-Array = npt.NDArray[np.float64]
 Described = Mapping[str, object]  # what hls4ml's converters say of a layer
 TIES = 25  # bits below half a step that tell a float32 from a tie
 NOWHERE = -(1 << 20)  # fractional bits of a number that is always zero
@@ -135,7 +134,7 @@ def constant_type(constant: Constant) -> str:
     return holding(TypeArray.enclosing(np.minimum(mantissas, 0), np.maximum(mantissas, 0), frac))
 
 
-def values_of(constant: Constant) -> Array:
+def values_of(constant: Constant) -> Floats:
     return to_float(constant.mantissas, constant.types.frac)
 
 
@@ -204,7 +203,7 @@ def _dense(found: LayerList, node: Node) -> str:
     return made
 
 
-def _weights(kernel: Constant, bias: Constant) -> dict[str, Array]:
+def _weights(kernel: Constant, bias: Constant) -> dict[str, Floats]:
     return {"weight_data": values_of(kernel), "bias_data": values_of(bias)}
 
 
@@ -247,7 +246,7 @@ def _conv2d(found: LayerList, node: Node) -> str:
     return _depthwise(found, node, window, values_of(kernel).reshape(*kernel.shape[:2], -1, 1))
 
 
-def _depthwise(found: LayerList, node: Node, window: Mapping[str, Sequence[int]], values: Array) -> str:
+def _depthwise(found: LayerList, node: Node, window: Mapping[str, Sequence[int]], values: Floats) -> str:
     told = _window(found.type_of(node).shape, node.shape, window, "filt")
     bias = values_of(node.constant("bias")) if "bias" in node.attrs else np.zeros(node.shape[2])
     told |= {"depthwise_data": values, "weight_data": values, "bias_data": bias, "depth_multiplier": 1, "use_bias": True}

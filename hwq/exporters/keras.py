@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.backend import keras, ops
 from hwq.exporters.exactness import DOUBLE, SINGLE, bits_of_nodes, require_bits
 from hwq.exporters.keras_layers import WRITERS, KerasWriter
 from hwq.exporters.program import FloatProgram, program_of, writer_of
 from hwq.ir import Graph
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 ROWS = 500  # at once
 
 

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from hwq.backend import keras, ops
 from hwq.exporters.program import Operation
+from hwq.tensors import Numbers
 
-Array = npt.NDArray[Any]
 LAST = "channels_last"
 layers: Any = keras.layers  # more of them, and more of their options, than the stubs know
 
@@ -28,9 +28,9 @@ class KerasWriter:
 
     kind: str
     tensors: dict[str, Any] = field(default_factory=dict)
-    weights: list[tuple[Any, list[Array]]] = field(default_factory=list)
+    weights: list[tuple[Any, list[Numbers]]] = field(default_factory=list)
 
-    def const(self, values: npt.ArrayLike) -> Array:
+    def const(self, values: npt.ArrayLike) -> Numbers:
         return np.asarray(values, self.kind)
 
     def named(self, tensor: Any, name: str) -> Any:
@@ -38,13 +38,13 @@ class KerasWriter:
         tensor._keras_history.operation.name = name
         return tensor
 
-    def layer(self, kind: Callable[..., Any], name: str, source: Any, weights: list[Array], **options: Any) -> Any:
+    def layer(self, kind: Callable[..., Any], name: str, source: Any, weights: list[Numbers], **options: Any) -> Any:
         """A layer of Keras with weights, called."""
         layer = kind(name=name, dtype=self.kind, **options)
         self.weights.append((layer, [self.const(values) for values in weights]))
         return layer(source)
 
-    def plus(self, tensor: Any, values: Array, name: str) -> Any:
+    def plus(self, tensor: Any, values: Numbers, name: str) -> Any:
         """A sum with a constant, as a difference: the sum of Keras on TensorFlow takes some constants for biases of another axis."""
         return self.named(ops.subtract(tensor, self.const(-values)), name)
 

@@ -18,11 +18,11 @@ from hwq.fixed.types import MOST_FRAC
 from hwq.importers.fixed_point import dyadic
 from hwq.importers.onnx_windows import WINDOWS
 from hwq.ir.windows import window_grid
+from hwq.tensors import Floats
 
 DOMAIN = "qonnx.custom_op.general"
 WHOLE, DOUBLE = 7, 11  # int64 and float64, as ONNX numbers its types
 Anything = npt.NDArray[Any]
-Array = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -174,7 +174,7 @@ def _conv2d(w: OnnxWriter, o: Operation) -> None:
     _window(w, o, "Conv", constants, **told)
 
 
-def _gathered(w: OnnxWriter, o: Operation, kernel: Array, groups: int, bias: Array) -> None:
+def _gathered(w: OnnxWriter, o: Operation, kernel: Floats, groups: int, bias: Floats) -> None:
     """A window as a product of the elements that it reads: onnxruntime has no convolution in float64.
 
     Args:

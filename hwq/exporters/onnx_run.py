@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from hwq.tensors import Numbers
 
 
 def runner() -> str:
@@ -19,7 +18,7 @@ def runner() -> str:
     return "qonnx" if found else "onnx's reference evaluator"
 
 
-def execute(path: Path, rows: Mapping[str, Array]) -> list[Array]:
+def execute(path: Path, rows: Mapping[str, Numbers]) -> list[Numbers]:
     """The outputs (rows, *shape), in the order of the file.
 
     Args:
@@ -47,7 +46,7 @@ def _constants(model: Any) -> set[str]:
     return found
 
 
-def _by_qonnx(model: Any, rows: Mapping[str, Array]) -> list[Array]:
+def _by_qonnx(model: Any, rows: Mapping[str, Numbers]) -> list[Numbers]:
     from qonnx.core.modelwrapper import ModelWrapper
     from qonnx.core.onnx_exec import execute_onnx
 
@@ -55,7 +54,7 @@ def _by_qonnx(model: Any, rows: Mapping[str, Array]) -> list[Array]:
     return [np.asarray(found[out.name]) for out in model.graph.output]
 
 
-def _by_reference(model: Any, rows: Mapping[str, Array]) -> list[Array]:
+def _by_reference(model: Any, rows: Mapping[str, Numbers]) -> list[Numbers]:
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.op_run import OpRun
 
@@ -64,20 +63,20 @@ def _by_reference(model: Any, rows: Mapping[str, Array]) -> list[Array]:
 
         op_domain = "qonnx.custom_op.general"
 
-        def _run(self, x: Array, step: Array, zero: Array, bits: Array, **told: Any) -> tuple[Array]:
+        def _run(self, x: Numbers, step: Numbers, zero: Numbers, bits: Numbers, **told: Any) -> tuple[Numbers]:
             return (quantized(x, step, zero, float(bits), told),)
 
     class MaxPool(OpRun):
         """ONNX's own evaluator fails where one side alone is padded (onnx 1.23)."""
 
-        def _run(self, x: Array, kernel_shape: Any = None, pads: Any = None, strides: Any = None, **_: Any) -> tuple[Array]:
+        def _run(self, x: Numbers, kernel_shape: Any = None, pads: Any = None, strides: Any = None, **_: Any) -> tuple[Numbers]:
             return (greatest(x, tuple(kernel_shape), tuple(pads), tuple(strides)),)
 
     found = ReferenceEvaluator(model, new_ops=[Quant, MaxPool]).run(None, dict(rows))
     return [np.asarray(values) for values in found]
 
 
-def quantized(x: Array, step: Array, zero: Array, bits: float, told: Mapping[str, Any]) -> Array:
+def quantized(x: Numbers, step: Numbers, zero: Numbers, bits: float, told: Mapping[str, Any]) -> Numbers:
     """What a Quant answers, as the QONNX page of the operator says: scaled, clamped, rounded, scaled back, in float32.
 
     Args:
@@ -92,7 +91,7 @@ def quantized(x: Array, step: Array, zero: Array, bits: float, told: Mapping[str
     return np.asarray((rounded - zero) * step, np.float32)
 
 
-def greatest(x: Array, size: tuple[int, ...], pads: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+def greatest(x: Numbers, size: tuple[int, ...], pads: tuple[int, ...], strides: tuple[int, ...]) -> Numbers:
     """What a MaxPool of images (rows, channels, height, width) answers; padding is no number."""
     around = ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3]))
     padded = np.pad(x, around, constant_values=-np.inf)

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import UnsupportedLayerError
 from hwq.fixed import TypeArray, to_float
@@ -24,8 +23,8 @@ from hwq.ir import Graph, Node
 from hwq.ir.intervals import Interval, overflows
 from hwq.ir.ops.table import rows_of
 from hwq.passes.narrow import intervals
+from hwq.tensors import Floats
 
-Array = npt.NDArray[np.float64]
 Option = int | str | tuple[int, ...]
 LONGEST = (
     25  # bits of a quant that saturates, its sign included: more of them than float32 holds are rounded, then held by max and min
@@ -53,7 +52,7 @@ class Operation:
     op: str
     inputs: tuple[str, ...]
     shape: tuple[int, ...]
-    constants: Mapping[str, Array] = field(default_factory=dict)
+    constants: Mapping[str, Floats] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     source: str = ""
 
@@ -102,11 +101,11 @@ def program_of(graph: Graph) -> FloatProgram:
     return FloatProgram(tuple(made), tuple(inputs), graph.outputs)
 
 
-def steps_of(types: TypeArray) -> Array:
+def steps_of(types: TypeArray) -> Floats:
     return np.ldexp(1.0, -types.frac.astype(np.int64))
 
 
-def spread(values: Array) -> Array:
+def spread(values: Floats) -> Floats:
     """One number where all are the same."""
     return values.ravel()[:1].reshape(()) if values.size and (values == values.ravel()[0]).all() else values
 
@@ -121,7 +120,7 @@ def quantize_steps(node: Node, source: str, bounds: Interval | None) -> list[Ope
     may = overflows(bounds, t) if bounds is not None else np.ones(t.shape, bool)
     made: list[Operation] = []
 
-    def add(suffix: str, op: str, read: tuple[str, ...], constants: Mapping[str, Array], **options: Option) -> str:
+    def add(suffix: str, op: str, read: tuple[str, ...], constants: Mapping[str, Floats], **options: Option) -> str:
         made.append(Operation(name + suffix, op, read, node.shape, constants, options, node.source))
         return name + suffix
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import ModelError
 from hwq.exporters.exactness import DOUBLE, SINGLE, bits_of_nodes, require_bits
@@ -15,9 +14,9 @@ from hwq.exporters.onnx_run import execute as run
 from hwq.exporters.onnx_run import runner
 from hwq.exporters.program import FloatProgram, program_of, writer_of
 from hwq.ir import Graph
+from hwq.tensors import Floats
 
 OPSET, IR_VERSION = 13, 8
-Floats = npt.NDArray[np.float64]
 KEEPS = ("weights, and the step, range and rounding of every activation: the file computes the integers of the design",)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import HwqError, MismatchError, UsageError
@@ -22,12 +21,12 @@ from hwq.importers import read
 from hwq.ir import Graph, verify
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
 from hwq.sim.reference import evaluate, quantize_inputs
+from hwq.tensors import Floats
 
 KERAS_KEEPS = (
     "weights, as those of Keras' own layers; and activations, rounded and held by operations of Keras: it computes the integers of the design",
 )
 KERAS_DROPS = ("gradients through roundings, and bitwidths as variables: it does not train on as a twin does",)
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

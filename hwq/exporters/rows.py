@@ -9,8 +9,7 @@ from hwq.fixed import to_float
 from hwq.ir import Graph
 from hwq.sim.reference import flat_rows
 from hwq.sim.routed import random_inputs
-
-Floats = npt.NDArray[np.float64]
+from hwq.tensors import Floats
 
 
 def export_rows(graph: Graph, most: int, data: npt.ArrayLike | None = None) -> Floats:

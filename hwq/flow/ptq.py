@@ -22,9 +22,9 @@ from hwq.posttraining.multipoint import multipoint
 from hwq.posttraining.quantize import quantized, uniform
 from hwq.posttraining.refine import Portions, portions
 from hwq.posttraining.rounding import adaptive
-from hwq.posttraining.statistics import Floats
 from hwq.run.directory import best
 from hwq.run.record import RunRecord, Scores
+from hwq.tensors import Floats
 
 METHODS = ("uniform", "adaptive", "multipoint", "digits")
 TRUST, MOVES = 0.1, 0.001  # of Portions: a network with many digits has many changes in a portion

@@ -19,8 +19,8 @@ from hwq.locks import one_writer
 from hwq.posttraining.derived import Origin, begin, copied, data_of, write_point
 from hwq.posttraining.refine import Evidence, RefineOptions, RefineStep
 from hwq.posttraining.refine import refine as refine_graph
-from hwq.posttraining.statistics import Floats
 from hwq.run.directory import Point, RunDir
+from hwq.tensors import Floats
 
 NAME = "refined"  # of its part of point.json
 

@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import FixedType, Overflow, Rounding, TypeArray
-from hwq.importers.fixed_point import Fixed, Singles, dyadic
+from hwq.importers.fixed_point import Fixed, dyadic
+from hwq.importers.keras_files import StoredLayer
 from hwq.ir import Attr, Node, fresh_name, make_node
 from hwq.ir.graph import MOST_ELEMENTS
+from hwq.tensors import Singles
 
-Function = Callable[[Singles], Singles]
+ArrayFunction = Callable[[Singles], Singles]
 WIDEST_TABLE = 18  # bits of what a table reads
 MOST_ENTRIES = 1 << 24
 PADDING = -1
@@ -38,7 +40,7 @@ class Signal:
 
     node: Node | None = None
     places: npt.NDArray[np.int64] | None = None
-    function: Function | None = None
+    function: ArrayFunction | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,7 +111,7 @@ class Builder:
             )
         return Signal(self.nodes[-1])
 
-    def table(self, layer: str, source: Node, function: Function) -> Node:
+    def table(self, layer: str, source: Node, function: ArrayFunction) -> Node:
         """A function of each element as a table.
 
         Args:
@@ -255,7 +257,7 @@ class Builder:
         return types.reshape(self.shape)
 
 
-def _moved(function: Function | None, back: Function, forth: Function) -> Function | None:
+def _moved(function: ArrayFunction | None, back: ArrayFunction, forth: ArrayFunction) -> ArrayFunction | None:
     """The function of numbers that were moved: they go back to where it has a number for each element, and its results forth.
 
     Args:
@@ -266,7 +268,7 @@ def _moved(function: Function | None, back: Function, forth: Function) -> Functi
     return lambda x: forth(_applied(function, back(x)))
 
 
-def _applied(function: Function, x: Singles) -> Singles:
+def _applied(function: ArrayFunction, x: Singles) -> Singles:
     """Raises ModelError: its constants are of another shape than the numbers."""
     with np.errstate(all="ignore"):  # a type has codes that no number reaches, such as a zero that is divided by
         y = np.asarray(function(x))
@@ -288,3 +290,6 @@ def uniform(one: FixedType, shape: tuple[int, ...]) -> TypeArray:
         raise ModelError(f"the input has the shape {shape}", hint=f"a tensor may have {MOST_ELEMENTS} elements")
     k, width, frac = (np.full(shape, n, np.int64) for n in (one.signed, one.width, one.frac))
     return TypeArray.of(k, width, frac, one.rounding, one.overflow)
+
+
+StoredReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]  # of one kind of layer: what it gives for what it reads

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import Constant
+from hwq.tensors import Singles
 
-Singles = npt.NDArray[np.float32]
 Wholes = npt.NDArray[np.int64]
 ROUNDINGS = ("TRN", "RND", "RND_CONV", "TRN_ZERO", "RND_ZERO", "RND_MIN_INF", "RND_INF")
 OVERFLOWS = ("WRAP", "SAT", "SAT_SYM")

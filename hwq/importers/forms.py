@@ -18,11 +18,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.importers.walk import FIXED, TABLE, OnnxNode
+from hwq.tensors import Numbers
 
-Array = npt.NDArray[Any]
 ENDLESS = 200  # bits of a quantiser without ends
 FLOATS, WHOLES = (1, 11), (6, 7)  # float32 and float64, int32 and int64, as ONNX numbers its types
 
@@ -33,7 +32,7 @@ class _Rounded:
 
     node: OnnxNode
     source: str
-    step: Array
+    step: Numbers
     bits: int
     signed: int
     narrow: int
@@ -47,7 +46,7 @@ class _FormSearch:
     uses: Counter[str] = field(default_factory=Counter)
     gone: set[str] = field(default_factory=set)
 
-    def constant(self, name: str) -> Array | None:
+    def constant(self, name: str) -> Numbers | None:
         found = self.constants.get(name)
         return np.asarray(found, np.float64) if isinstance(found, np.ndarray) else None
 
@@ -56,7 +55,7 @@ class _FormSearch:
         node = self.nodes.get(name)
         return node if node is not None and node.op == op and self.uses[name] == uses else None
 
-    def with_constant(self, name: str, op: str) -> tuple[str, Array] | None:
+    def with_constant(self, name: str, op: str) -> tuple[str, Numbers] | None:
         """(what it reads, the constant) of a node of a tensor and a constant."""
         node = self.of(name, op)
         if node is None or len(node.inputs) != 2:
@@ -140,13 +139,13 @@ def _endless(search: _FormSearch, node: OnnxNode) -> OnnxNode | None:
     return _fixed(node, found, np.ones((), np.int64), np.full((), ENDLESS), "SAT")
 
 
-def _equal(a: Array, b: Array) -> bool:
+def _equal(a: Numbers, b: Numbers) -> bool:
     """Whether two constants are the same once spread to one shape."""
     a, b = np.broadcast_arrays(a, b)
     return bool((a == b).all())
 
 
-def _fixed(like: OnnxNode, told: _Rounded, signed: Array, width: Array, overflow: str, whole: int = 0) -> OnnxNode:
+def _fixed(like: OnnxNode, told: _Rounded, signed: Numbers, width: Numbers, overflow: str, whole: int = 0) -> OnnxNode:
     """A quantiser of per-element types in place of the last node of a form."""
     frac = 1 - np.frexp(told.step)[1].astype(np.int64)
     attributes = {

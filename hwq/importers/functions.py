@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Function
+from hwq.importers.builder import ArrayFunction
 
 SELF = ("linear", "relu")  # a design has these itself
 NAMES = (
@@ -36,7 +36,7 @@ def name_of(told: Any, layer: str) -> str:
     return told
 
 
-def named(name: str) -> Function:
+def named(name: str) -> ArrayFunction:
     """A function of Keras by its name, as Keras computes it in float32."""
     from hwq.backend import keras, ops
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,6 @@ from hwq.importers.builder import Builder, Signal
 from hwq.importers.fixed_point import OVERFLOWS, ROUNDINGS, Fixed, whole_bits
 from hwq.importers.functions import name_of, named
 from hwq.importers.keras_files import StoredLayer
-
-LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 
 
 def quantizers(layer: StoredLayer, part: str) -> list[Fixed]:

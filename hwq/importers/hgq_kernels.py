@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Builder, Signal
-from hwq.importers.fixed_point import Fixed, Singles, dyadic, zeros
-from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
+from hwq.importers.builder import Builder, Signal, StoredReader
+from hwq.importers.fixed_point import Fixed, dyadic, zeros
+from hwq.importers.hgq import entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
 from hwq.ir import Constant, Node
+from hwq.tensors import Singles
 
 EPSILON = np.float32(1e-7)  # of Keras, which QEinsumDenseBatchnorm takes whatever its own epsilon is
 Pads = list[tuple[int, int]]
@@ -200,7 +201,7 @@ def _batch_norm(builder: Builder, layer: StoredLayer, values: list[Signal]) -> S
 
 __all__ = ["READERS", "Fixed", "convolved", "pads_of", "row_equation", "steps"]
 
-READERS: dict[str, LayerReader] = {
+READERS: dict[str, StoredReader] = {
     "QDense": _dense,
     "QBatchNormDense": _batch_norm_dense,
     "QEinsumDense": _einsum,

@@ -7,15 +7,15 @@ import math
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Builder, Signal
+from hwq.importers.builder import Builder, Signal, StoredReader
 from hwq.importers.fixed_point import dyadic, zeros
-from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
+from hwq.importers.hgq import entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
 from hwq.importers.keras_layers import chained, pooled
 from hwq.ir import Node
 
 
-def _joined(op: str) -> LayerReader:
+def _joined(op: str) -> StoredReader:
     """The reader of a layer of several inputs: a chain of `op`."""
 
     def read(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
@@ -90,7 +90,7 @@ _OPS: dict[str, str] = {
     "QMaximum": "maximum",
     "QMinimum": "minimum",
 }
-READERS: dict[str, LayerReader] = {
+READERS: dict[str, StoredReader] = {
     **{kind: _joined(op) for kind, op in _OPS.items()},
     "QAveragePow2": _average,
     "QSum": _sum,

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Builder, Function, Signal
+from hwq.importers.builder import ArrayFunction, Builder, Signal, StoredReader
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.functions import name_of, named
-from hwq.importers.hgq import LayerReader, entering, leaving, quantizers
+from hwq.importers.hgq import entering, leaving, quantizers
 from hwq.importers.keras_files import StoredLayer
 from hwq.ir import Node
 
@@ -38,7 +38,7 @@ def _summed(builder: Builder, layer: StoredLayer, table: Node) -> Node:
     return builder.add(layer.name, "einsum", [table], layer.name, equation=equation, kernel=kernel, bias=zeros(shape))
 
 
-def _edges(layer: StoredLayer, n: int, m: int) -> Function:
+def _edges(layer: StoredLayer, n: int, m: int) -> ArrayFunction:
     """(rows, ..., n, m) to the same shape, each edge by its own network, in float32 with Keras' operations."""
     from hwq.backend import keras, ops
 
@@ -93,7 +93,7 @@ def _unary(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal
     return value
 
 
-READERS: dict[str, LayerReader] = {
+READERS: dict[str, StoredReader] = {
     "QDenseT": _dense_tables,
     "QUnaryFunctionLUT": _unary,
     "QAffinedUnaryFunctionLUT": _unary,

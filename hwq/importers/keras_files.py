@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers.report import one_line
 from hwq.ir import fresh_name
+from hwq.tensors import Numbers
 
-Array = npt.NDArray[Any]
-Config = Mapping[str, Any]
+StoredConfig = Mapping[str, Any]
 MOST_BYTES = 1 << 31  # of a file's arrays, unpacked
 MOST_CONFIG = 1 << 26  # bytes of the configuration, unpacked
 REAL = "fiub"  # kinds of NumPy types that are real numbers
@@ -41,13 +40,13 @@ class StoredLayer:
 
     name: str
     kind: str
-    config: Config
+    config: StoredConfig
     sources: tuple[str, ...]
-    arrays: Mapping[str, Array] = field(default_factory=dict)
+    arrays: Mapping[str, Numbers] = field(default_factory=dict)
     by_name: bool = False
     shape: tuple[int, ...] | None = None
 
-    def variables(self, names: Sequence[str]) -> dict[str, Array]:
+    def variables(self, names: Sequence[str]) -> dict[str, Numbers]:
         """The layer's own arrays by name.
 
         Args:
@@ -73,16 +72,16 @@ class StoredLayer:
         inner = {path[len(part) + 1 :]: array for path, array in self.arrays.items() if path.startswith(part + "/")}
         return StoredLayer(f"{self.name}/{part}", part, {}, (), inner, self.by_name)
 
-    def quantizer(self, part: str) -> list[dict[str, Array]]:
+    def quantizer(self, part: str) -> list[dict[str, Numbers]]:
         """The arrays of a quantiser, `iq` for example, by name where the file has names, else numbered; one entry for each input."""
         if self.by_name:
-            groups: dict[str, dict[str, Array]] = {}
+            groups: dict[str, dict[str, Numbers]] = {}
             for path, array in self.arrays.items():
                 if f"/{self.name}_{part}/" in f"/{path}":
                     where, _, last = path.rpartition("/")
                     groups.setdefault(where, {})[last.split(":")[0]] = self._real(part, array)
             return list(groups.values())
-        found: dict[str, dict[str, Array]] = {}
+        found: dict[str, dict[str, Numbers]] = {}
         for path, array in self.arrays.items():
             if path.startswith(part + "/"):
                 where, _, number = path.rpartition("/vars/")
@@ -90,7 +89,7 @@ class StoredLayer:
         ordered = sorted(found, key=lambda where: [int(n) for n in re.findall(r"quantizer_(\d+)", where)])
         return [found[where] for where in ordered]
 
-    def _real(self, name: str, array: Array) -> Array:
+    def _real(self, name: str, array: Numbers) -> Numbers:
         """Raises ModelError: texts, complex numbers, or anything else that NumPy would make numbers of."""
         if array.dtype.kind not in REAL:
             raise ModelError(
@@ -101,7 +100,7 @@ class StoredLayer:
     def _of_part(self, path: str) -> bool:
         return any(f"/{self.name}_{part}/" in f"/{path}" for part in ("iq", "kq", "bq", "oq", "toq"))
 
-    def _array(self, found: Mapping[str, Array], name: str) -> Array:
+    def _array(self, found: Mapping[str, Numbers], name: str) -> Numbers:
         if name not in found:
             raise ModelError(f"layer {self.name!r} ({self.kind}) has no array {name!r} in the file")
         return found[name]
@@ -163,7 +162,7 @@ def packages_of(config: object) -> frozenset[str]:
     return frozenset(found)
 
 
-def config_of(path: Path) -> Config:
+def config_of(path: Path) -> StoredConfig:
     """The configuration of a file's network.
 
     Raises:
@@ -192,7 +191,7 @@ def read_keras(path: Path) -> KerasFile:
     return _network(config_of(path), *_arrays(path))
 
 
-def _network(config: Config, arrays: Mapping[str, Array], by_name: bool) -> KerasFile:
+def _network(config: StoredConfig, arrays: Mapping[str, Numbers], by_name: bool) -> KerasFile:
     inner = _mapping(config["config"])
     kind = config["class_name"]
     if kind not in ("Functional", "Sequential", "Model"):
@@ -281,12 +280,12 @@ def _place(kind: str, used: dict[str, int]) -> str:
     return f"{name}_{count}" if count else name
 
 
-def _numbered(arrays: Mapping[str, Array], prefix: str) -> list[Array]:
+def _numbered(arrays: Mapping[str, Numbers], prefix: str) -> list[Numbers]:
     found = {int(path[len(prefix) :]): a for path, a in arrays.items() if path.startswith(prefix) and path[len(prefix) :].isdigit()}
     return [found[n] for n in sorted(found)]
 
 
-def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
+def _arrays(path: Path) -> tuple[dict[str, Numbers], bool]:
     """(path -> array, whether the paths end in names)."""
     import h5py
 
@@ -298,7 +297,7 @@ def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
             by_name = False
     else:
         packed, by_name = path, True
-    found: dict[str, Array] = {}
+    found: dict[str, Numbers] = {}
     with h5py.File(packed, "r") as opened:
         top = opened["model_weights"] if by_name else opened
 
@@ -315,7 +314,7 @@ def _arrays(path: Path) -> tuple[dict[str, Array], bool]:
     return found, by_name
 
 
-def _mapping(value: object) -> Config:
+def _mapping(value: object) -> StoredConfig:
     """Raises TypeError: it is none."""
     if not isinstance(value, dict):
         raise TypeError(f"expected an object, found {type(value).__name__}")

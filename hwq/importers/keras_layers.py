@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Builder, Function, Signal
+from hwq.importers.builder import ArrayFunction, Builder, Signal, StoredReader
 from hwq.importers.fixed_point import dyadic
 from hwq.importers.keras_files import StoredLayer
 from hwq.ir import Node
-
-LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 
 
 def _same(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
@@ -147,7 +145,7 @@ def chained(builder: Builder, layer: StoredLayer, values: list[Signal], op: str)
     return functools.reduce(lambda a, b: builder.add(layer.name, op, [a, b], layer.name), nodes)
 
 
-def _joined(op: str) -> LayerReader:
+def _joined(op: str) -> StoredReader:
     """The reader of a layer of several inputs: a chain of `op`."""
 
     def read(builder: Builder, layer: StoredLayer, values: list[Signal]) -> Signal:
@@ -158,7 +156,7 @@ def _joined(op: str) -> LayerReader:
 
 IDLE = ("Dropout", "SpatialDropout1D", "SpatialDropout2D", "AlphaDropout", "GaussianNoise", "GaussianDropout", "Identity")
 _POOLS = [f"{scope}{kind}Pooling{rank}D" for scope in ("", "Global") for kind in ("Max", "Average") for rank in (1, 2)]
-READERS: dict[str, LayerReader] = {
+READERS: dict[str, StoredReader] = {
     **dict.fromkeys(IDLE, _same),
     "Flatten": _flatten,
     "Reshape": _reshape,
@@ -175,7 +173,7 @@ READERS: dict[str, LayerReader] = {
 SOFTMAX = "Softmax"
 
 
-def _divided(divisor: np.float32) -> Function:
+def _divided(divisor: np.float32) -> ArrayFunction:
     return lambda total: (total / divisor).astype(np.float32)
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import FixedType, TypeArray
 from hwq.importers import keras_layers
-from hwq.importers.builder import Builder, Signal, uniform
-from hwq.importers.keras_files import KerasFile, StoredLayer
+from hwq.importers.builder import Builder, Signal, StoredReader, uniform
+from hwq.importers.keras_files import KerasFile
 from hwq.importers.report import EXACT, LEFT_OUT, ROUNDED, TABLE, ImportedNetwork, ImportReport, Layer
 from hwq.ir import Graph, verify
 
-LayerReader = Callable[[Builder, StoredLayer, list[Signal]], Signal]
 LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
 
 
-def graph_of(file: KerasFile, readers: Mapping[str, LayerReader], peer: str, given: FixedType | None = None) -> ImportedNetwork:
+def graph_of(file: KerasFile, readers: Mapping[str, StoredReader], peer: str, given: FixedType | None = None) -> ImportedNetwork:
     """Read every layer of a file.
 
     Args:
@@ -80,7 +79,7 @@ def input_shape(file: KerasFile) -> tuple[int, ...]:
     return tuple(int(n) for n in shape[1:])
 
 
-def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
+def _pass(file: KerasFile, readers: Mapping[str, StoredReader], given: TypeArray | None) -> tuple[Builder, Graph, frozenset[str]]:
     shape = input_shape(file)
     builder = Builder(shape, given)
     softmax = softmax_of(file)
@@ -102,7 +101,7 @@ def _pass(file: KerasFile, readers: Mapping[str, LayerReader], given: TypeArray 
     return builder, verify(graph) if given is not None or builder.serving() is None else graph, softmax
 
 
-def _require_known(file: KerasFile, readers: Mapping[str, LayerReader], peer: str) -> None:
+def _require_known(file: KerasFile, readers: Mapping[str, StoredReader], peer: str) -> None:
     softmax = softmax_of(file)
     others = [
         layer for layer in file.layers if layer.kind not in readers and layer.kind != "InputLayer" and layer.name not in softmax

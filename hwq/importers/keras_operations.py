@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.fixed import FixedType
@@ -21,8 +20,8 @@ from hwq.importers.keras_files import StoredLayer, config_of, read_keras
 from hwq.importers.onnx_network import NodeList, network_of
 from hwq.importers.report import ImportedNetwork
 from hwq.importers.walk import OnnxNode
+from hwq.tensors import Numbers
 
-Array = npt.NDArray[Any]
 ROUNDING = frozenset({"Floor", "Round"})
 LOWEST = -3e38  # around what a maximum is taken of, no number
 FLOATS, WHOLE = {"float32": 1, "float64": 11}, 6
@@ -37,7 +36,7 @@ class _Call:
     kind: str
     config: Mapping[str, Any]
     tensors: tuple[str, ...]
-    constants: tuple[Array, ...]
+    constants: tuple[Numbers, ...]
     shapes: tuple[tuple[int, ...], ...]  # of the tensors, with the batch
     first: bool  # whether a tensor comes before the constant
     stored: StoredLayer
@@ -233,7 +232,7 @@ def _linear(call: _Call) -> None:
         )
 
 
-def _weights(listing: _Listing, call: _Call, names: Sequence[str]) -> dict[str, Array]:
+def _weights(listing: _Listing, call: _Call, names: Sequence[str]) -> dict[str, Numbers]:
     _linear(call)
     kept = [name for name in names if name != "bias" or call.option("use_bias", True)]
     return call.stored.variables(kept)

@@ -13,8 +13,9 @@ from hwq.importers.forms import recognised
 from hwq.importers.joined import joined
 from hwq.importers.qonnx_ops import READERS
 from hwq.importers.report import EXACT, LEFT_OUT, TABLE, ImportedNetwork, ImportReport, Layer
-from hwq.importers.walk import INTERNAL, Array, OnnxNode, Walk
+from hwq.importers.walk import INTERNAL, OnnxNode, Walk
 from hwq.ir import Graph, Node, verify
+from hwq.tensors import Numbers
 
 LOGITS = "the outputs are logits: the softmax at the end is not in the design, the argmax is the same without it"
 
@@ -32,7 +33,7 @@ class NodeList:
 
     format: str
     nodes: tuple[OnnxNode, ...]
-    constants: Mapping[str, Signal | Array]
+    constants: Mapping[str, Signal | Numbers]
     input: tuple[str, tuple[int, ...]]
     outputs: tuple[str, ...]
     quantized: Collection[str] = ()

@@ -13,12 +13,13 @@ from hwq.importers.fixed_point import Fixed, dyadic, zeros
 from hwq.importers.joined import HOLDS
 from hwq.importers.onnx_windows import WINDOWS, window_node
 from hwq.importers.qonnx_quant import along, joined, refused, short, signal, then
-from hwq.importers.walk import FIXED, TABLE, TEXT, Array, OnnxNode, Reader, Walk
+from hwq.importers.walk import FIXED, TABLE, TEXT, NodeReader, OnnxNode, Walk
 from hwq.ir import Node
 from hwq.ir.ops import places
+from hwq.tensors import Numbers
 
 
-def _fixed(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _fixed(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """A quantiser of per-element types. One that wraps was held to `whole` bits before, which is said where the numbers may be longer."""
     a = node.attributes
     x = signal(node, walk, 0)
@@ -37,11 +38,11 @@ def _fixed(node: OnnxNode, walk: Walk) -> Signal | Array:
     return walk.builder.quantize(node.name, x, fixed)
 
 
-def _table(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _table(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     entries, factor, offset = (node.attributes[name] for name in ("entries", "factor", "offset"))
     x = walk.builder.node(node.name, signal(node, walk, 0))
 
-    def function(v: Array) -> Array:
+    def function(v: Numbers) -> Numbers:
         place = v.astype(np.float64) * factor + offset
         if (place != np.floor(place)).any() or place.min() < 0 or place.max() >= len(entries):
             raise refused(node, "has numbers that its table has no entry for", "a quantiser in front that holds them")
@@ -50,10 +51,10 @@ def _table(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(walk.builder.table(node.name, x, function))
 
 
-def _extreme(op: str) -> Reader:
+def _extreme(op: str) -> NodeReader:
     """Of two tensors, or of one and a constant c: max(x, c) = relu(x - c) + c, min(x, c) = x - relu(x - c)."""
 
-    def read(node: OnnxNode, walk: Walk) -> Signal | Array:
+    def read(node: OnnxNode, walk: Walk) -> Signal | Numbers:
         if len(node.inputs) != 2:
             raise refused(node, f"reads {len(node.inputs)} tensors", "two")
         a, b = walk.get(node, 0), walk.get(node, 1)
@@ -83,7 +84,7 @@ def _extreme(op: str) -> Reader:
     return read
 
 
-def _einsum(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _einsum(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """Of a tensor and a constant, the batch as the first letter."""
     told = node.attributes.get("equation", b"")
     equation = (told.decode() if isinstance(told, bytes) else str(told)).replace(" ", "")
@@ -104,7 +105,7 @@ def _einsum(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(walk.builder.add(node.name, "einsum", [source], node.name, equation=f"{x},{kernel}->{out[1:]}", **constants))
 
 
-def _pad(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _pad(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     told = node.attributes.get("mode", b"constant")
     x, pads = signal(node, walk, 0), [int(n) for n in walk.constant(node, 1).ravel()]
     value = walk.constant(node, 2) if walk.has(node, 2) else np.zeros(())
@@ -115,7 +116,7 @@ def _pad(node: OnnxNode, walk: Walk) -> Signal | Array:
     return walk.builder.pad(node.name, x, list(zip(pads[1:rank], pads[rank + 1 :], strict=True)))
 
 
-def _gather(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _gather(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """Elements at constant places along an axis of the row."""
     x, places = signal(node, walk, 0), walk.constant(node, 1)
     axis = int(node.attributes.get("axis", 0))
@@ -132,7 +133,7 @@ def _gather(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(found, function=x.function)
 
 
-def taken(walk: Walk, name: str, source: Node, index: Array) -> Node:
+def taken(walk: Walk, name: str, source: Node, index: Numbers) -> Node:
     """The elements at `index` of a node, read past what only rearranges zeros, shapes and pieces."""
     sources, flat = [source], index.ravel()
     while len(sources) == 1 and sources[0].op in ("reshape", "pad", "concatenate"):
@@ -160,7 +161,7 @@ def reshaped(walk: Walk, name: str, x: Signal, shape: Sequence[int]) -> Signal:
     return Signal(walk.builder.add(name, "take", sources, name, index=index, shape=tuple(map(int, shape))), function=x.function)
 
 
-def _leaky(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _leaky(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x, slope = signal(node, walk, 0), float(node.attributes.get("alpha", 0.01))
     mantissa, exponent = math.frexp(slope)
     if x.function is None and mantissa == 0.5 and slope <= 1:
@@ -169,7 +170,7 @@ def _leaky(node: OnnxNode, walk: Walk) -> Signal | Array:
     return then(node, walk, x, lambda v: np.asarray(np.where(v < 0, np.float32(slope) * v, v), np.float32))
 
 
-def with_bias(walk: Walk, node: OnnxNode, source: Node, values: Array, told: bool) -> Node | None:
+def with_bias(walk: Walk, node: OnnxNode, source: Node, values: Numbers, told: bool) -> Node | None:
     """A product with its sum's constant in it, where nothing else reads the product; None where it is no such sum."""
     if source.op not in ("dense", "einsum", "conv2d") or walk.uses[node.inputs[0]] != 1 or source.constant("bias").mantissas.any():
         return None
@@ -184,7 +185,7 @@ def with_bias(walk: Walk, node: OnnxNode, source: Node, values: Array, told: boo
     return walk.builder.add(node.name, source.op, [read], node.name, **attrs)
 
 
-READERS: dict[str, Reader] = {
+READERS: dict[str, NodeReader] = {
     FIXED: _fixed,
     TABLE: _table,
     "Max": _extreme("maximum"),

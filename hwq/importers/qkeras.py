@@ -11,15 +11,16 @@ import numpy as np
 
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers import keras_layers
-from hwq.importers.builder import Builder, Signal
-from hwq.importers.fixed_point import Singles, dyadic, zeros
+from hwq.importers.builder import Builder, Signal, StoredReader
+from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.hgq_kernels import convolved
 from hwq.importers.keras_files import KerasFile, StoredLayer, kinds_of
-from hwq.importers.keras_layers import LayerReader, pooled, summed
+from hwq.importers.keras_layers import pooled, summed
 from hwq.importers.qkeras_activations import activated
 from hwq.importers.qkeras_floats import QuantizedWeights, floats, weights
 from hwq.importers.qkeras_quantizers import OWN_FUNCTIONS, SIGNATURES, Quantizer, quantizer_of
 from hwq.ir import Node
+from hwq.tensors import Singles
 
 PEER = "QKeras"
 _ENDS = ("QDense", "QActivation", "QConv1D", "QConv2D", "QDenseBatchnorm")
@@ -271,7 +272,7 @@ def _is_exact(node: Node, mean: Any, part: float) -> bool:
     return bool((mean(totals.astype(np.float32)).astype(np.float64) == totals * part).all())
 
 
-READERS: dict[str, LayerReader] = {
+READERS: dict[str, StoredReader] = {
     "QDense": _dense,
     "QDenseBatchnorm": _dense,
     "QConv1D": _conv,

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Builder, Function, Signal
-from hwq.importers.fixed_point import Fixed, Singles, dyadic
+from hwq.importers.builder import ArrayFunction, Builder, Signal
+from hwq.importers.fixed_point import Fixed, dyadic
 from hwq.importers.qkeras_floats import floats
 from hwq.importers.qkeras_quantizers import Quantizer
 from hwq.ir import Node
+from hwq.tensors import Singles
 
 EXACT_BITS = 24  # of float32
 _FLOOR = Fixed(np.asarray(1), np.asarray(0), np.asarray(0), "TRN", "SAT")  # -1 below zero, else 0
@@ -46,7 +47,7 @@ def activated(builder: Builder, layer: str, value: Signal, quantizer: Quantizer 
     return _LOWERED.get(quantizer.kind, _as_table)(builder, layer, value, quantizer)
 
 
-def _after_function(builder: Builder, layer: str, value: Signal, before: Function, quantizer: Quantizer) -> Signal:
+def _after_function(builder: Builder, layer: str, value: Signal, before: ArrayFunction, quantizer: Quantizer) -> Signal:
     """A function waits: both are one table, or one function that waits."""
     source = builder.node(layer, Signal(value.node))
     own = floats(quantizer)

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hwq.importers.builder import Function
-from hwq.importers.fixed_point import Singles
+from hwq.importers.builder import ArrayFunction
 from hwq.importers.functions import named
 from hwq.importers.qkeras_quantizers import Quantizer
+from hwq.tensors import Singles
 
 EPSILON = np.float32(1e-7)
 _LN2 = np.float32(np.log(2.0))
@@ -55,7 +55,7 @@ def weights(quantizer: Quantizer, x: Singles) -> QuantizedWeights:
     return QuantizedWeights(values, np.asarray(np.where(fraction == 0, _ONE, 2 * fraction), np.float32))
 
 
-def floats(quantizer: Quantizer) -> Function:
+def floats(quantizer: Quantizer) -> ArrayFunction:
     """A quantiser or a function of one number, whose scale is told, on float32 of any shape."""
     if quantizer.is_function:
         return _FUNCTIONS.get(quantizer.kind) or named(quantizer.kind)
@@ -344,7 +344,7 @@ _QUANTIZERS = {
     "binary": _binary,
     "ternary": _ternary,
 }
-_FUNCTIONS: dict[str, Function] = {
+_FUNCTIONS: dict[str, ArrayFunction] = {
     "linear": lambda x: x,
     "relu": lambda x: np.asarray(np.maximum(x, np.float32(0)), np.float32),
     "hard_sigmoid": _hard_sigmoid,

@@ -13,7 +13,8 @@ from hwq.fixed import FixedType
 from hwq.importers.builder import Signal
 from hwq.importers.onnx_network import NodeList, network_of
 from hwq.importers.report import ImportedNetwork, one_line
-from hwq.importers.walk import TEXT, Array, OnnxNode
+from hwq.importers.walk import TEXT, OnnxNode
+from hwq.tensors import Numbers
 
 DOMAINS = ("", "ai.onnx", "qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 
@@ -52,7 +53,7 @@ def _loaded(path: Path) -> NodeList:
     tensors = [*graph.initializer, *(a.t for node in graph.node for a in node.attribute if a.HasField("t"))]
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in tensors):
         raise ModelError(f"{path} keeps its weights in other files", hint="save it with its weights inside")
-    constants: dict[str, Signal | Array] = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    constants: dict[str, Signal | Numbers] = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     versions = {one.domain: int(one.version) for one in model.opset_import}
     nodes = []
     for number, node in enumerate(graph.node):
@@ -79,7 +80,7 @@ def _loaded(path: Path) -> NodeList:
     return NodeList(peer, tuple(nodes), constants, (inputs[0].name, row), tuple(out.name for out in graph.output))
 
 
-def _value_of(attributes: Mapping[str, Any], to_array: Callable[[Any], Array]) -> Array:
+def _value_of(attributes: Mapping[str, Any], to_array: Callable[[Any], Numbers]) -> Numbers:
     for name, value in attributes.items():
         return to_array(value) if name == "value" else np.asarray(value)
     raise ModelError("a Constant has no value")

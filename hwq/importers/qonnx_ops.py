@@ -8,23 +8,24 @@ from collections.abc import Callable
 import numpy as np
 
 from hwq.importers import onnx_parts, qonnx_quant
-from hwq.importers.builder import Function, Signal
+from hwq.importers.builder import ArrayFunction, Signal
 from hwq.importers.fixed_point import dyadic, zeros
 from hwq.importers.keras_layers import row_axis
 from hwq.importers.onnx_parts import reshaped, with_bias
 from hwq.importers.qonnx_quant import along, is_short, joined, refused, short, signal, text_of, then
-from hwq.importers.walk import Array, OnnxNode, Reader, Walk
+from hwq.importers.walk import NodeReader, OnnxNode, Walk
 from hwq.ir import Node
+from hwq.tensors import Numbers
 
 
-def _relu(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _relu(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = signal(node, walk, 0)
     if x.function is not None:
         return then(node, walk, x, lambda v: np.maximum(v, np.float32(0)))
     return Signal(walk.builder.add(node.name, "relu", [walk.builder.node(node.name, x)], node.name))
 
 
-def _matmul(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _matmul(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     kernel = walk.constant(node, 1)
     x = walk.builder.node(node.name, signal(node, walk, 0))
     if kernel.ndim != 2:
@@ -35,7 +36,7 @@ def _matmul(node: OnnxNode, walk: Walk) -> Signal | Array:
     )
 
 
-def _gemm(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _gemm(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     kernel = walk.constant(node, 1) * np.float32(node.attributes.get("alpha", 1))
     kernel = kernel.T if node.attributes.get("transB") else kernel
     if node.attributes.get("transA"):
@@ -81,7 +82,7 @@ def _back(node: OnnxNode, walk: Walk, y: Node, rank: int) -> Node:
     return y if rank == 2 else walk.builder.add(f"{node.name}_line", "reshape", [y], node.name, shape=(y.shape[0], y.shape[2]))
 
 
-def _conv(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _conv(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     kernel = walk.constant(node, 1)
     x = walk.builder.node(node.name, signal(node, walk, 0))
     rank = kernel.ndim - 2
@@ -111,7 +112,7 @@ def _conv(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(_back(node, walk, y, rank))
 
 
-def _pool(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _pool(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = walk.builder.node(node.name, signal(node, walk, 0))
     rank = len(x.shape) - 1
     size = x.shape[1:] if "Global" in node.op else tuple(map(int, node.attributes["kernel_shape"]))
@@ -130,7 +131,9 @@ def _pool(node: OnnxNode, walk: Walk) -> Signal | Array:
     return _times(node, walk, found, np.float32(1) / np.float32(math.prod(size)), lambda v: v / np.float32(math.prod(size)))
 
 
-def _times(node: OnnxNode, walk: Walk, x: Signal, factor: Array | np.float32, function: Function, told: bool = False) -> Signal:
+def _times(
+    node: OnnxNode, walk: Walk, x: Signal, factor: Numbers | np.float32, function: ArrayFunction, told: bool = False
+) -> Signal:
     """Times a constant: exactly where it is a short number or quantised, else in float32, before the next quantiser."""
     spread = np.broadcast_to(np.asarray(factor) if told else np.asarray(factor, np.float32), x.shape)
     if x.function is not None or not (told or is_short(spread)):
@@ -139,11 +142,11 @@ def _times(node: OnnxNode, walk: Walk, x: Signal, factor: Array | np.float32, fu
     return Signal(walk.builder.add(f"{node.name}_scale", "scale", [inner], node.name, factor=dyadic(spread)))
 
 
-def _arithmetic(op: str) -> Reader:
+def _arithmetic(op: str) -> NodeReader:
     """Add, Sub, Mul and Div of two tensors, or of one and a constant."""
-    numpy: Callable[..., Array] = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}[op]
+    numpy: Callable[..., Numbers] = {"add": np.add, "subtract": np.subtract, "multiply": np.multiply, "divide": np.divide}[op]
 
-    def read(node: OnnxNode, walk: Walk) -> Signal | Array:
+    def read(node: OnnxNode, walk: Walk) -> Signal | Numbers:
         a, b = walk.get(node, 0), walk.get(node, 1)
         if not isinstance(a, Signal) and not isinstance(b, Signal):
             return np.asarray(numpy(a, b))
@@ -162,7 +165,7 @@ def _arithmetic(op: str) -> Reader:
         if np.broadcast_shapes(x.shape, other.shape) != x.shape:
             raise refused(node, f"spreads {x.shape} to a constant of shape {other.shape}", "constants no larger than the tensor")
 
-        def function(v: Array) -> Array:
+        def function(v: Numbers) -> Numbers:
             return np.asarray(numpy(v, other) if first else numpy(other, v), np.float32)
 
         if op == "multiply":
@@ -182,7 +185,7 @@ def _arithmetic(op: str) -> Reader:
     return read
 
 
-def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """In float32, before the next quantiser."""
     if node.attributes.get("training_mode"):
         raise refused(node, "is of training: training_mode is set", "export the network for inference")
@@ -195,11 +198,11 @@ def _batch_norm(node: OnnxNode, walk: Walk) -> Signal | Array:
     return then(node, walk, x, lambda v: (v * factor + offset).astype(np.float32))
 
 
-def _same(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _same(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     return walk.get(node, 0)
 
 
-def _cast(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _cast(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """To float32 or float64, which hold every number of a design; a constant to any type."""
     from onnx.helper import tensor_dtype_to_np_dtype
 
@@ -212,20 +215,20 @@ def _cast(node: OnnxNode, walk: Walk) -> Signal | Array:
     return x
 
 
-def _dropout(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _dropout(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     if walk.has(node, 2) and bool(walk.constant(node, 2)):
         raise refused(node, "is random: training_mode is set", "export the network for inference")
     return walk.get(node, 0)
 
 
-def _flatten(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _flatten(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = signal(node, walk, 0)
     if int(node.attributes.get("axis", 1)) != 1:
         raise refused(node, "flattens the batch too", "axis=1")
     return walk.builder.reshape(node.name, x, (math.prod(x.shape),))
 
 
-def _reshape(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _reshape(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = walk.get(node, 0)
     told = [int(n) for n in walk.constant(node, 1).ravel()]
     if not isinstance(x, Signal):
@@ -238,7 +241,7 @@ def _reshape(node: OnnxNode, walk: Walk) -> Signal | Array:
     return reshaped(walk, node.name, x, row)
 
 
-def _transpose(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _transpose(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = walk.get(node, 0)
     rank = len(x.shape) + isinstance(x, Signal)
     dims = [int(d) for d in node.attributes.get("perm", range(rank)[::-1])]
@@ -249,20 +252,20 @@ def _transpose(node: OnnxNode, walk: Walk) -> Signal | Array:
     return walk.builder.permute(node.name, x, [d - 1 for d in dims[1:]])
 
 
-def _concat(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _concat(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     signals = [signal(node, walk, n) for n in range(len(node.inputs))]
     return walk.builder.concatenate(node.name, signals, row_axis(node.name, int(node.attributes["axis"]), len(signals[0].shape)))
 
 
-def _sigmoid(v: Array) -> Array:
+def _sigmoid(v: Numbers) -> Numbers:
     return np.asarray(1 / (1 + np.exp(-v)), np.float32)
 
 
-def _function(function: Function) -> Reader:
+def _function(function: ArrayFunction) -> NodeReader:
     return lambda node, walk: then(node, walk, signal(node, walk, 0), function)
 
 
-READERS: dict[str, Reader] = {
+READERS: dict[str, NodeReader] = {
     **qonnx_quant.READERS,
     **onnx_parts.READERS,
     "Relu": _relu,

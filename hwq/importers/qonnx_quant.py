@@ -7,10 +7,11 @@ import math
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.importers.builder import Function, Signal
+from hwq.importers.builder import ArrayFunction, Signal
 from hwq.importers.fixed_point import Fixed, dyadic
-from hwq.importers.walk import Array, OnnxNode, Reader, Walk
+from hwq.importers.walk import NodeReader, OnnxNode, Walk
 from hwq.ir import Constant
+from hwq.tensors import Numbers
 
 ROUNDINGS = {"ROUND": "RND_CONV", "HALF_EVEN": "RND_CONV", "FLOOR": "TRN"}
 SHORT = 16  # bits of a constant that was quantised; floats have more
@@ -25,7 +26,7 @@ def text_of(node: OnnxNode, name: str, default: str) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _powers(node: OnnxNode, scale: Array) -> Array:
+def _powers(node: OnnxNode, scale: Numbers) -> Numbers:
     """log2 of a step.
 
     Raises:
@@ -40,7 +41,7 @@ def _powers(node: OnnxNode, scale: Array) -> Array:
     return (exponent - 1).astype(np.int64)
 
 
-def _quant(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _quant(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x, (scale, zero, bits) = walk.get(node, 0), (walk.constant(node, n) for n in (1, 2, 3))
     signed, narrow = bool(node.attributes.get("signed", 1)), bool(node.attributes.get("narrow", 0))
     rounding = text_of(node, "rounding_mode", "ROUND").upper()
@@ -68,11 +69,11 @@ def _quant(node: OnnxNode, walk: Walk) -> Signal | Array:
     return walk.builder.quantize(node.name, x, fixed)
 
 
-def _bipolar(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _bipolar(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     return _bipolar_of(node, walk, walk.get(node, 0), walk.constant(node, 1))
 
 
-def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Array, scale: Array) -> Signal | Array:
+def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Numbers, scale: Numbers) -> Signal | Numbers:
     """The step, with the sign of x; of zero it is positive."""
     if not isinstance(x, Signal):
         return np.where(np.asarray(x, np.float32) >= 0, scale, -scale).astype(np.float32)
@@ -80,7 +81,7 @@ def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Array, scale: Array) -> 
     short(node, one)
     sign = Fixed(np.ones((), np.int64), np.zeros((), np.int64), np.zeros((), np.int64), "TRN", "SAT")
     if x.function is not None:
-        before: Function = x.function
+        before: ArrayFunction = x.function
         return Signal(
             walk.builder.table(
                 node.name, walk.builder.node(node.name, Signal(x.node)), lambda v: np.where(before(v) >= 0, one, -one)
@@ -90,7 +91,7 @@ def _bipolar_of(node: OnnxNode, walk: Walk, x: Signal | Array, scale: Array) -> 
     return Signal(walk.builder.table(node.name, walk.builder.node(node.name, below), lambda v: np.where(v >= 0, one, -one)))
 
 
-def _trunc(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _trunc(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """Drops low bits: version 1 keeps the step's name, version 2 gives the result a step of its own and a range."""
     x = walk.builder.node(node.name, signal(node, walk, 0))
     rounding = text_of(node, "rounding_mode", "FLOOR").upper()
@@ -115,7 +116,7 @@ def _trunc(node: OnnxNode, walk: Walk) -> Signal | Array:
     return Signal(walk.builder.add(f"{node.name}_scale", "scale", [kept], node.name, factor=factor))
 
 
-def _each(node: OnnxNode, scale: Array, rank: int, batch: bool = True) -> Array:
+def _each(node: OnnxNode, scale: Numbers, rank: int, batch: bool = True) -> Numbers:
     """Steps along the node's axis of tensors of this rank.
 
     Args:
@@ -132,7 +133,7 @@ def _each(node: OnnxNode, scale: Array, rank: int, batch: bool = True) -> Array:
     return scale.reshape([-1 if a == place else 1 for a in range(rank)])
 
 
-def _quantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _quantize_linear(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x = signal(node, walk, 0)
     scale = _each(node, walk.constant(node, 1), len(x.shape))
     zero = walk.constant(node, 2) if walk.has(node, 2) else np.zeros((), np.uint8)
@@ -143,7 +144,7 @@ def _quantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
     return walk.builder.quantize(node.name, x, Fixed(np.full_like(f, signed), 8 - signed - f, f, "RND_CONV", "SAT"))
 
 
-def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     x, scale = walk.get(node, 0), walk.constant(node, 1)
     if walk.has(node, 2) and np.any(walk.constant(node, 2) != 0):
         raise refused(node, "has a zero point", "quantise symmetrically")
@@ -154,7 +155,7 @@ def _dequantize_linear(node: OnnxNode, walk: Walk) -> Signal | Array:
     return x
 
 
-def _clip(node: OnnxNode, walk: Walk) -> Signal | Array:
+def _clip(node: OnnxNode, walk: Walk) -> Signal | Numbers:
     """Between QuantizeLinear and DequantizeLinear fewer bits; elsewhere a function."""
     x = signal(node, walk, 0)
     low, high = (
@@ -183,14 +184,14 @@ def signal(node: OnnxNode, walk: Walk, place: int) -> Signal:
     return found
 
 
-def then(node: OnnxNode, walk: Walk, x: Signal, function: Function) -> Signal:
+def then(node: OnnxNode, walk: Walk, x: Signal, function: ArrayFunction) -> Signal:
     """A function in float32 that waits for a quantiser, after those that wait already."""
     before = x.function
     source = walk.builder.node(node.name, Signal(x.node))
     return Signal(source, function=function if before is None else lambda v: function(np.asarray(before(v), np.float32)))
 
 
-def short(node: OnnxNode, values: Array, told: bool = False) -> Constant:
+def short(node: OnnxNode, values: Numbers, told: bool = False) -> Constant:
     """A constant of the design.
 
     Args:
@@ -205,7 +206,7 @@ def short(node: OnnxNode, values: Array, told: bool = False) -> Constant:
     return found
 
 
-def is_short(values: Array) -> bool:
+def is_short(values: Numbers) -> bool:
     return int(dyadic(values).types.width.max(initial=0)) <= SHORT
 
 
@@ -220,7 +221,7 @@ def joined(node: OnnxNode, a: Signal, b: Signal) -> tuple[int, ...]:
     return tuple(np.broadcast_shapes(a.shape, b.shape))
 
 
-def along(node: OnnxNode, values: Array, rank: int) -> Array:
+def along(node: OnnxNode, values: Numbers, rank: int) -> Numbers:
     """Without the batch's axis.
 
     Raises:
@@ -231,7 +232,7 @@ def along(node: OnnxNode, values: Array, rank: int) -> Array:
     return values[0] if values.ndim == rank + 1 else values
 
 
-READERS: dict[str, Reader] = {
+READERS: dict[str, NodeReader] = {
     "Quant": _quant,
     "IntQuant": _quant,
     "BipolarQuant": _bipolar,

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy.typing as npt
-
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.importers.builder import Builder, Signal
 from hwq.importers.keras_files import REAL
+from hwq.tensors import Numbers
 
-Array = npt.NDArray[Any]
-Reader = Callable[["OnnxNode", "Walk"], "Signal | Array"]
+NodeReader = Callable[["OnnxNode", "Walk"], "Signal | Numbers"]
 READ_CODES = ("DequantizeLinear", "Clip")  # between a QuantizeLinear and these a tensor holds codes, not numbers
 FIXED, TABLE = "hwq.Fixed", "hwq.Table"  # what `hwq.importers.forms` makes of several nodes; no file can name them
 INTERNAL = {FIXED, TABLE}
@@ -38,12 +36,12 @@ class Walk:
     """What the nodes so far give: numbers of the design, or constants."""
 
     builder: Builder
-    values: dict[str, Signal | Array]
-    steps: dict[str, Array] = field(default_factory=dict)  # of what a QuantizeLinear gave
+    values: dict[str, Signal | Numbers]
+    steps: dict[str, Numbers] = field(default_factory=dict)  # of what a QuantizeLinear gave
     quantized: set[str] = field(default_factory=set)  # constants that a Quant gave
     uses: Counter[str] = field(default_factory=Counter)  # how many nodes read a tensor
 
-    def get(self, node: OnnxNode, place: int) -> Signal | Array:
+    def get(self, node: OnnxNode, place: int) -> Signal | Numbers:
         """What the node reads at this place.
 
         Raises:
@@ -62,7 +60,7 @@ class Walk:
             raise ModelError(f"node {node.name!r} ({node.op}) reads {found.dtype}, not real numbers", hint="is the file whole?")
         return found
 
-    def constant(self, node: OnnxNode, place: int) -> Array:
+    def constant(self, node: OnnxNode, place: int) -> Numbers:
         """Raises UnsupportedLayerError: it is computed."""
         found = self.get(node, place)
         if isinstance(found, Signal):

@@ -11,7 +11,7 @@ import numpy as np
 from hwq.errors import GraphError
 from hwq.ir.circuit import SIGNS, WIRES_A, WIRES_B, WIRES_C, Circuit, IntColumn, Opcode
 
-Term = tuple[int, int, int]  # of a sum: a wire, how far it is shifted up, its sign
+Summand = tuple[int, int, int]  # of a sum: a wire, how far it is shifted up, its sign
 
 
 class _Entry(NamedTuple):
@@ -121,7 +121,7 @@ class CircuitBuilder:
             _Entry(Opcode.SUB if subtract else Opcode.ADD, a=a, b=b, shift=shift, low=low, high=high, frac=max(frac_a, frac_b))
         )
 
-    def sum_of(self, terms: Sequence[Term], low: int, high: int, frac: int) -> int:
+    def sum_of(self, terms: Sequence[Summand], low: int, high: int, frac: int) -> int:
         """The sum of one to three terms as one row of look-up tables.
 
         Args:

@@ -86,7 +86,7 @@ def parse(source: str) -> Graph:
     lines = source.splitlines()
     if lines[:1] != [HEADER]:
         raise GraphError(f"line 1: not an hwq graph: expected {HEADER!r}")
-    reader = _Reader()
+    reader = _TextReader()
     number = 0
     try:
         for number, line in enumerate(lines[1:], 2):
@@ -101,7 +101,7 @@ def parse(source: str) -> Graph:
 _UNREADABLE = (ValueError, LookupError, TypeError, ArithmeticError, RecursionError, GraphError)
 
 
-class _Reader:
+class _TextReader:
     """What has been read of a text so far."""
 
     def __init__(self) -> None:

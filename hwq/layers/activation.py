@@ -16,7 +16,7 @@ import numpy.typing as npt
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions, TableOptions
@@ -26,7 +26,7 @@ from hwq.quantizers.hgq import dtype_of, power_of_two
 from hwq.quantizers.rounding import widest_float
 from hwq.tensors import BatchShape, Config, Floats, Gradient, Shape, Tensor
 
-Function = Callable[[Tensor], Tensor]
+TensorFunction = Callable[[Tensor], Tensor]
 
 TABLE_BITS = 14  # widest input of a table: 16 384 values
 LUT_INPUTS = 6
@@ -40,6 +40,8 @@ SLACK = {"float64": 0.7391e-7, "float32": 0.7391e-2}
 class QActivation(QuantizedLayer):
     """A function of one number, applied to every element: y = output_quantizer(function(input_quantizer(x))).
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         function: a name that Keras knows ("tanh", "sigmoid", "exponential", "hard_sigmoid", "hard_tanh", "gelu", ...) or a function
             on tensors, registered with Keras if the model is to be saved.
@@ -49,11 +51,16 @@ class QActivation(QuantizedLayer):
 
     Raises:
         UnsupportedLayerError: a function that looks at more than one element (softmax).
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QActivation("tanh")(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
 
-    def __init__(self, function: str | Function | Config, **options: Unpack[TableOptions]) -> None:
+    def __init__(self, function: str | TensorFunction | Config, **options: Unpack[TableOptions]) -> None:
         output_bits, table_shape = options.pop("output_bits", None), options.pop("table_shape", None)
         most_integer = options.pop("most_integer", None)
         options.setdefault("granularity", "tensor")
@@ -163,7 +170,7 @@ class QActivation(QuantizedLayer):
         own = {"function": self.function, "table_shape": self.table_shape}
         return {**super().get_config(), **own, "output_bits": self.output_bits, "most_integer": self.most_integer}
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
         values = np.asarray(self.table, np.float64)
@@ -188,7 +195,7 @@ def _held(value: Tensor, passed: Tensor) -> tuple[Tensor, Gradient]:
     return value, gradient
 
 
-def elementwise_precision(layer: str, function: Function) -> str:
+def elementwise_precision(layer: str, function: TensorFunction) -> str:
     """The widest float type in which the function can be computed, found by trying it on a few numbers, together and one by one.
 
     Raises:
@@ -214,20 +221,20 @@ def elementwise_precision(layer: str, function: Function) -> str:
     ) from failed
 
 
-def _tried(function: Function, dtype: str) -> tuple[Floats, Floats]:
+def _tried(function: TensorFunction, dtype: str) -> tuple[Floats, Floats]:
     probe = PROBE.astype(dtype)
     together = ops.convert_to_numpy(function(ops.convert_to_tensor(probe)))
     single = [ops.convert_to_numpy(function(ops.convert_to_tensor(probe[i : i + 1]))) for i in range(len(probe))]
     return np.asarray(together, np.float64), np.concatenate(single).astype(np.float64)
 
 
-def has_pole(kind: str) -> Callable[[Function], Function]:
+def has_pole(kind: str) -> Callable[[TensorFunction], TensorFunction]:
     """Say of a function that it has a pole at zero: "reciprocal", whose values differ in size, or "logarithm".
 
     Its table has at zero the value half a step beside it, and the steps around it are chosen by the smallest number in the rows, too.
     """
 
-    def marked(function: Function) -> Function:
+    def marked(function: TensorFunction) -> TensorFunction:
         function.__dict__["pole"] = kind
         return function
 
@@ -252,9 +259,19 @@ class QSoftmax(QuantizedLayer):
 
     The order of the results is that of the inputs, except where two of them differ by less than a step of the table's input.
 
+    Shapes: (rows, ..., n) in and out.
+
     Args:
         table_bits: bits of the inputs and results of both tables. Differences beyond 16 saturate: e^-16 is below any step.
         kwargs: those of `Quantize`, for the input.
+
+    Raises:
+        UnsupportedLayerError: another axis than the last; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSoftmax()(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     priced_as: ClassVar = {"ebops": ("net_table_bits", 1.0)}
@@ -304,7 +321,7 @@ class QSoftmax(QuantizedLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """e = exp(x - max x); y = e * (1 / sum e). One number is brought to all elements of a row by a dense layer of ones."""
         name, n = name or self.name, shape[-1]
         x = reader.quantize(name, self.quantizer, inputs[0])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Constant, Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import ActivatedOptions
@@ -22,12 +22,19 @@ from hwq.tensors import BatchShape, Config, Floats, Shape, Tensor, Variable
 class QAffine(KernelLayer):
     """y = x factor + offset, quantised, with bitwidths that are learned. Factors that are powers of two are exact.
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         factor, offset: numbers, or arrays that broadcast to a row; offset None: nothing is added.
         kwargs: those of `KernelLayer` and `Quantize`; train_weights=True: factor and offset are learned, too, from there.
 
     Raises:
         UnsupportedLayerError: at the call, an array of another shape.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAffine(0.5, 1.0)(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     def __init__(
@@ -88,7 +95,7 @@ class QAffine(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
 

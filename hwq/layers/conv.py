@@ -9,7 +9,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import (
@@ -88,7 +88,7 @@ class _Convolution(KernelLayer):
         spatial = ((n + before + after - (k - 1) * d - 1) // s + 1 for n, (before, after), k, d, s in sizes)
         return (input_shape[0], *spatial, self.shapes(input_shape)[1][0])
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """In one dimension the image has one row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
@@ -194,6 +194,17 @@ class QConv1D(_Conv):
     """Conv1D with a bitwidth for every weight: (filters, kernel_size, strides, padding) and `KernelLayer`'s arguments.
 
     ebops count every position of the window as multiplications of its own, as an unrolled design has them.
+
+    Shapes: (rows, length, channels) in, (rows, new length, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known; groups that divide neither channels nor filters.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QConv1D(4, 3)(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 6, 4])
     """
 
     rank = 1
@@ -201,19 +212,55 @@ class QConv1D(_Conv):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QConv2D(_Conv):
-    """Conv2D with a bitwidth for every weight; as QConv1D."""
+    """Conv2D with a bitwidth for every weight; as QConv1D.
+
+    Shapes: (rows, height, width, channels) in, (rows, new height, new width, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known; groups that divide neither channels nor filters.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QConv2D(4, 3, strides=2, padding="same")(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 4, 4, 4])
+    """
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QDepthwiseConv1D(_DepthwiseConv):
-    """DepthwiseConv1D with a bitwidth for every weight: (kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments."""
+    """DepthwiseConv1D with a bitwidth for every weight: (kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments.
+
+    Shapes: (rows, length, channels) in, (rows, new length, channels * depth_multiplier) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QDepthwiseConv1D(3, depth_multiplier=2)(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 6, 6])
+    """
 
     rank = 1
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QDepthwiseConv2D(_DepthwiseConv):
-    """DepthwiseConv2D with a bitwidth for every weight; as QDepthwiseConv1D."""
+    """DepthwiseConv2D with a bitwidth for every weight; as QDepthwiseConv1D.
+
+    Shapes: (rows, height, width, channels) in, (rows, new height, new width, channels * depth_multiplier) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QDepthwiseConv2D(3)(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 6, 6, 3])
+    """
 
 
 class SeparableConv(Part):
@@ -271,7 +318,7 @@ class SeparableConv(Part):
         second = self.pointwise
         return {**super().frozen_config(), "batch_norm": False, "use_bias": second.has_bias, "weight_terms": 0}
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         middle = self.depthwise.compute_output_shape((None, *self.depthwise.quantizer.row_shape))
         between = self.depthwise.integers(reader, inputs, known_shape(self, middle), f"{name}_depthwise")
@@ -283,14 +330,38 @@ class SeparableConv(Part):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QSeparableConv1D(SeparableConv):
-    """SeparableConv1D: (filters, kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments."""
+    """SeparableConv1D: (filters, kernel_size, strides, padding, depth_multiplier) and `KernelLayer`'s arguments.
+
+    Shapes: (rows, length, channels) in, (rows, new length, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSeparableConv1D(4, 3)(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 6, 4])
+    """
 
     stages = (QDepthwiseConv1D, QConv1D)
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QSeparableConv2D(SeparableConv):
-    """SeparableConv2D; as QSeparableConv1D."""
+    """SeparableConv2D; as QSeparableConv1D.
+
+    Shapes: (rows, height, width, channels) in, (rows, new height, new width, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSeparableConv2D(4, 3)(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 6, 6, 4])
+    """
 
     stages = (QDepthwiseConv2D, QConv2D)
 

@@ -10,7 +10,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import EinsumOptions, KernelOptions
@@ -22,9 +22,14 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 class QDense(KernelLayer):
     """Dense over the last axis with a bitwidth for every weight.
 
+    Shapes: (rows, ..., n) in, (rows, ..., units) out.
+
     Args:
         units: outputs.
         kwargs: those of `KernelLayer` and `Quantize`.
+
+    Raises:
+        UnsupportedLayerError: an activation beside "linear" and "relu"; at the call, an axis whose length is not known.
 
     Example:
         >>> import keras, numpy as np, hwq
@@ -49,7 +54,7 @@ class QDense(KernelLayer):
         rows = ops.sum(ops.reshape(x_bits, (-1, x_bits.shape[-1])), axis=0)  # one vector, instead of every position
         return ops.sum(ops.matmul(ops.expand_dims(rows, 0), kernel_bits))
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
         kernel, bias = constant(self.kernel, self.kernel_f), self.integer_bias(shape[-1])
@@ -63,6 +68,8 @@ class QDense(KernelLayer):
 class QEinsumDense(KernelLayer):
     """EinsumDense with a bitwidth for every weight.
 
+    Shapes: (rows, *input shape) in, (rows, *output_shape) out.
+
     Args:
         equation: as in Keras, batch axis first: "abc,cd->abd" or "...x,xy->...y".
         output_shape: as in Keras, without the batch axis.
@@ -71,6 +78,11 @@ class QEinsumDense(KernelLayer):
 
     Raises:
         UnsupportedLayerError: at the call, for an equation whose batch axis is not the first of both sides.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QEinsumDense("abc,cd->abd", (3, 5))(np.zeros((2, 3, 4), "float32")).shape
+        TensorShape([2, 3, 5])
     """
 
     def __init__(
@@ -114,7 +126,7 @@ class QEinsumDense(KernelLayer):
             config["bias_axes"] = _sides(self.equation)[2][-1]
         return config
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
         kernel, bias = constant(self.kernel, self.kernel_f), whole(np.zeros(shape))

@@ -10,7 +10,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions, LayerOptions
@@ -29,10 +29,21 @@ def codes_bits(count: int) -> int:
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QCodes(Part):
-    """Whole numbers from 0 to count - 1, as they are: nothing about them is learned. What lies outside becomes the nearest code.
+    """Whole numbers from 0 to count - 1, as they are: nothing about them is learned. What lies outside becomes the
+    nearest number of as many bits.
+
+    Shapes: (rows, *shape) in and out, whole numbers.
 
     Args:
         count: how many codes there are.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis whose length is not known, or more codes than a table has.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QCodes(3)(np.array([[0.0, 2.0, 7.0]])).numpy().tolist()
+        [[0.0, 2.0, 3.0]]
     """
 
     rounding, overflow = "RND", "SAT"
@@ -64,7 +75,7 @@ class QCodes(Part):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         return reader.quantize(name or self.name, self, inputs[0])
 
     def get_config(self) -> Config:
@@ -74,6 +85,8 @@ class QCodes(Part):
 @keras.saving.register_keras_serializable(package="hwq")
 class QEmbedding(KernelLayer):
     """Embedding with a bitwidth for every weight: y = kernel[code]. Codes beyond the last one have its row.
+
+    Shapes: (rows, *shape) codes in, (rows, *shape, output_dim) out.
 
     Args:
         input_dim: how many codes there are.
@@ -118,7 +131,7 @@ class QEmbedding(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return (*input_shape, self.output_dim)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """Each code is read by a table for each weight of its row; codes beyond the last one have its row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

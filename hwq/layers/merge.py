@@ -12,7 +12,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
@@ -21,7 +21,7 @@ from hwq.layers.part import Part, known_shape
 from hwq.quantizers.rounding import spread
 from hwq.tensors import BatchShape, Config, Shape, Tensor
 
-Shapes = BatchShape | Sequence[BatchShape]  # of one input, or of several
+InputShapes = BatchShape | Sequence[BatchShape]  # of one input, or of several
 
 
 class _Merge(QuantizedLayer):
@@ -34,7 +34,7 @@ class _Merge(QuantizedLayer):
     least, most = 2, 1000
     op: ClassVar = "add"  # of the graph, for each two
 
-    def build(self, input_shape: Shapes) -> None:
+    def build(self, input_shape: InputShapes) -> None:
         shapes = _each(input_shape)
         if not self.least <= len(shapes) <= self.most:
             raise UnsupportedLayerError(f"layer {self.name!r} is given {len(shapes)} inputs, which it cannot join")
@@ -52,7 +52,7 @@ class _Merge(QuantizedLayer):
         """The quantised inputs joined."""
         raise NotImplementedError
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """A chain of `op`."""
         name = name or self.name
         pairs = enumerate(zip(self.input_quantizers, inputs, strict=True))
@@ -60,7 +60,7 @@ class _Merge(QuantizedLayer):
         terms = [_repeated(reader, name, term, shape) for term in terms]
         return functools.reduce(lambda a, b: reader.add(name, self.op, [a, b], name), terms)
 
-    def compute_output_shape(self, input_shape: Shapes) -> BatchShape:
+    def compute_output_shape(self, input_shape: InputShapes) -> BatchShape:
         shapes = _each(input_shape)
         return (shapes[0][0], *joined_shape(self.name, [known_shape(self, shape) for shape in shapes]))
 
@@ -68,7 +68,7 @@ class _Merge(QuantizedLayer):
         return list(self.input_quantizers)
 
 
-def _each(shapes: Shapes) -> list[BatchShape]:
+def _each(shapes: InputShapes) -> list[BatchShape]:
     several = [tuple(shape) for shape in shapes if isinstance(shape, (list, tuple))]
     return several or [tuple(n for n in shapes if n is None or isinstance(n, int))]
 
@@ -103,7 +103,18 @@ _CHOICE = {"activation_bits": ("net_choice_bits", 0.5)}
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAdd(_Merge):
-    """Sum of two or more tensors; the arguments are those of `Quantize`."""
+    """Sum of two or more tensors; the arguments are those of `Quantize`.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAdd()([np.zeros((2, 3, 4), "float32"), np.zeros((2, 1, 4), "float32")]).shape
+        TensorShape([2, 3, 4])
+    """
 
     twins: ClassVar = {"Add": ()}
     priced_as: ClassVar = _SUM
@@ -115,7 +126,18 @@ class QAdd(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QSubtract(_Merge):
-    """First minus second."""
+    """First minus second.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QSubtract()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     most = 2
     op: ClassVar = "subtract"
@@ -128,7 +150,18 @@ class QSubtract(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMultiply(_Merge):
-    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product."""
+    """Exact product of two or more tensors; ebops count bits(a) bits(b) of each product.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMultiply()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "multiply"
     twins: ClassVar = {"Multiply": ()}
@@ -148,7 +181,18 @@ class QMultiply(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMaximum(_Merge):
-    """The greatest of two or more tensors, element by element."""
+    """The greatest of two or more tensors, element by element.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMaximum()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "maximum"
     twins: ClassVar = {"Maximum": ()}
@@ -160,7 +204,18 @@ class QMaximum(_Merge):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMinimum(_Merge):
-    """The least of two or more tensors, element by element."""
+    """The least of two or more tensors, element by element.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMinimum()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
+    """
 
     op: ClassVar = "minimum"
     twins: ClassVar = {"Minimum": ()}
@@ -175,6 +230,16 @@ class QAverage(_Merge):
     """Mean of two or more tensors: their sum times 1/n, quantised to `factor_bits` significant bits.
 
     Exact for n a power of two.
+
+    Shapes: rows of one shape in, (rows, *shape) out; an axis of length 1 is repeated to that of the others.
+
+    Raises:
+        UnsupportedLayerError: at the call, shapes that do not fit, fewer inputs than two; or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAverage()([np.zeros((2, 4), "float32"), np.zeros((2, 4), "float32")]).shape
+        TensorShape([2, 4])
     """
 
     twins: ClassVar = {"Average": ()}
@@ -184,14 +249,14 @@ class QAverage(_Merge):
         super().__init__(**options)
         self.factor_bits = factor_bits
 
-    def build(self, input_shape: Shapes) -> None:
+    def build(self, input_shape: InputShapes) -> None:
         super().build(input_shape)
         self.factor = Factor.reciprocal(np.full(self.row_shape, len(self.input_quantizers)), self.factor_bits)
 
     def join(self, values: list[Tensor]) -> Tensor:
         return self.factor.times(functools.reduce(operator.add, values))
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         total = super().integers(reader, inputs, shape, name)
         factor = constant(self.factor.values, self.factor.f)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Self, cast
 
 from hwq.backend import keras, ops, tf
+from hwq.frontend.report import ConversionReport
 from hwq.layers.totals import penalised_variables, priced, total_costs
 from hwq.registration import register
 from hwq.tensors import Config, Operand, Tensor
@@ -38,6 +39,7 @@ class QuantizedModel(keras.Model):
     """
 
     logits: tuple[int, ...] = ()  # which outputs are those of a softmax that the twin leaves out
+    report = ConversionReport((), ())  # what `hwq.quantize` made of each layer; nothing of a model that was loaded
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -116,7 +118,7 @@ class BetaSchedule(keras.callbacks.Callback):
     Example:
         >>> import keras, numpy as np, hwq
         >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
-        >>> twin, _ = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
+        >>> twin = hwq.quantize(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), data=x)
         >>> twin.compile("adam", "mse")
         >>> price = hwq.callbacks.BetaSchedule(1e-6, 1e-4)
         >>> history = twin.fit(x, x[:, :2], epochs=2, callbacks=[price], verbose=0)

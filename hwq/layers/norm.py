@@ -6,7 +6,7 @@ from typing import Unpack
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.affine import affine_integers
 from hwq.layers.kernel import KernelLayer
@@ -21,6 +21,8 @@ class QBatchNormalization(KernelLayer):
 
     Where it follows a Dense or a convolution alone, fold it into that one instead (`batch_norm=True`), which costs nothing.
 
+    Shapes: (rows, ..., channels) in and out.
+
     Args:
         axis: -1, the last one.
         momentum, epsilon, center, scale: as in Keras.
@@ -28,6 +30,11 @@ class QBatchNormalization(KernelLayer):
 
     Raises:
         UnsupportedLayerError: another axis.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QBatchNormalization()(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     def __init__(
@@ -68,7 +75,7 @@ class QBatchNormalization(KernelLayer):
     def compute_output_shape(self, input_shape: BatchShape) -> BatchShape:
         return tuple(input_shape)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         name = name or self.name
         return affine_integers(self, reader, reader.quantize(name, self.quantizer, inputs[0]), name)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.tensors import Config, Shape, Tensor, Variable
 
@@ -88,7 +88,7 @@ class Part(keras.layers.Layer):
         for mine, its in zip(self.parts(), twin.parts(), strict=True):
             mine.freeze_into(its)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """The nodes of one call of the frozen layer; the last of them.
 
         Args:

@@ -11,7 +11,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.conv import check_format, per_axis, window_pads
 from hwq.layers.factor import Factor
@@ -70,7 +70,7 @@ class _Pool(QuantizedLayer):
         """The windows of x, (batch, *spatial, channels), brought to one value each."""
         raise NotImplementedError
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """In one dimension the image has one row."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
@@ -180,7 +180,18 @@ class _AveragePool(_Pool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMaxPooling1D(_MaxPool):
-    """MaxPooling1D with a quantised input."""
+    """MaxPooling1D with a quantised input.
+
+    Shapes: (rows, length, channels) in, (rows, length, channels) out, with a length for each window.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMaxPooling1D(2)(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 4, 3])
+    """
 
     twins: ClassVar = {"MaxPooling1D": ("pool_size", "strides", "padding", "data_format")}
     rank = 1
@@ -188,14 +199,36 @@ class QMaxPooling1D(_MaxPool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMaxPooling2D(_MaxPool):
-    """MaxPooling2D with a quantised input."""
+    """MaxPooling2D with a quantised input.
+
+    Shapes: (rows, height, width, channels) in, (rows, height, width, channels) out, with a row and a column for each window.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMaxPooling2D(2)(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 4, 4, 3])
+    """
 
     twins: ClassVar = {"MaxPooling2D": ("pool_size", "strides", "padding", "data_format")}
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAveragePooling1D(_AveragePool):
-    """AveragePooling1D with a quantised input."""
+    """AveragePooling1D with a quantised input.
+
+    Shapes: (rows, length, channels) in, (rows, length, channels) out, with a length for each window.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAveragePooling1D(2)(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 4, 3])
+    """
 
     twins: ClassVar = {"AveragePooling1D": ("pool_size", "strides", "padding", "data_format")}
     rank = 1
@@ -203,7 +236,18 @@ class QAveragePooling1D(_AveragePool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QAveragePooling2D(_AveragePool):
-    """AveragePooling2D with a quantised input."""
+    """AveragePooling2D with a quantised input.
+
+    Shapes: (rows, height, width, channels) in, (rows, height, width, channels) out, with a row and a column for each window.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QAveragePooling2D(2)(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 4, 4, 3])
+    """
 
     twins: ClassVar = {"AveragePooling2D": ("pool_size", "strides", "padding", "data_format")}
 
@@ -235,7 +279,18 @@ class _GlobalAveragePool(_AveragePool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalMaxPooling1D(_GlobalMaxPool):
-    """GlobalMaxPooling1D with a quantised input."""
+    """GlobalMaxPooling1D with a quantised input.
+
+    Shapes: (rows, length, channels) in, (rows, channels) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QGlobalMaxPooling1D()(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     twins: ClassVar = {"GlobalMaxPooling1D": ("keepdims", "data_format")}
     rank = 1
@@ -243,14 +298,36 @@ class QGlobalMaxPooling1D(_GlobalMaxPool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalMaxPooling2D(_GlobalMaxPool):
-    """GlobalMaxPooling2D with a quantised input."""
+    """GlobalMaxPooling2D with a quantised input.
+
+    Shapes: (rows, height, width, channels) in, (rows, channels) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QGlobalMaxPooling2D()(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     twins: ClassVar = {"GlobalMaxPooling2D": ("keepdims", "data_format")}
 
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalAveragePooling1D(_GlobalAveragePool):
-    """GlobalAveragePooling1D with a quantised input."""
+    """GlobalAveragePooling1D with a quantised input.
+
+    Shapes: (rows, length, channels) in, (rows, channels) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QGlobalAveragePooling1D()(np.zeros((2, 8, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     twins: ClassVar = {"GlobalAveragePooling1D": ("keepdims", "data_format")}
     rank = 1
@@ -258,6 +335,17 @@ class QGlobalAveragePooling1D(_GlobalAveragePool):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QGlobalAveragePooling2D(_GlobalAveragePool):
-    """GlobalAveragePooling2D with a quantised input."""
+    """GlobalAveragePooling2D with a quantised input.
+
+    Shapes: (rows, height, width, channels) in, (rows, channels) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QGlobalAveragePooling2D()(np.zeros((2, 8, 8, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     twins: ClassVar = {"GlobalAveragePooling2D": ("keepdims", "data_format")}

@@ -9,7 +9,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import KernelLayer
 from hwq.layers.options import KernelOptions
@@ -21,9 +21,14 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 class QPReLU(KernelLayer):
     """y = x where x is positive, x alpha elsewhere; alpha is a quantised weight with a bitwidth for every element.
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         shared_axes: axes along which one alpha serves all elements, as in Keras: 1 is the first axis of a row.
         kwargs: those of `KernelLayer` and `Quantize`; alpha is the kernel.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis whose length is not known.
 
     Example:
         >>> import keras, numpy as np, hwq
@@ -56,7 +61,7 @@ class QPReLU(KernelLayer):
     def frozen_config(self) -> Config:
         return without_bias(super().frozen_config())
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """relu(x) - alpha relu(-x)."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

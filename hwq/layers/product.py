@@ -10,7 +10,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.kernel import QuantizedLayer
 from hwq.layers.options import QuantizerOptions
@@ -21,6 +21,8 @@ from hwq.tensors import BatchShape, Config, Shape, Tensor
 @keras.saving.register_keras_serializable(package="hwq")
 class QEinsum(QuantizedLayer):
     """`keras.ops.einsum` of two tensors, exact: each is quantised, and the products are summed without rounding.
+
+    Shapes: two tensors with the rows first in, (rows, *result) out, as the equation says.
 
     Args:
         equation: the batch axis first on both sides and in the result: "bij,bjk->bik".
@@ -73,7 +75,7 @@ class QEinsum(QuantizedLayer):
         first, second, result = self.sides
         return {**super().costs(exact), "ebops": ops.sum(ops.einsum(f"{first},{second}->{result}", a, b))}
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """Every product is wired out; those of one result are a line, which is summed."""
         name = name or self.name
         first, second, result = self.sides

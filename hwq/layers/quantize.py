@@ -9,7 +9,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.errors import ModelError, TrainingError, UsageError
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.options import LayerOptions, RangeOptions
 from hwq.layers.part import Part, known_shape
@@ -41,6 +41,8 @@ class Quantize(Part):
     Weights, of the shape of what shares them: `f` fractional bits (trained), `integer` and `negative` the range seen in training,
     `low`, `high` the mantissas' range (traced on data).
 
+    Shapes: (rows, *shape) in and out.
+
     Args:
         bits: initial bits of the widest value; what f is set from.
         overflow: WRAP, SAT or SAT_SYM, once frozen. Training only rounds: the range is traced on data afterwards.
@@ -49,6 +51,15 @@ class Quantize(Part):
         granularity: which values share a bitwidth: "element" (none), "channel" (those of one index of the last axis), "tensor" (all).
         signed: None: as the data is. False: negative values become 0 (SAT, SAT_SYM only). True: a sign bit even where nothing is negative.
         most_integer: integer bits at most, whatever the data needs: what is beyond saturates (SAT, SAT_SYM only). None: as the data is.
+
+    Raises:
+        UsageError: no such mode, or signed=False or most_integer with WRAP.
+        UnsupportedLayerError: at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.Quantize(bits=4, overflow="SAT")(np.zeros((2, 4), "float32")).shape
+        TensorShape([2, 4])
     """
 
     def __init__(
@@ -238,7 +249,7 @@ class Quantize(Part):
     def freeze_into(self, twin: Self) -> None:
         twin.f.assign(np.round(ops.convert_to_numpy(self.f)))
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         return reader.quantize(name or self.name, self, inputs[0])
 
     def get_config(self) -> Config:

@@ -9,6 +9,7 @@ from typing import Unpack, cast
 import numpy as np
 
 from hwq.backend import keras, ops
+from hwq.errors import UsageError
 from hwq.layers.options import LayerOptions
 from hwq.tensors import Config, Tensor
 
@@ -17,10 +18,15 @@ from hwq.tensors import Config, Tensor
 class Rearrange(keras.layers.Layer):
     """Elements of the inputs, each row by itself, in other places.
 
+    Shapes: (rows, *shape) of each input in, (rows, *target_shape) out.
+
     Args:
         index: for each element of the result, in row-major order, its place among all elements of the inputs, one input after the
             other; -1 for zero.
         target_shape: of the result, without the rows.
+
+    Raises:
+        UsageError: an index for more or fewer elements than the result has.
 
     Example:
         >>> import numpy as np, hwq
@@ -33,6 +39,11 @@ class Rearrange(keras.layers.Layer):
         super().__init__(**options)
         self.index = tuple(int(place) for place in index)
         self.target_shape = tuple(int(n) for n in target_shape)
+        if len(self.index) != math.prod(self.target_shape):
+            raise UsageError(
+                f"layer {self.name!r} has {len(self.index)} places for {math.prod(self.target_shape)} elements of {self.target_shape}",
+                hint="an index for each element of the result, -1 for zero",
+            )
 
     def call(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
         """Of one tensor (rows, ...), or of several."""

@@ -11,7 +11,7 @@ import numpy as np
 from hwq.backend import keras, ops
 from hwq.errors import UnsupportedLayerError
 from hwq.frontend.keras.constants import constant, whole
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.factor import Factor
 from hwq.layers.kernel import QuantizedLayer
@@ -60,7 +60,7 @@ class _Reduce(QuantizedLayer):
         """One value of those along the axes."""
         raise NotImplementedError
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """The axes that are joined come last; each line of theirs is a window."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
@@ -91,6 +91,11 @@ class _Reduce(QuantizedLayer):
 class QSum(_Reduce):
     """The sum over axes.
 
+    Shapes: (rows, *shape) in; out without the axes, or with length 1.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis of 0, a row that is left without an axis, or an axis whose length is not known.
+
     Example:
         >>> import keras, numpy as np, hwq
         >>> model = keras.Sequential([keras.Input((4, 3)), hwq.layers.QSum(axis=1)])
@@ -106,7 +111,18 @@ class QSum(_Reduce):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMean(_Reduce):
-    """The mean over axes: the exact sum times 1/n, quantised to `factor_bits` significant bits. Exact for n a power of two."""
+    """The mean over axes: the exact sum times 1/n, quantised to `factor_bits` significant bits. Exact for n a power of two.
+
+    Shapes: (rows, *shape) in; out without the axes, or with length 1.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis of 0, a row that is left without an axis, or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMean(axis=1)(np.zeros((2, 4, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     priced_as: ClassVar = {"activation_bits": ("net_sum_bits", 1.0)}
 
@@ -140,7 +156,18 @@ class QMean(_Reduce):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMax(_Reduce):
-    """The greatest value over axes."""
+    """The greatest value over axes.
+
+    Shapes: (rows, *shape) in; out without the axes, or with length 1.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis of 0, a row that is left without an axis, or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMax(axis=1)(np.zeros((2, 4, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
 
@@ -153,7 +180,18 @@ class QMax(_Reduce):
 
 @keras.saving.register_keras_serializable(package="hwq")
 class QMin(_Reduce):
-    """The least value over axes."""
+    """The least value over axes.
+
+    Shapes: (rows, *shape) in; out without the axes, or with length 1.
+
+    Raises:
+        UnsupportedLayerError: at the call, an axis of 0, a row that is left without an axis, or an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QMin(axis=1)(np.zeros((2, 4, 3), "float32")).shape
+        TensorShape([2, 3])
+    """
 
     priced_as: ClassVar = {"activation_bits": ("net_choice_bits", 1.0)}
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.frontend.keras.constants import constant
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.conv import _Convolution, per_axis
 from hwq.layers.options import ConvolutionOptions, Lengths, TransposedOptions
@@ -89,7 +89,7 @@ class _Transposed(_Convolution):
         lengths = known_shape(self, input_shape)[:-1]
         return (input_shape[0], *(reach.length for reach in self.reaches(lengths)), self.filters)
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """A convolution with the kernel turned round, over the input with zeros between its values."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])
@@ -128,6 +128,17 @@ class QConv1DTranspose(_Transposed):
     """Conv1DTranspose with a bitwidth for every weight: (filters, kernel_size, strides, padding) and `KernelLayer`'s arguments.
 
     ebops count the multiplications by values of the input, not those by the zeros between them.
+
+    Shapes: (rows, length, channels) in, (rows, new length, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
+
+    Example:
+        >>> import numpy as np, hwq
+        >>> hwq.layers.QConv1DTranspose(2, 3, strides=2, padding="same")(np.zeros((1, 4, 1), "float32")).shape
+        TensorShape([1, 8, 2])
     """
 
     rank = 1
@@ -136,6 +147,12 @@ class QConv1DTranspose(_Transposed):
 @keras.saving.register_keras_serializable(package="hwq")
 class QConv2DTranspose(_Transposed):
     """Conv2DTranspose with a bitwidth for every weight; as QConv1DTranspose.
+
+    Shapes: (rows, height, width, channels) in, (rows, new height, new width, filters) out.
+
+    Raises:
+        UnsupportedLayerError: data_format="channels_first"; an activation beside "linear" and "relu";
+            at the call, an axis whose length is not known.
 
     Example:
         >>> import keras, numpy as np, hwq

@@ -22,7 +22,7 @@ from hwq.passes.pipeline import operands_of
 
 LEAVES = 4  # wires that one address is made of, at most
 CUTS = 6  # ways kept of how a wire depends on others
-Cut = tuple[int, ...]
+ConeCut = tuple[int, ...]
 Codes = npt.NDArray[np.int64]
 
 ENTRY_BITS = 62  # of a table's entries, at most: evaluators keep them in 64-bit integers
@@ -59,7 +59,7 @@ def tabulate(circuit: Circuit, inputs: int = 6) -> Circuit:
 class _Choice:
     """A wire read from a table: the wires of the address, lowest bits first, and the entry of each address code."""
 
-    leaves: Cut
+    leaves: ConeCut
     entries: tuple[int, ...]
 
 
@@ -84,13 +84,13 @@ class _Cones:
                 self.readers[operand] += 1
         for wire in circuit.outputs.tolist():
             self.readers[wire] += 1
-        self.cuts: list[tuple[Cut, ...]] = []
+        self.cuts: list[tuple[ConeCut, ...]] = []
         for wire in range(len(circuit)):
             self.cuts.append(self._cuts(wire))
 
-    def _cuts(self, wire: int) -> tuple[Cut, ...]:
+    def _cuts(self, wire: int) -> tuple[ConeCut, ...]:
         """The wire itself first, then what its operands' cuts make together, the narrowest first."""
-        own: tuple[Cut, ...] = ((wire,),) if self.widths[wire] <= self.inputs else ()
+        own: tuple[ConeCut, ...] = ((wire,),) if self.widths[wire] <= self.inputs else ()
         operands = self.operands[wire]
         if not operands or any(not self.cuts[o] for o in operands):
             return own
@@ -101,7 +101,7 @@ class _Cones:
         small = sorted((cut for cut in bits if bits[cut] <= self.inputs), key=lambda cut: (bits[cut], cut))
         return (*own, *small[:CUTS])
 
-    def cone(self, wire: int, cut: Cut) -> list[int]:
+    def cone(self, wire: int, cut: ConeCut) -> list[int]:
         """The wires between the cut and `wire`, itself included, in order; constants are none."""
         found, todo = {wire}, [wire]
         while todo:
@@ -111,7 +111,7 @@ class _Cones:
                     todo.append(operand)
         return sorted(found)
 
-    def values(self, wire: int, cut: Cut, cone: list[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
+    def values(self, wire: int, cut: ConeCut, cone: list[int]) -> tuple[IntArray, npt.NDArray[np.bool_]]:
         """The wire's value for every address code, and which codes can occur: raw bits of the cut's wires, the first in the lowest.
 
         A function of few bits can pass through numbers of many: those of Python are used where 62 bits are not enough.
@@ -134,7 +134,7 @@ class _Cones:
             known[i] = np.asarray(self.circuit.apply(i, known), kind)
         return known[wire], occurs
 
-    def _most_bits(self, cut: Cut, cone: list[int]) -> int:
+    def _most_bits(self, cut: ConeCut, cone: list[int]) -> int:
         """Bits of the widest number between the cut and the end of the cone, constants included, or of the whole circuit."""
         if self.widest <= SAFE_BITS:
             return self.widest
@@ -198,7 +198,7 @@ class _Cones:
                 self._replace(wire, chosen[wire].leaves, cone)
         return chosen
 
-    def _table(self, wire: int, cut: Cut) -> tuple[float, _Choice, list[int]] | None:
+    def _table(self, wire: int, cut: ConeCut) -> tuple[float, _Choice, list[int]] | None:
         """(look-up tables saved, table, wires that go); None where it does not pay."""
         cone = self.cone(wire, cut)
         gone = self._gone(wire, cone)
@@ -223,7 +223,7 @@ class _Cones:
                         left[operand] -= 1
         return gone
 
-    def _replace(self, wire: int, leaves: Cut, gone: list[int]) -> None:
+    def _replace(self, wire: int, leaves: ConeCut, gone: list[int]) -> None:
         for i in gone:
             for operand in self.operands[i]:
                 self.readers[operand] -= 1

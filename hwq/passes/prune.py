@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed import TypeArray
 from hwq.ir import Constant, Graph, Node
+from hwq.ir.forms import Mask
 from hwq.ir.graph import Attr
 from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, places, spec_of
-
-Mask = npt.NDArray[np.bool_]
 
 
 def prune(graph: Graph) -> Graph:

@@ -17,10 +17,11 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.ir import OPS, Constant, Graph, Node
 from hwq.ir.windows import Index
 from hwq.posttraining.quantize import Bits, Widths, channels_of, coarse_rows, per_channel, quantized, rounded_bias
-from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
+from hwq.posttraining.rebuild import exact, real, rebuilt
 from hwq.posttraining.sensitivity import answers, divergence, told
 from hwq.sim.compare import output_types
 from hwq.sim.reference import evaluate_nodes
+from hwq.tensors import Floats
 
 KEPT = 24  # bits at which the weights of a fine network are what they are
 ROOM = 2  # bits more of every hidden range: what one badly rounded channel may need

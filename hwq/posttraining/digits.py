@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
@@ -24,9 +23,9 @@ from hwq.ir import Graph, Node
 from hwq.ir.ops import odd_form
 from hwq.passes.adders import csd
 from hwq.posttraining.rebuild import exact, real, rebuilt
-from hwq.posttraining.statistics import Floats, Moments, Seen, linear_nodes, seen
+from hwq.posttraining.statistics import Moments, Seen, linear_nodes, seen
+from hwq.tensors import Floats, Longs
 
-Ints = npt.NDArray[np.int64]
 JOINING = 1.0  # bits of adder beside those of the digit's own input: carries, and sums that grow
 
 
@@ -46,12 +45,12 @@ class Channel:
         step: the smallest digit that a halving may lead to.
     """
 
-    elements: Ints
-    inputs: Ints
+    elements: Longs
+    inputs: Longs
     moments: Moments
-    biases: Ints
+    biases: Longs
     error: Floats
-    owner: Ints
+    owner: Longs
     value: Floats
     bits: Floats
     unit: float = 1.0

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import BudgetError, UsageError
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 EXACT_GROUPS = 200  # up to which the optimum is proven; beyond, to one part in a hundred thousand
 TIME_LIMIT_S = 60.0
 

@@ -16,10 +16,11 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph
 from hwq.posttraining.quantize import Bits, coarse_rows, quantized, rounded_bias
 from hwq.posttraining.ranges import retraced
-from hwq.posttraining.rebuild import Floats, real
+from hwq.posttraining.rebuild import real
 from hwq.posttraining.rounding import with_constants
 from hwq.posttraining.statistics import linear_nodes, seen
 from hwq.sim.reference import evaluate_nodes
+from hwq.tensors import Floats
 
 FACTOR_BITS = 8  # of each a_i, so that the sum stays a number of a few bits
 SCALES = [0.05 * k for k in range(6, 21)]

@@ -18,11 +18,12 @@ from hwq.ir import Graph, Node
 from hwq.ir.ops import blocks, spec_of
 from hwq.ir.windows import Index
 from hwq.posttraining.ranges import retraced
-from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
+from hwq.posttraining.rebuild import exact, real, rebuilt
 from hwq.posttraining.statistics import linear_nodes
+from hwq.tensors import Floats
 
 Widths = int | tuple[int, ...]  # of all weights of an operation, or of each of its channels
-Weights = Callable[[Node, Widths], Floats]  # (linear node of the fine graph, bits) -> kernel
+KernelOf = Callable[[Node, Widths], Floats]  # (linear node of the fine graph, bits) -> kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Bits:
         return _each(self.weights, channels)
 
 
-def quantized(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weights: Weights | None = None) -> Graph:
+def quantized(fine: Graph, choice: Mapping[str, Bits], rows: IntArray, *, weights: KernelOf | None = None) -> Graph:
     """The network at the chosen widths; an operation that is not named keeps what it has.
 
     Args:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed import TypeArray, to_float
 from hwq.ir import Constant, Node
 from hwq.ir.ops import make_node, spec_of
-
-Floats = npt.NDArray[np.float64]
+from hwq.tensors import Floats
 
 
 def rebuilt(node: Node, sources: Sequence[Node]) -> Node:

@@ -17,12 +17,12 @@ from hwq.errors import UsageError
 from hwq.ir import FLOAT64_BITS, Graph, verify
 from hwq.posttraining.digits import Removal
 from hwq.posttraining.ranges import MARGIN, retraced
-from hwq.posttraining.statistics import Floats
 from hwq.sim.reference import evaluate_nodes, predict, quantize_inputs
+from hwq.tensors import Floats
 
 Derivatives = Callable[[Graph, npt.NDArray[np.int64]], tuple[dict[str, Floats], dict[str, Floats]]]
-Price = Callable[[Graph], float]
-Rows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
+PriceOf = Callable[[Graph], float]
+LabelledRows = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]  # (rows, *input shape), labels
 
 CHANGED = 0.01  # of the rows: how many usually change sides, by which it is judged whether rows are enough to tell a loss
 ONE_SIDED = 1.645  # standard errors that chance alone exceeds in one direction once in twenty times
@@ -92,7 +92,7 @@ class Judgement:
     train: Judged | None = None
 
     @classmethod
-    def of(cls, graph: Graph, train: Rows, validation: Rows, max_loss: float) -> Judgement:
+    def of(cls, graph: Graph, train: LabelledRows, validation: LabelledRows, max_loss: float) -> Judgement:
         """Evaluate the integer reference; training rows only where validation rows cannot tell a loss of `max_loss` points from chance."""
         found = Judged.of(graph, *validation)
         if np.sqrt(CHANGED / len(validation[0])) <= max_loss / 100:
@@ -131,8 +131,8 @@ class Evidence:
             results, by name, as `hwq.conversion.graph_model` has them.
     """
 
-    train: Rows
-    validation: Rows
+    train: LabelledRows
+    validation: LabelledRows
     derivatives: Derivatives
 
 
@@ -163,7 +163,7 @@ def refine(
     graph: Graph,
     evidence: Evidence,
     *,
-    price: Price,
+    price: PriceOf,
     options: RefineOptions,
     progress: Callable[[RefineStep], None] | None = None,
 ) -> Refined:

@@ -13,9 +13,10 @@ import numpy as np
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
 from hwq.posttraining.quantize import Bits, Widths, bias_widths, channel_steps, coarse_rows, quantized
-from hwq.posttraining.rebuild import Floats, exact, real, rebuilt
+from hwq.posttraining.rebuild import exact, real, rebuilt
 from hwq.posttraining.statistics import Seen, linear_nodes, seen
 from hwq.sim.reference import evaluate_nodes
+from hwq.tensors import Floats
 
 SWEEPS = 6
 

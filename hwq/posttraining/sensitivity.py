@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed import to_float
 from hwq.fixed.arithmetic import IntArray
@@ -18,8 +17,7 @@ from hwq.posttraining.quantize import Bits, per_channel, quantized
 from hwq.posttraining.rebuild import real
 from hwq.sim.compare import output_types
 from hwq.sim.reference import evaluate
-
-Floats = npt.NDArray[np.float64]
+from hwq.tensors import Floats
 
 
 def told(logits: Floats) -> Floats:

@@ -13,8 +13,8 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, Node
 from hwq.ir.ops import blocks, is_matrix
 from hwq.ir.windows import Block
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 MOST_VALUES = 1 << 24  # of gathered windows held at a time; beyond, places are left out evenly
 
 

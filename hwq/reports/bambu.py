@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from hwq.reports.text import Source
 from hwq.reports.types import Report, ReportedModule, Status
 
+READS = "the log of Bambu"  # for people
+
 KIND = "bambu"
 _SIGN = re.compile(r"^\s*(?:Version: PandA |Scheduling Information of function \S+:)", re.MULTILINE)
 _VERSION = re.compile(r"^\s*Version: PandA (\d+\.\d+\S*)", re.MULTILINE)

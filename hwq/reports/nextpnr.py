@@ -10,6 +10,8 @@ from hwq.reports.numbers import slack_of
 from hwq.reports.text import Source
 from hwq.reports.types import Counts, Report, Status
 
+READS = "JSON of nextpnr"  # for people
+
 
 @dataclass(frozen=True, slots=True)
 class Family:

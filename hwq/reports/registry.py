@@ -8,25 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hwq.errors import ReportError
-from hwq.reports import bambu, cosim, csynth_summary, csynth_text, export, logs
+from hwq.reports import bambu, cosim, csynth_size, csynth_summary, csynth_text, export, logs, nextpnr, vivado_texts, yosys
 from hwq.reports.csynth import read_csynth_xml
-from hwq.reports.nextpnr import read_nextpnr
-from hwq.reports.parts import PART
-from hwq.reports.power import read_power
 from hwq.reports.text import NOTHING, Source, decode, refuse_damage
-from hwq.reports.timing import read_timing_paths, read_timing_summary
 from hwq.reports.types import Report, Status
-from hwq.reports.utilization import read_flat, read_hierarchical, read_kernels
-from hwq.reports.vivado_head import read_header
 from hwq.reports.xml import parse_xml
-from hwq.reports.yosys import is_stat_text, parse_json, read_stat_json, read_stat_text
 
 Parser = Callable[[Source], Report]
 JsonParser = Callable[[Source, Mapping[str, object]], Report]
 _RUN = re.compile(r"^(?:\*{6} |(?:INFO: \[HLS 200-10\]|@I \[HLS-10\]) Running |Starting synth_design)", re.MULTILINE)
 _HINT = (
-    "hwq reads csynth, cosim and export reports, utilisation, timing and power of Vivado, stat of Yosys, JSON of nextpnr, the log of Bambu, "
-    "and run logs"
+    f"hwq reads csynth, cosim and export reports, {vivado_texts.READS}, {yosys.READS}, {nextpnr.READS}, {bambu.READS}, and run logs"
 )
 
 
@@ -89,31 +81,6 @@ def detect(source: Source) -> Parser:
     raise source.error("no report, and no log, that hwq knows", hint=_HINT)
 
 
-def _vivado(source: Source) -> Report:
-    """A text report of Vivado, by its title."""
-    _, title, _ = read_header(source, source.lines)
-    command = re.search(r"^\| Command\s*: (\S+)(.*)$", source.text, re.MULTILINE)
-    name, options = (command[1], command[2]) if command else ("", "")
-    parser = TITLES.get(title)
-    if title == "Utilization Design Information":
-        parser = read_hierarchical if re.search(r"^1\. Utilization by Hierarchy\s*$", source.text, re.MULTILINE) else read_flat
-        asked = any(word.startswith("-hier") for word in options.split())
-        if asked != (parser is read_hierarchical) and name == "report_utilization":
-            raise source.error(f"its command is {name}{options}, its content of another kind: the report is damaged")
-    elif re.fullmatch(r"(?:Accelerator|SDx System) Utilization.*", title) or name == "report_accelerator_utilization":
-        parser = read_kernels
-    if parser is None:
-        raise source.error(f"{title[:60]!r} is a Vivado report that hwq does not read", hint=_HINT)
-    return parser(source)
-
-
-TITLES: dict[str, Parser] = {
-    "Timing Summary Report": read_timing_summary,
-    "Timing Report": read_timing_paths,
-    "Power Report": read_power,
-}
-
-
 def _xml(source: Source) -> Report:
     """An XML, by its root and what stands directly below it."""
     root = parse_xml(source).root
@@ -126,40 +93,11 @@ def _xml(source: Source) -> Report:
 
 def _json(source: Source) -> Report:
     """A JSON, by its keys."""
-    content = parse_json(source)
+    content = yosys.parse_json(source)
     for keys, parser in JSONS:
         if not content.keys().isdisjoint(keys):
             return parser(source, content)
     raise source.error(f"a JSON with {', '.join(sorted(content)[:6]) or 'nothing'} in it is no report that hwq knows", hint=_HINT)
-
-
-def _design_size(source: Source) -> Report:
-    """csynth_design_size.rpt: instructions per phase of the compiler, nothing of the hardware."""
-    lines = [line for line in source.lines if line.strip()]
-    if not lines[-1].startswith("+--") or "Instructions per Function" not in source.text:
-        raise source.error("truncated: its last table has no lower border", len(source.lines))
-    return Report("csynth_design_size.rpt", tool="Vitis HLS", reason="instruction counts: nothing of the hardware is in it")
-
-
-def _failfast(source: Source) -> Report:
-    """report_failfast: guidelines kept or not, in per cent."""
-    lines = [line.strip() for line in source.lines if line.strip()]
-    if not lines[-1].lstrip("# ").startswith("+--") or "Design Summary" not in source.text:
-        raise source.error("truncated: its table has no lower border", len(source.lines))
-    device = re.search(rf"^#\s+\| ({PART})\s+\|", source.text, re.MULTILINE)
-    return Report("other", tool="Vivado", device=device[1] if device else None, reason="guidelines: no counts are in it")
-
-
-def _is_failfast(text: str) -> bool:
-    return "with report_failfast" in text
-
-
-def _is_design_size(text: str) -> bool:
-    return "== Design Size Report" in text
-
-
-def _is_vivado(text: str) -> bool:
-    return text.startswith(("Copyright 19", "Copyright 20", "| Tool Version", "---")) and "\n| Tool Version" in "\n" + text
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,23 +109,23 @@ class TextKind:
     anywhere: bool = False
 
 
-# the first that applies is taken; a text of Vivado goes by its title, see TITLES
+# the first that applies is taken; a text of Vivado goes by its title, see `hwq.reports.vivado_texts.TITLES`
 TEXTS: tuple[TextKind, ...] = (
-    TextKind(_is_vivado, _vivado),
+    TextKind(vivado_texts.is_vivado, vivado_texts.read_vivado),
     TextKind(csynth_summary.is_summary, csynth_summary.read_summary, anywhere=True),
     TextKind(csynth_text.is_module, csynth_text.read_module, anywhere=True),
     TextKind(export.is_export_text, export.read_export_text),
     TextKind(export.is_export, export.read_export),
     TextKind(cosim.is_transactions, cosim.read_transactions),
     TextKind(cosim.is_lat, cosim.read_lat),
-    TextKind(_is_design_size, _design_size),
-    TextKind(_is_failfast, _failfast),
+    TextKind(csynth_size.is_design_size, csynth_size.read_design_size),
+    TextKind(vivado_texts.is_failfast, vivado_texts.read_failfast),
     TextKind(cosim.is_report, cosim.read_report),
-    TextKind(is_stat_text, read_stat_text),
+    TextKind(yosys.is_stat_text, yosys.read_stat_text),
     TextKind(bambu.is_bambu, bambu.read_bambu, anywhere=True),
 )
 # (keys, one of which it has, parser)
 JSONS: tuple[tuple[tuple[str, ...], JsonParser], ...] = (
-    (("fmax", "utilization"), read_nextpnr),
-    (("design", "modules"), lambda source, _: read_stat_json(source)),
+    (("fmax", "utilization"), nextpnr.read_nextpnr),
+    (("design", "modules"), lambda source, _: yosys.read_stat_json(source)),
 )

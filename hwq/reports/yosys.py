@@ -11,6 +11,8 @@ from pathlib import Path
 from hwq.reports.text import Source, read
 from hwq.reports.types import Report, ReportedModule, Resources, Status
 
+READS = "stat of Yosys"  # for people
+
 # the flip-flops of Xilinx, ECP5, Nexus and MachXO2, iCE40, Gowin
 _FF = re.compile(r"FD[RSCP]E(_1)?|TRELLIS_FF|FD1P3[A-Z]+|FD1S3[A-Z]+|SB_DFFN?(E?(S?[SR])?|E)|DFFN?[SRPC]?E?")
 _LUT = re.compile(r"LUT[1-6]|CFGLUT5|SB_LUT4")

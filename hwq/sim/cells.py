@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from hwq.sim.planes import Plane, lut
 
-Results = dict[str, tuple[Plane, ...]]
+CellOutputs = dict[str, tuple[Plane, ...]]
 
 
 class Unsupported(Exception):  # noqa: N818 - no error: another evaluator takes the netlist
@@ -48,30 +48,30 @@ class Planes:
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
+class CellFunction:
     """A kind of cell: its output ports, and what they are."""
 
     outputs: tuple[str, ...]
-    evaluate: Callable[[Planes], Results]
+    evaluate: Callable[[Planes], CellOutputs]
 
 
-def _amd_lut(inputs: int) -> Function:
-    def evaluate(p: Planes) -> Results:
+def _amd_lut(inputs: int) -> CellFunction:
+    def evaluate(p: Planes) -> CellOutputs:
         return {"O": (p.table("INIT", tuple(p.bit(f"I{i}") for i in range(inputs))),)}
 
-    return Function(("O",), evaluate)
+    return CellFunction(("O",), evaluate)
 
 
-def _lut6_2(p: Planes) -> Results:
+def _lut6_2(p: Planes) -> CellOutputs:
     inputs = tuple(p.bit(f"I{i}") for i in range(6))
     table = p.number("INIT")
     return {"O6": (lut(table, inputs, p.low, p.high),), "O5": (lut(table & 0xFFFFFFFF, inputs[:5], p.low, p.high),)}
 
 
-def _carry(width: int) -> Function:
+def _carry(width: int) -> CellFunction:
     """CARRY4 and CARRY8: O is S xor the carry, CO the carry out of each bit."""
 
-    def evaluate(p: Planes) -> Results:
+    def evaluate(p: Planes) -> CellOutputs:
         if width == 8 and p.text("CARRY_TYPE", "SINGLE_CY8") != "SINGLE_CY8":
             raise Unsupported("a CARRY8 of two halves")
         carry = p.bit("CI") | p.bit("CYINIT") if width == 4 else p.bit("CI")
@@ -82,23 +82,23 @@ def _carry(width: int) -> Function:
             carries.append(carry)
         return {"O": tuple(sums), "CO": tuple(carries)}
 
-    return Function(("O", "CO"), evaluate)
+    return CellFunction(("O", "CO"), evaluate)
 
 
-def _mux(select: str, zero: str, one: str, output: str) -> Function:
-    def evaluate(p: Planes) -> Results:
+def _mux(select: str, zero: str, one: str, output: str) -> CellFunction:
+    def evaluate(p: Planes) -> CellOutputs:
         chosen = p.bit(select)
         return {output: ((chosen & p.bit(one)) | (~chosen & p.bit(zero)),)}
 
-    return Function((output,), evaluate)
+    return CellFunction((output,), evaluate)
 
 
 def _same(plane: Plane, other: Plane) -> bool:
     return bool((plane == other).all())
 
 
-def _amd_register(reset: str, value: int, *, asynchronous: bool) -> Function:
-    def evaluate(p: Planes) -> Results:
+def _amd_register(reset: str, value: int, *, asynchronous: bool) -> CellFunction:
+    def evaluate(p: Planes) -> CellOutputs:
         inverted = [name for name in p.parameters if name.startswith("IS_") and p.number(name)]
         if inverted or not _same(p.bit("CE", p.high), p.high):
             raise Unsupported("a register with a clock enable or inverted inputs")
@@ -107,10 +107,10 @@ def _amd_register(reset: str, value: int, *, asynchronous: bool) -> Function:
             raise Unsupported("a register with an asynchronous reset")
         return {"Q": (p.bit("D") | forced if value else p.bit("D") & ~forced,)}
 
-    return Function(("Q",), evaluate)
+    return CellFunction(("Q",), evaluate)
 
 
-def _trellis_register(p: Planes) -> Results:
+def _trellis_register(p: Planes) -> CellOutputs:
     plain = {"CLKMUX": "CLK", "LSRMUX": "LSR"}
     if any(p.text(name, wanted) != wanted for name, wanted in plain.items()):
         raise Unsupported("a register with inverted inputs")
@@ -123,7 +123,7 @@ def _trellis_register(p: Planes) -> Results:
     return {"Q": (p.bit("DI") | reset if p.text("REGSET", "RESET") == "SET" else p.bit("DI") & ~reset,)}
 
 
-def _ccu2c(p: Planes) -> Results:
+def _ccu2c(p: Planes) -> CellOutputs:
     """Two LUTs on a carry chain: each gives its table xor the carry in, and hands the carry or its two-input table on."""
     carry, sums = p.bit("CIN"), []
     for half in "01":
@@ -136,13 +136,13 @@ def _ccu2c(p: Planes) -> Results:
     return {"S0": (sums[0],), "S1": (sums[1],), "COUT": (carry,)}
 
 
-FUNCTIONS: dict[str, Function] = {
+FUNCTIONS: dict[str, CellFunction] = {
     **{f"LUT{n}": _amd_lut(n) for n in range(1, 7)},
-    "LUT6_2": Function(("O6", "O5"), _lut6_2),
-    "INV": Function(("O",), lambda p: {"O": (~p.bit("I"),)}),
-    "BUF": Function(("O",), lambda p: {"O": (p.bit("I"),)}),
-    "GND": Function(("G",), lambda p: {"G": (p.low,)}),
-    "VCC": Function(("P",), lambda p: {"P": (p.high,)}),
+    "LUT6_2": CellFunction(("O6", "O5"), _lut6_2),
+    "INV": CellFunction(("O",), lambda p: {"O": (~p.bit("I"),)}),
+    "BUF": CellFunction(("O",), lambda p: {"O": (p.bit("I"),)}),
+    "GND": CellFunction(("G",), lambda p: {"G": (p.low,)}),
+    "VCC": CellFunction(("P",), lambda p: {"P": (p.high,)}),
     "CARRY4": _carry(4),
     "CARRY8": _carry(8),
     **{f"MUXF{n}": _mux("S", "I0", "I1", "O") for n in (5, 6, 7, 8, 9)},
@@ -150,21 +150,21 @@ FUNCTIONS: dict[str, Function] = {
     "FDSE": _amd_register("S", 1, asynchronous=False),
     "FDCE": _amd_register("CLR", 0, asynchronous=True),
     "FDPE": _amd_register("PRE", 1, asynchronous=True),
-    "CCU2C": Function(("S0", "S1", "COUT"), _ccu2c),
+    "CCU2C": CellFunction(("S0", "S1", "COUT"), _ccu2c),
     "PFUMX": _mux("C0", "BLUT", "ALUT", "Z"),
     "L6MUX21": _mux("SD", "D0", "D1", "Z"),
-    "TRELLIS_FF": Function(("Q",), _trellis_register),
+    "TRELLIS_FF": CellFunction(("Q",), _trellis_register),
 }
 _LATTICE_LUT4 = ("A", "B", "C", "D")
 REGISTERS = ("FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF")
 CLOCKS = ("C", "CLK", "CLKARDCLK", "CLKBWRCLK")
 
 
-def _lut4(p: Planes) -> Results:
+def _lut4(p: Planes) -> CellOutputs:
     """LUT4 is AMD's with I0 to I3 and O, and Lattice's with A to D and Z."""
     if "A" in p.ports:
         return {"Z": (p.table("INIT", tuple(p.bit(port) for port in _LATTICE_LUT4)),)}
     return {"O": (p.table("INIT", tuple(p.bit(f"I{i}") for i in range(4))),)}
 
 
-FUNCTIONS["LUT4"] = Function(("O", "Z"), _lut4)
+FUNCTIONS["LUT4"] = CellFunction(("O", "Z"), _lut4)

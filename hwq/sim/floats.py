@@ -9,15 +9,14 @@ import math
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed import TypeArray, quantize_float, to_float
 from hwq.ir import Graph, Node
 from hwq.ir.ops import blocks, constants, is_matrix, is_wiring, make_node, places, spec_of
 from hwq.ir.ops.pool import max_windows
 from hwq.ir.ops.table import code_counts, rows_of
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 FINE = 45  # bits of a float as an integer
 CHUNK = 1 << 22  # elements of gathered windows held at a time
 

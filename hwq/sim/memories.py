@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from hwq.sim.cells import Function, Planes, Results, Unsupported
+from hwq.sim.cells import CellFunction, CellOutputs, Planes, Unsupported
 from hwq.sim.planes import Plane, pack, unpack
 
 PARITY = {9: 1, 18: 2, 36: 4, 72: 8}  # read width -> bits of it that lie in the memory's second part
@@ -40,7 +40,7 @@ def _require_constant(p: Planes, kind: str) -> None:
         raise Unsupported(f"a {kind} that is no table: {busy or inverted[0]}")
 
 
-def _block(kind: str) -> Function:
+def _block(kind: str) -> CellFunction:
     large = "36" in kind
     bits, side = (15, 32) if large else (14, 16)
 
@@ -65,10 +65,10 @@ def _block(kind: str) -> Function:
                 out[other[0] if part == "D" else other[1]] = whole[limit:]
         return out
 
-    def evaluate(p: Planes) -> Results:
+    def evaluate(p: Planes) -> CellOutputs:
         _require_constant(p, kind)
         enables = {"A": "ENARDEN", "B": "ENBWREN"}
-        out: Results = {}
+        out: CellOutputs = {}
         for port, enable in enables.items():
             width = p.number(f"READ_WIDTH_{port}")
             if width and p.ports.get(enable) and p.bit(enable).all():
@@ -76,8 +76,8 @@ def _block(kind: str) -> Function:
         return out
 
     names = [name for port in "AB" for name in _names(kind, port)[:2]]
-    return Function(tuple(names), evaluate)
+    return CellFunction(tuple(names), evaluate)
 
 
 KINDS = ("RAMB18E1", "RAMB36E1", "RAMB18E2", "RAMB36E2")
-MEMORIES: dict[str, Function] = {kind: _block(kind) for kind in KINDS}
+MEMORIES: dict[str, CellFunction] = {kind: _block(kind) for kind in KINDS}

@@ -74,7 +74,7 @@ class MappedNetlist:
             text = path.read_text()
         except (OSError, UnicodeDecodeError) as error:
             raise ReportError(path, f"cannot be read: {error}") from error
-        return _Reader(path, text).netlist(top)
+        return _NetlistReader(path, text).netlist(top)
 
     def counts(self) -> Counter[str]:
         """How many cells there are of each kind."""
@@ -180,7 +180,7 @@ class _Evaluation:
         return np.stack(columns, axis=1) if columns else np.zeros((self.rows, 0), np.int64)
 
 
-class _Reader:
+class _NetlistReader:
     """Reads the tokens of the Verilog; every net bit gets a number."""
 
     def __init__(self, path: Path, text: str) -> None:
@@ -334,7 +334,7 @@ def require_counts(stat: Path, netlist: MappedNetlist) -> None:
         (counts,) = modules.values()
         reported = {str(kind): int(count) for kind, count in counts["num_cells_by_type"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ReportError(stat, f"is no stat -json of Yosys: {type(error).__name__} {error}") from error
+        raise ReportError(stat, f"is no stat -json: {type(error).__name__} {error}") from error
     found = netlist.counts()
     differing = [kind for kind in sorted({*found, *reported}) if found.get(kind, 0) != reported.get(kind, 0)]
     if differing:

@@ -17,7 +17,7 @@ from hwq.codegen.build import Build
 from hwq.codegen.ports import Element
 from hwq.errors import MismatchError, ToolError, ToolTimeoutError
 from hwq.events import Notice, quiet
-from hwq.sim.rtlsim import NETLIST
+from hwq.sim.rtlsim import MAPS, NETLIST
 from hwq.tools.yosys import run_script
 
 PARTS_SHARE = 0.7  # of the time, for the proof wire by wire
@@ -48,7 +48,7 @@ def prove(build: Build, folder: Path, timeout_s: float, *, notice: Notice = quie
         ToolError: there is no netlist yet, or Yosys fails.
     """
     if not (folder / NETLIST).is_file():
-        raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint="hwq synth --tool yosys makes one")
+        raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint=MAPS)
     began = time.monotonic()
     (folder / COUNTEREXAMPLE).unlink(missing_ok=True)
     steps = (("parts", "wire by wire", timeout_s * PARTS_SHARE), ("whole", "as a whole", None))

@@ -27,7 +27,7 @@ from hwq.sim.netlist import MappedNetlist
 from hwq.sim.planes import ONES, Plane, lut, pack, unpack
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST
-from hwq.toolchains.nextpnr import MAPPED_NETLIST, ROUTED_NETLIST
+from hwq.toolchains.nextpnr import MAPPED_NETLIST, NEXTPNR, ROUTED_NETLIST
 from hwq.toolchains.plan import TOP
 
 
@@ -69,7 +69,7 @@ class RoutedNetlist:
             x = ports["x"]
             y = tuple(old if isinstance(old, str) else new for old, new in zip(mapped, ports["y"], strict=True))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ReportError(path, f"no netlist of nextpnr: {type(error).__name__} {error}") from error
+            raise ReportError(path, f"no netlist of {NEXTPNR.name}: {type(error).__name__} {error}") from error
         driver = {net: i for i, c in enumerate(cells) for net in c.outputs.values()}
         graph = {i: {driver[n] for n in c.inputs.values() if n in driver} for i, c in enumerate(cells)}
         try:

@@ -25,6 +25,7 @@ from hwq.tools.verilator import compile_model, find_verilator
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script
 
 NETLIST = yosys.NETLIST  # what synthesis with Yosys leaves in the build folder
+MAPS = f"hwq synth --tool {yosys.TOOLCHAIN.name} makes one"
 GAPS, GAPPED = "gaps", 500  # the test bench's word for rows that come late, and how many of them do
 FLAGS = ("-std=c++17", "-O0", "-w")  # a model of a pipeline compiles for longer than it runs
 INCLUDES = ("cxxrtl/cxxrtl.h", "fstream", "iostream", "sstream", "string", "vector")
@@ -75,7 +76,7 @@ def mapped(build: Build | StreamBuild, folder: Path, inputs: IntArray, *, notice
         ToolError: there is no netlist yet, one of them fails, or the program does.
     """
     if not (folder / NETLIST).is_file():
-        raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint="hwq synth --tool yosys makes one")
+        raise ToolError(f"there is no mapped netlist at {folder / NETLIST}", hint=MAPS)
     return _cxxrtl(_MAPPED, build, folder, inputs, notice)
 
 
@@ -105,5 +106,5 @@ def _cxxrtl(model: _Model, build: Build | StreamBuild, folder: Path, inputs: Int
 
 def _verilated(tool: Tool, build: Build | StreamBuild, folder: Path, inputs: IntArray) -> npt.NDArray[np.int64]:
     """As `rtlsim`, through Verilator: a longer build, a faster and independent model."""
-    compile_model(tool, build.plan.top, folder, folder / "sim" / "verilator.log")
+    compile_model(tool, build.plan.top, folder, folder / "sim" / f"{tool.name}.log")
     return _driven("sim/rtl", "rtl", build, folder, inputs)

@@ -23,6 +23,7 @@ from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph
 from hwq.passes import optimise
 from hwq.sim.compare import to_types
+from hwq.toolchains.nextpnr import LOADER
 
 
 class Port(Protocol):
@@ -100,9 +101,7 @@ class BoardLink:
         if answer == self.identity:
             return
         if len(answer) < IDENTITY_BYTES or not answer.startswith(MAGIC):
-            raise ToolError(
-                f"the board answered {answer.hex() or 'nothing'}", hint="load the bitstream first: openFPGALoader -b BOARD FILE.bit"
-            )
+            raise ToolError(f"the board answered {answer.hex() or 'nothing'}", hint=f"load the bitstream first: {LOADER}")
         raise ToolError(
             f"the board runs design {answer[8:].hex()}, expected {self.identity[8:].hex()}", hint="load this point's bitstream"
         )

@@ -19,8 +19,8 @@ from hwq.ir import Graph, Node
 from hwq.ir.ops import spec_of
 from hwq.sim.floats import evaluate_floats
 from hwq.sim.reference import evaluate_nodes, flat_rows, quantize_inputs
+from hwq.tensors import Floats
 
-Floats = npt.NDArray[np.float64]
 QUANTIZERS = ("input", "quantize")
 BINS, WORST = 16, 5
 FAR = 20  # bits beyond a type, in which an input's overflow is counted

@@ -25,7 +25,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
+class ClockMask:
     """High for `digits` clocks from clock `start` of a row on."""
 
     digits: int
@@ -52,7 +52,7 @@ class Feed:
     wire: int
     width: int
     count: Count
-    live: Mask | None
+    live: ClockMask | None
     constant: int = 0
 
 
@@ -73,8 +73,8 @@ class DigitSum:
     second: Slice
     subtract: bool
     late: int | None
-    masks: tuple[Mask | None, ...]
-    clear: Mask
+    masks: tuple[ClockMask | None, ...]
+    clear: ClockMask
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Cut:
     now: Slice
     later: Slice | None
     up: int
-    live: tuple[Mask | None, ...]
+    live: tuple[ClockMask | None, ...]
     signed: bool
     edge: int
 
@@ -155,9 +155,9 @@ class Machine:
     outputs: tuple[Access, ...]
 
     @property
-    def masks(self) -> list[Mask]:
+    def masks(self) -> list[ClockMask]:
         """All masks, those of equal length by their start."""
-        found: set[Mask] = set()
+        found: set[ClockMask] = set()
         for stream in self.streams.values():
             read = (stream.clear, *stream.masks) if isinstance(stream, DigitSum) else stream.live
             found |= {mask for mask in (read if isinstance(read, tuple) else (read,)) if mask is not None and mask.digits}

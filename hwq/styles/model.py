@@ -13,7 +13,7 @@ import numpy as np
 from hwq.errors import DataError
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Opcode
-from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View, Word
+from hwq.styles.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
 
 _COPIES = 64  # rows are dealt out to so many copies of the design
 
@@ -97,7 +97,7 @@ class _Run:
         at = int(np.searchsorted(self.starts, self.now - clock, "right"))
         return None if at == 0 else self.now - clock - self.starts[at - 1]
 
-    def _high(self, mask: Mask | None, otherwise: bool) -> bool:
+    def _high(self, mask: ClockMask | None, otherwise: bool) -> bool:
         if mask is None:
             return otherwise
         since = self._since(mask.start)
@@ -167,7 +167,7 @@ class _Run:
             return self._added(number, stream, carries)
         return self._fed(stream) if isinstance(stream, Feed) else self._cut(number, stream)
 
-    def _bits(self, masks: tuple[Mask | None, ...], otherwise: bool) -> int:
+    def _bits(self, masks: tuple[ClockMask | None, ...], otherwise: bool) -> int:
         return sum(self._high(mask, otherwise) << bit for bit, mask in enumerate(masks))
 
     def _added(self, number: int, stream: DigitSum, carries: dict[int, IntArray]) -> IntArray:

@@ -12,7 +12,7 @@ from hwq.errors import GraphError
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
 from hwq.passes.pipeline import half_levels, operands_of
-from hwq.styles.machine import Access, Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View, Word
+from hwq.styles.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
 
 _FIRST = 2  # clocks from a row to its first digit: a register that holds the word, and one that holds the digit
 _WORDS = frozenset({Opcode.INPUT, Opcode.CLAMP, Opcode.MUL, Opcode.MAX, Opcode.MIN, Opcode.TABLE})
@@ -222,7 +222,7 @@ class _Scheduler:
         elif op is Opcode.NEG:
             clock = self._start(source)
             self.streams[wire] = DigitSum(
-                clock + 1, None, Slice(source.stream, 0), True, None, (None,) * self.digit, Mask(1, clock - 1)
+                clock + 1, None, Slice(source.stream, 0), True, None, (None,) * self.digit, ClockMask(1, clock - 1)
             )
         elif op is Opcode.SHIFT:
             self.streams[wire] = self._shifted(source, int(self.circuit.shift[wire]) - source.up)
@@ -249,15 +249,15 @@ class _Scheduler:
         q, r = (0, 0) if late is None else apart[late]
         masks = tuple(self._mask(q + (bit < r), clock) for bit in range(self.digit))
         # below the late operand there is nothing to carry; a late first operand leaves the negation of the second
-        clear = Mask(1 + (q if late == 1 else 0), clock - 1)
+        clear = ClockMask(1 + (q if late == 1 else 0), clock - 1)
         return DigitSum(clock + 1, first, second, subtract, late, masks, clear)
 
-    def _mask(self, digits: int, clock: int) -> Mask | None:
-        return Mask(digits, clock) if digits else None
+    def _mask(self, digits: int, clock: int) -> ClockMask | None:
+        return ClockMask(digits, clock) if digits else None
 
-    def _live(self, digits: int, clock: int) -> Mask | None:
+    def _live(self, digits: int, clock: int) -> ClockMask | None:
         """None where a bit belongs to the word in every digit."""
-        return None if digits >= self.interval else Mask(digits, clock)
+        return None if digits >= self.interval else ClockMask(digits, clock)
 
     def _shifted(self, source: Number, amount: int) -> Cut:
         """Floor division: the sign goes on where the digits of the next row begin."""

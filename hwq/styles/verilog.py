@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
 from hwq.codegen.verilog_ops import TOP, literal
-from hwq.styles.machine import Count, Cut, DigitSum, Feed, Machine, Mask, Slice, Stream, View
+from hwq.styles.machine import ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View
 from hwq.styles.words import Words, held_name
 from hwq.templates import render
 
@@ -86,18 +86,18 @@ class _Writer:
     def control(self) -> list[str]:
         """The masks and counters, from the tokens or from one another."""
         lines: list[str] = []
-        before: Mask | None = None
+        before: ClockMask | None = None
         for mask in self.machine.masks:
             if mask.digits == 1 and mask.start >= 1:
                 continue  # the token itself
             lines.append(f"reg {_mask_name(mask)} = 0;")
             if before is not None and before.digits == mask.digits and mask.start - before.start < _FAR:
                 for k in range(before.start + 1, mask.start):
-                    lines.append(f"reg {_mask_name(Mask(mask.digits, k))} = 0;")
+                    lines.append(f"reg {_mask_name(ClockMask(mask.digits, k))} = 0;")
                     lines.append(
-                        f"always @(posedge clk) {_mask_name(Mask(mask.digits, k))} <= {_mask_name(Mask(mask.digits, k - 1))};"
+                        f"always @(posedge clk) {_mask_name(ClockMask(mask.digits, k))} <= {_mask_name(ClockMask(mask.digits, k - 1))};"
                     )
-                lines.append(f"always @(posedge clk) {_mask_name(mask)} <= {_mask_name(Mask(mask.digits, mask.start - 1))};")
+                lines.append(f"always @(posedge clk) {_mask_name(mask)} <= {_mask_name(ClockMask(mask.digits, mask.start - 1))};")
             else:
                 begins, ends = _token(mask.start - 1), _token(mask.start - 1 + mask.digits)
                 lines.append(
@@ -225,11 +225,11 @@ def _token(clock: int) -> str:
     return f"token[{clock}]" if clock else "take"
 
 
-def _mask_name(mask: Mask) -> str:
+def _mask_name(mask: ClockMask) -> str:
     return f"first{mask.digits}_{mask.start}"
 
 
-def _high(mask: Mask | None, otherwise: str) -> str:
+def _high(mask: ClockMask | None, otherwise: str) -> str:
     """The signal of a mask; `otherwise` where there is none."""
     if mask is None:
         return otherwise

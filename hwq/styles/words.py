@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hwq.codegen.verilog_ops import Design, statement
+from hwq.codegen.verilog_ops import CircuitDraft, statement
 from hwq.styles.machine import Access, Word
 
 
 @dataclass(slots=True)
-class Words(Design):
+class Words(CircuitDraft):
     """Words of a machine while they are written: names are those of this clock's words, or of registers that keep them."""
 
     given: dict[int, str] = field(default_factory=dict)

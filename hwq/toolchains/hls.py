@@ -107,6 +107,7 @@ TOOLCHAIN = Toolchain(
     default_stage="csynth",
     steps=steps,
     scripts=scripts,
+    contents={"hls/": "C++ for Vitis HLS or Vivado HLS, with its test bench"},
     auto=Auto.VENDOR,
     compiles=True,
     multiplies=True,

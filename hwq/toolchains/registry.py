@@ -6,7 +6,7 @@ from hwq.boards import Board
 from hwq.errors import BoardError, UsageError
 from hwq.toolchains import bambu, config_flow, hls, nextpnr, vivado, yosys
 from hwq.toolchains.base import Auto, Request, Toolchain
-from hwq.toolchains.steps import Step
+from hwq.toolchains.steps import STAGES, Step
 from hwq.tools.programs import Program
 from hwq.tools.wasm import PREFIX
 
@@ -41,6 +41,12 @@ def programs() -> tuple[Program, ...]:
 def contents() -> dict[str, str]:
     """What stands in the folders of a plan that belong to tools: path -> what is there."""
     return {path: what for t in TOOLCHAINS for path, what in t.contents.items()}
+
+
+def default_stages() -> str:
+    """For people, where each toolchain stops by itself: `csynth for vitis, synth for yosys`."""
+    stages = {stage: [t.name for t in TOOLCHAINS if t.default_stage == stage] for stage in STAGES}
+    return ", ".join(f"{stage} for {' and '.join(names)}" for stage, names in stages.items() if names)
 
 
 def program(name: str) -> Program:

@@ -45,9 +45,9 @@ def ap_types() -> Path:
     """
     spec = importlib.util.find_spec("hls4ml")
     for root in spec.submodule_search_locations or () if spec else ():
-        folder = Path(root) / "templates" / "vivado" / "ap_types"
-        if (folder / "ap_fixed.h").is_file():
-            return folder
+        found = sorted(Path(root).glob("templates/*/ap_types/ap_fixed.h"))
+        if found:
+            return found[0].parent
     raise ToolMissingError("the ap_fixed headers are missing; the C-simulation needs them", hint="pip install hls4ml")
 
 

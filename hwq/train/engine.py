@@ -37,10 +37,10 @@ MOMENTS = (0.9, 0.999, 1e-7)  # Adam: decay of the mean, decay of the square, an
 AVERAGED = 100.0  # steps that the running average of the parameters goes back, about
 
 
-Values = tuple[Tensor, ...]
-Member = tuple[Tensor, Values, Tensor, Tensor, Tensor]  # one network: params, others, mean, square, and its beta or its loss
+Tensors = tuple[Tensor, ...]
+Member = tuple[Tensor, Tensors, Tensor, Tensor, Tensor]  # one network: params, others, mean, square, and its beta or its loss
 Trained = Callable[["EngineState", Operand, Operand, Tensor, Tensor, Tensor], "tuple[EngineState, Tensor]"]
-Validated = Callable[[Tensor, Values, Operand, Operand], tuple[Tensor, dict[str, Tensor]]]
+Validated = Callable[[Tensor, Tensors, Operand, Operand], tuple[Tensor, dict[str, Tensor]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class EngineState(NamedTuple):
     """
 
     params: Tensor
-    others: Values
+    others: Tensors
     mean: Tensor
     square: Tensor
     step: Tensor
@@ -97,7 +97,7 @@ class EngineState(NamedTuple):
         return self._replace(params=self.average)
 
     @classmethod
-    def begin(cls, params: Tensor, others: Values) -> EngineState:
+    def begin(cls, params: Tensor, others: Tensors) -> EngineState:
         """Adam and the average at their start."""
         return cls(params, others, tf.zeros_like(params), tf.zeros_like(params), tf.constant(0.0), tf.identity(params))
 
@@ -234,7 +234,7 @@ class Engine:
         trained = zip(self.params, self._split(params), strict=True)
         return keras.StatelessScope(state_mapping=[*trained, *zip(self.others, others, strict=True)])
 
-    def _run_validation(self, params: Tensor, others: Values, x: Operand, y: Operand) -> tuple[Tensor, dict[str, Tensor]]:
+    def _run_validation(self, params: Tensor, others: Tensors, x: Operand, y: Operand) -> tuple[Tensor, dict[str, Tensor]]:
         with self._scope(params, others):
             answers = self.model(x, training=False)
             costs = total_costs(self.model, exact=True) if self.quantized else {}

@@ -12,7 +12,7 @@ from fake_runs import make_run
 
 from hwq.cli import cli
 from hwq.cli.allocate import allocate
-from hwq.errors import DataError, HwqError, ModelError
+from hwq.errors import DataError, HwqError, ModelError, UsageError
 from hwq.flow.allocate import AllocateOptions, AllocateSummary, Attempt
 from hwq.flow.refine import RefinedPoint, RefineEvents, RefineSummary
 from hwq.posttraining.refine import RefineStep
@@ -40,13 +40,24 @@ def test_help(command: str) -> None:
     [
         ([], "give --budget lut=N, or --minimise lut"),
         (["--budget", "lut=9", "--minimise", "lut"], "give --budget lut=N, or --minimise lut"),
-        (["--budget", "dsp=9"], "'dsp=9' is not like lut=3000"),
-        (["--budget", "lut=few"], "'lut=few' is not like lut=3000"),
     ],
 )
-def test_a_budget_that_cannot_be_meant(arguments: list[str], told: str) -> None:
+def test_a_budget_that_is_missing(arguments: list[str], told: str) -> None:
     done = CliRunner().invoke(allocate, ["m.keras", "digits", *arguments])
     assert done.exit_code == 2 and told in done.output
+
+
+@pytest.mark.parametrize(
+    ("budget", "told"),
+    [
+        ("dsp=9", "a budget of LUTs above 0 is missing"),
+        ("lut=few", "'lut=few' is not like lut=6000"),
+        ("lut=3000,dsp=0", "hwq allocate chooses by LUTs, not by dsp"),
+    ],
+)
+def test_a_budget_that_cannot_be_meant(budget: str, told: str) -> None:
+    found = error("allocate", "m.keras", "digits", "--budget", budget)
+    assert isinstance(found, UsageError) and found.message == told
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

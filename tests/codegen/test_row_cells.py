@@ -17,7 +17,7 @@ from hwq.errors import ToolError
 from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import SIGNS
 from hwq.passes.adders.gates import Gated, gated
-from hwq.passes.adders.row import Operand, SumRow, row_of
+from hwq.passes.adders.row import RowOperand, SumRow, row_of
 from hwq.sim.netlist import MappedNetlist
 from hwq.templates import render
 from hwq.tools.yosys import run_script
@@ -37,7 +37,9 @@ def test_what_a_table_holds() -> None:
 def one_sum(signs: tuple[int, ...], ups: tuple[int, ...], kinds: int, gate: tuple[int, ...] = ()) -> str:
     """A module with one row; `kinds` says by its bits which operand is signed. A gated operand is 0 where s is 1."""
     ends = [(-(1 << (BITS - 1)), (1 << (BITS - 1)) - 1) if kinds >> i & 1 else (0, (1 << BITS) - 1) for i in range(len(signs))]
-    row = SumRow(tuple(Operand(*end, up, sign) for end, up, sign in zip(ends, ups, signs, strict=True)), BITS + max(ups) + 2, gate)
+    row = SumRow(
+        tuple(RowOperand(*end, up, sign) for end, up, sign in zip(ends, ups, signs, strict=True)), BITS + max(ups) + 2, gate
+    )
     above = row.width - row.start
     vectors, ports = [], []
     for number, (up, name) in enumerate(zip(ups, "abc", strict=False)):

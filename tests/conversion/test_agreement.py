@@ -66,7 +66,8 @@ def test_a_bias_on_an_inner_axis_stays_there() -> None:
     )
     model.layers[-1].bias.assign(np.array([1.0, -2.0]).reshape(2, 1, 1))
     rows = np.random.default_rng(0).normal(size=(30, 2, 2, 2, 1)).astype(np.float32)
-    twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=rows)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=8), data=rows)
+    report = twin.report
     made = hwq.compile(twin, data=rows)
     assert made.comparison.mismatches == 0
     bias = next(n for n in made.graph.nodes if n.op == "einsum").constant("bias")
@@ -93,7 +94,7 @@ def wide(bits: int) -> tuple[Any, np.ndarray]:
     deterministic(0)
     rows = np.random.default_rng(0).normal(size=(100, 8)).astype(np.float32)
     model = keras.Sequential([keras.Input((8,)), L.Dense(8, activation="relu"), L.Dense(3, activation="softmax")])
-    return hwq.quantize(model, hwq.QuantizeConfig(bits=bits), data=rows)[0], rows
+    return hwq.quantize(model, hwq.QuantizeConfig(bits=bits), data=rows), rows
 
 
 @pytest.mark.parametrize(("bits", "word"), [(20, "Keras computes in float32"), (30, "fit no float")])
@@ -147,7 +148,7 @@ def test_a_loss_and_metrics_of_the_users_own_are_no_matter(tmp_path: Any) -> Non
     model = keras.Sequential(
         [keras.Input((4,)), L.Dense(3, kernel_initializer=lambda shape, dtype=None: ops.ones(shape, dtype)), L.Dense(2)]
     )
-    twin, _ = hwq.quantize(model, data=rows)
+    twin = hwq.quantize(model, data=rows)
     twin.compile("adam", loss, metrics=[Largest(object())])
     twin.fit(rows, np.zeros((60, 2)), epochs=1, verbose=0)
     before = freeze.outputs(twin, rows)

@@ -42,7 +42,8 @@ def test_a_policy_is_converted_in_float32_and_said(policy: str, everywhere: bool
     if everywhere:
         keras.config.set_dtype_policy(policy)
     model, x = net(None if everywhere else policy), rows((4,))
-    twin, report = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
+    report = twin.report
     assert any(name == model.layers[0].name and policy in note for name, note in report.notes)
     assert {str(v.dtype) for v in twin.variables} == {"float32"} and "converted in float32" in str(report)
     assert keras.config.dtype_policy().name == (policy if everywhere else "float32")
@@ -54,7 +55,7 @@ def test_a_policy_is_converted_in_float32_and_said(policy: str, everywhere: bool
 def test_a_twin_trains_under_a_policy_for_small_floats() -> None:
     keras.config.set_dtype_policy("float16")
     x = rows((4,))
-    twin, _ = hwq.quantize(net(), CONFIG, data=x)
+    twin = hwq.quantize(net(), CONFIG, data=x)
     twin.compile("sgd", "mse")
     history = twin.fit(x, np.zeros((60, 2)), epochs=1, verbose=0).history
     assert np.isfinite(history["ebops"]).all() and np.isfinite(history["loss"]).all()
@@ -65,7 +66,8 @@ def test_an_input_of_another_float_type(dtype: str) -> None:
     deterministic(0)
     i = keras.Input((4,), dtype=dtype, name="x")
     model, x = keras.Model(i, L.Dense(2)(i)), rows((4,))
-    twin, report = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
+    report = twin.report
     assert ("x", f"reads {dtype}; the twin reads float32") in report.notes
     assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.05
 
@@ -97,7 +99,8 @@ def test_what_is_frozen_stays_frozen_while_bits_are_learned() -> None:
     y = L.BatchNormalization(name="norm")(y)
     model, x = keras.Model(i, L.Dense(2, name="free")(y)), rows((4,))
     model.get_layer("held").trainable = model.get_layer("norm").trainable = False
-    twin, report = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
+    report = twin.report
     held = twin.get_layer("held")
     before = [np.array(v) for v in (held.kernel, held.gamma, held.beta, held.mean, held.variance)]
     bits, free = np.array(held.kernel_f), np.array(twin.get_layer("free").kernel)
@@ -115,13 +118,13 @@ def test_layers_called_with_training_true_are_told() -> None:
     i = keras.Input((4,))
     y = L.Dropout(0.5, name="noise")(L.Dense(5)(i), training=True)
     y = L.BatchNormalization(name="batch")(y, training=True)
-    _, report = hwq.quantize(keras.Model(i, L.Dense(2)(y)), CONFIG, data=rows((4,)))
+    report = hwq.quantize(keras.Model(i, L.Dense(2)(y)), CONFIG, data=rows((4,))).report
     told = dict(report.skipped)
     assert "training=True" in told["noise"] and "training=True" in told["batch"]
     assert "batch" in dict(report.converted)
     inner = keras.Model(i, L.Dense(2)(y))
     j = keras.Input((4,))
-    _, report = hwq.quantize(keras.Model(j, inner(j)), CONFIG, data=rows((4,)))
+    report = hwq.quantize(keras.Model(j, inner(j)), CONFIG, data=rows((4,))).report
     assert "training=True" in dict(report.skipped)["noise"]
 
 
@@ -129,7 +132,7 @@ def test_statistics_stay_where_the_model_says_training_false() -> None:
     deterministic(0)
     i = keras.Input((4,))
     y = L.BatchNormalization(name="norm")(L.Dense(5, name="first")(i), training=False)
-    twin, _ = hwq.quantize(keras.Model(i, L.Dense(2)(y)), CONFIG, data=rows((4,)))
+    twin = hwq.quantize(keras.Model(i, L.Dense(2)(y)), CONFIG, data=rows((4,)))
     twin.compile("sgd", "mse")
     twin.fit(rows((4,)), np.ones((60, 2)), epochs=1, verbose=0)
     first = twin.get_layer("first")
@@ -159,7 +162,7 @@ def test_a_table_is_made_from_the_function_itself(name: str) -> None:
     deterministic(0)
     model = keras.Sequential([keras.Input((4,)), L.Dense(5), L.Activation(FUNCTIONS[name]), L.Dense(2)])
     x = rows((4,))
-    twin, _ = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
     exact, graph = frozen(twin, x)
     assert mismatches(exact, graph, wide_rows(x)) == 0
     assert (freeze.outputs(twin, x) == predict(graph, x)).all()
@@ -194,7 +197,8 @@ def test_operators_of_the_functional_api_are_layers(name: str, tmp_path: Path) -
     i = keras.Input((4,))
     a, b = L.Dense(5, name="a")(i), L.Dense(5, activation="relu", name="b")(i)
     model, x = keras.Model(i, L.Dense(3, name="last")(L.Concatenate()(OPERATORS[name](a, b)))), rows((4,))
-    twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=13, table_bits=12), data=x)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=13, table_bits=12), data=x)
+    report = twin.report
     assert not report.skipped
     want = freeze.outputs(model, x)
     assert np.abs(freeze.outputs(twin, x) - want).max() < 0.02 * np.abs(want).max()
@@ -244,7 +248,8 @@ def test_a_model_class_is_traced_once_it_knows_its_shapes() -> None:
         hwq.quantize(model, data=x)
     assert "call it once on data" in str(raised.value.hint)
     model(x)
-    twin, report = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
+    report = twin.report
     assert np.abs(freeze.outputs(twin, x) - np.asarray(model(x))).max() < 0.1
     assert len(report.converted) == 2
 
@@ -276,7 +281,7 @@ def test_a_class_derived_from_a_layer_computes_what_its_call_says() -> None:
 
     deterministic(0)
     model, x = keras.Sequential([keras.Input((4,)), Same(3), Other(2)]), rows((4,))
-    twin, _ = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
     assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.1
 
 
@@ -305,7 +310,8 @@ def test_a_layer_may_have_the_name_of_the_softmax_for_the_loss() -> None:
     deterministic(0)
     layers = [L.Dense(3, name="softmax_for_the_loss"), L.Dense(2, activation="softmax", name="softmax_for_the_loss_")]
     model, x = keras.Sequential([keras.Input((4,)), *layers]), rows((4,))
-    twin, report = hwq.quantize(model, CONFIG, data=x)
+    twin = hwq.quantize(model, CONFIG, data=x)
+    report = twin.report
     assert "logits" in dict(report.skipped)["softmax_for_the_loss_"]
     assert np.allclose(freeze.outputs(twin, x).sum(axis=1), 1, atol=1e-5)
 
@@ -342,7 +348,7 @@ MOVES: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 def test_what_only_moves_values_is_wires(name: str, tmp_path: Path) -> None:
     function, shape = MOVES[name]
     model, x = moved(function, shape), rows(shape)
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=12), data=x)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=12), data=x)
     exact, graph = frozen(twin, x)
     assert mismatches(exact, graph, wide_rows(x)) == 0
     assert any(node.op == "take" for node in graph.nodes)
@@ -355,7 +361,7 @@ def test_what_only_moves_values_is_wires(name: str, tmp_path: Path) -> None:
 def test_a_vector_is_repeated() -> None:
     model = keras.Sequential([keras.Input((3,)), L.Dense(4, activation="relu"), L.RepeatVector(3), L.Dense(2), L.Flatten()])
     x = rows((3,))
-    exact, graph = frozen(hwq.quantize(model, CONFIG, data=x)[0], x)
+    exact, graph = frozen(hwq.quantize(model, CONFIG, data=x), x)
     assert mismatches(exact, graph, wide_rows(x)) == 0
 
 

@@ -49,7 +49,7 @@ def test_a_weight_may_stand_first(form: str) -> None:
     with weights_first():  # NumPy's arrays Keras does not take there itself
         model = keras.Model(x, L.Dense(2)(OwnForm(form)(x)))
     data = rows(4)
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12), data=data)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12), data=data)
     assert np.abs(np.asarray(twin(data)) - np.asarray(model(data))).max() < 0.05
     exact, graph = frozen(twin, data)
     assert mismatches(exact, graph, wide_rows(data)) == 0
@@ -71,7 +71,7 @@ def test_attention_by_sums(layer: Callable[[], Any]) -> None:
     x = keras.Input((3, 4))
     model = keras.Model(x, layer()([x, L.Dense(4)(x)]))
     data = rows(3, 4)
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12), data=data)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12), data=data)
     assert np.abs(np.asarray(twin(data)) - np.asarray(model(data))).max() < 0.05
     exact, graph = frozen(twin, data)
     assert mismatches(exact, graph, wide_rows(data)) == 0
@@ -111,5 +111,5 @@ def test_products_over_axes(axis: Any, keepdims: bool) -> None:
     x = keras.Input((3, 2))
     model = keras.Model(x, ops.prod(x, axis=axis, keepdims=keepdims))
     data = rows(3, 2)
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=14), data=data)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=14), data=data)
     assert np.abs(np.asarray(twin(data)) - np.asarray(model(data))).max() < 0.05

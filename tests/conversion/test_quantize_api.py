@@ -47,7 +47,8 @@ def test_a_network_of_every_kind_trains_and_equals_its_graph(tmp_path: Path) -> 
     deterministic(0)
     model = residual_network()
     x, y = data()
-    twin, report = hwq.quantize(model, data=x)
+    twin = hwq.quantize(model, data=x)
+    report = twin.report
     assert dict(report.skipped) == {
         "drop": "dropout does nothing at inference",
         "out": "softmax of the outputs: the design answers logits; the argmax is the same without it",
@@ -72,21 +73,21 @@ def test_the_twin_of_a_trained_model_computes_nearly_the_same() -> None:
     deterministic(0)
     model = residual_network()
     x, _ = data()
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12, softmax="table"), x)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=12, table_bits=12, softmax="table"), x)
     assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.01
 
 
 def test_without_data_the_ranges_are_those_of_normal_rows() -> None:
     deterministic(0)
     model = residual_network()
-    twin, _ = hwq.quantize(model)
+    twin = hwq.quantize(model)
     assert np.isfinite(freeze.outputs(twin, data()[0])).all() and freeze.outputs(twin, data()[0]).any()
 
 
 def test_options_for_one_layer() -> None:
     model = keras.Sequential([keras.Input((6,)), L.Dense(5, activation="relu", name="a"), L.Dense(2, name="b")])
     config = hwq.QuantizeConfig(bits=5, layers={"b": {"bits": 9, "weight_granularity": "tensor", "overflow": "SAT"}})
-    twin, _ = hwq.quantize(model, config)
+    twin = hwq.quantize(model, config)
     a, b = twin.get_layer("a"), twin.get_layer("b")
     assert (a.bits, a.quantizer.overflow, a.kernel_f.shape) == (5, "SAT", (6, 5))  # the input saturates
     assert (b.bits, b.quantizer.overflow, b.kernel_f.shape) == (9, "SAT", (1, 1))
@@ -105,14 +106,14 @@ def test_options_that_no_layer_takes_are_errors(layers: dict[str, dict[str, int]
 def test_the_quantiser_of_the_input_takes_options() -> None:
     x = keras.Input((6,), name="x")
     model = keras.Model(x, L.Add()([L.Dense(3)(x), L.Dense(3)(x)]))
-    twin, _ = hwq.quantize(model, hwq.QuantizeConfig(layers={"x": {"bits": 9, "granularity": "tensor"}}))
+    twin = hwq.quantize(model, hwq.QuantizeConfig(layers={"x": {"bits": 9, "granularity": "tensor"}}))
     assert [layer.bits for layer in twin.layers if type(layer).__name__ == "Quantize"] == [9]
 
 
 def test_a_quantiser_that_has_seen_nan_works_again() -> None:
     deterministic(0)
     model = keras.Sequential([keras.Input((6,)), L.Dense(5), L.Dense(2)])
-    twin, _ = hwq.quantize(model)
+    twin = hwq.quantize(model)
     with pytest.raises(TrainingError, match="finite"):
         freeze.initialise(twin, np.full((4, 6), np.nan, np.float32))
     assert not any(quantizer.mode for quantizer in freeze.quantizers(twin))
@@ -123,7 +124,7 @@ def test_a_quantiser_that_has_seen_nan_works_again() -> None:
 def test_a_layer_of_1024_inputs_does_not_start_at_zero() -> None:
     deterministic(0)
     model = keras.Sequential([keras.Input((1024,)), L.Dense(1024, name="wide", activation="relu"), L.Dense(4)])
-    twin, _ = hwq.quantize(model)
+    twin = hwq.quantize(model)
     wide = twin.get_layer("wide")
     assert np.count_nonzero(np.asarray(wide.quantized(*wide.folded())[0])) > 0.9 * 1024 * 1024
 
@@ -162,11 +163,12 @@ def test_models_inside_models_are_taken_apart() -> None:
     deterministic(0)
     model = nested()
     x = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
-    twin, report = hwq.quantize(model, hwq.QuantizeConfig(bits=14), x)
+    twin = hwq.quantize(model, hwq.QuantizeConfig(bits=14), x)
+    report = twin.report
     assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.01
     assert sorted(kind for _, kind in report.converted) == ["Add", "BatchNormalization", "Dense", "Dense", "ReLU"]
     assert [layer.name for layer in twin.layers if type(layer).__name__ == "QDense"] == ["d", "d_2", "out"]
-    twin, _ = hwq.quantize(model, data=x)
+    twin = hwq.quantize(model, data=x)
     exact, graph = frozen(twin, x)
     assert mismatches(exact, graph, wide_rows(x)) == 0
 
@@ -233,7 +235,8 @@ def test_a_loss_on_probabilities_is_the_float_models() -> None:
     model = keras.Sequential([keras.Input((4,)), L.Dense(8, activation="relu"), L.Dense(3, activation="softmax")])
     x = np.random.default_rng(0).normal(size=(600, 4)).astype(np.float32)
     y = x[:, :3].argmax(axis=1)
-    twin, report = hwq.quantize(model, data=x)
+    twin = hwq.quantize(model, data=x)
+    report = twin.report
     assert any("argmax" in note for _, note in report.skipped)
     twin.compile(keras.optimizers.Adam(1e-2), "sparse_categorical_crossentropy", metrics=["accuracy"])
     twin.fit(x, y, batch_size=50, epochs=15, verbose=0)

@@ -19,7 +19,7 @@ from hwq.boards import load
 from hwq.codegen.build import build
 from hwq.cost.features import features
 from hwq.cost.predict import price_for
-from hwq.errors import BoardError, DataError, MismatchError, ModelError, UsageError
+from hwq.errors import BoardError, DataError, MismatchError, ModelError, ToolMissingError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.flow.codesign.landing import Pricer
 from hwq.ir import Constant, Graph, make_node, text, verify
@@ -71,7 +71,7 @@ from hwq.conversion.freeze import freeze
 keras.utils.set_random_seed(0)
 rows = np.random.default_rng(0).normal(size=(300, 5)).astype(np.float32)
 model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(6, activation="relu"), keras.layers.Dense(3)])
-twin, _ = hwq.quantize(model, data=rows)
+twin = hwq.quantize(model, data=rows)
 made = hwq.compile(twin, data=rows)
 want = keras.ops.convert_to_numpy(freeze(twin, rows, 1.125, "float64")(rows.astype(np.float64)))
 assert (made.predict(rows) == want.reshape(300, 3)).all()
@@ -180,6 +180,35 @@ def test_a_design_is_estimated_measured_and_reported(tmp_path: Path, monkeypatch
     monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", "exit 1")))
     assert design.synth(store_path=store) == found and design.report(store) == [found]
     assert f"latency {guess.latency_cycles} cycles" in design._repr_html_()
+
+
+def test_a_target_says_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the loose options do, tool and stage included; nothing may stand beside it, and a stream is no design in Python."""
+    graph = random_network(3, (6, 5, 4))
+    target = hwq.Target.of("pynq-z2", "200MHz", tool="yosys", stage="synth", interval=2, registered_inputs=True)
+    design = hwq.compile(graph, target)
+    loose = hwq.compile(graph, "pynq-z2", "200MHz", tool="yosys", stage="synth", interval=2, registered_inputs=True)
+    assert design.target == loose.target == target and (design.board, design.period) == (target.board, target.clock)
+    assert (
+        design.build.plan.digest == loose.build.plan.digest != hwq.compile(graph, "pynq-z2", "200MHz", interval=2).build.plan.digest
+    )
+    asked: list[tuple[str, str | None]] = []
+
+    def choose(tool: str, board: object, stage: str | None, **_: object) -> None:
+        asked.append((tool, stage))
+        raise ToolMissingError("none here")
+
+    monkeypatch.setattr("hwq.design.compiled.choose", choose)
+    for given in ({}, {"tool": "vivado"}, {"stage": "route"}):
+        with pytest.raises(ToolMissingError):
+            design.synth(**given, store_path=tmp_path / "s.sqlite")  # type: ignore[arg-type]
+    assert asked == [("yosys", "synth"), ("vivado", None), ("yosys", "route")]
+    with pytest.raises(UsageError, match="a target says its clock itself"):
+        hwq.compile(graph, target, "100MHz")
+    with pytest.raises(UsageError, match="a target says its interval itself"):
+        hwq.compile(graph, target, interval=3)
+    with pytest.raises(UsageError, match="io='stream' is no design in Python"):
+        hwq.compile(graph, hwq.Target.of("pynq-z2", io="stream"))
 
 
 def test_a_design_that_computes_something_else_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

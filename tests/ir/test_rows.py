@@ -15,7 +15,7 @@ from hwq.ir.circuit import ADDERS, SIGNS, WIRES_C
 from hwq.passes import optimise
 from hwq.passes.adders import native
 from hwq.passes.adders.fuse import fuse
-from hwq.passes.adders.row import Operand, SumRow, row_of
+from hwq.passes.adders.row import RowOperand, SumRow, row_of
 from hwq.passes.adders.trees import Term, _Building, levels, tree
 from hwq.passes.compiling import circuit_of
 from hwq.passes.cones import tabulate
@@ -176,13 +176,13 @@ def test_native_code_finds_the_same_trees(seed: int, wide: int) -> None:
 
 def test_places_of_a_row() -> None:
     """Counted by hand: three numbers of 4 bits; the same with two subtracted; and one that begins higher."""
-    four = [Operand(0, 15, 0, 1)] * 3
+    four = [RowOperand(0, 15, 0, 1)] * 3
     row = SumRow(tuple(four), 6)
     assert (row.start, row.both, row.ternary, row.slots, row.early, row.carry) == (0, 0b1111, 0b11110, 0, False, 0)
     assert (row.tables, row.inverters) == (4, 0)  # above, the carry of three is alone: a wire to the chain
-    row = SumRow((Operand(0, 15, 0, 1), Operand(0, 15, 0, -1), Operand(0, 15, 0, -1)), 6)
+    row = SumRow((RowOperand(0, 15, 0, 1), RowOperand(0, 15, 0, -1), RowOperand(0, 15, 0, -1)), 6)
     assert (row.slots, row.early, row.carry) == (1, False, 1)
-    row = SumRow((Operand(0, 15, 0, 1), Operand(0, 15, 2, -1), Operand(0, 15, 3, 1)), 8)
+    row = SumRow((RowOperand(0, 15, 0, 1), RowOperand(0, 15, 2, -1), RowOperand(0, 15, 3, 1)), 8)
     assert (row.start, row.early, row.slots, row.both) == (2, True, 0, 0b111100)
 
 

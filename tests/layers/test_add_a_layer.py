@@ -39,7 +39,7 @@ def test_it_quantises_what_it_reads_by_the_user_s_options() -> None:
     case = CASES[""]
     model, x = case.model(), case.rows()
     name = next(layer.name for layer in model.layers if isinstance(layer, keras.layers.GlobalMaxPooling3D))
-    twin, _ = convert.quantize(model, QuantizeConfig(layers={name: {"bits": 3}}), x)
+    twin = convert.quantize(model, QuantizeConfig(layers={name: {"bits": 3}}), x)
     assert not [layer for layer in twin.layers if type(layer).__name__ == "Quantize"]
     (layer,) = [layer for layer in twin.layers if isinstance(layer, QGlobalMaxPooling3D)]
     assert layer.bits == 3 and layer.overflow == "SAT"

@@ -66,7 +66,7 @@ def test_every_layer_trains_by_fit_and_is_read_after_training(name: str, images:
     deterministic(0)
     model = EVERY[name]()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=name != "activations")
-    twin, _ = hwq.quantize(model, data=images.x_train)
+    twin = hwq.quantize(model, data=images.x_train)
     twin.price(beta=1e-6)
     twin.compile(keras.optimizers.Adam(0.003), loss)
     history = twin.fit(images.x_train, images.y_train, batch_size=135, epochs=3, verbose=0).history["loss"]

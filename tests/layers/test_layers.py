@@ -233,7 +233,7 @@ def test_a_dilated_transpose_is_one_with_a_larger_kernel() -> None:
     kernel[::2, ::2] = np.asarray(dilated.layers[0].kernel)
     whole.layers[0].kernel.assign(kernel)
     x = np.random.default_rng(0).normal(size=(40, 3, 4, 2)).astype(np.float32)
-    twin, _ = convert.quantize(dilated, QuantizeConfig(bits=14), x)
+    twin = convert.quantize(dilated, QuantizeConfig(bits=14), x)
     want = freeze.outputs(whole, x)
     assert twin.output_shape == whole.output_shape
     assert np.abs(freeze.outputs(twin, x) - want).max() < 0.01 * np.abs(want).max()

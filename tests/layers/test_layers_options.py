@@ -30,6 +30,7 @@ from hwq.layers import (
     QSeparableConv2D,
     QSoftmax,
     Quantize,
+    Rearrange,
     total_costs,
 )
 from hwq.layers.factor import Factor
@@ -357,3 +358,8 @@ def test_an_option_that_a_layer_does_not_have_is_refused(make: Callable[[], obje
     """The options are gathered by name: none may be dropped on the way."""
     with pytest.raises(ValueError, match="Unrecognized keyword arguments"):
         make()
+
+
+def test_an_index_has_a_place_for_each_element() -> None:
+    with pytest.raises(UsageError, match=r"has 3 places for 4 elements of \(2, 2\)"):
+        Rearrange([0, 1, 2], (2, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Unpack, cast
 
 from hwq.backend import keras, ops
-from hwq.frontend.keras.reader import Reader, Source
+from hwq.frontend.keras.reader import NodeOrInput, Reader
 from hwq.ir import Node
 from hwq.layers.conv import check_format
 from hwq.layers.kernel import QuantizedLayer
@@ -39,7 +39,7 @@ class QGlobalMaxPooling3D(QuantizedLayer):
     def parts(self) -> list[Part]:
         return [self.quantizer]
 
-    def integers(self, reader: Reader, inputs: list[Source], shape: Shape, name: str = "") -> Node:
+    def integers(self, reader: Reader, inputs: list[NodeOrInput], shape: Shape, name: str = "") -> Node:
         """All planes under one another are one image."""
         name = name or self.name
         x = reader.quantize(name, self.quantizer, inputs[0])

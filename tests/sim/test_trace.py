@@ -93,7 +93,7 @@ def test_a_design_is_laid_beside_its_float_model() -> None:
 
     x = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(5, activation="relu", name="hidden"), keras.layers.Dense(2)])
-    twin, _ = hwq.quantize(model, data=x)
+    twin = hwq.quantize(model, data=x)
     design = hwq.compile(twin, data=x)
     found = design.trace(x, model)
     hidden, wanted = found["hidden"], np.maximum(x @ model.layers[0].get_weights()[0] + model.layers[0].get_weights()[1], 0)

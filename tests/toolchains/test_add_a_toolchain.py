@@ -55,7 +55,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (templates / "toy" / "count.txt.j2").write_text("count rtl/{{ top }}.v\n")
     monkeypatch.setattr("hwq.templates.directory", lambda _: templates)
     monkeypatch.setattr(registry, "TOOLCHAINS", (*registry.TOOLCHAINS, toy.TOOLCHAIN))
-    for name in ("hwq.cli.synth", "hwq.cli.calibrate"):  # where --tool is made when they are loaded
+    for name in ("hwq.cli.synth", "hwq.cli.calibrate", "hwq.cli.target"):  # where --tool is made when they are loaded
         importlib.import_module(name)  # what is loaded now comes back when the test is over
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("HWQ_TOY", str(program(tmp_path / "bin")))

@@ -19,8 +19,8 @@ from hwq.flow.codesign.landing import Correction, Pricer, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
 from hwq.posttraining.derived import Origin, write_point
 from hwq.posttraining.refine import Judged
-from hwq.posttraining.statistics import Floats
 from hwq.run.directory import RunDir
+from hwq.tensors import Floats
 from hwq.train.config import TrainConfig
 from hwq.train.progress import Candidate
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from hwq.errors import UnsupportedLayerError
-from hwq.frontend.keras.reader import LayerReader, Reader, Source, quantized
+from hwq.frontend.keras.reader import LayerReader, NodeOrInput, Reader, quantized
 from hwq.ir import Node
+from hwq.tensors import Shape
 
 MOVING = (
     "Cropping1D",
@@ -18,8 +19,7 @@ MOVING = (
     "UpSampling1D",
     "UpSampling2D",
 )  # Keras' own, which only move values
-Inputs = list[Source]
-Shape = tuple[int, ...]
+Inputs = list[NodeOrInput]
 
 
 def _relu(reader: Reader, layer: Any, inputs: Inputs, shape: Shape) -> Node:

@@ -18,8 +18,8 @@ class RawInput:
     name: str
 
 
-Source: TypeAlias = Node | RawInput
-LayerReader: TypeAlias = Callable[["Reader", Any, list[Source], tuple[int, ...]], Node]
+NodeOrInput: TypeAlias = Node | RawInput
+LayerReader: TypeAlias = Callable[["Reader", Any, list[NodeOrInput], tuple[int, ...]], Node]
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Reader:
 
     readers: Mapping[str, LayerReader]
     nodes: list[Node] = field(default_factory=list)
-    known: dict[int, Source] = field(default_factory=dict)
+    known: dict[int, NodeOrInput] = field(default_factory=dict)
     converted: list[tuple[str, str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     inputs: dict[str, Node] = field(default_factory=dict)  # by the name of the model's input layer
@@ -57,7 +57,7 @@ class Reader:
         """A node's name that is not taken yet, as like `wanted` as it may be."""
         return fresh_name(wanted, self.names)
 
-    def tensors(self, wanted: Sequence[Any]) -> list[Source]:
+    def tensors(self, wanted: Sequence[Any]) -> list[NodeOrInput]:
         """The nodes of Keras tensors, what they depend on read first: without recursion, since unrolled layers are deep."""
         waiting = list(reversed(wanted))
         while waiting:
@@ -72,7 +72,7 @@ class Reader:
                 self.known[id(tensor)] = self._read(tensor)
         return [self.known[id(tensor)] for tensor in wanted]
 
-    def _read(self, tensor: Any) -> Source:
+    def _read(self, tensor: Any) -> NodeOrInput:
         layer, node_index, _ = tensor._keras_history
         kind = type(layer).__name__
         if kind == "InputLayer":
@@ -84,12 +84,12 @@ class Reader:
         self.converted.append((layer.name, kind))
         return node
 
-    def _nodes(self, layer: Any, inputs: list[Source], shape: tuple[int, ...]) -> Node:
+    def _nodes(self, layer: Any, inputs: list[NodeOrInput], shape: tuple[int, ...]) -> Node:
         """By the reader of a layer of Keras, or as a layer of hwq says itself."""
         kind = type(layer).__name__
         if kind in self.readers:
             return self.readers[kind](self, layer, inputs, shape)
-        integers: Callable[[Reader, list[Source], tuple[int, ...]], Node] | None = getattr(layer, "integers", None)
+        integers: Callable[[Reader, list[NodeOrInput], tuple[int, ...]], Node] | None = getattr(layer, "integers", None)
         if integers is None:
             raise UnsupportedLayerError(
                 f"layer {layer.name!r} is a {kind}, which has no integer form",
@@ -102,7 +102,7 @@ class Reader:
         n = lines.shape[1]
         return self.add(name, op, [lines], layer or name, size=(1, n), strides=(1, n), pads=(0, 0, 0, 0))
 
-    def quantize(self, layer: str, quantizer: Any, source: Source, suffix: str = "quantize") -> Node:
+    def quantize(self, layer: str, quantizer: Any, source: NodeOrInput, suffix: str = "quantize") -> Node:
         """The quantised `source`; for a raw input, the design's input node. `layer` is the name of the layer that reads it.
 
         Raises:
@@ -124,7 +124,7 @@ class Reader:
         return self.nodes[-1]
 
 
-def quantized(layer: Any, inputs: Sequence[Source]) -> list[Node]:
+def quantized(layer: Any, inputs: Sequence[NodeOrInput]) -> list[Node]:
     """The inputs of a layer that has no quantiser of its own.
 
     Raises:

@@ -17,10 +17,10 @@ from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, Solutio
 
 FLOAT_BITS = 24  # integers that da4ml's single precision matrix holds exactly
 
-Term = tuple[int, int, int]  # wire, position, sign
+PlacedWire = tuple[int, int, int]  # wire, position, sign
 
 
-class Stage(Protocol):
+class SolvedStage(Protocol):
     """What is read of one of da4ml's solved stages (`da4ml.types.CombLogic`)."""
 
     inp_shifts: Sequence[int]
@@ -69,18 +69,18 @@ def _digits(problem: Problem) -> list[tuple[int, int, int, int]]:
     return list(zip(*(a.tolist() for a in (problem.column, problem.wire, problem.position, problem.sign)), strict=True))
 
 
-def converted(problem: Problem, stages: Sequence[Stage]) -> Solution:
+def converted(problem: Problem, stages: Sequence[SolvedStage]) -> Solution:
     """da4ml's stages, solved for the matrix of `matrix_of`, with the inputs that are never shared (biases) added last."""
     operations: list[tuple[int, int, int, int]] = []
 
-    def joined(x: Term, y: Term) -> Term:
+    def joined(x: PlacedWire, y: PlacedWire) -> PlacedWire:
         """x + y; the sign of the first is kept outside."""
         (fine, coarse), turned = ((x, y), False) if x[1] <= y[1] else ((y, x), True)
         kind = PLAIN if x[2] == y[2] else REVERSE if turned else SUBTRACT
         operations.append((fine[0], coarse[0], coarse[1] - fine[1], kind))
         return problem.inputs + len(operations) - 1, fine[1], x[2]
 
-    current: list[Term | None] = [(int(wire), 0, 1) for wire in np.flatnonzero(problem.block >= 0)]
+    current: list[PlacedWire | None] = [(int(wire), 0, 1) for wire in np.flatnonzero(problem.block >= 0)]
     if not stages:
         current = [None] * problem.columns
     for stage in stages:
@@ -93,8 +93,8 @@ def converted(problem: Problem, stages: Sequence[Stage]) -> Solution:
     return Solution(problem.inputs, np.array(operations, np.int32).reshape(-1, 4), np.array(outputs, np.int32).reshape(-1, 3))
 
 
-def _buffer(stage: Stage, inputs: Sequence[Term | None], joined: Any) -> list[Term | None]:
-    buffer: list[Term | None] = []
+def _buffer(stage: SolvedStage, inputs: Sequence[PlacedWire | None], joined: Any) -> list[PlacedWire | None]:
+    buffer: list[PlacedWire | None] = []
     for first, second, operation, shift, *_ in stage.ops:
         if operation == -1:
             source = inputs[first]
@@ -107,8 +107,8 @@ def _buffer(stage: Stage, inputs: Sequence[Term | None], joined: Any) -> list[Te
     return buffer
 
 
-def _outputs(stage: Stage, buffer: Sequence[Term | None]) -> list[Term | None]:
-    out: list[Term | None] = []
+def _outputs(stage: SolvedStage, buffer: Sequence[PlacedWire | None]) -> list[PlacedWire | None]:
+    out: list[PlacedWire | None] = []
     for index, shift, negated in zip(stage.out_idxs, stage.out_shifts, stage.out_negs, strict=True):
         term = buffer[index] if index >= 0 else None
         out.append(term and (term[0], term[1] + int(shift), -term[2] if negated else term[2]))

@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from hwq.ir.builder import Summand
 from hwq.passes.adders.trees import Term, levels, tree
 
-Part = tuple[int, int, int]  # a wire, how far it is shifted up, its sign
 TRIED = 8_000  # terms of all trees that are tried: about half a second
 
 
@@ -20,7 +20,7 @@ TRIED = 8_000  # terms of all trees that are tried: about half a second
 class Sum:
     """What a wire adds up: terms, none of them a constant, and a constant."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Summand, ...]
     constant: int
 
     @property

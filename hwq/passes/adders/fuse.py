@@ -13,14 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hwq.ir import Circuit, CircuitBuilder, Opcode
+from hwq.ir.builder import Summand
 from hwq.ir.circuit import ADDERS, SIGNS
-from hwq.passes.adders.duplicate import Duplication, Part, Sum
+from hwq.passes.adders.duplicate import Duplication, Sum
 from hwq.passes.adders.trees import Term, levels, tree
 from hwq.passes.pipeline import half_levels, operands_of, side_by_side
 
 ROW = 2  # half levels that a row takes
 ONE = -1  # in the place of a wire: the constant one
-Form = dict[int, int]  # wires that are no sums, or ONE -> factors
+LinearForm = dict[int, int]  # wires that are no sums, or ONE -> factors
 
 
 def fuse(circuit: Circuit) -> Circuit:
@@ -47,7 +48,7 @@ class _Fusing:
         self._arrive()
         Duplication(self.sums, self._early, self._ready, self._read_by_others()).run()
         self.latest = self._latest()
-        self.forms: dict[int, Form] = {}
+        self.forms: dict[int, LinearForm] = {}
 
     def _bases(self) -> list[tuple[int, int]]:
         """Of each wire: the one whose bits it is, and how far it is shifted up."""
@@ -81,7 +82,7 @@ class _Fusing:
         yield from (self.base[wire][0] for wire in self.old.outputs.tolist())
 
     def _taken_apart(self, root: int) -> Sum:
-        parts: list[Part] = []
+        parts: list[Summand] = []
         constant, todo = 0, [(root, 0, 1)]
         while todo:
             wire, up, sign = todo.pop()
@@ -216,13 +217,13 @@ class _Fusing:
             self.forms[root] = forms[-1]
         return builder.shift(wires[-1], -terms[-1].up)
 
-    def _form(self, wire: int) -> Form:
+    def _form(self, wire: int) -> LinearForm:
         return self.forms[wire] if wire in self.sums else {wire: 1}
 
-    def _row(self, terms: Sequence[Term], forms: Sequence[Form]) -> tuple[Term, Form]:
+    def _row(self, terms: Sequence[Term], forms: Sequence[LinearForm]) -> tuple[Term, LinearForm]:
         """The sum of a row's terms, with exact bounds, and its form: that of its value without the sign."""
         sign = 1 if any(t.sign > 0 for t in terms) else -1
-        total: Form = {}
+        total: LinearForm = {}
         low = high = 0
         for term, form in zip(terms, forms, strict=True):
             for wire, factor in form.items():

@@ -15,8 +15,8 @@ from hwq.ir import CircuitBuilder
 from hwq.passes.adders.problem import REVERSE, SUBTRACT, Problem
 from hwq.passes.adders.solve import AdderOptions, Solved, finished, solve
 
-Scaled = tuple[int, int]  # a wire and an exponent: its value times 2^exponent
-Matrix = npt.NDArray[np.object_] | npt.NDArray[np.int64]
+ScaledWire = tuple[int, int]  # a wire and an exponent: its value times 2^exponent
+WholeMatrix = npt.NDArray[np.object_] | npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)
@@ -33,8 +33,13 @@ class Multiplier:
     _solved: dict[bytes, Solved] = field(default_factory=dict)
 
     def multiply(
-        self, x: Sequence[Scaled], kernel: Matrix, kernel_frac: Matrix, bias: Matrix | None = None, bias_frac: Matrix | None = None
-    ) -> list[Scaled]:
+        self,
+        x: Sequence[ScaledWire],
+        kernel: WholeMatrix,
+        kernel_frac: WholeMatrix,
+        bias: WholeMatrix | None = None,
+        bias_frac: WholeMatrix | None = None,
+    ) -> list[ScaledWire]:
         """x @ kernel + bias, exact.
 
         Args:
@@ -50,8 +55,8 @@ class Multiplier:
         return self._emit(values, self._solution(problem), base)
 
     def _inputs(
-        self, x: Sequence[Scaled], kernel: Matrix, bias: Matrix | None, bias_frac: Matrix | None
-    ) -> tuple[list[Scaled], list[int]]:
+        self, x: Sequence[ScaledWire], kernel: WholeMatrix, bias: WholeMatrix | None, bias_frac: WholeMatrix | None
+    ) -> tuple[list[ScaledWire], list[int]]:
         """The values that take part, and for each the row of the kernel or, for a bias, -1 - its column."""
         zero = [self.builder.constant_value(wire) == 0 for wire, _ in x]
         used = (kernel != 0).any(axis=1)
@@ -63,7 +68,9 @@ class Multiplier:
                 rows.append(-1 - int(j))
         return values, rows
 
-    def _problem(self, values: list[Scaled], rows: list[int], kernel: Matrix, kernel_frac: Matrix) -> tuple[Problem, int]:
+    def _problem(
+        self, values: list[ScaledWire], rows: list[int], kernel: WholeMatrix, kernel_frac: WholeMatrix
+    ) -> tuple[Problem, int]:
         """The problem, and the exponent of its integers."""
         frac = [self.builder.frac(wire) - exponent for wire, exponent in values]
         inner = np.array([row for row in rows if row >= 0], np.int64)
@@ -108,7 +115,7 @@ class Multiplier:
             return known
         return finished(problem, known.solution)
 
-    def _emit(self, values: list[Scaled], solved: Solved, base: int) -> list[Scaled]:
+    def _emit(self, values: list[ScaledWire], solved: Solved, base: int) -> list[ScaledWire]:
         builder = self.builder
         # of each wire of the solution: the circuit's wire, and the exponent that makes its value the solution's integer
         made = [(wire, builder.frac(wire)) for wire, _ in values]
@@ -134,7 +141,7 @@ class Multiplier:
         return out
 
 
-def digits_of(matrix: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
+def digits_of(matrix: WholeMatrix) -> tuple[npt.NDArray[np.int64], ...]:
     """(row, column, position, sign) of the signed digits of an integer matrix: as few as there can be, and narrow.
 
     Canonical digits with every 4 - 1 written as 2 + 1: as many digits, which span fewer bits and differ less in sign, so
@@ -152,7 +159,7 @@ def digits_of(matrix: Matrix) -> tuple[npt.NDArray[np.int64], ...]:
     return tuple(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True))
 
 
-def _planes(matrix: Matrix) -> list[npt.NDArray[np.int8]]:
+def _planes(matrix: WholeMatrix) -> list[npt.NDArray[np.int8]]:
     """The canonical signed digits of every entry: one array of -1, 0, +1 a position, lowest first."""
     wide = matrix.size and max(abs(int(v)) for v in (matrix.max(), matrix.min())).bit_length() >= 62
     rest = matrix.astype(object if wide else np.int64)

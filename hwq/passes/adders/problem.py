@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from hwq.fixed.arithmetic import greatest
 from hwq.fixed.types import bits_for
-
-Ints = npt.NDArray[np.int32]
+from hwq.ir.circuit import IntColumn
 
 PLAIN, SUBTRACT, REVERSE = 0, 1, 2  # a + (b << shift), a - (b << shift), (b << shift) - a
 
@@ -36,12 +34,12 @@ class Problem:
 
     low: tuple[int, ...]
     high: tuple[int, ...]
-    depth: Ints
-    block: Ints
-    column: Ints
-    wire: Ints
-    position: Ints
-    sign: Ints
+    depth: IntColumn
+    block: IntColumn
+    column: IntColumn
+    wire: IntColumn
+    position: IntColumn
+    sign: IntColumn
     columns: int
 
     @property
@@ -87,8 +85,8 @@ class Solution:
     """Operations (n, 4) as a, b, shift, kind; outputs (columns, 3) as wire (-1: zero), position, sign."""
 
     inputs: int
-    operations: Ints
-    outputs: Ints
+    operations: IntColumn
+    outputs: IntColumn
 
 
 def csd(value: int) -> list[tuple[int, int]]:

@@ -21,7 +21,7 @@ from hwq.ir.circuit import SIGNS
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
+class RowOperand:
     """Bounds of a wire, inclusive, how far it is shifted up, and its sign in the sum; one value alone is a constant."""
 
     low: int
@@ -75,7 +75,7 @@ class SumRow:
         gate: the operands, if any, that one more input of the tables makes zero (`hwq.passes.adders.gates`).
     """
 
-    operands: tuple[Operand, ...]
+    operands: tuple[RowOperand, ...]
     width: int
     gate: tuple[int, ...] = ()
 
@@ -229,5 +229,5 @@ def row_of(circuit: Circuit, wire: int, gate: tuple[int, ...] = ()) -> SumRow:
     signs = SIGNS[Opcode(int(circuit.opcode[wire]))]
     wires = [int(column[wire]) for column in (circuit.a, circuit.b, circuit.c)[: len(signs)]]
     ends = [(int(circuit.low[w]), int(circuit.high[w])) for w in wires]
-    operands = (Operand(low, high, up, sign) for (low, high), up, sign in zip(ends, circuit.ups(wire), signs, strict=True))
+    operands = (RowOperand(low, high, up, sign) for (low, high), up, sign in zip(ends, circuit.ups(wire), signs, strict=True))
     return SumRow(tuple(operands), int(circuit.widths[wire]), gate)

@@ -20,8 +20,8 @@ from hwq.fixed.types import bits_for
 from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, Solution, Weights, adder_cost
 
 Digit = tuple[int, int, int]  # wire, position, sign
-Key = tuple[int, int, int, bool]  # wire a, wire b, shift, signs differ
-Place = tuple[int, int, int]  # column, position, sign
+PairKey = tuple[int, int, int, bool]  # wire a, wire b, shift, signs differ
+DigitPlace = tuple[int, int, int]  # column, position, sign
 Range = tuple[int, int]
 
 MANY = 24  # terms of a column between which all pairs are compared
@@ -39,9 +39,9 @@ class _Search:
     operations: list[tuple[int, int, int, int]] = field(default_factory=list)
     room: list[int] = field(default_factory=list)  # by column: sum of 2^depth; a tree of depth L exists while it is <= 2^L
     limit: int | None = None
-    counts: dict[Key, int] = field(default_factory=dict)
-    places: dict[int, list[Place]] = field(default_factory=dict)
-    heap: list[tuple[int, Key]] = field(default_factory=list)
+    counts: dict[PairKey, int] = field(default_factory=dict)
+    places: dict[int, list[DigitPlace]] = field(default_factory=dict)
+    heap: list[tuple[int, PairKey]] = field(default_factory=list)
 
 
 def search(problem: Problem, weights: Weights) -> Solution:
@@ -137,13 +137,13 @@ def ranges(problem: Problem, solution: Solution) -> tuple[list[Range], int]:
 # ---- stage 1: sharing
 
 
-def _key(p: Digit, q: Digit) -> Key:
+def _key(p: Digit, q: Digit) -> PairKey:
     if (q[1], q[0]) < (p[1], p[0]):
         p, q = q, p
     return p[0], q[0], q[1] - p[1], p[2] != q[2]
 
 
-def _score(state: _Search, key: Key, count: int) -> int:
+def _score(state: _Search, key: PairKey, count: int) -> int:
     a, b, shift, differ = key
     weights = state.weights
     if weights.overlap:
@@ -155,12 +155,12 @@ def _score(state: _Search, key: Key, count: int) -> int:
     return (count - weights.base) * (weights.count + weights.bits * bits)
 
 
-def _opposite(key: Key) -> Key:
+def _opposite(key: PairKey) -> PairKey:
     """A key that sorts the other way round."""
     return -key[0], -key[1], -key[2], not key[3]
 
 
-def _push(state: _Search, key: Key) -> None:
+def _push(state: _Search, key: PairKey) -> None:
     count = state.counts[key]
     if count > 1:
         # of equals the newest wires: up to two adders in a hundred fewer than with the oldest
@@ -168,8 +168,8 @@ def _push(state: _Search, key: Key) -> None:
 
 
 def _share(state: _Search) -> None:
-    counts: dict[Key, int] = defaultdict(int)
-    places: dict[int, list[Place]] = defaultdict(list)
+    counts: dict[PairKey, int] = defaultdict(int)
+    places: dict[int, list[DigitPlace]] = defaultdict(list)
     for number, column in enumerate(state.columns):
         for i, digit in enumerate(column):
             places[digit[0]].append((number, digit[1], digit[2]))
@@ -191,7 +191,7 @@ def _share(state: _Search) -> None:
             _replace(state, key)
 
 
-def _replace(state: _Search, key: Key) -> None:
+def _replace(state: _Search, key: PairKey) -> None:
     a, b, shift, differ = key
     found = _instances(state, key)
     if len(found) < 2:
@@ -224,12 +224,12 @@ def _replace(state: _Search, key: Key) -> None:
         _push(state, new)
 
 
-def _instances(state: _Search, key: Key) -> list[Place]:
+def _instances(state: _Search, key: PairKey) -> list[DigitPlace]:
     """Where the pair stands, each digit used once, from the first column and lowest position on."""
     a, b, shift, differ = key
     there = {(column, position): sign for column, position, sign in state.places[b]}
     growth = _growth(state, a, b)
-    found: list[Place] = []
+    found: list[DigitPlace] = []
     used: set[tuple[int, int]] = set()
     added: dict[int, int] = defaultdict(int)
     for column, position, sign in state.places[a]:

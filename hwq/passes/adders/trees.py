@@ -19,7 +19,7 @@ import numpy as np
 from hwq.fixed.types import bits_for
 from hwq.passes.adders import native
 from hwq.passes.adders.problem import SAFE_BITS
-from hwq.passes.adders.row import Operand, SumRow
+from hwq.passes.adders.row import RowOperand, SumRow
 
 MANY = 14  # terms among which groups are sought, the earliest and narrowest
 WIDE_BITS = 124  # of a sum in the native code's numbers of 128 bits
@@ -67,7 +67,7 @@ def joined(terms: Sequence[Term]) -> Term:
 def row_from(terms: Sequence[Term]) -> SumRow:
     """The row that adds them up, as wide as their bounds need."""
     out = joined(terms)
-    operands = (Operand(t.low >> t.up, t.high >> t.up, t.up - out.up, 1 if t.sign == out.sign else -1) for t in terms)
+    operands = (RowOperand(t.low >> t.up, t.high >> t.up, t.up - out.up, 1 if t.sign == out.sign else -1) for t in terms)
     return SumRow(tuple(operands), out.width)
 
 
@@ -120,7 +120,7 @@ def _weight(depth: int) -> int:
     return int(3 ** min(depth, DEEPEST + 1))
 
 
-Group = tuple[int, int, int, tuple[int, int, int], int]  # waste, depth, width, places of the members (-1: none), cost
+Joining = tuple[int, int, int, tuple[int, int, int], int]  # waste, depth, width, places of the members (-1: none), cost
 
 
 class _Building:
@@ -157,7 +157,7 @@ class _Building:
                 del self.terms[place], self.numbers[place]
         return Tree(tuple(rows), cost), self.terms[0].depth
 
-    def _choose(self, two: bool, three: bool, *, bounded: bool = True) -> Group | None:
+    def _choose(self, two: bool, three: bool, *, bounded: bool = True) -> Joining | None:
         def rank(place: int) -> tuple[int, int, int]:
             term = self.terms[place]
             return term.depth, bits_for(term.low, term.high), place
@@ -171,7 +171,7 @@ class _Building:
         depths = [self.terms[place].depth for place in places]
         return _weight(max(depths) + 1) - sum(map(_weight, depths))
 
-    def _judge(self, places: Sequence[int]) -> Group:
+    def _judge(self, places: Sequence[int]) -> Joining:
         terms = [self.terms[place] for place in places]
         row, depth = row_from(terms), max(t.depth for t in terms) + 1
         dots = sum(t.width for t in terms if t.low != t.high)

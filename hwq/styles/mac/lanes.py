@@ -18,7 +18,8 @@ from hwq.errors import GraphError
 from hwq.fixed.arithmetic import IntArray
 from hwq.fixed.types import bits_for, bits_for_each
 from hwq.ir.spec import bits_of, exact_matmul
-from hwq.styles.mac.terms import Index, Terms
+from hwq.ir.windows import Index
+from hwq.styles.mac.terms import Terms
 
 BLOCKS = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))  # bits and words of half a block memory of 36 Kb
 SHALLOW = 256  # words of a memory that is made of look-up tables; deeper ones are block memories

@@ -12,10 +12,9 @@ from hwq.fixed import TypeArray
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Node
 from hwq.ir.ops import blocks, constants, is_matrix, odd_form
+from hwq.ir.windows import Index
 
 _WIDEST = 40  # bits of a weight, of an element and of a sum: what the models' 64 bits multiply and add exactly
-
-Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
