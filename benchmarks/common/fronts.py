@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.common.datasets import spec
-from benchmarks.common.synthesis import BOARD, resources
+from benchmarks.common.synthesis import BOARD, design
 
 Cost = Literal["lut", "ebops"]
 
@@ -70,15 +70,13 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     """The points of a run with their LUTs, inverters counted, cheapest first; or with those that the model of compiled designs predicts."""
     from hwq.cost.predict import price_for
     from hwq.ir import parse, verify
-    from hwq.passes import optimise
-    from hwq.passes.adders import AdderOptions
     from hwq.run.directory import RunDir
 
     price = price_for(BOARD, None) if predicted else None
     found = []
     for p in RunDir.open(run).points():
         graph = verify(parse(p.graph_path.read_text()))
-        lut = price(graph) if price else resources(f"{run.name}, point {p.id}", optimise(graph), AdderOptions()).lut
+        lut = price(graph) if price else design(f"{run.name}, point {p.id}", graph).lut
         found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0, p.ebops))
     return sorted(found, key=lambda f: f.lut)
 

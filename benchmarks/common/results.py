@@ -125,7 +125,7 @@ def _git(*arguments: str) -> str:
 
 def _tool(name: str) -> str:
     known = program_of(name)
-    found = find(name) if known is None else known.finder()
+    found = find(name) if known is None else known.look()
     return "" if found is None else found.version
 
 

@@ -15,6 +15,8 @@ from benchmarks.common.environments import cache_folder
 from benchmarks.common.experiment import BenchmarkError
 from benchmarks.common.processes import replace_text
 from hwq import boards
+from hwq.boards import Adders
+from hwq.codegen.build import Form, build
 from hwq.codegen.ports import ports_of
 from hwq.codegen.verilog import verilog_files
 from hwq.cost.features import circuit_features
@@ -76,17 +78,27 @@ def resources(name: str, graph: Graph, options: AdderOptions, *, tables: bool = 
     if three:
         circuit = fuse(circuit)
     _check(name, graph, circuit)
-    period = board.default_clock
-    staged = pipeline(circuit, levels_for(period.ns, board.adder_level_ns, board.overhead_ns))
-    files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, period)}
-    found = synthesised(files)
-    features = circuit_features(staged)
+    staged = pipeline(circuit, levels_for(board.default_clock.ns, board.adder_level_ns, board.overhead_ns))
+    files = {**verilog_files(staged, ports_of(graph), TOP), **script_files(TOP, board, board.default_clock)}
+    return _made(synthesised(files), staged)
+
+
+def design(name: str, graph: Graph, adders: Adders = "auto") -> Made:
+    """A graph as hwq builds it for the default clock, checked against the reference and synthesised; results are kept."""
+    made = build(graph, boards.load(BOARD), form=Form(adders=adders))
+    _check(name, made.graph, made.circuit)
+    files = {path: text for path, text in made.plan.files.items() if path.startswith(("rtl/", "yosys/"))}
+    return _made(synthesised(files), made.circuit)
+
+
+def _made(found: Resources, circuit: Circuit) -> Made:
+    """What Yosys counted of a pipelined circuit's Verilog."""
     lut, inverters = float(found.lut or 0), float(found.inverters or 0)
     return Made(
         lut=lut + inverters,
         plain=lut,
         ff=float(found.ff or 0),
-        latency=features["latency_cycles"],
+        latency=circuit_features(circuit)["latency_cycles"],
         adders=float(circuit.count(*ADDERS)),
         levels=float(_levels(circuit)) / 2,
     )

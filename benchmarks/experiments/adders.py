@@ -8,6 +8,7 @@ and the same Yosys script. All get exact bounds on every wire, which da4ml by it
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,18 +18,20 @@ import numpy as np
 
 from benchmarks.common.environments import DA4ML
 from benchmarks.common.experiment import Context, Experiment, NoSettings
+from benchmarks.common.fronts import CASES
 from benchmarks.common.processes import WORKERS, Program
 from benchmarks.common.row import Peer, Row, at_most
-from benchmarks.common.synthesis import resources
+from benchmarks.common.synthesis import Made, design, resources
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.ir import Constant, Graph, Node, make_node, verify
+from hwq.ir import Constant, Graph, Node, make_node, parse, verify
 from hwq.passes import optimise
 from hwq.passes.adders import AdderOptions, da4ml
 from hwq.passes.adders.problem import Problem, Solution
+from hwq.run.directory import RunDir
 
 EXPERIMENT = Experiment(
     "Adders, LUTs and solving time of constant matrices and networks beside da4ml",
-    cpu=("40 min", "5 min"),
+    cpu=("80 min", "5 min"),
     settings=NoSettings(),
     tools=("yosys",),
 )
@@ -182,13 +185,59 @@ def networks(context: Context[NoSettings]) -> Iterator[Row]:
         yield Row("adders", name, "levels of adders / two operands", mine.levels / before.levels, "x", Peer(1.0, TWO))
 
 
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A figure of rows of three over that of rows of two, and its bar over all points of a data set."""
+
+    figure: str
+    of: Callable[[Made], float]
+    limit: float | None = None
+
+
+RATIOS = (
+    Ratio("LUT without inverters", lambda made: made.plain, TWO_BAR),
+    Ratio("LUT + inverters", lambda made: made.lut, TWO_BAR),
+    Ratio("flip-flops", lambda made: made.ff, TWO_FF_BAR),
+    Ratio("levels of adders", lambda made: made.levels),
+)
+POINTS = 8  # of a training: as many as in the demo
+TRAIN = Program(WORKERS / "proof_worker.py", one_thread=True)
+
+
+@EXPERIMENT.full_part
+def trained(context: Context[NoSettings]) -> Iterator[Row]:
+    """LUTs and flip-flops of networks that hwq trains, those of the demo among them, with rows of three and of two."""
+    for case in CASES.values():
+        run = context.work / case.name
+        settings = {**case.settings, "seed": 0, "model": case.model, "max_points": POINTS}
+        TRAIN.once(run.with_name(f"{case.name}.json"), "train", case.spec, run, json.dumps(settings))
+        graphs = [(f"{case.name} {p.id}", verify(parse(p.graph_path.read_text()))) for p in RunDir.open(run).points()]
+        yield from _of_two(case.name, [(name, design(name, graph), design(name, graph, "two")) for name, graph in graphs])
+
+
+def _of_two(name: str, designs: Sequence[tuple[str, Made, Made]]) -> Iterator[Row]:
+    """Rows of networks as three and as two make them, and the geometric means."""
+    for case, mine, before in designs:
+        yield Row("trained", case, "LUT without inverters", mine.plain, "LUT", Peer(before.plain, TWO))
+        yield Row("trained", case, "flip-flops", mine.ff, "FF", Peer(before.ff, TWO))
+        yield Row("trained", case, "latency", mine.latency, "cycles", Peer(before.latency, TWO))
+    for ratio in RATIOS:
+        found = [ratio.of(mine) / ratio.of(before) for _, mine, before in designs]
+        figure = f"{ratio.figure} / two operands"
+        yield Row("trained", name, f"{figure}, geometric mean", _mean(found), "x", Peer(1.0, TWO), at_most(ratio.limit))
+        yield Row("trained", name, f"{figure}, worst", max(found), "x", Peer(1.0, TWO))
+
+
+def _mean(ratios: Sequence[float]) -> float:
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
 @EXPERIMENT.summary
 def over_all(rows: Sequence[Row]) -> Iterator[Row]:
     """The geometric mean of the ratios."""
     ratios = [row.value for row in rows if row.figure == RATIO]
     if ratios:
-        mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-        yield Row("adders", "all", f"{RATIO}, geometric mean", mean, "x", theirs(1.0), at_most(LUT_MEAN_BAR))
+        yield Row("adders", "all", f"{RATIO}, geometric mean", _mean(ratios), "x", theirs(1.0), at_most(LUT_MEAN_BAR))
 
 
 # bits of an input and of an activation, magnitude bits of a weight, share of zeros

@@ -16,40 +16,44 @@ import numpy.typing as npt
 
 from hwq.ir import Circuit, Opcode
 from hwq.ir.circuit import ROWS
+from hwq.passes.postpone import WIRING, Postponing, relus
 
 _DELAY = {**dict.fromkeys(ROWS, 2), Opcode.NEG: 2, Opcode.CLAMP: 2, Opcode.MAX: 3, Opcode.MIN: 3}
-_WIRING = frozenset({Opcode.SHIFT, Opcode.WRAP})
 _PLACED, _TRIALS = 4_000_000, 400  # wires placed over all trials of where to cut, a few seconds; trials at most
+_POSTPONING = 16  # what it takes, in placings
 _GATE = 4  # flip-flops that a gate is worth: parts have twice as many as LUTs, and run out of them last
 
 
 def pipeline(circuit: Circuit, levels_per_stage: int) -> Circuit:
     """The same circuit with `stage` filled in: as few stages as can be, and among those the cuts that cost least (`cut_cost`).
 
-    Every wire is computed as early as possible. Where the last stage is not full there is a choice: some stages may do less
-    than they could, which moves all cuts behind them towards the inputs. All ways to do so are tried, fewest
-    changes first, or, where they are many, the first of them.
+    Every wire is computed as early as possible, and then postponed where that saves registers. Where the last stage is not full there is
+    a choice: some stages may do less than they could, which moves all cuts behind them towards the inputs. All ways to do so are tried,
+    fewest changes first, or, where they are many, the first of them.
 
     Args:
         levels_per_stage: how many adders may follow one another between two registers, at least 1.
     """
     limit = 2 * max(1, levels_per_stage)
     wires = _Wires.of(circuit)
+    late = Postponing(circuit, wires.delay, limit, _GATE)
     best = replace(circuit, stage=_placed(wires, [limit]))
-    least, trials = cut_cost(best), min(_TRIALS, _PLACED // max(len(circuit), 1))
     waiting = deque([([limit] * best.latency, 0)])
+    best = late.of(best)
+    least, trials, placed = cut_cost(best), _TRIALS, _PLACED
     while waiting:
         limits, first = waiting.popleft()  # fewest changes first
         for number in range(first, len(limits) - 1):
             for shorter in range(limit - 1, 0, -1):
-                trials -= 1
-                if trials < 0:
+                trials, placed = trials - 1, placed - len(circuit)
+                if trials < 0 or placed < 0:
                     return best
                 tried = [*limits[:number], shorter, *limits[number + 1 :]]
                 found = replace(circuit, stage=_placed(wires, tried))
                 if found.latency > best.latency:
                     break
                 waiting.append((tried, number + 1))
+                found, placed = late.of(found), placed - _POSTPONING * len(circuit)
                 if (cost := cut_cost(found)) < least:
                     best, least = found, cost
     return best
@@ -65,17 +69,16 @@ def register_inputs(circuit: Circuit) -> Circuit:
 
 def cut_cost(circuit: Circuit) -> int:
     """Flip-flops, and the gates of ReLUs in flip-flops: a register is a ReLU by its reset, what reads one before it takes gates."""
-    clamps = np.flatnonzero(circuit.opcode == Opcode.CLAMP)
-    relus = clamps[circuit.signed[circuit.a[clamps]] & ~circuit.signed[clamps]]
+    clamps = relus(circuit)
     read_at_once = np.zeros(len(circuit), np.bool_)
     for column, readers in circuit.reads:
-        reads = np.flatnonzero(np.isin(circuit.opcode, list(readers - _WIRING)))
+        reads = np.flatnonzero(np.isin(circuit.opcode, list(readers - WIRING)))
         operands = column[reads]
         read_at_once[operands[circuit.stage[reads] == circuit.stage[operands]]] = True
-    for wire in np.flatnonzero(np.isin(circuit.opcode, list(_WIRING)))[::-1].tolist():
+    for wire in np.flatnonzero(np.isin(circuit.opcode, list(WIRING)))[::-1].tolist():
         source = circuit.a[wire]
         read_at_once[source] |= read_at_once[wire] and circuit.stage[wire] == circuit.stage[source]
-    return register_bits(circuit) + _GATE * int(circuit.widths[relus[read_at_once[relus]]].sum())
+    return register_bits(circuit) + _GATE * int(circuit.widths[clamps[read_at_once[clamps]]].sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from benchmarks.common.environments import Library
 from benchmarks.common.experiment import BenchmarkError, load, names
 from benchmarks.common.processes import ROOT, Usage
 from benchmarks.common.row import Bar, Peer, Row, at_least, at_most, markdown_table, text_table
+from hwq.toolchains.registry import program
 
 HEAD = """
 from __future__ import annotations
@@ -117,6 +118,14 @@ def test_the_origin_of_figures_is_written(home: Home, tmp_path: Path) -> None:
     assert found["cpus"] == os.cpu_count() and found["python"].count(".") == 2
     assert found["versions"]["numpy"] == np.__version__
     assert re.fullmatch(r"[0-9a-f]{40}|unknown", found["commit"]) and found["command"] == "python benchmarks/run.py toy"
+
+
+def test_versions_of_tools_are_those_that_hwq_starts(home: Home, tmp_path: Path) -> None:
+    found = program("yosys").locate()
+    add(home, HEAD.replace("settings=Settings(),", 'settings=Settings(), tools=("yosys", "no-such-tool"),'))
+    assert main(["toy", "--work", str(tmp_path)], home) == 0
+    versions = json.loads((tmp_path / "results" / "toy.json").read_text())["versions"]
+    assert versions["yosys"] == found.version and "no-such-tool" not in versions
 
 
 def test_a_short_figure_fails_a_check_only(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,8 @@ from networks import random_network
 
 from hwq.ir import Circuit, CircuitBuilder
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import _placed, _Wires, cut_cost, pipeline, register_bits
+from hwq.passes.pipeline import _GATE, _placed, _Wires, cut_cost, pipeline, register_bits
+from hwq.passes.postpone import Postponing
 
 
 def funnel(levels: int) -> Circuit:
@@ -45,13 +46,15 @@ def test_cheaper_and_no_more_stages(seed: int, levels: int) -> None:
     assert cut_cost(cut) <= cut_cost(early)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 13])
+@pytest.mark.parametrize("seed", [1, 13])
 def test_no_other_cut_is_cheaper(seed: int) -> None:
     """By exhaustion, on networks of which several stages must be shorter than they could."""
     circuit = lower(random_network(seed, (12, 10, 8, 6)))
     cut, wires = pipeline(circuit, 3), _Wires.of(circuit)
     every = itertools.product(range(1, 7), repeat=cut.latency - 1)
-    tried = (replace(circuit, stage=_placed(wires, [*limits, 6])) for limits in every)
+    early = (replace(circuit, stage=_placed(wires, [*limits, 6])) for limits in every)
+    late = Postponing(circuit, wires.delay, 6, _GATE)
+    tried = (late.of(one) for one in early)
     assert cut_cost(cut) == min(cut_cost(one) for one in tried if one.latency == cut.latency)
 
 
