@@ -119,9 +119,10 @@ def test_missing_compiler(run: Path, tmp_path: Path) -> None:
     check(hwq("sim", str(run), "--board", "kv260", "--store", store, env={"HWQ_GXX": "/nowhere"}), 8, "HWQ_GXX")
 
 
+@pytest.mark.slow  # tests/faults has more of them, in one process
 @pytest.mark.parametrize(
     ("body", "word"),
-    [("echo 'ERROR: broken pass'; exit 1", "broken pass"), pytest.param("kill -9 $$", "SIGKILL", marks=pytest.mark.slow)],
+    [("echo 'ERROR: broken pass'; exit 1", "broken pass"), ("kill -9 $$", "SIGKILL")],
 )
 def test_yosys_that_fails(body: str, word: str, run: Path, tmp_path: Path) -> None:
     fake = tmp_path / "yosys"

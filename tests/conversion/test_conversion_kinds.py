@@ -344,7 +344,10 @@ MOVES: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
 }
 
 
-@pytest.mark.parametrize("name", MOVES)
+DAILY_MOVES = ("slice", "every other", "flip", "repeat", "split", "pad", "Cropping2D", "UpSampling2D")
+
+
+@pytest.mark.parametrize("name", [name if name in DAILY_MOVES else pytest.param(name, marks=pytest.mark.slow) for name in MOVES])
 def test_what_only_moves_values_is_wires(name: str, tmp_path: Path) -> None:
     function, shape = MOVES[name]
     model, x = moved(function, shape), rows(shape)

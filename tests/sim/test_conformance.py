@@ -87,7 +87,7 @@ def test_comparisons_around_the_words_of_a_processor(tmp_path: Path) -> None:
     prove(graph, rows, tmp_path)
 
 
-@modes((Rounding.RND_CONV, Overflow.SAT))
+@modes()
 def test_ops_of_one_input_exhaustively(mode: tuple[Rounding, Overflow], tmp_path: Path) -> None:
     prove(*ops_of_one_input(mode), tmp_path)
 

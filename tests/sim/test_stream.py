@@ -126,7 +126,7 @@ def prove(graph: Graph, x: np.ndarray, folder: Path) -> StreamBuild:
     return made
 
 
-@pytest.mark.parametrize("network", [classifier, image_to_image, signal])
+@pytest.mark.parametrize("network", [classifier, pytest.param(image_to_image, marks=pytest.mark.slow), signal])
 def test_streams(network: Callable[[], Graph], tmp_path: Path) -> None:
     graph = network()
     frames = 40

@@ -109,6 +109,7 @@ def test_the_slope_rises_and_then_the_quantiser_is_hard() -> None:
     assert prices == sorted(prices) and prices[0] < 0.05 * recipe.config.l1 and prices[-1] == recipe.config.l1
 
 
+@pytest.mark.slow  # which `test_given_widths` has in one of its layers
 def test_one_width_for_all(digits: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
     trainer.train(digits, replace(CONFIG, method="uniform", bits=3), run)

@@ -82,7 +82,7 @@ def test_killed_and_resumed_equals_uninterrupted(
     assert contents(run) == contents(finished)
 
 
-@pytest.mark.parametrize(("method", "some"), [("hgq", True), ("uniform", False)])
+@pytest.mark.parametrize(("method", "some"), [("hgq", True), pytest.param("uniform", False, marks=pytest.mark.slow)])
 def test_averages_of_a_network_are_candidates_too(
     method: str, some: bool, digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
