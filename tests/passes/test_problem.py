@@ -10,7 +10,7 @@ import pytest
 from hwq.ir import CircuitBuilder
 from hwq.passes.adders.matrix import Multiplier, digits_of
 from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, adder_cost, csd
-from hwq.passes.adders.row import Operand, SumRow
+from hwq.passes.adders.row import RowOperand, SumRow
 
 
 def problem(digits: list[tuple[int, int, int, int]], bounds: list[tuple[int, int]], block: list[int], columns: int) -> Problem:
@@ -108,7 +108,7 @@ def test_what_an_adder_takes(
 def test_what_rows_take() -> None:
     """Over all rows of two and of three narrow operands: look-up tables, inverters, and rows that begin without a table of their own."""
     kinds = [(0, 1), (0, 3), (-2, 1), (-4, 3), (1, 3), (5, 5)]
-    one = [Operand(low, high, up, sign) for low, high in kinds for up in (0, 2) for sign in (1, -1)]
+    one = [RowOperand(low, high, up, sign) for low, high in kinds for up in (0, 2) for sign in (1, -1)]
 
     def totals(rows: list[SumRow]) -> tuple[int, ...]:
         return tuple(sum(getattr(row, name) for row in rows) for name in ("tables", "inverters", "cost", "early", "carry", "start"))
