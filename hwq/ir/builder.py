@@ -220,7 +220,7 @@ class CircuitBuilder:
         """Freeze, keeping only the wires that an output needs (and every input row that is read)."""
         needed = np.zeros(len(self._rows), bool)
         needed[outputs] = True
-        for i in range(len(self._rows) - 1, -1, -1):
+        for i in reversed(range(len(self._rows))):
             if needed[i]:
                 row = self._rows[i]
                 for wire, readers in ((row.a, WIRES_A), (row.b, WIRES_B), (row.c, WIRES_C)):

@@ -43,14 +43,19 @@ class Interval:
     def reshape(self, shape: tuple[int, ...]) -> Interval:
         return Interval(self.low.reshape(shape), self.high.reshape(shape), self.frac.reshape(shape))
 
+    @property
+    def flat(self) -> Interval:
+        """The elements in one row."""
+        return Interval(self.low.ravel(), self.high.ravel(), self.frac.ravel())
+
     def take(self, index: npt.NDArray[np.int64]) -> Interval:
         """The elements at `index` of a flat interval; its shape."""
         return Interval(self.low[index], self.high[index], self.frac[index])
 
     def with_zero(self) -> Interval:
         """A flat interval with a zero behind it, which the index -1 then reads."""
-        zero = np.zeros(1, object)
-        return Interval(np.append(self.low, zero), np.append(self.high, zero), np.append(self.frac, 0))
+        zero = Interval.of(TypeArray.of([0], [0], [0]))
+        return Interval(np.append(self.low, zero.low), np.append(self.high, zero.high), np.append(self.frac, zero.frac))
 
     def plain(self) -> Interval:
         """The same with Python integers as bounds, whatever they were computed in."""
@@ -98,28 +103,28 @@ def requantized(source: Interval, types: TypeArray) -> Interval:
 def product_sum_bounds(x: Interval, kernel: IntArray, kernel_frac: npt.NDArray[np.int64]) -> Interval:
     """Bounds (p, m) of x @ kernel for x of shape (p, n) and a kernel of shape (n, m); frac is that of the finest non-zero term of each sum."""
     used, alive = kernel != 0, ~x.zero
-    lowest = -(1 << 30)
+    lowest = np.iinfo(np.int32).min  # below any step
     x_frac, k_frac = np.where(alive, x.frac, lowest), np.where(used, kernel_frac, lowest)
-    frac = _finest(x_frac, k_frac)
-    frac = np.where(frac < lowest // 2, 0, frac)
-    x_one, k_one = int(x_frac.max(initial=lowest)), int(k_frac.max(initial=lowest))
-    if x_one == lowest or k_one == lowest:
+    summed = _any_term(alive, used)
+    frac = np.where(summed, _finest(x_frac, k_frac), 0)
+    if not summed.any():
         zeros = np.zeros(frac.shape, object)
         return Interval(zeros, zeros, frac)
+    x_one, k_one = int(x_frac.max()), int(k_frac.max())
     low, high = (shifted(bound, np.where(alive, x_one - x.frac, 0)) for bound in (x.low, x.high))
     k = shifted(kernel, np.where(used, k_one - kernel_frac, 0))
     largest = max(int(np.abs(low).max()), int(np.abs(high).max())) * int(np.abs(k).max()) * max(1, len(k))
     if largest.bit_length() < SAFE_BITS:
         low, high, k = low.astype(np.int64), high.astype(np.int64), k.astype(np.int64)
     up, down = np.maximum(k, 0), np.minimum(k, 0)
-    cut = np.where(_any_term(alive, used), x_one + k_one - frac, 0).astype(k.dtype)  # the bits cut off are zero
+    cut = np.where(summed, x_one + k_one - frac, 0).astype(k.dtype)  # the bits cut off are zero
     return Interval((low @ up + high @ down).astype(k.dtype) >> cut, (high @ up + low @ down).astype(k.dtype) >> cut, frac).plain()
 
 
 def _finest(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """max over i of a[p, i] + b[i, m], a few rows at a time."""
     rows = max(1, (1 << 22) // max(1, b.size))
-    parts = [(a[start : start + rows, :, None] + b).max(axis=1, initial=-(1 << 31)) for start in range(0, len(a), rows)]
+    parts = [(a[start : start + rows, :, None] + b).max(axis=1, initial=np.iinfo(np.int64).min) for start in range(0, len(a), rows)]
     return np.concatenate(parts).astype(np.int64) if parts else np.zeros((0, b.shape[1]), np.int64)
 
 

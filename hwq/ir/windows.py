@@ -187,7 +187,7 @@ def einsum_blocks(node: Node, shape: tuple[int, ...]) -> list[Block]:
                 total = total + fixed[letter] * stride
             for axis, letters in enumerate((first, second)):
                 if letter in letters:
-                    grid = np.indices([e.sizes[c] for c in letters])[letters.index(letter)].reshape(-1)
+                    grid = np.indices([e.sizes[c] for c in letters])[letters.index(letter)].ravel()
                     total = total + np.expand_dims(grid * stride, 1 - axis)
             stride *= e.sizes[letter]
         size = [int(np.prod([e.sizes[c] for c in letters])) for letters in (first, second)]

@@ -184,7 +184,7 @@ class _Cones:
     def choose(self) -> dict[int, _Choice]:
         """From the outputs towards the inputs, for every wire that is still read: the table that saves most, if any does."""
         chosen: dict[int, _Choice] = {}
-        for wire in range(len(self.circuit) - 1, -1, -1):
+        for wire in reversed(range(len(self.circuit))):
             if not self.readers[wire] or not self.operands[wire]:
                 continue
             best: tuple[float, _Choice, list[int]] | None = None

@@ -107,10 +107,10 @@ def _check_window(node: Node, types: Types, matrix: Matrix, size: Sequence[int])
 
 def infer_matrix(matrix: Matrix, node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     """The bounds of any matrix's results."""
-    x = inputs[0].reshape((-1,)).with_zero()
+    x = inputs[0].flat.with_zero()
     kernel, bias = matrix.constants(node)
     weights, weight_frac = (a.ravel() for a in odd_form(kernel))
-    b = constant_interval(bias).reshape((-1,))
+    b = constant_interval(bias).flat
     shape = matrix.shape(node, inputs[0].shape)
     low, high, frac = np.zeros(shape, object), np.zeros(shape, object), np.zeros(shape, np.int64)
     for block in matrix.blocks(node, inputs[0].shape):

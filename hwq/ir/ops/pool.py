@@ -43,7 +43,7 @@ def _verify(node: Node, types: Types) -> None:
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     shape, windows = max_windows(node, inputs[0].shape)
-    x = inputs[0].reshape((-1,))
+    x = inputs[0].flat
     return extreme_bounds([x.take(windows[:, i]) for i in range(windows.shape[1])], least=False).reshape(shape)
 
 

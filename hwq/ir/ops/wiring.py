@@ -78,7 +78,7 @@ def _padded(node: Node, shapes: Shapes) -> Index:
 
 
 def _taken(node: Node, shapes: Shapes) -> Index:
-    places = np.concatenate([*(part.reshape(-1) for part in _counted(shapes)), np.array([-1])])
+    places = np.concatenate([*(part.ravel() for part in _counted(shapes)), np.array([-1])])
     return np.asarray(places[np.array(node.integers("index"), np.int64)].reshape(node.integers("shape")))
 
 
@@ -90,7 +90,7 @@ def _counted(shapes: Shapes) -> list[Index]:
 def infer_wiring(wiring: Wiring, node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     """The bounds of any rearrangement."""
     source = wiring(node, [x.shape for x in inputs])
-    flat = [x.reshape((-1,)) for x in inputs]
+    flat = [x.flat for x in inputs]
     low, high, frac = (np.concatenate([getattr(x, part) for x in flat]) for part in ("low", "high", "frac"))
     return Interval(low, high, frac).with_zero().take(source)
 

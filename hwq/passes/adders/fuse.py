@@ -141,7 +141,7 @@ class _Fusing:
         earliest = list(self.arrival)
         latest = [max((earliest[w] for w in self.old.outputs.tolist()), default=0)] * len(self.opcode)
         shared = [False] * len(self.opcode)  # read by a sum of the same node
-        for wire in range(len(self.opcode) - 1, -1, -1):
+        for wire in reversed(range(len(self.opcode))):
             if wire in self.sums:
                 spare = latest[wire] - earliest[wire]
                 for term, _, _ in self.sums[wire].parts:

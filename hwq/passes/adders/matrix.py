@@ -148,7 +148,7 @@ def digits_of(matrix: WholeMatrix) -> tuple[npt.NDArray[np.int64], ...]:
     that more pairs are alike.
     """
     planes = _planes(matrix)
-    for position in range(len(planes) - 3, -1, -1):
+    for position in reversed(range(len(planes) - 2)):
         low, middle, high = planes[position : position + 3]
         turn = (high != 0) & (middle == 0) & (low == -high)
         low[turn] = middle[turn] = high[turn]
