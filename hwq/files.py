@@ -113,7 +113,7 @@ def is_sealed(path: Path) -> bool:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file's content; "" where it cannot be read, or is no regular file."""
+    """The SHA-256 of a file's content; "" where it cannot be read, or is no regular file."""
     with suppress(OSError):
         if path.is_file():
             with path.open("rb") as stream:

@@ -54,7 +54,7 @@ class Bar:
             self.bars, self.tasks = None, {}
 
     def finished(self) -> None:
-        """Say of the phase that ended whether it was stopped early."""
+        """Say whether the phase that ended was stopped early."""
         if self.phase and self.step < self.steps:
             told = f"{self._named()}stopped early, after {self.step} of {self.steps} steps{self._told()}"
             if self.bars is not None:

@@ -97,7 +97,7 @@ class Design:
     def predict_raw(self, rows: Any, *, scores: bool = False) -> npt.NDArray[Any]:
         """The class of each row, by name, of rows as they are in the user's file: scaled as for training, then as `predict`.
 
-        Of a regression its numbers in the user's units; of a reconstruction the row as the network takes it.
+        A regression gives its numbers in the user's units, a reconstruction the row as the network takes it.
 
         Args:
             rows: features (rows, *features) in the order of the file, without label; or a pandas frame with columns of those names.

@@ -108,7 +108,7 @@ class Feeding:
 
     @classmethod
     def of(cls, made: Build | StreamBuild, graph: Graph, known: Preprocess | None) -> Feeding:
-        """Of a design that was made of `graph`, which says how floats become integers."""
+        """How to feed a design that was made of `graph`, which says how floats become integers."""
         types = [t for name in graph.inputs for t in graph[name].type]
         shape = graph[graph.inputs[0]].shape if len(graph.inputs) == 1 else (len(types),)
         told = known or AS_IT_IS
@@ -154,7 +154,7 @@ class Feeding:
         }
 
     def _targets(self) -> dict[str, object]:
-        """Of a regression: how answers become numbers in the user's units."""
+        """For a regression: how answers become numbers in the user's units."""
         if self.known is None or not self.known.target_deviation:
             return {}
         return {"target_mean": list(self.known.target_mean), "target_deviation": list(self.known.target_deviation)}

@@ -18,7 +18,7 @@ NOWHERE = -(1 << 20)  # fractional bits of a number that is always zero
 
 
 def bits_of_nodes(graph: Graph) -> dict[str, int]:
-    """Of each node: bits of the longest number, or sum of absolute values, on the way to its result."""
+    """For each node: bits of the longest number, or sum of absolute values, on the way to its result."""
     bounds = intervals(graph)
     reach = {
         name: np.ldexp(np.maximum(np.abs(b.low), np.abs(b.high)).astype(np.float64), -b.frac.astype(np.int64))
@@ -75,7 +75,7 @@ def _rounding(types: TypeArray, reach: Floats, frac: Steps) -> int:
 
 
 def _summing(node: Node, reach: Floats, frac: Steps) -> int:
-    """Of each result the sum of all absolute values, at the step of its finest product."""
+    """For each result the sum of all absolute values, at the step of its finest product."""
     kernel, bias = constants(node)
     k, k_frac = (a.ravel() for a in odd_form(kernel))
     b, b_frac = (a.ravel() for a in odd_form(bias))

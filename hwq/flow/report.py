@@ -136,7 +136,7 @@ class _Artefacts:
 
 
 def _artefacts(directory: RunDir, last: Synthesised | None, point: Point, rows: tuple[int, npt.NDArray[Any]]) -> _Artefacts:
-    """Of one point; `rows` are how many the run has, and the labels of the test rows."""
+    """One point; `rows` are how many the run has, and the labels of the test rows."""
     name = last.folders.get(point.id) if last else None
     if last is None or name is None:
         return _Artefacts()

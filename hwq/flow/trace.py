@@ -84,6 +84,6 @@ def _traced(run: RunDir, point: Point, x: npt.NDArray[np.float32], y: npt.NDArra
 
 
 def _answers(graph: Graph, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Of the network in floats (rows, outputs)."""
+    """Answers of the network in floats (rows, outputs)."""
     values = evaluate_floats(graph, flat_rows(graph, x).astype(np.float64))
     return np.concatenate([values[name].reshape(len(x), -1) for name in graph.outputs], axis=1)

@@ -60,7 +60,7 @@ def _metric(dataset: Dataset, config: TrainConfig) -> str:
 
 
 def _digest(run: Path) -> str | None:
-    """Of the data that a run was begun with, where there is one."""
+    """The digest of the data that a run was begun with, where there is one."""
     told = RunDir.open(run).record().dataset if (run / "run.json").is_file() else None
     return told.digest or None if told else None
 

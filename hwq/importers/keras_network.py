@@ -64,7 +64,7 @@ def softmax_of(file: KerasFile) -> frozenset[str]:
 
 
 def input_shape(file: KerasFile) -> tuple[int, ...]:
-    """Of a row of the one input.
+    """The shape of a row of the one input.
 
     Raises:
         UnsupportedLayerError: several inputs.

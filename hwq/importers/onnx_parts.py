@@ -85,7 +85,7 @@ def _extreme(op: str) -> NodeReader:
 
 
 def _einsum(node: OnnxNode, walk: Walk) -> Signal | Numbers:
-    """Of a tensor and a constant, the batch as the first letter."""
+    """An einsum of a tensor and a constant, the batch as the first letter."""
     told = node.attributes.get("equation", b"")
     equation = (told.decode() if isinstance(told, bytes) else str(told)).replace(" ", "")
     left, arrow, out = equation.partition("->")

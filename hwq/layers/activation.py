@@ -229,7 +229,7 @@ def _tried(function: TensorFunction, dtype: str) -> tuple[Floats, Floats]:
 
 
 def has_pole(kind: str) -> Callable[[TensorFunction], TensorFunction]:
-    """Say of a function that it has a pole at zero: "reciprocal", whose values differ in size, or "logarithm".
+    """Mark a function that has a pole at zero: "reciprocal", whose values differ in size, or "logarithm".
 
     Its table has at zero the value half a step beside it, and the steps around it are chosen by the smallest number in the rows, too.
     """

@@ -21,14 +21,14 @@ class LayerOptions(TypedDict, total=False):
 
 
 class RangeOptions(LayerOptions, total=False):
-    """Of an input quantiser: what the range may be."""
+    """Options of an input quantiser: what the range may be."""
 
     signed: bool | None
     most_integer: int | None
 
 
 class QuantizerOptions(LayerOptions, total=False):
-    """Of a layer with an input quantiser: those of `Quantize`."""
+    """Options of a layer with an input quantiser: those of `Quantize`."""
 
     bits: int
     overflow: str
@@ -63,7 +63,7 @@ class WeightOptions(QuantizerOptions, VariableOptions, total=False):
 
 
 class NormOptions(TypedDict, total=False):
-    """Of the batch normalisation that is folded in, as in Keras."""
+    """Options of the batch normalisation that is folded in, as in Keras."""
 
     epsilon: float
     momentum: float
@@ -72,50 +72,50 @@ class NormOptions(TypedDict, total=False):
 
 
 class KernelOptions(WeightOptions, NormOptions, total=False):
-    """Of a layer with a kernel, but for activation and use_bias."""
+    """Options of a layer with a kernel, but for activation and use_bias."""
 
 
 class EinsumOptions(KernelOptions, total=False):
-    """Of an einsum with a kernel, whose bias has axes of its own."""
+    """Options of an einsum with a kernel, whose bias has axes of its own."""
 
     use_bias: bool
 
 
 class ActivatedOptions(KernelOptions, total=False):
-    """Of a layer with a kernel."""
+    """Options of a layer with a kernel."""
 
     activation: object
     use_bias: bool
 
 
 class NormalizationOptions(WeightOptions, total=False):
-    """Of a normalisation that is a layer of its own: it has the names of `NormOptions` as arguments."""
+    """Options of a normalisation that is a layer of its own: it has the names of `NormOptions` as arguments."""
 
     activation: object
     use_bias: bool
 
 
 class ConvolutionOptions(ActivatedOptions, total=False):
-    """Of a convolution, but for the window itself."""
+    """Options of a convolution, but for the window itself."""
 
     dilation_rate: Lengths
     data_format: str | None
 
 
 class GroupOptions(ConvolutionOptions, total=False):
-    """Of a full convolution."""
+    """Options of a full convolution."""
 
     groups: int
 
 
 class TransposedOptions(ConvolutionOptions, total=False):
-    """Of a transposed convolution."""
+    """Options of a transposed convolution."""
 
     output_padding: Lengths | None
 
 
 class DepthwiseOptions(ConvolutionOptions, total=False):
-    """Of a depthwise convolution: Keras has names of its own for what it knows of the kernel."""
+    """Options of a depthwise convolution: Keras has names of its own for what it knows of the kernel."""
 
     depthwise_initializer: object
     depthwise_regularizer: object
@@ -123,7 +123,7 @@ class DepthwiseOptions(ConvolutionOptions, total=False):
 
 
 class SeparableOptions(DepthwiseOptions, total=False):
-    """Of a depthwise convolution and a full one of size 1 behind it."""
+    """Options of a depthwise convolution and a full one of size 1 behind it."""
 
     pointwise_initializer: object
     pointwise_regularizer: object
@@ -132,20 +132,20 @@ class SeparableOptions(DepthwiseOptions, total=False):
 
 
 class PoolOptions(QuantizerOptions, total=False):
-    """Of a pooling, but for the window itself."""
+    """Options of a pooling, but for the window itself."""
 
     keepdims: bool
     data_format: str | None
 
 
 class AverageOptions(PoolOptions, total=False):
-    """Of a pooling that takes means."""
+    """Options of a pooling that takes means."""
 
     factor_bits: int
 
 
 class TableOptions(QuantizerOptions, total=False):
-    """Of a function by table."""
+    """Options of a function by table."""
 
     output_bits: int | None
     table_shape: Sequence[int] | None

@@ -46,7 +46,7 @@ class Rearrange(keras.layers.Layer):
             )
 
     def call(self, inputs: Tensor | Sequence[Tensor]) -> Tensor:
-        """Of one tensor (rows, ...), or of several."""
+        """Takes one tensor (rows, ...), or several."""
         parts = cast("list[Tensor]", list(inputs) if isinstance(inputs, (list, tuple)) else [inputs])
         flat = [ops.reshape(x, (-1, math.prod(x.shape[1:]))) for x in parts]
         index = np.array(self.index)

@@ -146,7 +146,7 @@ def data_of(run: RunDir, spec: str | None, notice: Notice = quiet) -> Dataset:
 
 
 def accuracy(graph: Graph, x: npt.NDArray[np.float32], y: npt.NDArray[np.int64]) -> float:
-    """Of the integer reference."""
+    """The accuracy of the integer reference."""
     return float((predict(graph, x).argmax(axis=1) == y).mean())
 
 

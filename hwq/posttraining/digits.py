@@ -186,7 +186,7 @@ class Removal:
 
     @property
     def bits(self) -> float:
-        """Of all digits that are left: an estimate of adder bits without sharing."""
+        """The cost of all digits that are left: an estimate of adder bits without sharing."""
         return float(sum(c.bits.sum() for many in self.channels.values() for c in many))
 
     @property

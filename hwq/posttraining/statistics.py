@@ -63,7 +63,7 @@ class Seen:
     scale: float
 
     def moments(self, inputs: npt.NDArray[np.int64], output: int) -> Moments:
-        """Of the chosen inputs, weighted for one output."""
+        """The statistics of the chosen inputs, weighted for one output."""
         x = self.x[:, inputs]
         h = np.ones(len(x)) if self.importance is None else self.importance[:, output]
         slope = None if self.gradient is None else self.gradient[:, output]

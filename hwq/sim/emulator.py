@@ -175,7 +175,7 @@ def _fits(graph: Graph, circuit: Circuit) -> bool:
 
 
 def _bits(low: int, high: int) -> int:
-    """Of the narrowest two's complement integer that holds [low, high]."""
+    """Bits of the narrowest two's complement integer that holds [low, high]."""
     return max(-low - 1, high).bit_length() + 1
 
 

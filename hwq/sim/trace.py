@@ -104,7 +104,7 @@ class LayerTrace:
 
     @property
     def rms(self) -> float:
-        """Of the error."""
+        """Root mean square of the error."""
         return _rms(self.error)
 
     @property

@@ -69,7 +69,7 @@ class Manifest:
 
     @classmethod
     def of_plan(cls, plan: BuildPlan, features: Mapping[str, float], *, interval: int = 1, group: str = "") -> Manifest:
-        """Of a design that belongs to no run."""
+        """The manifest of a design that belongs to no run."""
         numbers = (plan.period_ns, plan.latency_cycles)
         hardware = None if plan.hardware == "parallel" else plan.hardware
         made = cls(plan.design, plan.digest, plan.board, plan.top, *numbers, features, interval, group, plan.adders)

@@ -157,7 +157,7 @@ def _write(one: Frozen, run: RunDir, point: str, x: Floats | Singles, dataset: D
 
 
 def _anomalies(task: Task, answers: Floats | Singles, dataset: Dataset) -> dict[str, object]:
-    """Of a reconstruction that is chosen by its error: how well that finds the labelled test rows."""
+    """For a reconstruction that is chosen by its error: how well that finds the labelled test rows."""
     y = dataset.y_test
     if task.name != "reconstruction" or task.metric == "auc" or y.shape[1] == dataset.n_classes or len(np.unique(y[:, -1])) < 2:
         return {}

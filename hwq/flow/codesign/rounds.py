@@ -77,7 +77,7 @@ class Trial:
 
     @property
     def error(self) -> float:
-        """Of the prediction, relative to the measured LUTs."""
+        """The error of the prediction, relative to the measured LUTs."""
         return self.predicted / self.lut - 1 if self.lut else math.inf
 
 

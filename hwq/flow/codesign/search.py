@@ -208,7 +208,7 @@ def _begin(out: Path, dataset: Dataset, config: TrainConfig, place: _Place, opti
 
 
 def _derived(run: RunDir, dataset: Dataset, method: Mapping[str, object]) -> RunRecord:
-    """Of a run that goes on from `run` with the same data, which may lie elsewhere now."""
+    """The record of a run that goes on from `run` with the same data, which may lie elsewhere now."""
     return replace(run.record().derive(method), dataset=dataset.told)
 
 

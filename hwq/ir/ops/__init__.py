@@ -51,7 +51,7 @@ def matrix_of(node: Node) -> Matrix:
 
 
 def places(node: Node, shapes: Sequence[tuple[int, ...]]) -> Index:
-    """Of a node that only rearranges: for each element of the result, its place among all elements of the inputs, or -1 for zero.
+    """For a node that only rearranges: for each element of the result, its place among all elements of the inputs, or -1 for zero.
 
     Raises:
         GraphError: it does something else.
