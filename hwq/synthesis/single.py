@@ -16,8 +16,8 @@ from hwq.measure.store import Store
 from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import compare_routed, random_inputs
-from hwq.synthesis.measuring import key_of, measure, options_before, require_mapped
-from hwq.synthesis.readings import require_pass
+from hwq.synthesis.step_measurement import key_of, measure, options_before, require_mapped
+from hwq.synthesis.step_reports import require_pass
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import ROUTED, Step
