@@ -15,7 +15,7 @@ REGISTERED = (
     "hwq.quantizers.powers",
     "hwq.layers.model",
     "hwq.conversion.parts",
-    "hwq.conversion.operators",
+    "hwq.conversion.functional",
     "hwq.conversion.activations",
 )
 

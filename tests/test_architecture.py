@@ -67,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "run",
         "files",
         "fields",
+        "locks",
         "data",
         "events",
         "measure",
@@ -75,7 +76,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "exporters",
         "__init__",
     },
-    "synthesis": _DESIGNED - {"design", "run", "fields"} | {"events", "tools", "reports"},
+    "synthesis": _DESIGNED - {"design", "fields"} | {"events", "tools", "reports", "styles"},
     "posttraining": _DESIGNED | {"events", "synthesis", "train", "conversion", "data", "frontend", "tensors"},
     "views": {"templates", "reports.types"},
     "flow": {"*"},
@@ -98,9 +99,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"flow", "events", "cost.predict", "views", "run", "files", "boards", "units", "errors", "posttraining", "__init__"}
     | {
         "design.budget",
+        "design.plans",
         "design.target",
         "tools.doctor",
         "styles.registry",
+        "synthesis.importing",
         "toolchains.registry",
         "toolchains.steps",
         "train.config",

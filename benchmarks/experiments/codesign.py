@@ -15,7 +15,7 @@ from benchmarks.common.experiment import Context, Experiment, NoSettings
 from benchmarks.common.row import Peer, Row, at_least, at_most
 from hwq.boards import load
 from hwq.design.budget import Budget
-from hwq.flow.codesign.landing import Pricer
+from hwq.flow.codesign.fit_to_budget import Pricer
 from hwq.flow.codesign.search import CodesignEvents, CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify

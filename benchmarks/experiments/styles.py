@@ -18,10 +18,10 @@ from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports.types import Resources
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
-from hwq.styles import model
 from hwq.styles.mac import model as mac_model
 from hwq.styles.mac.mac import Mac
-from hwq.styles.serial import Serial
+from hwq.styles.serial import model
+from hwq.styles.serial.serial import Serial
 
 EXPERIMENT = Experiment(
     "LUTs and clocks of serial and folded designs, beside the parallel form",

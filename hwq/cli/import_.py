@@ -16,7 +16,7 @@ from hwq.cli.common import as_json, emit, note, say, store_option
 @as_json
 def import_(folder: Path, run: Path | None, store: Path | str | None, as_json: bool) -> None:
     """Take the reports of a plan that ran elsewhere (FOLDER, written by hwq synth --dry-run) back into its run and the store."""
-    from hwq.flow.importing import import_plan
+    from hwq.synthesis.importing import import_plan
 
     done = import_plan(folder, run=run, store_path=store)
     for warning in done.warnings:

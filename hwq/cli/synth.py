@@ -86,7 +86,7 @@ def synth(run: Path, point: str, asked: TargetAsked, limits: _Limits, dry: _Dry,
 
 
 def _plan(run: Path, point: str, asked: TargetAsked, dry: _Dry, as_json: bool) -> None:
-    from hwq.flow.planning import plan
+    from hwq.design.plans import plan
 
     planned = plan(run, asked.target(), point=point, out=dry.out)
     if as_json:

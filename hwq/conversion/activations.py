@@ -1,4 +1,4 @@
-"""Activations: rectifiers, functions of one number by table, softmaxes. Each function is one of `hwq.conversion.converters`."""
+"""Activations: rectifiers, functions of one number by table, softmaxes. Each function is one of `hwq.conversion.twins`."""
 
 from __future__ import annotations
 

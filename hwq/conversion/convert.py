@@ -16,14 +16,14 @@ from hwq.backend import keras
 from hwq.conversion import freeze
 from hwq.conversion.activations import ends_in_softmax, twin_class
 from hwq.conversion.config import QuantizeConfig
-from hwq.conversion.converters import HINTS, Copy, converter_of, copy_weights, quantizes, supported
 from hwq.conversion.expand import expanded
 from hwq.conversion.far_off import far_off
 from hwq.conversion.flatten import FlatModel, flat, in_order, inputs_of
 from hwq.conversion.forms import check_model, functional, like
+from hwq.conversion.functional import convert_operator, operator_quantizes
 from hwq.conversion.kinds import KERNELS, kind_of
-from hwq.conversion.operators import convert_operator, operator_quantizes
 from hwq.conversion.rows import checked_rows, input_of_codes
+from hwq.conversion.twins import HINTS, Copy, converter_of, copy_weights, quantizes, supported
 from hwq.errors import ModelError, UnsupportedLayerError, UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers.model import QuantizedModel
@@ -44,7 +44,7 @@ GENERAL = ("bits", "overflow", "rounding", "granularity", "signed")  # options o
 
 @dataclass(slots=True)
 class Conversion:
-    """One conversion: what the functions of `hwq.conversion.converters` read and fill in."""
+    """One conversion: what the functions of `hwq.conversion.twins` read and fill in."""
 
     config: QuantizeConfig
     trace: Trace

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from hwq.backend import keras
 from hwq.conversion.attention import ATTENTION
-from hwq.conversion.converters import HINTS, converter_of
 from hwq.conversion.floats import Formula, Given
 from hwq.conversion.following import weights_first
 from hwq.conversion.kinds import kind_of
 from hwq.conversion.norms import NORMS
 from hwq.conversion.operations import OPERATIONS
 from hwq.conversion.recurrent import RECURRENT
+from hwq.conversion.twins import HINTS, converter_of
 from hwq.errors import HwqError, UnsupportedLayerError
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from hwq.backend import keras
 from hwq.conversion.activations import twin_class
-from hwq.conversion.converters import Copy
 from hwq.conversion.floats import Given
 from hwq.conversion.parts import is_trained, values_of
+from hwq.conversion.twins import Copy
 from hwq.errors import UnsupportedLayerError
 
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ from hwq.measure.store import Store
 from hwq.posttraining import channels
 from hwq.posttraining.allocation import NAME, Allocation, Attempt
 from hwq.posttraining.channels import Group, groups_of, layer_numbers, together
-from hwq.posttraining.derived import Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import ChoiceTable, Chosen, solve
-from hwq.posttraining.operators import OperatorBench, WidthChoices, channel_costs, cost_table
+from hwq.posttraining.operation_costs import OperatorBench, WidthChoices, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits, Widths, coarse_rows, quantized
 from hwq.posttraining.rounding import adaptive
+from hwq.posttraining.runs import Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, divergence
 from hwq.posttraining.statistics import linear_nodes
 from hwq.run.directory import RunDir

@@ -22,8 +22,8 @@ from hwq.files import write_text
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
 from hwq.places import cache
-from hwq.synthesis.measuring import options_before
 from hwq.synthesis.single import Bench, measured
+from hwq.synthesis.step_measurement import options_before
 from hwq.toolchains.synthesis import Synthesiser, choose
 from hwq.units import Period
 

@@ -17,8 +17,8 @@ from hwq.fixed import to_float
 from hwq.importers import ImportedNetwork, Layer, read
 from hwq.ir import Graph
 from hwq.locks import one_writer
-from hwq.posttraining.derived import Origin, begin, drawn, write_point
 from hwq.posttraining.ranges import with_input_range
+from hwq.posttraining.runs import Origin, begin, drawn, write_point
 from hwq.run.record import RunRecord
 from hwq.sim.reference import predict, quantize_inputs
 from hwq.sim.routed import random_inputs

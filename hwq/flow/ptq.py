@@ -16,12 +16,12 @@ from hwq.errors import UsageError
 from hwq.events import QUIET, Events, Notice
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import Origin, accuracy, begin, drawn, write_point
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.multipoint import multipoint
 from hwq.posttraining.quantize import quantized, uniform
 from hwq.posttraining.refine import Portions, portions
 from hwq.posttraining.rounding import adaptive
+from hwq.posttraining.runs import Origin, accuracy, begin, drawn, write_point
 from hwq.run.directory import best
 from hwq.run.record import RunRecord, Scores
 from hwq.tensors import Floats

@@ -16,9 +16,9 @@ from hwq.design.target import Work
 from hwq.events import Events, quiet
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
-from hwq.posttraining.derived import Origin, begin, copied, data_of, write_point
 from hwq.posttraining.refine import Evidence, RefineOptions, RefineStep
 from hwq.posttraining.refine import refine as refine_graph
+from hwq.posttraining.runs import Origin, begin, copied, data_of, write_point
 from hwq.run.directory import Point, RunDir
 from hwq.tensors import Floats
 

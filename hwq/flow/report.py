@@ -26,8 +26,8 @@ from hwq.passes import optimise
 from hwq.passes.compiling import circuit_of
 from hwq.run.directory import Point, RunDir, best
 from hwq.run.record import Link, Synthesised
-from hwq.synthesis.measuring import key_of
-from hwq.synthesis.readings import from_archive, reread
+from hwq.synthesis.step_measurement import key_of
+from hwq.synthesis.step_reports import from_archive, reread
 from hwq.toolchains.manifest import BUILD, Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import steps_for

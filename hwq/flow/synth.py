@@ -16,9 +16,9 @@ from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.run.directory import Point, RunDir
 from hwq.run.record import Link
-from hwq.synthesis.measuring import key_of, options_before
 from hwq.synthesis.preflight import Preflight
-from hwq.synthesis.readings import from_archive, reread
+from hwq.synthesis.step_measurement import key_of, options_before
+from hwq.synthesis.step_reports import from_archive, reread
 from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers

@@ -30,7 +30,7 @@ class Part(keras.layers.Layer):
             (`hwq.cost.terms`), and units of that feature for each unit of the cost.
         exact: whether it computes what the design computes.
         twins: names of Keras layers whose quantised twin it is, each with the attributes that it takes over as arguments; for those
-            that need no more than that (`hwq.conversion.converters`).
+            that need no more than that (`hwq.conversion.twins`).
     """
 
     exact: bool

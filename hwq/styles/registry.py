@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # name -> (module whose STYLE it is, what it does, for --help); of equal counts the first is taken
 STYLES: dict[str, tuple[str, str]] = {
-    "serial": ("hwq.styles.serial", "sums some bits a clock"),
+    "serial": ("hwq.styles.serial.serial", "sums some bits a clock"),
     "mac": ("hwq.styles.mac.mac", "products in lanes with weights in memories"),
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hwq.codegen.verilog_ops import CircuitDraft, statement
-from hwq.styles.machine import Access, Word
+from hwq.styles.serial.machine import Access, Word
 
 
 @dataclass(slots=True)

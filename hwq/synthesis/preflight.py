@@ -17,7 +17,7 @@ from hwq.cost.model import CostModel
 from hwq.errors import HwqError, PreflightError
 from hwq.measure.measurement import Measurement
 from hwq.measure.store import Store
-from hwq.synthesis.measuring import options_before
+from hwq.synthesis.step_measurement import options_before
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.steps import Step

@@ -16,7 +16,7 @@ from hwq.measure.store import Store
 from hwq.sim.compare import Comparison
 from hwq.sim.compiled import COMPILED
 from hwq.sim.routed import compare_routed, random_inputs
-from hwq.synthesis.measuring import key_of, options_before, require_mapped
+from hwq.synthesis.step_measurement import key_of, options_before, require_mapped
 from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import record_path

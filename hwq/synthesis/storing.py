@@ -10,8 +10,8 @@ from hwq.boards import Board
 from hwq.errors import ReportError
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
-from hwq.synthesis.measuring import measure
-from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.synthesis.step_measurement import measure
+from hwq.synthesis.step_reports import require_pass, version_doubt
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import Step
@@ -19,7 +19,7 @@ from hwq.toolchains.steps import Step
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A step that has finished, and what its measurement depends on besides its own program (`measuring.options_of`)."""
+    """A step that has finished, and what its measurement depends on besides its own program (`step_measurement.options_of`)."""
 
     step: Step
     record: Record

@@ -21,7 +21,7 @@ from hwq.design.target import Target
 from hwq.errors import UsageError
 from hwq.ir.circuit import WIRES_C
 from hwq.measure.measurement import ROWS
-from hwq.synthesis.measuring import options_before
+from hwq.synthesis.step_measurement import options_before
 from hwq.toolchains.synthesis import choose
 
 BOARD = boards.load("xcvu9p")

@@ -21,7 +21,7 @@ from hwq.cost.features import features
 from hwq.cost.predict import price_for
 from hwq.errors import BoardError, DataError, MismatchError, ModelError, ToolMissingError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.flow.codesign.landing import Pricer
+from hwq.flow.codesign.fit_to_budget import Pricer
 from hwq.ir import Constant, Graph, make_node, text, verify
 from hwq.measure.store import Store
 from hwq.passes.lower import lower

@@ -16,13 +16,13 @@ from hwq import boards
 from hwq.data import Dataset, load
 from hwq.data.preprocess import AS_IT_IS
 from hwq.design.feeding import FILES, Feeding
+from hwq.design.plans import plan
 from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.errors import DataError, RunError
 from hwq.files import read_json, sha256_of, write_json, write_npz
-from hwq.flow.planning import plan
 from hwq.ir import text
-from hwq.posttraining.derived import accuracy
+from hwq.posttraining.runs import accuracy
 from hwq.run.directory import RunDir, write_point
 from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.csim import csim

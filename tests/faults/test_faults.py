@@ -14,14 +14,14 @@ import report_samples as samples
 from fake_runs import fake, make_run, prove, put, real, stat_json
 
 import hwq
+from hwq.design.plans import plan
 from hwq.design.target import Target, Work
 from hwq.errors import HwqError, ReportError, RunError, ToolError, ToolMissingError, ToolTimeoutError
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.flow.synth import SynthResult, synth
 from hwq.measure.store import Store
 from hwq.reports.yosys import read_stat
 from hwq.run.directory import RunDir
+from hwq.synthesis.importing import import_plan
 from hwq.tools.find import variable
 
 BOARDS = {"yosys": "zcu104", "vivado": "zcu104", "vitis": "zcu104", "nextpnr-ecp5": "ulx3s-85f"}

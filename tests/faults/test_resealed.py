@@ -15,17 +15,17 @@ import pytest
 from fake_runs import make_run
 from test_swapped import BOARD, _agree, made, place, synth_folders, told, tools, yosys  # noqa: F401  (fixtures)
 
+from hwq.design.plans import plan
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.design.verdict import Verdict
 from hwq.errors import HwqError, HwqWarning, ReportError, RunError
 from hwq.events import Events
 from hwq.files import inside, read_json, sha256_of, write_json
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.flow.report import gather
 from hwq.flow.synth import SynthResult, synth
 from hwq.run.directory import RunDir
+from hwq.synthesis.importing import import_plan
 
 RECORD = "steps/yosys-synth.json"
 

@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
+from hwq.design.plans import plan
 from hwq.design.target import Target
 from hwq.errors import HwqError, RunError
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.flow.refine import refined
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir, write_point
+from hwq.synthesis.importing import import_plan
 
 BOARD = "zcu104"
 

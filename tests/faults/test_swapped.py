@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fake_runs import fake, make_run, prove, real
 
+from hwq.design.plans import plan
 from hwq.design.point import PointDesign
 from hwq.design.target import Target, Work
 from hwq.design.trained import Run
@@ -17,13 +18,12 @@ from hwq.design.verdict import EVALUATORS, Verdict, judged_inputs
 from hwq.errors import HwqError, HwqWarning, RunError
 from hwq.events import Events
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir
 from hwq.sim.compare import Comparison
+from hwq.synthesis.importing import import_plan
 
 BOARD = "zcu104"
 COSTS = ("lut", "ff", "latency_cycles", "simulated_accuracy", "mismatches")

@@ -16,11 +16,11 @@ from hwq.design.target import Target
 from hwq.errors import HwqError, RunError
 from hwq.fields import Fields
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord, Scores
+from hwq.synthesis.importing import import_plan
 from hwq.train.config import TrainConfig
 
 BOARD = "zcu104"

@@ -19,7 +19,7 @@ from hwq.ir import Graph, parse, verify
 from hwq.posttraining.channels import Group, groups_of, layer_numbers
 from hwq.posttraining.float_model import FloatModel, read_float
 from hwq.posttraining.milp import ChoiceTable, Chosen, solve
-from hwq.posttraining.operators import WidthChoices, channel_costs, cost_table
+from hwq.posttraining.operation_costs import WidthChoices, channel_costs, cost_table
 from hwq.posttraining.quantize import Bits
 from hwq.posttraining.statistics import linear_nodes
 from hwq.posttraining.widths import widths_of

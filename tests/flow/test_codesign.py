@@ -27,7 +27,7 @@ from hwq.errors import BudgetError, RunError, ToolError, UsageError
 from hwq.files import read_json
 from hwq.flow.codesign import rounds as rounds_module
 from hwq.flow.codesign import search as flow
-from hwq.flow.codesign.landing import Correction, choose_starts, land
+from hwq.flow.codesign.fit_to_budget import Correction, choose_starts, land
 from hwq.flow.codesign.rounds import Round, Trial
 from hwq.flow.codesign.search import CodesignOptions, best_of, codesign
 from hwq.measure.store import Store

@@ -18,8 +18,8 @@ from hwq.flow.report import gather
 from hwq.flow.simulate import simulate
 from hwq.importers import read
 from hwq.ir import Constant, Graph, make_node, parse, text, verify
-from hwq.posttraining.derived import data_of
 from hwq.posttraining.ranges import with_input_range
+from hwq.posttraining.runs import data_of
 from hwq.run.directory import RunDir
 from hwq.sim.reference import predict, quantize_inputs
 

@@ -14,9 +14,9 @@ from fake_runs import ROWS, fake, make_run, prove
 from hwq.design.target import Target
 from hwq.design.verdict import Verdict
 from hwq.errors import MismatchError, ReportError, ToolError, UsageError
-from hwq.flow.importing import import_plan
 from hwq.flow.synth import SynthResult, synth
 from hwq.measure.store import Store
+from hwq.synthesis.importing import import_plan
 
 BOARD = "pynq-z2"
 

@@ -10,11 +10,11 @@ import pytest
 from command_line import hwq
 from networks import random_constant
 
+from hwq.design.plans import plan
 from hwq.design.target import Target
 from hwq.errors import UsageError
 from hwq.files import write_npz
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.flow.planning import plan
 from hwq.flow.synth import synth
 from hwq.ir import Graph, make_node, text, verify
 from hwq.run.directory import RunDir, write_point

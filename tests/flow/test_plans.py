@@ -16,16 +16,16 @@ import pytest
 from fake_runs import BANNERS, fake, make_run, prove, real, stat_json
 
 from hwq.cli import COMMANDS
+from hwq.design.plans import plan
 from hwq.design.target import Target
 from hwq.errors import MismatchError, ReportError, RunError, ToolError, UsageError
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.flow.report import gather
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.reports.yosys import read_stat
 from hwq.run.directory import RunDir
+from hwq.synthesis.importing import import_plan
 
 GOOD = {name: real(name) for name in ("yosys", "nextpnr-ecp5")}
 

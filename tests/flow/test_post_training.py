@@ -24,8 +24,8 @@ from hwq.flow.refine import RefineRequest, refine
 from hwq.flow.synth import SynthResult
 from hwq.ir import Graph, parse, verify
 from hwq.measure.measurement import Key, Measurement
-from hwq.posttraining.derived import begin, data_of, drawn, prove
 from hwq.posttraining.refine import Judged, Judgement, RefineOptions
+from hwq.posttraining.runs import begin, data_of, drawn, prove
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.run.directory import RunDir, write_point
 from hwq.run.record import RunRecord

@@ -10,16 +10,16 @@ from fake_runs import make_run
 from test_flow_stream import network
 from test_plans import Server, one_bit, replace_output
 
+from hwq.design.plans import plan
 from hwq.design.target import Target
 from hwq.errors import MismatchError
 from hwq.files import write_npz
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.ir import text
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir, write_point
 from hwq.run.record import PointRecord, RunRecord
 from hwq.sim.reference import predict
+from hwq.synthesis.importing import import_plan
 
 BOARD, STEP, NETLIST = "xcvu9p", "yosys-synth", "yosys/netlist.v"
 

@@ -9,12 +9,12 @@ from fake_runs import make_run, prove
 from test_plans import Server
 
 from hwq import boards
+from hwq.design.plans import plan
 from hwq.design.point import PointDesign, code_digest
 from hwq.design.target import Target
 from hwq.errors import RunError
-from hwq.flow.importing import import_plan
-from hwq.flow.planning import plan
 from hwq.run.directory import RunDir
+from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import Manifest
 
 BOARD = "xcvu9p"

@@ -12,7 +12,7 @@ from layer_harness import frozen, mismatches, wide_rows
 
 import hwq
 from hwq.backend import deterministic, keras
-from hwq.conversion import converters, freeze
+from hwq.conversion import freeze, twins
 from hwq.data import Dataset, load
 from hwq.errors import DataError, ModelError
 from hwq.flow.ptq import METHODS, PtqOptions, ptq
@@ -46,7 +46,7 @@ def test_the_models_have_every_layer() -> None:
     silent |= {f"SpatialDropout{rank}D" for rank in (1, 2, 3)}
     parts = {"Rearrange", "Scaled"}  # made by hwq, of layers that are made of others
     codes = {"Embedding"}  # which images are not: test_codes_are_trained_as_they_are
-    assert set(converters.supported()) - silent - parts - codes <= found
+    assert set(twins.supported()) - silent - parts - codes <= found
 
 
 @pytest.mark.parametrize("name", BY_TRAIN)

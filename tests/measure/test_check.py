@@ -21,7 +21,7 @@ from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
 from hwq.measure.table import Loaded
 from hwq.reports.types import Latency, Resources, Timing
-from hwq.synthesis.readings import _refuse_trimmed
+from hwq.synthesis.step_reports import _refuse_trimmed
 from hwq.toolchains.manifest import Manifest
 
 NAN, INF = float("nan"), float("inf")

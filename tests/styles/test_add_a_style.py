@@ -19,11 +19,11 @@ from hwq.cost.model import hardware_of
 from hwq.design.target import Target
 from hwq.errors import RunError, UsageError
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.styles.choice import build_at
 from hwq.styles.registry import STYLES
+from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import BUILD, Manifest
 
 BOARD = boards.load("xcvu9p")

@@ -20,7 +20,6 @@ from hwq.design.target import Target
 from hwq.errors import GraphError, RunError, UsageError
 from hwq.files import read_json, write_json
 from hwq.fixed import TypeArray
-from hwq.flow.importing import import_plan
 from hwq.flow.synth import synth
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.measure.store import Store
@@ -28,7 +27,8 @@ from hwq.sim.reference import evaluate
 from hwq.styles import base, choice
 from hwq.styles.choice import build_at
 from hwq.styles.mac.mac import Mac
-from hwq.styles.serial import Serial
+from hwq.styles.serial.serial import Serial
+from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import BUILD, Manifest
 
 BOARD = boards.load("xcvu9p")

@@ -25,11 +25,11 @@ from hwq.sim.emulator import emulator
 from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, rtlsim
-from hwq.styles import model
 from hwq.styles.choice import build_at
-from hwq.styles.machine import DigitSum
-from hwq.styles.schedule import Roles
-from hwq.styles.serial import Serial
+from hwq.styles.serial import model
+from hwq.styles.serial.machine import DigitSum
+from hwq.styles.serial.schedule import Roles
+from hwq.styles.serial.serial import Serial
 from hwq.tools.yosys import run_script
 
 GAPS = (0, 1, 5, 0, 0, 23)

@@ -17,10 +17,10 @@ from hwq.cost.predict import price_model
 from hwq.design.target import Target
 from hwq.errors import RunError, UsageError
 from hwq.files import read_json, write_json
-from hwq.flow.importing import import_plan
 from hwq.flow.simulate import prove_points, simulate
 from hwq.flow.synth import synth
 from hwq.measure.store import Store
+from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import BUILD, Manifest
 
 EVALUATED = {"keras", "emulator", "csim", "rtl", "netlist"}

@@ -12,9 +12,9 @@ from networks import random_network
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.errors import MismatchError, ReportError
-from hwq.synthesis import measuring
-from hwq.synthesis.measuring import require_mapped
-from hwq.synthesis.readings import require_pass, version_doubt
+from hwq.synthesis import step_measurement
+from hwq.synthesis.step_measurement import require_mapped
+from hwq.synthesis.step_reports import require_pass, version_doubt
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.registry import steps_for
 from hwq.toolchains.runner import Record, record_path
@@ -36,11 +36,11 @@ def test_a_netlist_must_compute_what_the_graph_says(wrong: int, tmp_path: Path, 
     path.write_text("{}")
 
     def answers(_made: object, _folder: Path, inputs: np.ndarray) -> np.ndarray:
-        found = measuring.evaluate(made.graph, inputs).copy()
+        found = step_measurement.evaluate(made.graph, inputs).copy()
         found[17, 2] += wrong
         return found
 
-    monkeypatch.setattr(measuring, "evaluate_mapped", answers)
+    monkeypatch.setattr(step_measurement, "evaluate_mapped", answers)
     if not wrong:
         require_mapped(made, tmp_path)
         return

@@ -18,11 +18,11 @@ from vendor_tools import install, launcher, require_tcl
 
 from hwq import boards
 from hwq.codegen.stream import build_stream
+from hwq.design.plans import plan
 from hwq.design.target import Target
 from hwq.errors import ReportError, ToolError
 from hwq.files import read_json
 from hwq.fixed import TypeArray
-from hwq.flow.planning import plan
 from hwq.flow.synth import synth
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports import Status, parse

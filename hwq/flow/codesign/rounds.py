@@ -15,10 +15,10 @@ from hwq.design.budget import Budget
 from hwq.events import Notice, Watch
 from hwq.fields import Fields
 from hwq.files import write_text
-from hwq.flow.codesign.landing import Correction, Pricer, choose_starts, land
+from hwq.flow.codesign.fit_to_budget import Correction, Pricer, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
-from hwq.posttraining.derived import Origin, write_point
 from hwq.posttraining.refine import Judged
+from hwq.posttraining.runs import Origin, write_point
 from hwq.run.directory import RunDir
 from hwq.tensors import Floats
 from hwq.train.config import TrainConfig

@@ -22,12 +22,12 @@ from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
 from hwq.events import Events, Notice, quiet
 from hwq.files import read_fields, write_json
-from hwq.flow.codesign.landing import Pricer
+from hwq.flow.codesign.fit_to_budget import Pricer
 from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Trial
 from hwq.flow.synth import synth
 from hwq.flow.train import train
 from hwq.locks import explain, one_writer
-from hwq.posttraining.derived import begin, data_of, drawn
+from hwq.posttraining.runs import begin, data_of, drawn
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord
 from hwq.toolchains.synthesis import Synthesiser, choose

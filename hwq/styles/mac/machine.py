@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from hwq.ir import Circuit, Opcode
 from hwq.styles.mac.lanes import Folding, halves, row_depth
-from hwq.styles.machine import Access, Word
+from hwq.styles.serial.machine import Access, Word
 
 STAGES = 4  # registers from a step to its sum, the levels of the group's adders left out: weight, element, product, sum
 
@@ -56,7 +56,7 @@ class MacMachine:
         interval: clocks from one row to the next; latency: from a row to its result.
         products: in an order in which each follows those that it depends on.
         sums: input of `circuit` -> (product, output of it).
-        words, holds, outputs: as of `hwq.styles.machine.Machine`.
+        words, holds, outputs: as of `hwq.styles.serial.machine.Machine`.
     """
 
     circuit: Circuit

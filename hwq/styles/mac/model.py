@@ -16,8 +16,8 @@ from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Opcode
 from hwq.styles.mac.lanes import Folding
 from hwq.styles.mac.machine import Folded, MacMachine
-from hwq.styles.machine import Access
-from hwq.styles.model import dealt
+from hwq.styles.serial.machine import Access
+from hwq.styles.serial.model import dealt
 
 _Item = TypeVar("_Item")
 

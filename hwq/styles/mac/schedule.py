@@ -12,8 +12,8 @@ from hwq.passes.lower import lower
 from hwq.passes.pipeline import half_levels, operands_of
 from hwq.styles.mac.lanes import Folding, blocks_of
 from hwq.styles.mac.machine import Folded, MacMachine
-from hwq.styles.machine import Access, Word
-from hwq.styles.schedule import kept_until
+from hwq.styles.serial.machine import Access, Word
+from hwq.styles.serial.schedule import kept_until
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,8 @@ A row that is taken at clock 0 is a *token* that moves on by a register a clock:
 of a row in `interval` digits of `digit` bits, the lowest first: digit i is visible at clock start + i. A *word* is a whole number,
 there at one clock; what is read later is stored in registers that the token of that clock enables.
 
-No Verilog and no schedule stands here: `hwq.styles.schedule` makes these, `hwq.styles.model` and `hwq.styles.verilog` read them.
+No Verilog and no schedule stands here: `hwq.styles.serial.schedule` makes these, `hwq.styles.serial.model` and
+`hwq.styles.serial.verilog` read them.
 """
 
 from __future__ import annotations

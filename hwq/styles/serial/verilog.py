@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hwq.codegen.ports import Ports
 from hwq.codegen.verilog_ops import TOP, literal
-from hwq.styles.machine import ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View
+from hwq.styles.serial.machine import ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View
 from hwq.styles.words import Words, held_name
 from hwq.templates import render
 

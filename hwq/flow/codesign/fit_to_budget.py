@@ -25,7 +25,7 @@ from hwq.errors import CostModelError
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.posttraining.refine import Derivatives, Portions, portions
-from hwq.synthesis.measuring import options_before
+from hwq.synthesis.step_measurement import options_before
 from hwq.toolchains.synthesis import Synthesiser
 from hwq.units import Period
 

@@ -15,7 +15,7 @@ from hwq.sim.netlist import evaluate_mapped
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
 from hwq.sim.rtlsim import NETLIST, affordable
-from hwq.synthesis.readings import read_power, read_step
+from hwq.synthesis.step_reports import read_power, read_step
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import Record, record_path

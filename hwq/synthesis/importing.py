@@ -22,7 +22,6 @@ from hwq.errors import GraphError, MismatchError, RunError, ToolError
 from hwq.events import quiet
 from hwq.files import inside, is_sealed, read_json, write_json
 from hwq.fixed.arithmetic import IntArray
-from hwq.flow.mapped_import import compare_simulated
 from hwq.ir import Graph, parse, verify
 from hwq.locks import explain
 from hwq.measure.measurement import Measurement
@@ -36,7 +35,8 @@ from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.styles.base import PacedNetwork
 from hwq.styles.registry import split_hardware, style
-from hwq.synthesis.measuring import options_of
+from hwq.synthesis.imported_netlist import compare_simulated
+from hwq.synthesis.step_measurement import options_of
 from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.faults import diagnose
 from hwq.toolchains.manifest import BUILD, Manifest

@@ -21,9 +21,9 @@ from hwq.ir.circuit import ADDERS
 from hwq.passes.pipeline import levels_for
 from hwq.styles.base import PacedNetwork, Style, Timed
 from hwq.styles.count import tables_of
-from hwq.styles.machine import Machine
-from hwq.styles.schedule import Roles, features_of, schedule
-from hwq.styles.verilog import serial_files
+from hwq.styles.serial.machine import Machine
+from hwq.styles.serial.schedule import Roles, features_of, schedule
+from hwq.styles.serial.verilog import serial_files
 from hwq.toolchains.plan import TOP, BuildPlan
 from hwq.toolchains.scripts import script_files
 from hwq.units import Period

@@ -13,7 +13,7 @@ import numpy as np
 from hwq.errors import DataError
 from hwq.fixed.arithmetic import SAFE_BITS, IntArray
 from hwq.ir import Opcode
-from hwq.styles.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
+from hwq.styles.serial.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
 
 _COPIES = 64  # rows are dealt out to so many copies of the design
 

@@ -12,7 +12,7 @@ from hwq.errors import GraphError
 from hwq.fixed.types import bits_for
 from hwq.ir import Circuit, Opcode
 from hwq.passes.pipeline import half_levels, operands_of
-from hwq.styles.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
+from hwq.styles.serial.machine import Access, ClockMask, Count, Cut, DigitSum, Feed, Machine, Slice, Stream, View, Word
 
 _FIRST = 2  # clocks from a row to its first digit: a register that holds the word, and one that holds the digit
 _WORDS = frozenset({Opcode.INPUT, Opcode.CLAMP, Opcode.MUL, Opcode.MAX, Opcode.MIN, Opcode.TABLE})

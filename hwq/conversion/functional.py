@@ -13,11 +13,11 @@ import numpy as np
 
 from hwq.backend import keras, ops
 from hwq.conversion.activations import leaky_relu, softmax_of, table
-from hwq.conversion.converters import affine, declared, within_rows
 from hwq.conversion.floats import Given
 from hwq.conversion.movement import MOVES, places
 from hwq.conversion.parts import is_trained, values_of
 from hwq.conversion.products import PRODUCTS, REDUCTIONS, product, reduction
+from hwq.conversion.twins import affine, declared, within_rows
 from hwq.errors import UnsupportedLayerError
 from hwq.ir.windows import Index
 from hwq.layers.rearrange import Rearrange
