@@ -68,7 +68,7 @@ TESTS = {
     "reports": ["tests/reports"],
     "measure": ["tests/measure"],
 }
-NETWORKS = ["tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]
+NETWORKS = ["tests/conversion/test_graph_model.py", "tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]
 WIDER = {
     **{package: NETWORKS for package in ("fixed", "ir", "passes")},
     "measure": ["tests/measure/test_store.py", "tests/synthesis", "tests/flow/test_plans.py", "tests/faults/test_swapped.py"],
