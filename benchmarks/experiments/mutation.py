@@ -68,7 +68,7 @@ TESTS = {
     "reports": ["tests/reports"],
     "measure": ["tests/measure"],
 }
-NETWORKS = ["tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]
+NETWORKS = ["tests/conversion/test_graph_model.py", "tests/sim", "tests/styles", "tests/codegen", "tests/importers", "tests/cost"]
 WIDER = {
     **{package: NETWORKS for package in ("fixed", "ir", "passes")},
     "measure": ["tests/measure/test_store.py", "tests/synthesis", "tests/flow/test_plans.py", "tests/faults/test_swapped.py"],
@@ -144,8 +144,22 @@ def change(node: ast.AST, kind: str) -> str:
 def places(package: str) -> list[Place]:
     found = []
     for path in sorted((ROOT / "hwq" / package).rglob("*.py")):
-        for number, node in enumerate(expressions(ast.parse(path.read_text()))):
-            found += [Place(path.relative_to(ROOT), number, kind) for kind in kinds(node)]
+        tree = ast.parse(path.read_text())
+        same = open_axes(tree)
+        for number, node in enumerate(expressions(tree)):
+            found += [
+                Place(path.relative_to(ROOT), number, kind) for kind in kinds(node) if not (kind == "up" and id(node) in same)
+            ]
+    return found
+
+
+def open_axes(tree: ast.AST) -> set[int]:
+    """The ones of every `reshape(..., -1)`: NumPy takes any number below 0 for the axis that is left open, so that -2 says the same."""
+    found = set()
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "reshape":
+            sizes = [n for a in call.args for n in (a.elts if isinstance(a, ast.Tuple) else [a])]
+            found |= {id(n.operand) for n in sizes if isinstance(n, ast.UnaryOp) and isinstance(n.op, ast.USub)}
     return found
 
 

@@ -130,10 +130,11 @@ class CircuitBuilder:
         """
         # positive ones first, as the operations have them; of equals the first wire, so that the same sum is found again
         ordered = sorted(terms, key=lambda term: (-term[2], term[0], term[1]))
+        if len(ordered) == 1:
+            ((source, up, sign),) = ordered
+            wire = self.shift(source, -up)
+            return self._append(_Entry(Opcode.NEG, a=wire, low=low, high=high, frac=frac)) if sign == -1 else wire
         wires, ups, signs = zip(*ordered, strict=True)
-        if len(terms) == 1:
-            wire = self.shift(wires[0], -ups[0])
-            return self._append(_Entry(Opcode.NEG, a=wire, low=low, high=high, frac=frac)) if signs[0] < 0 else wire
         op = next((op for op, known in SIGNS.items() if known == signs), None)
         if op is None or min(ups):
             raise GraphError(f"no operation adds up terms of the signs {signs}, shifted by {ups}")

@@ -169,7 +169,7 @@ class Circuit:
             total = a << ups[0]
             for column, up, sign in zip((self.b, self.c), ups[1:], signs[1:], strict=False):
                 term = values[int(column[i])] << up
-                total = total + term if sign > 0 else total - term
+                total = total + term if sign == 1 else total - term
             return total
         if op is Opcode.NEG:
             return -a

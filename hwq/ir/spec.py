@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from hwq.ir.graph import MOST_ELEMENTS, Constant, Node
 from hwq.ir.intervals import Interval
 from hwq.ir.windows import Block, Index
 
+T = TypeVar("T")
 ANY = -1  # the arity of an op that reads one or more inputs
 FLOAT_BITS = 53  # integers of so many bits, and their sums up to there, are exact in float64
 Values = Sequence[IntArray]
@@ -89,6 +90,12 @@ class OpSpec:
     sums: bool = False
     pointwise: bool = False
     taps: Callable[[Node], Taps] | None = None
+
+
+def only(items: Sequence[T]) -> T:
+    """The one element."""
+    (item,) = items
+    return item
 
 
 def fail(node: Node, reason: str) -> NoReturn:

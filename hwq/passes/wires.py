@@ -92,7 +92,7 @@ class Lowering:
             heapq.heappush(heap, (*self._rank(value), number, value, sign))
             number += 1
         *_, value, sign = heap[0]
-        if sign > 0:
+        if sign == 1:
             return value
         zero = self.builder.constant(0, 0)
         wire = self.builder.add(zero, value.wire, subtract=True)

@@ -495,10 +495,14 @@ def test_a_warning_names_the_line_that_asked(tmp_path: Path) -> None:
         connection.execute("UPDATE artefact SET content = 'no bytes'")
         connection.execute("UPDATE measurement SET seal = 'x'")
     connection.close()
-    for ask in (lambda: store.get(m.key), lambda: store.artefacts(m.key)):
-        with pytest.warns(HwqWarning) as caught:
-            assert not ask()
-        assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(HwqWarning) as caught:
+        assert store.get(m.key) is None
+    assert [(w.filename, Path(__file__).read_text().split("\n")[w.lineno - 1].strip()) for w in caught] == [
+        (__file__, "assert store.get(m.key) is None")
+    ]
+    with pytest.warns(HwqWarning) as caught:
+        assert store.artefacts(m.key) == {}
+    assert [w.filename for w in caught] == [__file__]
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE measurement SET design = x'00'")
     connection.close()

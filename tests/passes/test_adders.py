@@ -133,8 +133,17 @@ def test_native_code_and_python_agree_on_rows(seed: int, monkeypatch: pytest.Mon
         least = levels([t.depth for t in terms], arity)
         cases += [(terms, least + more, arity) for more in (0, 1, 5)]
     found = [tree(*case) for case in cases]
+    wide = [Term(t.low << 70, t.high << 70, t.up + 70, t.sign, t.depth) for t in terms]
+    wide += [Term(-(1 << 100) + 5, (1 << 90) + 3, 0, 1, 0)] * 2
+    cases.append((wide, levels([t.depth for t in wide]), 3))
+    found.append(tree(*cases[-1]))
     monkeypatch.setattr(native, "library", lambda *_: None)
     assert [tree(*case) for case in cases] == found
+
+
+def test_a_column_that_comes_out_negated_is_negated_again() -> None:
+    assert solve(stated(np.array([[-1]]), (0, 15))).cost == 4 and solve(stated(np.array([[1]]), (0, 15))).cost == 0
+    assert solve(stated(np.array([[0, -1], [-2, 0]]), [(0, 15), (-8, 7)])).cost == 4 + 4
 
 
 def test_the_fewest_levels() -> None:

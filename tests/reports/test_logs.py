@@ -144,3 +144,16 @@ def test_a_sign_without_an_error_is_quoted_as_a_line() -> None:
     assert outcome(samples.log("Killed")).decisive == "Killed"
     found = outcome(samples.log("x" * 250 + " std::bad_alloc"))
     assert found.decisive is not None and found.decisive == "x" * 200
+
+
+def test_an_error_that_names_no_cause_beside_a_sign_of_one() -> None:
+    vague = "ERROR: [HLS 200-478] vivado returned an error"
+    refused = "WARNING: [Common 17-348] Failed to get the license for feature 'Synthesis' and/or device 'xcku060'"
+    late = "CRITICAL WARNING: [Route 35-39] The design did not meet timing requirements."
+    assert (outcome(samples.log(late, vague)).status, outcome(samples.log(late, vague)).decisive) == (
+        Status.TIMING_MISSED,
+        late,
+    )
+    found = outcome(samples.log(refused, late, vague))
+    assert found.status is Status.LICENCE and found.decisive is not None and found.decisive in refused
+    assert outcome(samples.log("Killed", refused, vague)).status is Status.KILLED

@@ -26,7 +26,20 @@ from hwq.ir.forms import (
 )
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, add_bounds, extreme_bounds, negated, product_bounds
-from hwq.ir.spec import OpSpec, Steps, Values, aligned, bits_of, constant_interval, enclosed_bits, fail, odd_form, real, to_step
+from hwq.ir.spec import (
+    OpSpec,
+    Steps,
+    Values,
+    aligned,
+    bits_of,
+    constant_interval,
+    enclosed_bits,
+    fail,
+    odd_form,
+    only,
+    real,
+    to_step,
+)
 from hwq.tensors import Tensor
 
 Infer: TypeAlias = Callable[[Node, Types, Sequence[Interval]], Interval]
@@ -95,31 +108,31 @@ def _verify_bias(node: Node, types: Types) -> None:
 
 
 def _verify_constant(node: Node, types: Types, name: str) -> None:
-    if node.constant(name).shape != types[0].shape:
-        fail(node, f"{name} has shape {node.constant(name).shape}, its input {types[0].shape}")
+    if node.constant(name).shape != only(types).shape:
+        fail(node, f"{name} has shape {node.constant(name).shape}, its input {only(types).shape}")
 
 
 def _infer_scale(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    return product_bounds(inputs[0], constant_interval(node.constant("factor")))
+    return product_bounds(only(inputs), constant_interval(node.constant("factor")))
 
 
 def _evaluate_scale(node: Node, types: Types, values: Values) -> IntArray:
     factor, frac = odd_form(node.constant("factor"))
-    bits = greatest(types[0].width) + bits_of(float(np.abs(factor).max(initial=0)))
-    product = as_integers(values[0], bits) * as_integers(factor, bits)
-    return to_step(product, types[0].frac + frac, bits, node.type)
+    bits = greatest(only(types).width) + bits_of(float(np.abs(factor).max(initial=0)))
+    product = as_integers(only(values), bits) * as_integers(factor, bits)
+    return to_step(product, only(types).frac + frac, bits, node.type)
 
 
 # bias: y = x + bias, bias a constant of x's shape.
 
 
 def _infer_bias(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    return add_bounds(inputs[0], constant_interval(node.constant("bias")))
+    return add_bounds(only(inputs), constant_interval(node.constant("bias")))
 
 
 def _evaluate_bias(node: Node, types: Types, values: Values) -> IntArray:
     bias = constant_interval(node.constant("bias"))
-    (a, b), one, bits = aligned([types[0], bias.types], [values[0], bias.low], extra=1)
+    (a, b), one, bits = aligned([only(types), bias.types], [only(values), bias.low], extra=1)
     return to_step(a + b, one, bits, node.type)
 
 
@@ -144,12 +157,12 @@ def _extreme_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Val
 
 def _scale_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
     factor, frac = (a.ravel().tolist() for a in odd_form(node.constant("factor")))
-    return [w.scaled(x, int(m), int(f)) for x, m, f in zip(inputs[0], factor, frac, strict=True)]
+    return [w.scaled(x, int(m), int(f)) for x, m, f in zip(only(inputs), factor, frac, strict=True)]
 
 
 def _bias_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
     bias, frac = (a.ravel().tolist() for a in odd_form(node.constant("bias")))
-    return [w.signed_sum([(x, 1), (w.constant(int(m), int(f)), 1)]) for x, m, f in zip(inputs[0], bias, frac, strict=True)]
+    return [w.signed_sum([(x, 1), (w.constant(int(m), int(f)), 1)]) for x, m, f in zip(only(inputs), bias, frac, strict=True)]
 
 
 # in C++
@@ -194,7 +207,7 @@ def _scale_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
     factor, frac = (a.ravel() for a in odd_form(node.constant("factor")))
     lines = []
     for i, t, name in elements(node):
-        lines.append(f"{cpp.ap_type(t)} {name} = {inputs[0].name}_{i} * {cpp.literal(int(factor[i]), int(frac[i]))};")
+        lines.append(f"{cpp.ap_type(t)} {name} = {only(inputs).name}_{i} * {cpp.literal(int(factor[i]), int(frac[i]))};")
     return "scale by constants", lines
 
 
@@ -202,7 +215,7 @@ def _bias_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
     bias, frac = (a.ravel() for a in odd_form(node.constant("bias")))
     lines = []
     for i, t, name in elements(node):
-        terms = [f"{inputs[0].name}_{i}"] if present(inputs[0], i) else []
+        terms = [f"{only(inputs).name}_{i}"] if present(only(inputs), i) else []
         terms += [cpp.literal(int(bias[i]), int(frac[i]))] if bias[i] else []
         lines.append(f"{cpp.ap_type(t)} {name} = {' + '.join(terms)};")
     return "add constants", lines
@@ -228,11 +241,11 @@ def _extreme_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Ten
 
 
 def _scale_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    return inputs[0] * real(node.constant("factor"))
+    return only(inputs) * real(node.constant("factor"))
 
 
 def _bias_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    return inputs[0] + real(node.constant("bias"))
+    return only(inputs) + real(node.constant("bias"))
 
 
 # as costs

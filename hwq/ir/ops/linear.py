@@ -28,6 +28,7 @@ from hwq.ir.spec import (
     integer,
     integers,
     odd_form,
+    only,
     real,
 )
 from hwq.ir.windows import (
@@ -54,9 +55,9 @@ def _verify_dense(node: Node, types: Types) -> None:
     kernel, bias = node.constant("kernel"), node.constant("bias")
     if len(kernel.shape) != 2 or bias.shape != kernel.shape[1:]:
         fail(node, f"kernel {kernel.shape} and bias {bias.shape} must be (n, m) and (m,)")
-    if types[0].shape[-1:] != kernel.shape[:1]:
-        fail(node, f"the last axis of its input {types[0].shape} must be {kernel.shape[0]}")
-    bounded(node, *types[0].shape[:-1], kernel.shape[1])
+    if only(types).shape[-1:] != kernel.shape[:1]:
+        fail(node, f"the last axis of its input {only(types).shape} must be {kernel.shape[0]}")
+    bounded(node, *only(types).shape[:-1], kernel.shape[1])
 
 
 def _verify_conv2d(node: Node, types: Types) -> None:
@@ -75,7 +76,7 @@ def _verify_conv2d(node: Node, types: Types) -> None:
 
 def _verify_einsum(node: Node, types: Types) -> None:
     try:
-        e = read_einsum(str(node.attrs["equation"]), types[0].shape, node.constant("kernel").shape)
+        e = read_einsum(str(node.attrs["equation"]), only(types).shape, node.constant("kernel").shape)
     except GraphError as error:
         fail(node, str(error))
     shape = e.shape
@@ -97,23 +98,23 @@ def _verify_sum_pool(node: Node, types: Types) -> None:
 
 def _check_window(node: Node, types: Types, matrix: Matrix, size: Sequence[int]) -> None:
     try:
-        shape = matrix.shape(node, types[0].shape)
+        shape = matrix.shape(node, only(types).shape)
     except GraphError as error:
         fail(node, str(error))
     bounded(node, *shape)
-    if math.prod((*shape[:2], *size, types[0].shape[2])) > MOST_INDICES:
+    if math.prod((*shape[:2], *size, only(types).shape[2])) > MOST_INDICES:
         fail(node, f"its windows have more than {MOST_INDICES} elements to list")
 
 
 def infer_matrix(matrix: Matrix, node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     """The bounds of any matrix's results."""
-    x = inputs[0].flat.with_zero()
+    x = only(inputs).flat.with_zero()
     kernel, bias = matrix.constants(node)
     weights, weight_frac = (a.ravel() for a in odd_form(kernel))
     b = constant_interval(bias).flat
-    shape = matrix.shape(node, inputs[0].shape)
+    shape = matrix.shape(node, only(inputs).shape)
     low, high, frac = np.zeros(shape, object), np.zeros(shape, object), np.zeros(shape, np.int64)
-    for block in matrix.blocks(node, inputs[0].shape):
+    for block in matrix.blocks(node, only(inputs).shape):
         total = product_sum_bounds(x.take(block.windows), weights[block.weights], weight_frac[block.weights])
         total = add_bounds(total, b.take(block.biases))
         for target, part in ((low, total.low), (high, total.high), (frac, total.frac)):
@@ -126,7 +127,7 @@ def evaluate_matrix(matrix: Matrix, node: Node, types: Types, values: Values) ->
     kernel, bias = matrix.constants(node)
     k, k_frac = (a.ravel() for a in odd_form(kernel))
     b, b_frac = (a.ravel() for a in odd_form(bias))
-    t, x_frac = types[0], types[0].frac.astype(np.int64).ravel()
+    t, x_frac = only(types), only(types).frac.astype(np.int64).ravel()
     x_one, k_one = greatest(x_frac), greatest(k_frac)
     one = max(x_one + k_one, greatest(b_frac), greatest(node.type.frac))
     k = np.where(k == 0, 0, k << (k_one - k_frac).astype(object))
@@ -136,7 +137,7 @@ def evaluate_matrix(matrix: Matrix, node: Node, types: Types, values: Values) ->
     bits = _sum_bits(found, largest, k)
     total_bits = max(bits + one - x_one - k_one, _length(b) + 1) + 1
     found, read = _read(found, k)
-    flat = values[0].reshape(len(values[0]), -1)[:, read]
+    flat = only(values).reshape(len(only(values)), -1)[:, read]
     x = as_integers(flat, bits) << as_integers((x_one - x_frac)[read], bits)
     x = np.concatenate([x, np.zeros_like(x, shape=(len(x), 1))], axis=1)  # element -1: the padding
     down = as_integers(one - node.type.frac.astype(np.int64).ravel(), total_bits)
@@ -239,13 +240,13 @@ def _pool_taps(node: Node) -> Taps:
 
 
 def _dense_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    return m.ops.matmul(inputs[0], real(node.constant("kernel"))) + real(node.constant("bias"))
+    return m.ops.matmul(only(inputs), real(node.constant("kernel"))) + real(node.constant("bias"))
 
 
 def _conv_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
     """Group by group at stride 1, then the pixels that the strides leave: TensorFlow has no strides with dilation, nor groups everywhere."""
     top, bottom, left, right = pads_of(node)
-    x = m.ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)))
+    x = m.ops.pad(only(inputs), ((0, 0), (top, bottom), (left, right), (0, 0)))
     groups, kernel = node.integer("groups"), real(node.constant("kernel"))
     pieces = zip(m.ops.split(x, groups, axis=-1), np.split(kernel, groups, axis=-1), strict=True)
     dilation = pair(node, "dilation")
@@ -258,14 +259,14 @@ def _einsum_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tens
     source, rest = str(node.attrs["equation"]).replace(" ", "").split(",")
     kernel, result = rest.split("->")
     batch = next(c for c in "zyxwvutsrqponmlkjihgfedcbaZYXW" if c not in source + kernel + result)
-    y = m.ops.einsum(f"{batch}{source},{kernel}->{batch}{result}", inputs[0], real(node.constant("kernel")))
+    y = m.ops.einsum(f"{batch}{source},{kernel}->{batch}{result}", only(inputs), real(node.constant("kernel")))
     return y + real(node.constant("bias"))
 
 
 def _pool_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
     """Window sums as sums of shifted images: a mean times the window's size would be rounded."""
     top, bottom, left, right = pads_of(node)
-    x = m.ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=0.0)
+    x = m.ops.pad(only(inputs), ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=0.0)
     size, strides = pair(node, "size"), pair(node, "strides")
     height, width = (n - s + 1 for n, s in zip(x.shape[1:3], size, strict=True))
     shifted = (x[:, i : i + height, j : j + width] for i in range(size[0]) for j in range(size[1]))

@@ -11,7 +11,7 @@ from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import Cpp, Effort, FloatMath, Mask, Statements, Taps, Types, Value, Wires, elements, enclosing, present
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, extreme_bounds
-from hwq.ir.spec import OpSpec, Values, bounded, fail, image_shape, integers, to_step
+from hwq.ir.spec import OpSpec, Values, bounded, fail, image_shape, integers, only, to_step
 from hwq.ir.windows import MOST_INDICES, Index, pads_of, pair, pool_windows, window_grid
 from hwq.tensors import Tensor
 
@@ -42,18 +42,18 @@ def _verify(node: Node, types: Types) -> None:
 
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    shape, windows = max_windows(node, inputs[0].shape)
-    x = inputs[0].flat
+    shape, windows = max_windows(node, only(inputs).shape)
+    x = only(inputs).flat
     return extreme_bounds([x.take(windows[:, i]) for i in range(windows.shape[1])], least=False).reshape(shape)
 
 
 def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
-    _, windows = max_windows(node, types[0].shape)
-    frac = types[0].frac.astype(np.int64).ravel()
+    _, windows = max_windows(node, only(types).shape)
+    frac = only(types).frac.astype(np.int64).ravel()
     one = frac[windows].max(axis=1)
     up = one[:, None] - frac[windows]
-    bits = greatest(types[0].width.ravel()[windows] + up) + 1
-    x, up = as_integers(values[0].reshape(len(values[0]), -1), bits), as_integers(up, bits)
+    bits = greatest(only(types).width.ravel()[windows] + up) + 1
+    x, up = as_integers(only(values).reshape(len(only(values)), -1), bits), as_integers(up, bits)
     y = x[:, windows[:, 0]] << up[:, 0]
     for i in range(1, windows.shape[1]):
         y = np.maximum(y, x[:, windows[:, i]] << up[:, i])
@@ -61,8 +61,8 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
 
 
 def _wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
-    _, windows = max_windows(node, types[0].shape)
-    return [w.greatest([inputs[0][i] for i in dict.fromkeys(window)]) for window in windows.tolist()]
+    _, windows = max_windows(node, only(types).shape)
+    return [w.greatest([only(inputs)[i] for i in dict.fromkeys(window)]) for window in windows.tolist()]
 
 
 def _cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
@@ -85,18 +85,18 @@ def _cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
 
 def _floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
     top, bottom, left, right = pads_of(node)
-    x = m.ops.pad(inputs[0], ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=-np.finfo(np.float64).max)
+    x = m.ops.pad(only(inputs), ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=-np.finfo(np.float64).max)
     return m.ops.max_pool(x, pair(node, "size"), pair(node, "strides"), "valid", "channels_last")
 
 
 def _reads(node: Node, needed: Mask, types: Types) -> list[Mask]:
-    read = np.zeros(types[0].size, bool)
-    read[max_windows(node, types[0].shape)[1][needed.ravel()]] = True
+    read = np.zeros(only(types).size, bool)
+    read[max_windows(node, only(types).shape)[1][needed.ravel()]] = True
     return [read]
 
 
 def _effort(node: Node, types: Types) -> Effort:
-    _, windows = max_windows(node, types[0].shape)
+    _, windows = max_windows(node, only(types).shape)
     return Effort(choices=float((node.type.width.ravel() * (windows.shape[1] - 1)).sum()))
 
 

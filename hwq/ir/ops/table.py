@@ -16,7 +16,7 @@ from hwq.fixed.arithmetic import IntArray, as_integers, greatest
 from hwq.ir.forms import Cpp, FloatMath, Lookup, Statements, Types, Value, Wires, elements
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval
-from hwq.ir.spec import OpSpec, Steps, Values, fail, integers, odd_form, real, to_step
+from hwq.ir.spec import OpSpec, Steps, Values, fail, integers, odd_form, only, real, to_step
 from hwq.tensors import Tensor
 
 WIDEST_CODE = 20  # bits of a table's input: beyond, a million entries an element
@@ -40,12 +40,12 @@ def _verify(node: Node, types: Types) -> None:
     values, index = node.constant("values"), integers(node, "index")
     if len(values.shape) != 2:
         fail(node, f"values must be (tables, codes), not {values.shape}")
-    if len(index) != types[0].size or any(i >= values.shape[0] for i in index):
-        fail(node, f"index must give one of {values.shape[0]} tables for each of {types[0].size} elements")
-    if greatest(types[0].width) > WIDEST_CODE:
-        fail(node, f"its input has {types[0].width.max()} bits; a table takes at most {WIDEST_CODE}: quantize it first")
-    if types[0].size and int(code_counts(types[0]).max()) > values.shape[1]:
-        fail(node, f"its input has {code_counts(types[0]).max()} codes, values only {values.shape[1]}")
+    if len(index) != only(types).size or any(i >= values.shape[0] for i in index):
+        fail(node, f"index must give one of {values.shape[0]} tables for each of {only(types).size} elements")
+    if greatest(only(types).width) > WIDEST_CODE:
+        fail(node, f"its input has {only(types).width.max()} bits; a table takes at most {WIDEST_CODE}: quantize it first")
+    if only(types).size and int(code_counts(only(types)).max()) > values.shape[1]:
+        fail(node, f"its input has {code_counts(only(types)).max()} codes, values only {values.shape[1]}")
 
 
 def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
@@ -55,7 +55,7 @@ def _infer(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
     """
     mantissas, one = rows_of(node)
     index = integers(node, "index")
-    x, t = inputs[0], types[0]
+    x, t = only(inputs), only(types)
     known: dict[tuple[int, int, int], tuple[int, int]] = {}
     low, high = np.zeros(t.size, object), np.zeros(t.size, object)
     for e, (row, kind) in enumerate(zip(index, t, strict=True)):
@@ -77,7 +77,7 @@ def _evaluate(node: Node, types: Types, values: Values) -> IntArray:
     mantissas, one = rows_of(node)
     index = np.array(integers(node, "index"), np.int64).reshape(node.shape)
     bits = max((int(v).bit_length() for v in mantissas.ravel()), default=0) + 1
-    codes = (values[0] - types[0].lowest).astype(np.int64)
+    codes = (only(values) - only(types).lowest).astype(np.int64)
     return to_step(as_integers(mantissas, bits)[index, codes], one[index], bits, node.type)
 
 
@@ -85,7 +85,7 @@ def _wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) ->
     mantissas, fracs = rows_of(node)
     return [
         w.looked_up(x, t, mantissas[row].tolist(), int(fracs[row]))
-        for x, t, row in zip(inputs[0], types[0], node.integers("index"), strict=True)
+        for x, t, row in zip(only(inputs), only(types), node.integers("index"), strict=True)
     ]
 
 

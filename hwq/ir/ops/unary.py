@@ -13,15 +13,15 @@ from hwq.fixed.types import MOST_FRAC
 from hwq.ir.forms import Cpp, Effort, FloatMath, Statements, Types, Value, Wires, elements
 from hwq.ir.graph import Node
 from hwq.ir.intervals import Interval, requantized, shifted
-from hwq.ir.spec import OpSpec, Values, fail, integer, rescale, to_step, verify_any
+from hwq.ir.spec import OpSpec, Values, fail, integer, only, rescale, to_step, verify_any
 from hwq.tensors import Tensor
 
 # input: the design's input; its type, with its rounding and overflow, is how the host quantises a float.
 
 
 def _verify_declared(node: Node, types: Types) -> None:
-    if types and types[0].shape != node.shape:
-        fail(node, f"its shape {node.shape} is not that of its input, {types[0].shape}")
+    if types and only(types).shape != node.shape:
+        fail(node, f"its shape {node.shape} is not that of its input, {only(types).shape}")
 
 
 def _infer_input(node: Node, _: Types, __: Sequence[Interval]) -> Interval:
@@ -36,17 +36,17 @@ def _evaluate_input(node: Node, types: Types, values: Values) -> IntArray:
 
 
 def _infer_quantize(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    return requantized(inputs[0], node.type)
+    return requantized(only(inputs), node.type)
 
 
 def _evaluate_quantize(node: Node, types: Types, values: Values) -> IntArray:
-    up = np.maximum(node.type.frac.astype(int) - types[0].frac, 0)  # bits a finer target appends before it wraps
-    bits = greatest(types[0].width + up) + 1
-    return requantize(as_integers(values[0], max(bits, greatest(node.type.width))), types[0].frac, node.type)
+    up = np.maximum(node.type.frac.astype(int) - only(types).frac, 0)  # bits a finer target appends before it wraps
+    bits = greatest(only(types).width + up) + 1
+    return requantize(as_integers(only(values), max(bits, greatest(node.type.width))), only(types).frac, node.type)
 
 
 def _quantize_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
-    return [w.quantized(x, t) for x, t in zip(inputs[0], node.type, strict=True)]
+    return [w.quantized(x, t) for x, t in zip(only(inputs), node.type, strict=True)]
 
 
 def _quantize_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
@@ -56,8 +56,8 @@ def _quantize_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
 
 
 def _quantize_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    y = m.quantized(inputs[0], node.type)
-    return inputs[0] + m.ops.stop_gradient(y - inputs[0]) if m.through else y
+    y = m.quantized(only(inputs), node.type)
+    return only(inputs) + m.ops.stop_gradient(y - only(inputs)) if m.through else y
 
 
 def _quantize_effort(node: Node, types: Types) -> Effort:
@@ -68,23 +68,23 @@ def _quantize_effort(node: Node, types: Types) -> Effort:
 
 
 def _infer_relu(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    x = inputs[0]
+    x = only(inputs)
     return Interval(np.maximum(x.low, 0), np.maximum(x.high, 0), x.frac)
 
 
 def _evaluate_relu(node: Node, types: Types, values: Values) -> IntArray:
-    return rescale(np.maximum(values[0], 0), types[0], node.type)
+    return rescale(np.maximum(only(values), 0), only(types), node.type)
 
 
 def _relu_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
-    return [w.positive(x) for x in inputs[0]]
+    return [w.positive(x) for x in only(inputs)]
 
 
 def _relu_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
     lines = []
     for i, t, name in elements(node):
-        x = f"{inputs[0].name}_{i}"
-        if inputs[0].type[i].signed:
+        x = f"{only(inputs).name}_{i}"
+        if only(inputs).type[i].signed:
             lines += [f"{cpp.ap_type(t)} {name} = 0;", f"relu({name}, {x});"]
         else:
             lines.append(f"{cpp.ap_type(t)} {name} = {x};")
@@ -92,7 +92,7 @@ def _relu_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
 
 
 def _relu_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    return m.ops.relu(inputs[0])
+    return m.ops.relu(only(inputs))
 
 
 # leaky_relu: y = max(x, x * 2^-shift); `shift` more fractional bits where x can be negative.
@@ -103,7 +103,7 @@ def _verify_leaky(node: Node, types: Types) -> None:
 
 
 def _infer_leaky(node: Node, types: Types, inputs: Sequence[Interval]) -> Interval:
-    x, amount = inputs[0], integer(node, "shift")
+    x, amount = only(inputs), integer(node, "shift")
     up = np.where(x.low < 0, amount, 0)
     low, high = (np.where(bound < 0, bound, shifted(bound, up)) for bound in (x.low, x.high))
     return Interval(low, high, x.frac + up)
@@ -111,28 +111,28 @@ def _infer_leaky(node: Node, types: Types, inputs: Sequence[Interval]) -> Interv
 
 def _evaluate_leaky(node: Node, types: Types, values: Values) -> IntArray:
     amount = integer(node, "shift")
-    bits = greatest(types[0].width) + amount + 1
-    x = as_integers(values[0], bits)
-    return to_step(np.where(x < 0, x, x << amount), types[0].frac.astype(np.int64) + amount, bits, node.type)
+    bits = greatest(only(types).width) + amount + 1
+    x = as_integers(only(values), bits)
+    return to_step(np.where(x < 0, x, x << amount), only(types).frac.astype(np.int64) + amount, bits, node.type)
 
 
 def _leaky_wires(w: Wires, node: Node, types: Types, inputs: Sequence[list[Value]]) -> list[Value]:
     down = node.integer("shift")
-    return [w.greatest([x, w.moved(x, -down)]) if w.signed(x) else x for x in inputs[0]]
+    return [w.greatest([x, w.moved(x, -down)]) if w.signed(x) else x for x in only(inputs)]
 
 
 def _leaky_cpp(cpp: Cpp, node: Node, inputs: Sequence[Node]) -> Statements:
     lines = []
     for i, t, name in elements(node):
-        x = f"{inputs[0].name}_{i}"
+        x = f"{only(inputs).name}_{i}"
         lines.append(f"{cpp.ap_type(t)} {name} = {x};")
-        if inputs[0].type[i].signed:
+        if only(inputs).type[i].signed:
             lines.append(f"if ({x} < 0) {name} = {x} * {cpp.literal(1, node.integer('shift'))};")
     return f"leaky relu, slope 2^-{node.integer('shift')}", lines
 
 
 def _leaky_floats(m: FloatMath, node: Node, types: Types, inputs: Sequence[Tensor]) -> Tensor:
-    return m.ops.maximum(inputs[0], inputs[0] * 2.0 ** -node.integer("shift"))
+    return m.ops.maximum(only(inputs), only(inputs) * 2.0 ** -node.integer("shift"))
 
 
 def _leaky_effort(node: Node, types: Types) -> Effort:

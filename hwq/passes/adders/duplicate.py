@@ -26,7 +26,7 @@ class Sum:
     @property
     def constants(self) -> int:
         """How many constants stand among its terms: one that is not zero, or a zero from which all the others are subtracted."""
-        return int(self.constant != 0 or all(sign < 0 for _, _, sign in self.parts))
+        return int(self.constant != 0 or all(sign == -1 for _, _, sign in self.parts))
 
     def with_terms_of(self, wire: int, inner: Sum) -> Sum:
         """The sum with the terms of `inner` in the place of the wire that it is."""

@@ -222,7 +222,7 @@ class _Fusing:
 
     def _row(self, terms: Sequence[Term], forms: Sequence[LinearForm]) -> tuple[Term, LinearForm]:
         """The sum of a row's terms, with exact bounds, and its form: that of its value without the sign."""
-        sign = 1 if any(t.sign > 0 for t in terms) else -1
+        sign = 1 if any(t.sign == 1 for t in terms) else -1
         total: LinearForm = {}
         low = high = 0
         for term, form in zip(terms, forms, strict=True):

@@ -70,7 +70,7 @@ def _sums(circuit: Circuit, ways: Sequence[_Way]) -> dict[int, tuple[int, ...]]:
     for reader, gate in found.items():
         row = row_of(circuit, reader)
         # below its lowest place, a subtracted operand's input stands for a zero by being one, which a gate would undo
-        if len(gate) > 1 and any(row.operands[number].sign < 0 and row.operands[number].up > row.start for number in gate):
+        if len(gate) > 1 and any(row.operands[number].sign == -1 and row.operands[number].up > row.start for number in gate):
             return {}
     return found
 

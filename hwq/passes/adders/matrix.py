@@ -134,7 +134,7 @@ class Multiplier:
                 out.append((builder.constant(0, 0), 0))
                 continue
             wire, exponent = made[number]
-            if sign < 0:
+            if sign == -1:
                 positive, wire = wire, builder.add(builder.constant(0, 0), wire, subtract=True)
                 self.depth.setdefault(wire, self.depth.get(positive, 0) + 1)
             out.append((wire, exponent + position + base))

@@ -52,7 +52,7 @@ class RowOperand:
     def ones(self, width: int) -> int:
         """Where it adds a one, always: a constant's bits; above a subtracted number that is never negative."""
         if self.constant:
-            return ((self.low << self.up) ^ (-1 << self.up if self.sign < 0 else 0)) & _span(0, width, width)
+            return ((self.low << self.up) ^ (-1 << self.up if self.sign == -1 else 0)) & _span(0, width, width)
         return _span(self.end, width, width) if self.sign < 0 <= self.low else 0
 
 
@@ -98,7 +98,7 @@ class SumRow:
     @cached_property
     def units(self) -> tuple[int, ...]:
         """The places at which subtracted operands owe a one, ascending."""
-        return tuple(sorted(o.up for o in self.operands if o.sign < 0 and o.up < self.width))
+        return tuple(sorted(o.up for o in self.operands if o.sign == -1 and o.up < self.width))
 
     @cached_property
     def start(self) -> int:
@@ -210,7 +210,7 @@ class SumRow:
         """Places where a single bit is inverted: one that is subtracted, or that a constant one meets."""
         parity = 0
         for operand, varying in zip(self.operands, self._varying, strict=True):
-            parity ^= varying if operand.sign < 0 else 0
+            parity ^= varying if operand.sign == -1 else 0
             parity ^= operand.ones(self.width)
         once, several = 0, self._at_least_two((*self._varying, self.wanted << 1))
         for varying in self._varying:

@@ -268,7 +268,7 @@ def _sum(state: _Search, number: int) -> Digit:
     if not terms:
         return -1, 0, 1
     while len(terms) > 1:
-        positives = sum(sign > 0 for _, _, sign in terms)
+        positives = sum(sign == 1 for _, _, sign in terms)
         order = _lowest(state, terms)
         joins = [_judge(state, terms, i, j, positives) for n, i in enumerate(order) for j in order[n + 1 :]]
         best = min(join for join in joins if _allowed(state, number, terms[join[3]], terms[join[4]]))

@@ -101,7 +101,7 @@ def finished(problem: Problem, solution: Solution) -> Solved:
     loaded = native.library() if problem.fits_int64() else None
     bounds, cost = native.ranges(loaded, problem, solution) if loaded else plain.ranges(problem, solution)
     for wire, _, sign in solution.outputs.tolist():
-        if wire >= 0 and sign < 0:  # a column that comes out negated is negated again
+        if wire >= 0 and sign == -1:  # a column that comes out negated is negated again
             number = wire - problem.inputs
             low, high = bounds[number] if number >= 0 else (problem.low[wire], problem.high[wire])
             cost += bits_for(low, high)
@@ -113,5 +113,5 @@ def blocks_of(problem: Problem) -> np.ndarray:
     together = np.where(problem.block < 0, -1, 0)
     if _with_blocks(problem, together).pairs() <= _PAIRS_WHOLE:
         return together
-    digits = np.bincount(problem.wire[together[problem.wire] >= 0], minlength=problem.inputs) / max(problem.columns, 1)
+    digits = np.bincount(problem.wire[together[problem.wire] >= 0], minlength=problem.inputs) / problem.columns
     return np.where(problem.block < 0, -1, (np.cumsum(digits) / _DIGITS_A_BLOCK).astype(np.int64))

@@ -58,7 +58,7 @@ class Tree:
 
 def joined(terms: Sequence[Term]) -> Term:
     """The sum of a row's terms: negative where all of them are, else positive."""
-    sign = 1 if any(t.sign > 0 for t in terms) else -1
+    sign = 1 if any(t.sign == 1 for t in terms) else -1
     low = sum(t.low if t.sign == sign else -t.high for t in terms)
     high = sum(t.high if t.sign == sign else -t.low for t in terms)
     return Term(low, high, min(t.up for t in terms), sign, max(t.depth for t in terms) + 1)
