@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hwq.posttraining.operators import OPERATOR
 
 from hwq import boards
 from hwq.errors import ReportError
 from hwq.measure.measurement import Key, Measurement
 from hwq.measure.store import Store
+from hwq.posttraining.operation_costs import OPERATOR
 from hwq.reports.types import Latency, Resources, Timing
 from hwq.synthesis import storing
 from hwq.synthesis.storing import PlanFolder, Ran, store_all
