@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, cast
 
 from hwq.backend import keras, ops, tf
@@ -47,6 +48,11 @@ class QuantizedModel(keras.Model):
         self.resource_price = self.add_weight(
             name="resource_price", shape=(3,), dtype="float32", initializer="zeros", trainable=False
         )
+
+    def __iter__(self) -> Iterator[Self | ConversionReport]:
+        """The twin and its report, as `twin, report = hwq.quantize(model)` took them apart up to hwq 0.2."""
+        warnings.warn("hwq.quantize returns the twin alone; the report is twin.report", DeprecationWarning, stacklevel=2)
+        return iter((self, self.report))
 
     def price(self, beta: float, gamma: float = 1.0, l1: float = 0.0) -> None:
         """What resources cost in the loss.

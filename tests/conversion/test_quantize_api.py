@@ -77,6 +77,14 @@ def test_the_twin_of_a_trained_model_computes_nearly_the_same() -> None:
     assert np.abs(freeze.outputs(twin, x) - freeze.outputs(model, x)).max() < 0.01
 
 
+def test_twin_and_report_are_taken_apart_as_before() -> None:
+    """Programs written for hwq 0.1 and 0.2 run, and are told what to write."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    with pytest.warns(DeprecationWarning, match=r"twin\.report"):
+        twin, report = hwq.quantize(model)
+    assert twin.report is report and [name for name, _ in report.converted] == [layer.name for layer in model.layers]
+
+
 def test_without_data_the_ranges_are_those_of_normal_rows() -> None:
     deterministic(0)
     model = residual_network()
