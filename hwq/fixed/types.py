@@ -192,7 +192,7 @@ def _highest_of_kinds() -> npt.NDArray[np.object_]:
     return np.array([_highest(s, w) for s in (False, True) for w in range(MOST_BITS + 1)], object)
 
 
-_bit_lengths = np.frompyfunc(int.bit_length, 1, 1)
+_bit_lengths = np.frompyfunc(lambda value: int(value).bit_length(), 1, 1)  # of NumPy's integers in an array of objects as well
 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

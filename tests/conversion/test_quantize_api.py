@@ -43,6 +43,7 @@ def data(count: int = 200) -> tuple[np.ndarray, np.ndarray]:
     return x, (np.argmax(x[:, ::4, 3, 0][:, :3].reshape(count, -1)[:, :2], axis=1)).astype(np.int64)
 
 
+@pytest.mark.slow  # tests/layers has each kind by itself, and test_quantized_model.py trains, saves and loads
 def test_a_network_of_every_kind_trains_and_equals_its_graph(tmp_path: Path) -> None:
     deterministic(0)
     model = residual_network()

@@ -168,6 +168,12 @@ def test_lengths_of_numbers_that_a_float_would_round_up() -> None:
         assert bits_for_each(np.array([-last - 1], object), np.array([0], object)).tolist() == [bits + 1]
 
 
+def test_arrays_of_objects_may_hold_numbers_of_numpy() -> None:
+    """Importers compute in arrays of objects, and what NumPy reads from a file stays its own integer there."""
+    low, high = np.array([np.int64(-4), -5, np.int8(0)], object), np.array([3, np.int64(3), np.uint8(255)], object)
+    assert bits_for_each(low, high).tolist() == [3, 4, 8]
+
+
 @pytest.mark.parametrize("width", [62, 63, 64, 100])
 def test_floats_to_wide_types(width: int) -> None:
     values = [-1e300, -(2.0**62), -1.5, 2.0**61 + 2.0**40, 2.0**62, 2.0**80 + 2.0**62, 1e300]

@@ -161,10 +161,14 @@ def _stopped(command: list[str], number: signal.Signals, checkpoint: Path) -> in
     return process.wait(120)
 
 
-def test_measured_prices_need_measurements(measured: tuple[Path, Path], tmp_path: Path) -> None:
+def test_measured_prices_need_measurements(tmp_path: Path) -> None:
     none = ["--costs", "measured", "--board", "vck190", "--store", str(tmp_path / "none.sqlite")]  # no model comes with hwq for it
     empty = hwq(*TRAIN, "--out", str(tmp_path / "a"), *none)
     assert empty.returncode == 11 and "nothing has been measured" in empty.stderr and not (tmp_path / "a").exists()
+
+
+@pytest.mark.slow  # tests/train/test_pricing.py trains with them in one process
+def test_measured_prices_are_paid(measured: tuple[Path, Path], tmp_path: Path) -> None:
     _, store = measured
     done = hwq(*TRAIN, "--out", str(tmp_path / "b"), "--costs", "measured", "--store", str(store))
     assert done.returncode == 0, done.stderr

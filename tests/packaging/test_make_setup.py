@@ -95,12 +95,17 @@ def test_demo_runs_the_main_job(checkout: Path) -> None:
 def test_continuous_integration_is_make_test(checkout: Path, command: tuple[str, ...]) -> None:
     done = run(checkout, *command)
     assert done.returncode == 0, done.stderr
-    assert calls(checkout)[len(SETUP) :] == [
-        "ruff check .",
-        "ruff format --check .",
-        "mypy ",
-        "python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder",
-    ]
+    style, beside = (found := calls(checkout)[len(SETUP) :])[:2], sorted(found[2:])  # the types are checked beside the tests
+    assert style == ["ruff check .", "ruff format --check ."]
+    assert beside == ["mypy ", "python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder"]
+
+
+@pytest.mark.parametrize("fails", ["mypy", "python"])
+def test_types_and_tests_both_count(checkout: Path, fails: str) -> None:
+    assert run(checkout, "make").returncode == 0
+    program = checkout / ".venv" / "bin" / fails
+    program.write_text('#!/bin/sh\ncase "$*" in *pip*) exit 0;; esac\nexit 1\n')
+    assert run(checkout, "make", "test").returncode != 0
 
 
 def test_a_failed_installation_is_tried_again(checkout: Path) -> None:

@@ -129,6 +129,7 @@ def test_more_mapped_netlists(graph: Graph, board: str) -> None:
     assert result.mismatches == 0, str(result)
 
 
+@pytest.mark.slow  # tests/sim/test_stream.py and the random models have such layers
 def test_a_small_image_network(tmp_path: Path) -> None:
     """Convolution, depthwise and pointwise, pooling, a skip connection, a table, dense: more than 16 bits of input."""
     rng = np.random.default_rng(4)

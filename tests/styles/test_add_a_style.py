@@ -67,7 +67,7 @@ def test_from_synth_to_import(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_it_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("hwq.cli.common", "hwq.cli.synth"):  # where --fold is made when they are loaded
+    for name in ("hwq.cli.common", "hwq.cli.target", "hwq.cli.synth"):  # where --fold is made when they are loaded
         importlib.import_module(name)  # what is loaded now comes back when the test is over
         monkeypatch.delitem(sys.modules, name)
     shown = " ".join(CliRunner().invoke(cli, ["synth", "--help"]).output.split())

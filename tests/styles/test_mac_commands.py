@@ -104,6 +104,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("mac") / "run", sizes=(5, 4, 3))
 
 
+@pytest.mark.slow  # test_add_a_style.py and tests/flow/test_style_imports.py do it with other styles
 def test_synth_stores_the_style_and_import_checks_it(run: Path, tmp_path: Path) -> None:
     target = Target.of("xcvu9p", tool="yosys", interval=12, fold="mac")
     (result,) = synth(run, target, store_path=tmp_path / "store.db")[1]
