@@ -46,7 +46,7 @@ def _area(scores: Numbers, positive: Numbers) -> float:
 
 
 def _auc(answers: Numbers, y: Numbers, unit: Numbers) -> float:
-    """Of one output or of many, their mean; of a reconstruction that of its error, over rows whose label stands behind the targets."""
+    """The area under the curve: the mean over outputs; for a reconstruction that of its error, where the label stands behind the targets."""
     if y.ndim > 1 and y.shape[1] == answers.shape[1] + 1:
         return _area(np.square(answers - y[:, :-1]).mean(axis=1), y[:, -1] > 0.5)
     wanted = y.reshape(len(y), -1) > 0.5

@@ -62,7 +62,7 @@ def write(graph: Graph, path: Path) -> tuple[str, ...]:
 
 
 def _layers(graph: Graph) -> LayerList:
-    """Of the optimised graph, where what is always zero has no bits: ap_fixed refuses a step beyond all numbers.
+    """The layers of the optimised graph, where what is always zero has no bits: ap_fixed refuses a step beyond all numbers.
 
     A table whose elements have one type may have several in the optimised graph; then the graph as it is may fit.
     """

@@ -144,7 +144,7 @@ def _finest(constant: Constant) -> int:
 
 
 def _sum_type(node: Node, types: TypeArray, kernel: Constant, bias: Constant) -> str:
-    """Of partial sums: every bit of every product; above, they wrap as the sum itself does."""
+    """The type of partial sums, which holds every bit of every product; above, they wrap as the sum itself does."""
     x = int(np.where(types.width > 0, types.frac.astype(np.int64), NOWHERE).max(initial=NOWHERE))
     frac = max(x + _finest(kernel), _finest(bias), int(node.type.frac.max(initial=0)))
     alive = node.type.width > 0
@@ -188,7 +188,7 @@ def _quantize(found: LayerList, node: Node) -> str:
 
 
 def _dense(found: LayerList, node: Node) -> str:
-    """Of rows of more axes, as a convolution of one pixel."""
+    """A dense layer; for rows of more axes, a convolution of one pixel."""
     kernel, bias = node.constant("kernel"), node.constant("bias")
     n, m = kernel.shape
     if len(node.shape) > 1:

@@ -64,7 +64,7 @@ def _quant(w: KerasWriter, o: Operation) -> Any:
 
 
 def _pair(function: Callable[[Any, Any], Any]) -> Callable[[KerasWriter, Operation], Any]:
-    """Of two tensors, or of one and a constant."""
+    """A writer for an operation of two tensors, or of one and a constant."""
 
     def write(w: KerasWriter, o: Operation) -> Any:
         tensors = [w.tensors[name] for name in o.inputs]

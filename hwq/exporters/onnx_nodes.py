@@ -117,7 +117,7 @@ def _quant(w: OnnxWriter, o: Operation) -> None:
 
 
 def _pair(op: str) -> Callable[[OnnxWriter, Operation], None]:
-    """Of two tensors, or of one and a constant."""
+    """A writer for an operation of two tensors, or of one and a constant."""
 
     def write(w: OnnxWriter, o: Operation) -> None:
         other = [w.floats(f"{o.name}.value", values) for key, values in o.constants.items() if key == "value"]

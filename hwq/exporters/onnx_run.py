@@ -59,7 +59,7 @@ def _by_reference(model: Any, rows: Mapping[str, Numbers]) -> list[Numbers]:
     from onnx.reference.op_run import OpRun
 
     class Quant(OpRun):
-        """Of QONNX."""
+        """QONNX's quantiser."""
 
         op_domain = "qonnx.custom_op.general"
 

@@ -41,7 +41,7 @@ class Fixed:
     lone: bool = False
 
     def types(self, shape: tuple[int, ...], layer: str) -> TypeArray:
-        """Of activations.
+        """The types of activations.
 
         Raises:
             UnsupportedLayerError: a rounding that a design has not, or bits for each row of a batch.

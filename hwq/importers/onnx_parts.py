@@ -52,7 +52,7 @@ def _table(node: OnnxNode, walk: Walk) -> Signal | Numbers:
 
 
 def _extreme(op: str) -> NodeReader:
-    """Of two tensors, or of one and a constant c: max(x, c) = relu(x - c) + c, min(x, c) = x - relu(x - c)."""
+    """A reader of Max or Min, of two tensors or of one and a constant c: max(x, c) = relu(x - c) + c, min(x, c) = x - relu(x - c)."""
 
     def read(node: OnnxNode, walk: Walk) -> Signal | Numbers:
         if len(node.inputs) != 2:

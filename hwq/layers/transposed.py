@@ -25,7 +25,7 @@ class Reach(NamedTuple):
 
 
 def reach_of(n: int, size: int, stride: int, padding: str, output_padding: int | None) -> Reach:
-    """Of n values spread by `stride`, for a window that reaches over `size`, as Keras on TensorFlow places it.
+    """The reach of n values spread by `stride`, for a window over `size`, as Keras on TensorFlow places it.
 
     The full result has (n - 1) stride + size values; "same" leaves out the same number on both sides, the odd one behind.
     """

@@ -51,7 +51,7 @@ class _Fusing:
         self.forms: dict[int, LinearForm] = {}
 
     def _bases(self) -> list[tuple[int, int]]:
-        """Of each wire: the one whose bits it is, and how far it is shifted up."""
+        """For each wire the one whose bits it is, and how far it is shifted up."""
         base: list[tuple[int, int]] = []
         for wire, op in enumerate(self.opcode):
             by = int(self.old.shift[wire])
@@ -136,7 +136,7 @@ class _Fusing:
         return [Term(low << up, high << up, up, sign, depth) for (low, high, up, sign), depth in zip(ends, depths, strict=True)]
 
     def _latest(self) -> list[int]:
-        """Of each wire: when it may arrive without making the circuit deeper, nor its graph node later."""
+        """When each wire may arrive without making the circuit deeper, nor its graph node later."""
         self._arrive()
         earliest = list(self.arrival)
         latest = [max((earliest[w] for w in self.old.outputs.tolist()), default=0)] * len(self.opcode)

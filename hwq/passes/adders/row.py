@@ -81,7 +81,7 @@ class SumRow:
 
     @cached_property
     def present(self) -> tuple[int, ...]:
-        """Of each operand: where it may have a one."""
+        """Where each operand may have a one."""
         return tuple(o.variable(self.width) | o.ones(self.width) for o in self.operands)
 
     @cached_property

@@ -39,7 +39,7 @@ class Between:
         return min(place for place, (node, _) in self.sums.items() if node == name)
 
     def wires(self, places: Iterable[int]) -> list[int]:
-        """Of outputs of the circuit."""
+        """The wires of outputs, by their places."""
         return [int(self.circuit.outputs[place]) for place in places]
 
 
