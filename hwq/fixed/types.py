@@ -197,8 +197,13 @@ _bit_lengths = np.frompyfunc(lambda value: int(value).bit_length(), 1, 1)  # of 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """`bits_for`, element by element, of arrays of one shape."""
-    most = np.asarray(np.maximum(~low, high), object)
-    return np.asarray(_bit_lengths(most), np.int64) + np.asarray(low < 0, np.int64)
+    most = np.asarray(np.maximum(~low, high), object if object in (low.dtype, high.dtype) else np.int64)
+    if most.dtype == object:
+        lengths = np.asarray(_bit_lengths(most), np.int64)
+    else:  # a float holds each half of a word, and so its exponent is their length
+        upper, lower = (np.frexp(half.astype(np.float64))[1] for half in (most >> 32, most & 0xFFFFFFFF))
+        lengths = np.where(upper > 0, upper + 32, lower).astype(np.int64)
+    return lengths + np.asarray(low < 0, np.int64)
 
 
 def bits_for(low: int, high: int) -> int:

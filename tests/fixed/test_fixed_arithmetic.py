@@ -168,6 +168,15 @@ def test_lengths_of_numbers_that_a_float_would_round_up() -> None:
         assert bits_for_each(np.array([-last - 1], object), np.array([0], object)).tolist() == [bits + 1]
 
 
+def test_words_and_objects_have_the_same_bits() -> None:
+    """Whole words are counted in halves, at every power of two up to the last of 64 bits, one before and one behind it."""
+    ends = [n for bit in range(63) for n in ((1 << bit) - 1, 1 << bit, (1 << bit) + 1)] + [(1 << 63) - 1]
+    for low, high in (([0] * len(ends), ends), ([-n - 1 for n in ends], [0] * len(ends))):
+        want = [bits_for(a, b) for a, b in zip(low, high, strict=True)]
+        assert bits_for_each(np.array(low, np.int64), np.array(high, np.int64)).tolist() == want
+        assert bits_for_each(np.array(low, object), np.array(high, object)).tolist() == want
+
+
 def test_arrays_of_objects_may_hold_numbers_of_numpy() -> None:
     """Importers compute in arrays of objects, and what NumPy reads from a file stays its own integer there."""
     low, high = np.array([np.int64(-4), -5, np.int8(0)], object), np.array([3, np.int64(3), np.uint8(255)], object)
