@@ -102,7 +102,7 @@ class _ToolsAsked:
 )
 @click.option("--adaptive", is_flag=True, help="Round the weights for their layers' outputs.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run directory; default runs/DATA-allocated.")
-@click.option("--jobs", default=2, show_default=True, help="Tools at a time.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Tools at a time.")
 @click.option("--seed", default=0, show_default=True, help="Of the split and of the calibration rows.")
 @store_option
 @as_json

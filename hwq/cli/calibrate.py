@@ -34,7 +34,7 @@ class _Experiment:
 @click.option(
     "--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known."
 )
-@click.option("--jobs", default=2, show_default=True, help="Designs at a time.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Designs at a time.")
 @click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds for one run of a program.")
 @click.option("--work", type=click.Path(path_type=Path), help="Where designs are generated; default the user's cache.")
 @click.option(

@@ -47,7 +47,7 @@ class _Compared:
 @click.option("--batch-size", type=int, help="Rows a step; default chosen from the number of rows.")
 @click.option("--max-points", type=int, help="Points of each front.")
 @target_options("tool", "clock")
-@click.option("--jobs", default=2, show_default=True, help="Points at a time in synthesis.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Points at a time in synthesis.")
 @store_option
 @as_json
 @gathers(_Compared, "asked")

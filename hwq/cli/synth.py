@@ -39,7 +39,7 @@ class _Dry:
 @target_options("board")
 @click.option("--point", default="best", show_default=True, help="best, all, or a point's number.")
 @target_options("tool", "stage", "clock")
-@click.option("--jobs", default=2, show_default=True, help="Points at a time.")
+@click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Points at a time.")
 @click.option("--force", is_flag=True, help="Go on with designs that will not fit the board or exceed a tool's limits.")
 @click.option("--dry-run", is_flag=True, help="Only write the plans, and print their commands and digests.")
 @click.option(

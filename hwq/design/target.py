@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack, get_args
 
 from hwq.boards import Adders, Board
 from hwq.boards import of as board_of
@@ -11,6 +11,8 @@ from hwq.codegen.build import Form, ProductForm
 from hwq.errors import UsageError
 from hwq.events import QUIET, Events
 from hwq.styles.registry import require_choice
+from hwq.toolchains.registry import kinds
+from hwq.toolchains.steps import STAGES
 from hwq.units import Period, whole_clocks
 
 Io = Literal["parallel", "stream"]
@@ -62,7 +64,19 @@ class Target:
     fold: str = "auto"
 
     def __post_init__(self) -> None:
-        """Raises UsageError: no such style, or an interval that is no whole number from 1 on."""
+        """Raises UsageError: a word that is none of those the attribute takes, or an interval that is no whole number from 1 on."""
+        words: dict[str, tuple[object, ...]] = {
+            "tool": ("auto", *kinds()),
+            "stage": (None, *STAGES),
+            "style": get_args(ProductForm),
+            "io": get_args(Io),
+            "adders": get_args(Adders),
+            "registered_inputs": (False, True),
+        }
+        for name, known in words.items():
+            if (told := getattr(self, name)) not in known:
+                listed = ", ".join("none" if word is None else str(word) for word in known)
+                raise UsageError(f"a target has no {name}={told!r}", hint=f"one of: {listed}")
         require_choice(self.fold)
         whole_clocks(self.interval)
 

@@ -196,8 +196,10 @@ _bit_lengths = np.frompyfunc(lambda value: int(value).bit_length(), 1, 1)  # of 
 
 
 def bits_for_each(low: npt.NDArray[Any], high: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """`bits_for`, element by element, of arrays of one shape."""
-    most = np.asarray(np.maximum(~low, high), object if object in (low.dtype, high.dtype) else np.int64)
+    """`bits_for`, element by element, of arrays of one shape, of any integers."""
+    if {low.dtype, high.dtype} != {np.dtype(np.int64)}:
+        low, high = low.astype(object), high.astype(object)  # the complement of a narrow or unsigned one is another number
+    most = np.asarray(np.maximum(~low, high), low.dtype)
     if most.dtype == object:
         lengths = np.asarray(_bit_lengths(most), np.int64)
     else:  # a float holds each half of a word, and so its exponent is their length

@@ -76,6 +76,8 @@ class AllocateOptions:
             raise UsageError("costs is measured or predicted, objective is kl or roundoff")
         if self.budget is not None and self.budget <= 0:
             raise UsageError("the budget must be above 0")
+        if not 0 <= self.max_loss <= 100:
+            raise UsageError("max_loss must be 0 to 100 points of a hundred")
         if self.best < 1 or not self.weight_bits or not self.activation_bits:
             raise UsageError("there must be widths to choose from, and best at least 1")
         if not all(2 <= w <= 14 for w in self.weight_bits) or not all(1 <= a <= 14 for a in self.activation_bits):
@@ -244,6 +246,7 @@ def allocate(
         DataError, ModelError, RunError, BoardError, ToolError, ReportError, MismatchError.
     """
     options, say = options or AllocateOptions(), events.note
+    load_board(tools.board)  # a wrong one costs no reading and leaves no run
     dataset = load(data, seed=options.seed, notice=say)
     asked = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(options).items()}
     if options.granularity == "layer":

@@ -46,6 +46,8 @@ def gather(run: Path, *, store_path: Path | str | None = None, board: str | None
         RunError: no run, or no finished point.
         BoardError: there is no such board.
     """
+    if board is not None:
+        load(board)
     directory = RunDir.open(run)
     record = directory.record()
     x, labels = directory.vectors()

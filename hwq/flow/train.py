@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwq.boards import DEFAULT_BOARD
+from hwq.boards import load as load_board
 from hwq.cost.predict import price_for, price_model
 from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.data import load
@@ -36,9 +37,10 @@ def train(
     """Train a run, or go on with it; the summary's seconds are those of the whole call, loading of TensorFlow included.
 
     Raises:
-        DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
+        BoardError, DataError, ModelError, TrainingError, RunError, and CostModelError where measured prices cannot be had.
     """
     started = time.monotonic()
+    load_board(board)
     dataset: Dataset = load(
         data, seed=config.seed, notice=events.note, digest=_digest(out), scaled=config.scaled, asked=config.asked
     )

@@ -1,4 +1,4 @@
-"""Wires of a pipelined circuit that are computed later than they could be, where that saves registers. No stage gets longer.
+"""Wires of a pipelined circuit that are computed later than they could be, where that saves registers or gates. No stage gets longer.
 
 A pipeline computes everything as early as possible. A sum whose readers all come later, and whose operands are kept for later stages
 anyway, is then stored for nothing: computed where it is read, it takes no register. So each wire, the last first, goes to the stage, of
@@ -65,7 +65,7 @@ class Postponing:
         set_once(self, "movable", [wire for wire in range(count - 1, -1, -1) if operands[wire]])
 
     def of(self, early: Circuit) -> Circuit:
-        """The circuit with the stages of `early`, or later ones: of the same latency, from as many or fewer flip-flops.
+        """The circuit with the stages of `early`, or later ones: the same latency, and no higher a cost (`hwq.passes.pipeline.cut_cost`).
 
         No stage takes longer than the limit, but those of one slow wire.
         """

@@ -12,7 +12,7 @@ from typing import TypeVar
 from hwq.errors import ReportError
 
 T = TypeVar("T")
-_BORDER = re.compile(r"\s*\+[-+=]*-[-+=]*\+\s*")
+_BORDER = re.compile(r"\s*\+[-+=]*\+\s*")
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 NOTHING = b"\0 \t\r\n\xff\xfe\xef\xbb\xbf"  # bytes that make no content: blanks and byte-order marks
 _CONTROL_BYTES = bytes(k for k in range(128) if _CONTROL.match(chr(k)))

@@ -50,7 +50,7 @@ class Stored:
 
 
 def store_all(steps: Sequence[Ran], place: PlanFolder, store: Store, *, again: bool = True) -> Stored:
-    """Read the reports of every step, and store them all, or none where one cannot be believed.
+    """Read the reports of every step, and then store them one by one: none where one cannot be believed.
 
     Args:
         again: a step whose report cannot be believed runs again next time: its record goes.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -166,6 +167,13 @@ def test_lengths_of_numbers_that_a_float_would_round_up() -> None:
         last = (1 << bits) - 1
         assert bits_for_each(np.array([0], object), np.array([last], object)).tolist() == [bits]
         assert bits_for_each(np.array([-last - 1], object), np.array([0], object)).tolist() == [bits + 1]
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint8, np.uint16, np.uint64])
+def test_narrow_and_unsigned_arrays_have_bits_too(kind: type[np.integer[Any]]) -> None:
+    low, high = np.array([0, 0, 0], kind), np.array([0, 3, np.iinfo(kind).max], kind)
+    assert bits_for_each(low, high).tolist() == [0, 2, int(np.iinfo(kind).max).bit_length()]
+    assert bits_for_each(low, high.astype(object)).tolist() == bits_for_each(low, high).tolist()
 
 
 def test_words_and_objects_have_the_same_bits() -> None:

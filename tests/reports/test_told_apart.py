@@ -9,7 +9,7 @@ import report_samples as samples
 
 from hwq.errors import ReportError
 from hwq.reports import Report, parse
-from hwq.reports.text import Source, read_table, refuse_damage
+from hwq.reports.text import Source, is_border, read_table, refuse_damage
 
 
 def read(folder: Path, text: str) -> Report:
@@ -22,6 +22,18 @@ def filled(sign: str, end: int, before: str = "") -> str:
     """Lines of no meaning, then a line whose sign ends before character `end`."""
     room = end - len(before) - len(sign) - 1
     return f"{before}{'x' * room}\n{sign}"
+
+
+@pytest.mark.parametrize(
+    ("line", "border"), [("+--+", True), (" +-=+-+ ", True), ("+=-+", False), ("+==+", False), ("+-", False), ("+-+|", False)]
+)
+def test_a_border_is_told_by_its_signs(line: str, border: bool) -> None:
+    assert is_border(line) is border
+
+
+def test_a_border_that_never_ends_is_told_at_once() -> None:
+    """In time that grows with its length, not with its square: a million characters took hours."""
+    assert not is_border("+-" * 500_000)
 
 
 def test_a_sign_stands_in_the_first_4000_characters(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""What a target refuses when it is made, and boards that a command refuses before it reads or trains anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import called
+
+import hwq
+from hwq.errors import UsageError
+from hwq.flow.allocate import AllocateOptions
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tool", "x"),
+        ("tool", None),
+        ("stage", "x"),
+        ("style", "x"),
+        ("io", "x"),
+        ("adders", "x"),
+        ("adders", None),
+        ("registered_inputs", "no"),
+        ("fold", "x"),
+        ("interval", 0),
+    ],
+)
+def test_a_word_that_is_none_is_refused_when_it_is_said(name: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=f"{name}|interval"):
+        hwq.Target.of("xcvu9p", **{name: value})
+
+
+@pytest.mark.parametrize("board", ["nosuch", ""])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "wine", "--model", "mlp:4", "--epochs", "1"),
+        ("allocate", "nowhere.keras", "wine", "--budget", "lut=100"),
+        ("report", "."),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_wrong_board_is_said_first(
+    command: tuple[str, ...], board: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = () if command[0] == "report" else ("--out", str(tmp_path / "run"))
+    code, said = called(capsys, monkeypatch, *command, *out, "--board", board)
+    assert code == 7 and "board" in said, said
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", [-1.0, 101.0, float("nan"), float("inf")])
+def test_a_loss_that_no_accuracy_has_is_refused(loss: float) -> None:
+    with pytest.raises(UsageError, match="max_loss"):
+        AllocateOptions(max_loss=loss)
+
+
+@pytest.mark.parametrize("command", ["synth", "allocate", "calibrate", "compare"])
+def test_nobody_works_at_no_job_at_a_time(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, said = called(capsys, monkeypatch, command, "--jobs", "0")
+    assert code == 2 and "--jobs" in said
