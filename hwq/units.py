@@ -70,6 +70,21 @@ class Period:
         return f"{self.ns:g} ns ({self.mhz:g} MHz)"
 
 
+def limit_s(seconds: float | None) -> float | None:
+    """The seconds that a program may run, checked; None: without a limit.
+
+    Raises:
+        UsageError: no number, or none above 0.
+    """
+    if seconds is None:
+        return None
+    if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
+        raise UsageError(f"a limit of {seconds!r} seconds: it is a number", hint="None for no limit")
+    if not seconds > 0:
+        raise UsageError(f"a limit of {seconds:g} seconds: no program ends in time", hint="a number above 0, or None for no limit")
+    return float(seconds)
+
+
 def whole_clocks(interval: object) -> int:
     """The clocks from one row to the next, checked.
 

@@ -35,7 +35,13 @@ class _Experiment:
     "--designs", type=click.IntRange(min=0), default=60, show_default=True, help="Of the experiment; 0 fits what is known."
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=2, show_default=True, help="Designs at a time.")
-@click.option("--timeout", type=float, default=1800.0, show_default=True, help="Seconds for one run of a program.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1800.0,
+    show_default=True,
+    help="Seconds for one run of a program.",
+)
 @click.option("--work", type=click.Path(path_type=Path), help="Where designs are generated; default the user's cache.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Where the models go; default $HWQ_COST_MODELS or the user's data folder."

@@ -48,7 +48,7 @@ class _Dry:
     help="With --dry-run: copy the plans there, to run on another machine.",
 )
 @target_options("style", "io", "interval", "fold", "register_inputs", "adders")
-@click.option("--timeout", type=float, help="Seconds for one run of a program.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for one run of a program.")
 @store_option
 @as_json
 @gathers(TargetAsked, "asked")

@@ -13,7 +13,7 @@ from hwq.events import QUIET, Events
 from hwq.styles.registry import require_choice
 from hwq.toolchains.registry import kinds
 from hwq.toolchains.steps import STAGES
-from hwq.units import Period, whole_clocks
+from hwq.units import Period, limit_s, whole_clocks
 
 Io = Literal["parallel", "stream"]
 
@@ -105,6 +105,9 @@ class Target:
             BoardError: no such board.
             UsageError: no such clock or style; a target and something else beside it; or a stream.
         """
+        for name in choices:
+            if name not in Choices.__annotations__:
+                raise TypeError(f"a target has no {name!r}; it has {', '.join(Choices.__annotations__)}")
         if isinstance(board, Target) and (clock is not None or choices):
             beside = "clock" if clock is not None else next(iter(choices))
             raise UsageError(
@@ -139,3 +142,7 @@ class Work:
     timeout_s: float | None = None
     force: bool = False
     events: Events = QUIET
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: a limit that is no number above 0."""
+        limit_s(self.timeout_s)

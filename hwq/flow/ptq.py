@@ -94,10 +94,11 @@ def ptq(
         costs: whose measurements price the points of `digits`, where there are any.
 
     Raises:
-        DataError, ModelError, UsageError, RunError.
+        BoardError, DataError, ModelError, UsageError, RunError.
         MismatchError: a point that is not bit-exact; it is not written.
     """
     options, say = options or PtqOptions(), events.note
+    price = costs.price()  # before the model is read: a board that is none is said at once
     dataset = load(data, seed=options.seed, notice=say)
     asked = {**asdict(options), "bits": list(options.bits)}
     derived = {"method": "ptq", "model": model, "options": asked}
@@ -108,7 +109,6 @@ def ptq(
     run = begin(out, record, drawn(dataset, options.seed))
     if not run.record().trained:
         network = network or read_float(model, dataset, seed=options.seed)
-        price = costs.price()
         for number, graph in enumerate(_graphs(network, dataset.x_train, price, options, say)):
             if not (run.point_folder(f"{number:04d}") / "point.json").is_file():
                 found = write_point(run, f"{number:04d}", graph, dataset, Origin(more={"method": options.method}))

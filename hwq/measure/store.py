@@ -9,7 +9,7 @@ import hashlib
 import os
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,15 +132,25 @@ class Store:
         Raises:
             StoreError: a field that cannot be, such as a negative count; nothing is written.
         """
-        try:
-            measurement.check()
-        except FieldError as error:
-            raise StoreError(
-                f"the measurement of design {measurement.key.design!r} is not stored: {error}",
-                hint="look at the tool's report: it says what no design has",
-            ) from error
+        self.put_all([(measurement, artefacts or {})])
+
+    def put_all(self, rows: Sequence[tuple[Measurement, Mapping[str, bytes]]]) -> None:
+        """Write rows as `put` does, all of them or, where anything goes wrong or the process is killed, none.
+
+        Raises:
+            StoreError: a field that cannot be.
+        """
+        for measurement, _ in rows:
+            try:
+                measurement.check()
+            except FieldError as error:
+                raise StoreError(
+                    f"the measurement of design {measurement.key.design!r} is not stored: {error}",
+                    hint="look at the tool's report: it says what no design has",
+                ) from error
         with self.database.transaction(write=True) as session:
-            _put(session, measurement, artefacts or {})
+            for measurement, artefacts in rows:
+                _put(session, measurement, artefacts)
 
     def get(self, key: Key) -> Measurement | None:
         """The row with this key, or None; one that is damaged or was changed is as good as none, and a warning names it."""

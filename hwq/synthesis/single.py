@@ -22,6 +22,7 @@ from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import ROUTED, Step
 from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
+from hwq.units import limit_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ class Bench:
     folder: Path
     scope: str = WHOLE
     timeout_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: a limit that is no number above 0."""
+        limit_s(self.timeout_s)
 
 
 def build_features(made: Build) -> dict[str, float]:

@@ -50,7 +50,7 @@ class Stored:
 
 
 def store_all(steps: Sequence[Ran], place: PlanFolder, store: Store, *, again: bool = True) -> Stored:
-    """Read the reports of every step, and then store them one by one: none where one cannot be believed.
+    """Read the reports of every step, and then store them together: none where one cannot be believed, or cannot be written.
 
     Args:
         again: a step whose report cannot be believed runs again next time: its record goes.
@@ -61,8 +61,7 @@ def store_all(steps: Sequence[Ran], place: PlanFolder, store: Store, *, again: b
     """
     found = [_read(ran, place, again) for ran in steps]
     measured = [one for one in found if one is not None]
-    for measurement, artefacts in measured:
-        store.put(measurement, artefacts)
+    store.put_all(measured)
     doubts = (version_doubt(ran.step, ran.record, place.folder) for ran in steps)
     return Stored(tuple(measurement for measurement, _ in measured), tuple(filter(None, doubts)))
 

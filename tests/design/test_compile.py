@@ -207,6 +207,9 @@ def test_a_target_says_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         hwq.compile(graph, target, "100MHz")
     with pytest.raises(UsageError, match="a target says its interval itself"):
         hwq.compile(graph, target, interval=3)
+    for board in ("pynq-z2", target):
+        with pytest.raises(TypeError, match="a target has no 'speed'; it has tool, stage"):
+            hwq.compile(graph, board, speed=3)  # type: ignore[call-arg]
     with pytest.raises(UsageError, match="io='stream' is no design in Python"):
         hwq.compile(graph, hwq.Target.of("pynq-z2", io="stream"))
 

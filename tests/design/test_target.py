@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from command_line import called
+from networks import random_network
 
 import hwq
+from hwq.design.target import Work
 from hwq.errors import UsageError
 from hwq.flow.allocate import AllocateOptions
 
@@ -39,6 +41,7 @@ def test_a_word_that_is_none_is_refused_when_it_is_said(name: str, value: Any) -
     [
         ("train", "wine", "--model", "mlp:4", "--epochs", "1"),
         ("allocate", "nowhere.keras", "wine", "--budget", "lut=100"),
+        ("ptq", "nowhere.keras", "wine"),
         ("report", "."),
     ],
     ids=lambda command: command[0],
@@ -64,3 +67,19 @@ def test_nobody_works_at_no_job_at_a_time(
 ) -> None:
     code, said = called(capsys, monkeypatch, command, "--jobs", "0")
     assert code == 2 and "--jobs" in said
+
+
+@pytest.mark.parametrize("command", ["synth", "calibrate"])
+def test_nobody_has_no_time(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, said = called(capsys, monkeypatch, command, "--timeout", "0")
+    assert code == 2 and "--timeout" in said
+
+
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "60", True])
+def test_a_limit_in_which_no_program_ends_is_refused(limit: Any) -> None:
+    with pytest.raises(UsageError, match="a limit of"):
+        Work(timeout_s=limit)
+    design = hwq.compile(random_network(1, (3, 2)))
+    with pytest.raises(UsageError, match="a limit of"):
+        design.synth(timeout_s=limit)
+    assert Work(timeout_s=0.5).timeout_s == 0.5 and Work().timeout_s is None

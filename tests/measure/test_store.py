@@ -338,6 +338,16 @@ def test_a_row_is_written_whole_or_not_at_all(place: Path | str) -> None:
     assert store.find() == [measurement(1)] and store.artefacts(measurement(1).key) == {"a": b"old"}
 
 
+def test_rows_of_one_call_are_written_all_or_none(place: Path | str) -> None:
+    store = Store.open(place)
+    for last, error in ((replace(measurement(3), seconds=-1.0), StoreError), (measurement(3), TypeError)):
+        with pytest.raises(error):
+            store.put_all([(measurement(1), {"a": b"1"}), (measurement(2), {}), (last, {"b": None})])  # type: ignore[dict-item]
+        assert store.find() == [] and store.artefacts(measurement(1).key) == {}
+    store.put_all([(measurement(1), {"a": b"1"}), (measurement(2), {})])
+    assert len(store.find()) == 2 and store.artefacts(measurement(1).key) == {"a": b"1"}
+
+
 def test_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWQ_STORE", f"sqlite:///{tmp_path}/here.sqlite")
     Store.open().put(measurement(1))
