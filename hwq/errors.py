@@ -139,3 +139,8 @@ class BudgetError(HwqError):
     """No design keeps the budget, or none is as accurate as was asked; says what came nearest."""
 
     exit_code = 14
+
+
+def one_line(text: str) -> str:
+    """A name of a file as a report and a message show it: what ends a line, or is not printed, is written out, as in \\x1b."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

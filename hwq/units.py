@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import re
+import threading
 from dataclasses import dataclass
 
 from hwq.errors import UsageError
@@ -74,14 +75,16 @@ def limit_s(seconds: float | None) -> float | None:
     """The seconds that a program may run, checked; None: without a limit.
 
     Raises:
-        UsageError: no number, or none above 0.
+        UsageError: no number, or none between 0 and what a clock can count.
     """
     if seconds is None:
         return None
     if isinstance(seconds, bool) or not isinstance(seconds, numbers.Real):
         raise UsageError(f"a limit of {seconds!r} seconds: it is a number", hint="None for no limit")
-    if not seconds > 0:
-        raise UsageError(f"a limit of {seconds:g} seconds: no program ends in time", hint="a number above 0, or None for no limit")
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise UsageError(
+            f"a limit of {seconds} seconds: no program ends in time, or no clock counts so far", hint="None for no limit"
+        )
     return float(seconds)
 
 

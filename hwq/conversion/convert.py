@@ -349,7 +349,7 @@ def quantize(model: keras.Model, config: QuantizeConfig | None = None, data: npt
 
     Returns:
         The twin, an ordinary Keras model. `twin.report` says what was converted and left out, and its `notes` where the twin is far from
-        the float model on the data; a twin that was loaded has none. A softmax at the output stays for the loss's sake;
+        the float model on the data; it is saved with the twin. A softmax at the output stays for the loss's sake;
         `hwq.compile` leaves it out, since the argmax is the same without it.
 
     Raises:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 SAMPLE = 200  # lines that are looked at
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.IGNORECASE)
+_TOLD = re.compile(r'"?sep=[,;|\t]?"?', re.IGNORECASE)  # the tab goes with the blanks around it
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -28,7 +29,7 @@ class Layout:
     Attributes:
         header: whether its first line names the columns.
         titles: of all columns; "" where one has no name.
-        comments: lines before the first row or name that begin with #.
+        comments: lines before the first row or name: those that begin with #, and one that tells the delimiter to Excel.
         notes: what was decided and could be otherwise, for the user.
     """
 
@@ -75,7 +76,8 @@ def layout_of(path: Path) -> Layout:
             lines = list(itertools.islice(stream, SAMPLE))
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not written in UTF-8: {error.reason}", hint="save it again as UTF-8") from error
-    comments, lines = _commented(lines)
+    told = 1 if lines and _TOLD.fullmatch(lines[0].strip()) else 0
+    comments, lines = _commented(lines[told:])
     if not lines:
         raise DataError(f"{path} is empty", hint="is it complete?")
     found = {delimiter: _cells(lines, delimiter) for delimiter in DELIMITERS}
@@ -92,7 +94,7 @@ def layout_of(path: Path) -> Layout:
         notes.append(f"the first line is a row, not names: columns are called x0 to x{len(first) - 1}, the last one is the label")
     elif all(map(_is_number, filter(None, first))):
         notes.append(f"the first line counts the columns ({', '.join(first[:3])} ...): taken as their names")
-    return Layout(delimiter, decimal, header, titles, tuple(notes), comments)
+    return Layout(delimiter, decimal, header, titles, tuple(notes), comments + told)
 
 
 def _commented(lines: list[str]) -> tuple[int, list[str]]:
@@ -144,12 +146,27 @@ def _is_header(first: list[str], rest: list[list[str]]) -> bool:
     named = [i for i, cell in enumerate(first) if cell and not _is_number(cell)]
     below = [{row[i] for row in rest if i < len(row)} for i in range(len(first))]
     if named:
-        numbers = any(cell and _is_number(cell) for cell in first)
-        return not (numbers and any(first[i] in below[i] for i in named))
+        numbers = [i for i, cell in enumerate(first) if cell and _is_number(cell)]
+        again = any(first[i] in below[i] for i in named)
+        # a class may be a rare one: its row has numbers as those below have them, and no text over numbers
+        alike = all(_between(first[i], below[i]) for i in numbers) and not any(_numeric(below[i]) for i in named)
+        return not (numbers and (again or alike))
     if [cell for cell in first if cell] != [str(i) for i in range(len(first) - first.count(""))]:
         return False
     # it counts the columns, as pandas calls those without names: names, unless every cell could be one of its column
     return not first[0] or not all(_fits(cell, cells) for cell, cells in zip(first, below, strict=True))
+
+
+def _numeric(cells: set[str]) -> bool:
+    return bool(cells - {""}) and all(map(_is_number, cells - {""}))
+
+
+def _between(cell: str, cells: set[str]) -> bool:
+    """Whether a number is not beyond all those of its column."""
+    if not _numeric(cells):
+        return False
+    one, *others = (float(text.replace(",", ".")) for text in (cell, *(cells - {""})))
+    return min(others) <= one <= max(others)
 
 
 def _fits(cell: str, below: set[str]) -> bool:

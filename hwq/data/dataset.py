@@ -137,6 +137,18 @@ class Raw:
     w: Any = None
 
 
+def require_exact(numbers: npt.NDArray[Any], name: str) -> None:
+    """Raises DataError: whole numbers that float64 does not hold, such as nanoseconds since 1970: different ones would become one."""
+    if numbers.dtype.kind not in "iu" or numbers.dtype.itemsize < 8:
+        return
+    lost = numbers.astype(np.float64).astype(object) != numbers
+    if lost.any():
+        raise DataError(
+            f"{name}: {int(lost.sum())} whole numbers have more than the 53 bits of a float, first {numbers[lost].flat[0]}",
+            hint="take away the smallest one first, for example t - t.min(); leave out numbers that only name a row",
+        )
+
+
 def check_rows(x: Any, name: str) -> npt.NDArray[Any]:
     """Features as finite floats: float32 where that holds every value of their type, else float64.
 
@@ -147,6 +159,7 @@ def check_rows(x: Any, name: str) -> npt.NDArray[Any]:
         if np.iscomplexobj(x):
             raise TypeError("they are complex")
         rows = np.asarray(x)
+        require_exact(rows, name)
         narrow = np.can_cast(rows.dtype, np.float32)
         rows = rows.astype(np.float32 if narrow else np.float64, copy=False)
     except (TypeError, ValueError) as error:

@@ -115,6 +115,10 @@ def standardising(rows: npt.NDArray[Any]) -> tuple[tuple[float, ...], tuple[floa
     flat = rows.reshape(len(rows), -1)
     mean, deviation = flat.mean(axis=0, dtype=np.float64), flat.std(axis=0, dtype=np.float64)
     low, high = flat.min(axis=0), flat.max(axis=0)
+    vanished = (low < high) & (deviation == 0)  # squares of very small numbers are 0 in float64
+    if vanished.any():
+        unit = np.maximum(np.abs(low), np.abs(high)).astype(np.float64)
+        deviation = np.where(vanished, (flat / np.where(vanished, unit, 1.0)).std(axis=0, dtype=np.float64) * unit, deviation)
     constant = (low == high) | (deviation == 0)
     mean, deviation = np.where(constant, low, mean), np.where(constant, 1.0, deviation)  # a sum's rounding is no deviation
     return tuple(mean.tolist()), tuple(deviation.tolist())

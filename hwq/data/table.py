@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hwq.data.dataset import require_exact
 from hwq.data.task import Asked
 from hwq.errors import DataError
 
@@ -52,7 +54,12 @@ def table_of(frame: pd.DataFrame, name: str, asked: Asked = ANY) -> DataTable:
     """
     frame = _tidied(frame)
     indices = _indices(frame)
-    frame = _named(frame.drop(columns=indices))
+    frame = frame.drop(columns=indices)
+    _require_one_label(frame, name)
+    nameless = {f"x{place}" for place, title in enumerate(frame.columns) if not _shown(title)} | {
+        title for title in frame.columns if _shown(title).startswith("Unnamed")
+    }
+    frame = _named(frame)
     if frame.shape[1] < 2:
         raise DataError(
             f"{name}: {frame.shape[1]} column(s); expected features and a label",
@@ -69,7 +76,8 @@ def table_of(frame: pd.DataFrame, name: str, asked: Asked = ANY) -> DataTable:
     for title in chosen:
         if frame[title].isna().any():
             raise DataError(
-                f"{name}: {int(frame[title].isna().sum())} rows have no label in column {title!r}", hint="drop those rows first"
+                f"{name}: {int(frame[title].isna().sum())} rows have no label in column {title!r}",
+                hint="drop those rows first; NA, None, null and nan are no label: rename a class of that name",
             )
     features = frame.drop(columns=chosen)
     if features.empty:
@@ -82,8 +90,11 @@ def table_of(frame: pd.DataFrame, name: str, asked: Asked = ANY) -> DataTable:
     shown += [
         f"column {title!r} counts the rows, and is a feature as it stands" for title in features.columns if _counts(features[title])
     ]
+    shown += [f"column {title!r} has no name in the file, and is a feature" for title in features.columns if title in nameless]
     shown += _spellings(frame[label]) if len(chosen) == 1 else []
     shown += [] if weights is None else [f"column {asked.weights!r} is the weight of each row"]
+    for title in features.columns:
+        require_exact(features[title].to_numpy(), f"{name}: column {title!r}")
     narrow = all(dtype == np.float32 for dtype in features.dtypes)
     x = features.to_numpy(np.float32 if narrow else np.float64)
     titles = tuple(str(c) for c in features.columns)
@@ -136,19 +147,42 @@ def _tidied(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _indices(frame: pd.DataFrame) -> list[str]:
-    """Unnamed columns that number the rows, as `to_csv` writes a frame's index, and unnamed ones that are empty."""
-    found = []
-    for place, title in enumerate(frame.columns):
-        column = frame[title]
-        if _UNNAMED.fullmatch(_shown(title)) is None:
+    """Unnamed columns that number or name the rows, as `to_csv` writes a frame's index, and unnamed ones that are empty."""
+    first = list(itertools.takewhile(_unnamed, frame.columns))
+    # rows that were shuffled or selected keep their numbers, once more each time that such a file is written again
+    found = [title for title in first if _names_rows(frame[title])]
+    levels = [title for title in first if frame[title].dtype.kind not in "fc"]
+    if not found and len(levels) > 1 and not frame[levels].duplicated().any():
+        found = levels  # of one index, together
+    elif not found and first and _counts_again(frame[first[0]]):
+        found = first[:1]
+    for title in frame.columns:
+        if title in found or _UNNAMED.fullmatch(_shown(title)) is None:
             continue
-        empty = bool(column.isna().all()) and not _shown(title)
-        unnamed = not _shown(title) or _shown(title).startswith("Unnamed")
-        # rows that were shuffled or selected keep their numbers; the first column without a name is those, or row names
-        numbers = unnamed and place == 0 and column.is_unique and column.dtype.kind not in "fc"
-        if empty or numbers or _counts(column):
+        empty = bool(frame[title].isna().all()) and not _shown(title)
+        if empty or _counts(frame[title]):
             found.append(title)
     return found
+
+
+def _unnamed(title: str) -> bool:
+    return not _shown(title) or _shown(title).startswith("Unnamed")
+
+
+def _names_rows(column: pd.Series) -> bool:
+    """Whether a column without a name, in front of all others, says which row is which: no value twice, and fractions only rise."""
+    if column.isna().any() or len(column) < 3 or not column.is_unique or column.dtype.kind == "c":
+        return False
+    return column.dtype.kind != "f" or bool(column.is_monotonic_increasing)
+
+
+def _counts_again(column: pd.Series) -> bool:
+    """Whether a column is 0, 1, 2 ... over and over, as in tables that were put together."""
+    if column.dtype.kind not in "iu":
+        return False
+    values = column.to_numpy()
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(values) != 1]))
+    return bool((values[starts] == values[0]).all() and values[0] in (0, 1) and len(values) >= 10 * len(starts))
 
 
 def _counts(column: pd.Series) -> bool:
@@ -157,6 +191,14 @@ def _counts(column: pd.Series) -> bool:
         return False
     values = column.to_numpy()
     return bool(values[0] in (0, 1) and (values == np.arange(len(values)) + values[0]).all())
+
+
+def _require_one_label(frame: pd.DataFrame, name: str) -> None:
+    """Raises DataError: two columns with the name of the label."""
+    shown = [_shown(title) for title in frame.columns]
+    twice = [title for title in dict.fromkeys(shown) if title.lower() in LABELS and shown.count(title) > 1]
+    if twice:
+        raise DataError(f"{name}: {shown.count(twice[0])} columns are called {twice[0]!r}", hint="rename all but one of them")
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:

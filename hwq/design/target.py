@@ -64,7 +64,13 @@ class Target:
     fold: str = "auto"
 
     def __post_init__(self) -> None:
-        """Raises UsageError: a word that is none of those the attribute takes, or an interval that is no whole number from 1 on."""
+        """Raises UsageError: a word that is none of those the attribute takes, or an interval that is no whole number from 1 on.
+
+        A board or clock of another type is one, too: `of` takes what a person writes.
+        """
+        for name, kind in (("board", Board), ("clock", Period)):
+            if not isinstance(told := getattr(self, name), kind):
+                raise UsageError(f"a target has no {name}={told!r}", hint='hwq.Target.of("xcvu9p", "200MHz") takes names')
         words: dict[str, tuple[object, ...]] = {
             "tool": ("auto", *kinds()),
             "stage": (None, *STAGES),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from hwq.errors import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,16 @@ class ConversionReport:
     converted: tuple[tuple[str, str], ...]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, told: Mapping[str, Sequence[Sequence[str]]]) -> ConversionReport:
+        """From what a saved model says, each part as lists of two texts, which are shown without control characters.
+
+        Raises:
+            KeyError, TypeError, ValueError: it says something else.
+        """
+        parts = ("converted", "skipped", "notes")
+        return cls(*(tuple((one_line(str(name)), one_line(str(word))) for name, word in told[part]) for part in parts))
 
     def __str__(self) -> str:
         told = [f"{len(self.converted)} layers converted"]

@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from hwq.errors import ModelError, UnsupportedLayerError
-from hwq.importers.report import one_line
+from hwq.errors import ModelError, UnsupportedLayerError, one_line
 from hwq.ir import fresh_name
 from hwq.tensors import Numbers
 

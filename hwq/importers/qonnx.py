@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from hwq.errors import ModelError, UnsupportedLayerError
+from hwq.errors import ModelError, UnsupportedLayerError, one_line
 from hwq.fixed import FixedType
 from hwq.importers.builder import Signal
 from hwq.importers.onnx_network import NodeList, network_of
-from hwq.importers.report import ImportedNetwork, one_line
+from hwq.importers.report import ImportedNetwork
 from hwq.importers.walk import TEXT, OnnxNode
 from hwq.tensors import Numbers
 

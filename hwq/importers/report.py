@@ -10,11 +10,6 @@ EXACT, TABLE, LEFT_OUT = "exactly", "as a table", "left out"
 ROUNDED = "up to float32's rounding"  # the weights are the peer's; the peer rounds its sums to float32, the design does not
 
 
-def one_line(text: str) -> str:
-    """A name of a file as a report and a message show it: what ends a line, or is not printed, is written out, as in \\x1b."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One layer of the file.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
 from typing import Any, Self, cast
 
 from hwq.backend import keras, ops, tf
@@ -40,7 +42,7 @@ class QuantizedModel(keras.Model):
     """
 
     logits: tuple[int, ...] = ()  # which outputs are those of a softmax that the twin leaves out
-    report = ConversionReport((), ())  # what `hwq.quantize` made of each layer; nothing of a model that was loaded
+    report: ConversionReport | None = None  # what `hwq.quantize` made of each layer; saved and copied with the model
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,7 +51,7 @@ class QuantizedModel(keras.Model):
             name="resource_price", shape=(3,), dtype="float32", initializer="zeros", trainable=False
         )
 
-    def __iter__(self) -> Iterator[Self | ConversionReport]:
+    def __iter__(self) -> Iterator[Self | ConversionReport | None]:
         """The twin and its report, as `twin, report = hwq.quantize(model)` took them apart up to hwq 0.2."""
         warnings.warn("hwq.quantize returns the twin alone; the report is twin.report", DeprecationWarning, stacklevel=2)
         return iter((self, self.report))
@@ -70,11 +72,20 @@ class QuantizedModel(keras.Model):
         self._declared: dict[str, Tensor] | None = None
         super().compile(*args, **kwargs)
 
+    def get_config(self) -> Config:
+        """As in Keras, and the report."""
+        told = {} if self.report is None else {"report": asdict(self.report)}
+        return {**super().get_config(), **told}
+
     @classmethod
     def from_config(cls, config: Config, custom_objects: Config | None = None) -> Self:
         """As in Keras, with everything of hwq that such a model may hold."""
         register()
-        return super().from_config(config, custom_objects)
+        told = config.get("report")
+        made = super().from_config({name: value for name, value in config.items() if name != "report"}, custom_objects)
+        with suppress(KeyError, TypeError, ValueError):  # damaged: then nothing is known
+            made.report = None if told is None else ConversionReport.of(cast("Mapping[str, list[list[str]]]", told))
+        return made
 
     def compile_from_config(self, config: Config) -> None:
         """As in Keras, which leaves it to a model that has a `compile` of its own."""

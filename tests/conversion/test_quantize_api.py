@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +87,19 @@ def test_twin_and_report_are_taken_apart_as_before() -> None:
     with pytest.warns(DeprecationWarning, match=r"twin\.report"):
         twin, report = hwq.quantize(model)
     assert twin.report is report and [name for name, _ in report.converted] == [layer.name for layer in model.layers]
+
+
+def test_the_report_goes_with_the_twin(tmp_path: Path) -> None:
+    """Into copies and files; a file without one, or with another thing in its place, has none."""
+    twin = hwq.quantize(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), data=np.ones((9, 3), "float32"))
+    twin.report = replace(twin.report, notes=(("dense", "a\x1b[2Jb"),))
+    twin.save(tmp_path / "t.keras")
+    shown = replace(twin.report, notes=(("dense", "a\\x1b[2Jb"),))
+    loaded = keras.saving.load_model(tmp_path / "t.keras")
+    assert [m.report for m in (copy.deepcopy(twin), pickle.loads(pickle.dumps(twin)), loaded)] == [shown] * 3
+    config = twin.get_config()
+    for told in ({}, {"report": {"converted": [["a"]]}}, {"report": 3}):
+        assert type(twin).from_config({**{k: v for k, v in config.items() if k != "report"}, **told}).report is None
 
 
 def test_without_data_the_ranges_are_those_of_normal_rows() -> None:

@@ -289,3 +289,70 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "beans.csv").mkdir()
     with pytest.raises(DataError, match="is a folder"):
         load(str(tmp_path / "beans.csv"))
+
+
+INDICES = {
+    "put together": lambda frame: pd.concat([frame[:45], frame[:15].reset_index(drop=True)]),
+    "shuffled and written twice": lambda frame: pd.concat(
+        [frame.sample(frac=1, random_state=1).rename_axis("Unnamed: 0").reset_index()]
+    ),
+    "two levels": lambda frame: frame.set_axis(pd.MultiIndex.from_product([range(10), range(6)])),
+    "times": lambda frame: frame.set_axis(np.arange(ROWS) * 0.5),
+    "selected": lambda frame: frame.set_axis(np.arange(ROWS) * 3 + 7),
+}
+
+
+@pytest.mark.parametrize("kind", INDICES)
+def test_an_index_of_any_kind_is_no_feature(kind: str, tmp_path: Path) -> None:
+    frame = INDICES[kind](pd.DataFrame({"a": RNG.normal(size=ROWS), "label": LABEL}))
+    frame.to_csv(tmp_path / "t.csv")
+    data, told = read(tmp_path / "t.csv")
+    assert data.preprocess.features == ("a",) and "left out" in told, told
+
+
+@pytest.mark.parametrize("cells", [LABEL * 3 % 4, np.arange(ROWS) % 7, RNG.normal(size=ROWS)])
+def test_a_feature_without_a_name_is_told(cells: np.ndarray, tmp_path: Path) -> None:
+    rows = [f"{cell},{i * 0.3},{i % 2}" for i, cell in enumerate(cells)]
+    data, told = read(tmp_path / "t.csv", lines(",b,label", rows))
+    assert data.preprocess.features == ("x0", "b") and "column 'x0' has no name in the file, and is a feature" in told
+
+
+@pytest.mark.parametrize("start", [1_700_000_000_000_000_000, np.uint64(18_446_744_073_709_550_000)])
+def test_whole_numbers_that_no_float_holds_are_refused(start: int, tmp_path: Path) -> None:
+    """Different ones would become the same."""
+    frame = pd.DataFrame({"t": [int(start) + 10 * i for i in range(ROWS)], "label": LABEL})
+    for kind in ("csv", "parquet"):
+        path = tmp_path / f"t.{kind}"
+        frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+        with pytest.raises(DataError, match=r"column 't'.*more than the 53 bits"):
+            load(str(path))
+    np.savez(tmp_path / "t.npz", x=frame[["t"]].to_numpy(), y=LABEL)
+    with pytest.raises(DataError, match="more than the 53 bits"):
+        load(str(tmp_path / "t.npz"))
+    frame["t"] = [1_700_000_000 + i for i in range(ROWS)]
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    assert count(load(str(tmp_path / "t.csv"))) == ROWS
+
+
+def test_very_small_numbers_are_no_constant(tmp_path: Path) -> None:
+    data, _ = read(tmp_path / "t.csv", lines("a,label", [f"{i}e-300,{i % 2}" for i in range(ROWS)]))
+    x = np.concatenate([data.x_train, data.x_val, data.x_test])
+    assert len(np.unique(x)) == ROWS and abs(float(data.x_train.std()) - 1) < 1e-5
+
+
+def test_two_columns_of_the_labels_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="2 columns are called 'label'"):
+        read(tmp_path / "t.csv", lines("label,a,label", [f"{i % 2},{i},{i % 2}" for i in range(ROWS)]))
+
+
+def test_a_first_row_of_a_rare_class_is_a_row(tmp_path: Path) -> None:
+    rows = [f"{np.sin(i):.3f},{np.cos(i):.3f},{'rare' if i in (5, *range(280, 300)) else 'bc'[i % 2]}" for i in range(5, 300)]
+    data, told = read(tmp_path / "t.csv", "\n".join(rows) + "\n")
+    assert count(data) == 295 and "the first line is a row" in told
+    years = [f"{np.sin(i):.3f},{np.cos(i):.3f},{'bc'[i % 2]}" for i in range(ROWS)]
+    assert read(tmp_path / "t.csv", lines("2019,2020,class", years))[0].preprocess.features == ("2019", "2020")
+
+
+def test_a_line_that_tells_excel_the_delimiter_is_no_row(tmp_path: Path) -> None:
+    data, _ = read(tmp_path / "t.csv", "sep=;\n" + lines("a;label", [f"{i}.5;{i % 2}" for i in range(ROWS)]))
+    assert data.preprocess.features == ("a",) and count(data) == ROWS

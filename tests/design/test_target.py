@@ -10,9 +10,11 @@ from command_line import called
 from networks import random_network
 
 import hwq
+from hwq.boards import load
 from hwq.design.target import Work
 from hwq.errors import UsageError
 from hwq.flow.allocate import AllocateOptions
+from hwq.units import Period
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,13 @@ from hwq.flow.allocate import AllocateOptions
 def test_a_word_that_is_none_is_refused_when_it_is_said(name: str, value: Any) -> None:
     with pytest.raises(UsageError, match=f"{name}|interval"):
         hwq.Target.of("xcvu9p", **{name: value})
+
+
+@pytest.mark.parametrize(("board", "clock"), [("xcvu9p", Period(5.0)), (load("xcvu9p"), "200MHz"), (load("xcvu9p"), 5.0)])
+def test_names_are_for_of(board: Any, clock: Any) -> None:
+    with pytest.raises(UsageError, match=r"a target has no (board|clock)=") as caught:
+        hwq.Target(board, clock)
+    assert "Target.of" in str(caught.value.hint)
 
 
 @pytest.mark.parametrize("board", ["nosuch", ""])
@@ -75,7 +84,7 @@ def test_nobody_has_no_time(command: str, capsys: pytest.CaptureFixture[str], mo
     assert code == 2 and "--timeout" in said
 
 
-@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), "60", True])
+@pytest.mark.parametrize("limit", [0, -1.0, float("nan"), float("inf"), 10**400, "60", True])
 def test_a_limit_in_which_no_program_ends_is_refused(limit: Any) -> None:
     with pytest.raises(UsageError, match="a limit of"):
         Work(timeout_s=limit)
