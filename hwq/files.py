@@ -5,9 +5,11 @@ A JSON record ends in a seal, the SHA-256 of the text before it: a record that w
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
+import platform
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -28,10 +30,12 @@ _SEAL_AT = re.compile(r',\s*"seal": "([0-9a-f]{64})"\s*\}\s*\Z')
 def atomic_write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
     """Let `write` fill a temporary file beside `path`, flush it to disk, and rename it to `path`.
 
+    What processes of this machine left there of `path` when they were killed goes.
+
     Raises:
         RunError: the disk is full, read-only, or not permitted; `path` is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
@@ -39,11 +43,30 @@ def atomic_write(path: Path, write: Callable[[IO[bytes]], None]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
+        _tidy(path)
     except OSError as error:
         raise explain(error, path) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _tidy(path: Path) -> None:
+    start = f".{path.name}.{platform.node()}."
+    for left in path.parent.glob(f"{glob.escape(start)}*.part"):
+        number = left.name.removeprefix(start).removesuffix(".part")
+        if number.isdigit() and not _runs(int(number)):
+            left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def write_text(path: Path, content: str) -> None:
