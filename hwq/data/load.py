@@ -171,8 +171,10 @@ def _from_arrays(name: str, arrays: dict[str, Any], asked: Asked) -> Raw:
     for part in ("val", "test"):
         if (f"x_{part}" in arrays) != (f"y_{part}" in arrays):
             raise DataError(f"{name} has only one of x_{part} and y_{part}", hint="give both, or neither")
+    ignored = [key for key in ("x", "y") if key in arrays and keys[0] != "x"]
+    notes = (f"{' and '.join(ignored)} left out: there are x_train and y_train",) if ignored else ()
     given = {key: arrays[key] for key in ("x_val", "y_val", "x_test", "y_test") if key in arrays}
-    return Raw(name, arrays[keys[0]], arrays[keys[1]], **given, w=arrays[asked.weights] if asked.weights else None)
+    return Raw(name, arrays[keys[0]], arrays[keys[1]], **given, notes=notes, w=arrays[asked.weights] if asked.weights else None)
 
 
 def is_function(spec: str) -> bool:

@@ -68,6 +68,10 @@ class Design:
             f"latency {self.build.plan.latency_cycles} cycles, for {self.board.name} at {self.period}{told}>"
         )
 
+    def __getstate__(self) -> dict[str, object]:
+        """For copies and pickles: all but the loaded emulator, which is found again when it is asked for."""
+        return {name: value for name, value in self.__dict__.items() if name != "emulator"}
+
     @property
     def board(self) -> Board:
         return self.target.board

@@ -51,7 +51,10 @@ def flat_rows(graph: Graph, x: npt.ArrayLike) -> npt.NDArray[Any]:
     given = values.shape[1:]
     told = f"rows of shape {given} do not fit the design's {size} inputs"
     if values.ndim < 1 or math.prod(given) != size or (size != 1 and not given):
-        raise DataError(told)
+        one = math.prod(values.shape) == size
+        raise DataError(
+            told, hint="of one row x: x[None]" if one else f"(rows, {', '.join(map(str, shapes[0]))})" if len(shapes) == 1 else None
+        )
     if len(shapes) == 1 and _transposed(given, shapes[0]):
         raise DataError(f"{told}, of shape {shapes[0]}", hint="bring the axes into that order")
     return values.reshape(len(values), size)

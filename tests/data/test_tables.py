@@ -334,6 +334,12 @@ def test_whole_numbers_that_no_float_holds_are_refused(start: int, tmp_path: Pat
     assert count(load(str(tmp_path / "t.csv"))) == ROWS
 
 
+def test_arrays_that_are_not_read_are_told(tmp_path: Path) -> None:
+    x = RNG.normal(size=(ROWS, 2))
+    np.savez(tmp_path / "t.npz", x=x, y=LABEL, x_train=x, y_train=LABEL)
+    assert "x and y left out" in read(tmp_path / "t.npz")[1]
+
+
 def test_very_small_numbers_are_no_constant(tmp_path: Path) -> None:
     data, _ = read(tmp_path / "t.csv", lines("a,label", [f"{i}e-300,{i % 2}" for i in range(ROWS)]))
     x = np.concatenate([data.x_train, data.x_val, data.x_test])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import subprocess
 import sys
@@ -58,7 +60,14 @@ def test_a_file(tmp_path: Path) -> None:
     graph = random_network(3, (6, 5, 4))
     (tmp_path / "graph.hwq").write_text(text(graph))
     x = rows(10)
-    assert (hwq.compile(tmp_path / "graph.hwq").predict(x) == predict(graph, x)).all()
+    design = hwq.compile(tmp_path / "graph.hwq")
+    want = predict(graph, x)
+    assert (design.predict(x) == want).all()
+    for again in (pickle.loads(pickle.dumps(design)), copy.deepcopy(design)):  # after the emulator was loaded
+        assert (again.predict(x) == want).all() and again.target == design.target
+    with pytest.raises(DataError, match="do not fit the design's 6 inputs") as caught:
+        design.predict(x[0])
+    assert caught.value.hint == "of one row x: x[None]"
 
 
 def test_a_twin_of_keras() -> None:
