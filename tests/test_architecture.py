@@ -499,6 +499,27 @@ def test_any_stands_at_the_border_of_keras_only() -> None:
     assert len(found) <= MOST_ANY, found
 
 
+def runs_the_command(source: str) -> bool:
+    """Whether a test runs `hwq ...` by itself: it imports click's runner, or starts the module as a process."""
+    tree = ast.parse(source)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return "CliRunner" in imported or "click.testing" in {item.module for item in imports(tree)} or "hwq.cli" in said
+
+
+def test_one_file_of_the_tests_runs_the_command_line() -> None:
+    """`tests/command_line.py`; what an installed wheel's `hwq` does is tests/packaging's, and an interpreter's imports are this file's."""
+    found = {path.name for path in (ROOT / "tests").rglob("*.py") if runs_the_command(path.read_text())}
+    assert found - {Path(__file__).name} == {"command_line.py"}
+
+
+@pytest.mark.parametrize(
+    "source", ["from click.testing import CliRunner", "import click.testing", 'run([sys.executable, "-m", "hwq.cli", "boards"])']
+)
+def test_a_second_way_to_run_it_is_found(source: str) -> None:
+    assert runs_the_command(source)
+
+
 @pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])
 def test_no_print_no_assert_no_chdir_no_bare_exceptions(path: Path) -> None:
     banned_calls = {"print", "os.system", "os.chdir"}
