@@ -431,17 +431,56 @@ def test_one_place_names_the_default_board() -> None:
     assert len(found) == 1 and found[0].startswith("hwq.boards:")
 
 
-def test_what_a_command_tells_has_one_protocol() -> None:
-    """Whoever tells something while it works takes the types of `hwq.events`: nobody makes a second protocol beside it."""
-    found = [
-        f"{module_of(path)}:{node.lineno}"
-        for path in FILES
-        if path.name != "events.py"
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Subscript)
-        and re.fullmatch(r"Callable\[\[(str|str, str|Progress|str, Progress)\], None\]", ast.unparse(node))
+# (module, name) of what is given a function that returns nothing: it does something, and is not told something
+ACTIONS = {
+    ("hwq.cli.common", "command"),
+    ("hwq.files", "write"),
+    ("hwq.conversion.freeze", "action"),
+    ("hwq.ir.spec", "verify"),
+    ("hwq.posttraining.runs", "vectors"),
+    ("hwq.synthesis.single", "begun"),
+}
+
+
+def callbacks(module: str, tree: ast.Module) -> set[tuple[str, str]]:
+    """Parameters and fields of `module` that take a function which returns nothing, by a type of their own."""
+    given = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    given += [
+        (node.target.id, node.annotation)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     ]
-    assert found == []
+    return {
+        (module, name)
+        for name, said in given
+        if said is not None and re.match(r"(Optional\[)?Callable\[(\[.*\]|\.\.\.), None\]", ast.unparse(said))
+    }
+
+
+def test_what_a_command_tells_has_one_protocol() -> None:
+    """Whoever tells something while it works takes the types of `hwq.events`, and `Events` alone gathers them."""
+    found = set().union(*(callbacks(module_of(path), tree_of(path)) for path in FILES))
+    assert found == ACTIONS
+    gathers = {
+        node.name
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef) and any(re.match(r"(\w+\.)*Events$", ast.unparse(base)) for base in node.bases)
+    }
+    assert gathers == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(say: Callable[[str], None]) -> None: ...",
+        "def f(*, progress: Callable[[int, int], None] | None = None) -> None: ...",
+        "class C:\n    step: Callable[[str, RefineStep], None] = quiet",
+        "def f(tell: Callable[..., None]) -> None: ...",
+    ],
+)
+def test_a_second_protocol_is_found(source: str) -> None:
+    assert callbacks("hwq.flow.x", ast.parse(source))
 
 
 def test_one_place_writes_measurements() -> None:

@@ -10,8 +10,9 @@ from command_line import good, invoked, refused
 from fake_runs import make_run
 
 from hwq.errors import DataError, ModelError, RunError, UsageError
+from hwq.events import Events
 from hwq.flow.allocate import AllocateOptions, AllocateSummary, Attempt
-from hwq.flow.refine import RefinedPoint, RefineEvents, RefineSummary
+from hwq.flow.refine import RefinedPoint, RefineSummary
 from hwq.posttraining.refine import RefineStep
 
 
@@ -63,8 +64,8 @@ def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     def run(path: Path, **options: object) -> RefineSummary:
         told = options["events"]
-        assert isinstance(told, RefineEvents)
-        told.step("0003", RefineStep(0, 1, 0.9, 0.95, 0.1, True))
+        assert isinstance(told, Events)
+        told.line("0003", str(RefineStep(0, 1, 0.9, 0.95, 0.1, True)))
         return summary
 
     monkeypatch.setattr("hwq.flow.refine.refine", run)

@@ -22,7 +22,7 @@ from hwq.posttraining.runs import Origin, write_point
 from hwq.run.directory import RunDir
 from hwq.tensors import Floats
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate
+from hwq.train.pareto import Candidate
 
 TRIES = 3  # designs measured in a round at most
 LANDED = 4  # networks of a round that are brought into the budget
@@ -92,6 +92,15 @@ class Round:
     def of(cls, told: Fields) -> Round:
         """Raises RunError: hwq never wrote this."""
         return cls(told.whole("number"), tuple(map(Trial.of, told.objects("trials"))))
+
+    def told(self, budget: float) -> list[str]:
+        """A sentence for each design that was measured; `budget` in LUTs."""
+        return [
+            f"round {t.round}, point {t.point}: {t.predicted:.0f} LUT predicted, {t.lut:g} measured ({100 * t.error:+.1f} %), "
+            f"{100 * t.lut / budget:.1f} % of the budget; validation {t.val_accuracy:.4f}"
+            + (f"; misses {'; '.join(t.missed)}" if t.missed else "")
+            for t in self.trials
+        ]
 
 
 @dataclass(frozen=True, slots=True)
