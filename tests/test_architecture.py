@@ -406,6 +406,15 @@ def test_a_second_meaning_is_found(source: str) -> None:
     }
 
 
+def test_no_module_has_the_name_of_a_room() -> None:
+    """But for the commands, a file each: elsewhere the name of a room, or of its own folder, says nothing of what is in a file."""
+    rooms = {path.name.removesuffix(".py") for path in (ROOT / "hwq").iterdir()} - {"__init__"}
+    inside = [
+        path for path in FILES if package_of(module_of(path)) not in ("cli", "flow", "__init__") and path.parent != ROOT / "hwq"
+    ]
+    assert [module_of(path) for path in inside if path.stem in rooms | {path.parent.name}] == []
+
+
 def test_identifiers_say_quantize() -> None:
     """As Keras does; texts for people stay British."""
     spelled = re.compile("quanti[s]", re.IGNORECASE)

@@ -21,7 +21,7 @@ from hwq.flow.codesign.search import CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify
 from hwq.run.directory import RunDir
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 from hwq.train.config import TrainConfig
 
 EXPERIMENT = Experiment(

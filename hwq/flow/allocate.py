@@ -35,7 +35,7 @@ from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, di
 from hwq.posttraining.statistics import linear_nodes
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord, Scores
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 ROUNDS = 8
 SENSED_ROWS = 1024

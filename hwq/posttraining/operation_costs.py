@@ -24,7 +24,7 @@ from hwq.posttraining.quantize import Bits, quantized
 from hwq.posttraining.sensitivity import part_of
 from hwq.posttraining.statistics import linear_nodes
 from hwq.synthesis.single import Bench, measured
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.units import Period
 
 OPERATOR = "operator"  # the scope of such a measurement: no cost model of whole designs is fitted to it

@@ -25,8 +25,8 @@ from hwq.measure.store import Store
 from hwq.sim.reference import evaluate
 from hwq.styles import base, choice
 from hwq.styles.choice import build_at
-from hwq.styles.mac.mac import Mac
-from hwq.styles.serial.serial import Serial
+from hwq.styles.mac.style import Mac
+from hwq.styles.serial.style import Serial
 from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import BUILD, Manifest
 

@@ -20,7 +20,7 @@ from hwq import boards, places
 from hwq.errors import BoardError, ReportError, UsageError
 from hwq.measure.store import Store
 from hwq.toolchains import registry
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 BOARD = "zcu104"
 COUNTER = """#!{python}

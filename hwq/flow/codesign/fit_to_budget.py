@@ -26,7 +26,7 @@ from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.posttraining.refine import Derivatives, Portions, portions
 from hwq.synthesis.step_measurement import options_before
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.units import Period
 
 NEARBY = 0.15  # of two costs, as a logarithm: how fast one says less of the other

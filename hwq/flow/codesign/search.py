@@ -30,7 +30,7 @@ from hwq.locks import explain, one_writer
 from hwq.posttraining.runs import begin, data_of, drawn
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord
-from hwq.toolchains.synthesis import Synthesiser, choose
+from hwq.toolchains.synthesiser import Synthesiser, choose
 from hwq.train.config import TrainConfig
 from hwq.units import Period
 
