@@ -16,7 +16,7 @@ from benchmarks.common.row import Peer, Row, at_least, at_most
 from hwq.boards import load
 from hwq.design.budget import Budget
 from hwq.events import Events
-from hwq.flow.codesign.fit_to_budget import Pricer
+from hwq.flow.codesign.fit_to_budget import CompiledPrice
 from hwq.flow.codesign.search import CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify
@@ -56,7 +56,7 @@ QUICK = Case("digits", TrainConfig(model="mlp:16", epochs=60, float_epochs=20), 
 def front_accuracy(run: RunDir, budget: float, store: Path) -> float | None:
     """Validation accuracy of the best point of the front whose predicted LUTs keep the budget."""
     board = load(BOARD)
-    price = Pricer.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), store)
+    price = CompiledPrice.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), store)
     points = [(price(verify(parse(p.graph_path.read_text()))).lut, p.validated) for p in run.points()]
     return max((accuracy for lut, accuracy in points if lut <= budget), default=None)
 

@@ -15,7 +15,7 @@ from hwq.design.budget import Budget
 from hwq.events import Notice, Watch
 from hwq.fields import Fields
 from hwq.files import write_text
-from hwq.flow.codesign.fit_to_budget import Correction, Pricer, choose_starts, land
+from hwq.flow.codesign.fit_to_budget import CompiledPrice, Correction, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
 from hwq.posttraining.refine import Judged
 from hwq.posttraining.runs import Origin, write_point
@@ -147,7 +147,7 @@ class CodesignSession:
     out: Path
     trials: RunDir
     budget: Budget
-    pricer: Pricer
+    pricer: CompiledPrice
     measure: Callable[[str], dict[str, float | None]]
     epochs: int
     say: Notice

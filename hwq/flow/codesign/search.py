@@ -22,7 +22,7 @@ from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
 from hwq.events import QUIET, Events, Notice
 from hwq.files import read_fields, write_json
-from hwq.flow.codesign.fit_to_budget import Pricer
+from hwq.flow.codesign.fit_to_budget import CompiledPrice
 from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Trial
 from hwq.flow.synth import synth
 from hwq.flow.train import train
@@ -114,7 +114,7 @@ def codesign(
     options.budget.require(board, synthesiser)
     dataset, config, first = _data(data, config, out, options, say)
     run = _begin(out, dataset, config, place, options)
-    pricer = Pricer.of(board, period, synthesiser, options.store_path)
+    pricer = CompiledPrice.of(board, period, synthesiser, options.store_path)
     say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
     if options.start is None:
         say("round 1: training the front")
