@@ -18,7 +18,7 @@ import numpy as np
 from hwq.ir import parse
 from hwq.run.directory import RunDir
 from hwq.sim.reference import evaluate, quantize_inputs
-from hwq.sim.serial import BoardLink, SerialPort
+from hwq.sim.serial_line import BoardLink, SerialPort
 from hwq.toolchains.manifest import Manifest
 
 

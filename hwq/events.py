@@ -12,9 +12,10 @@ Told: TypeAlias = Callable[[str, str], None]  # (point or design, what is happen
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """One report of a training: phase is "float", "bits", "settle" or "finish"; `step` of `steps` epochs or points.
+    """How far a long piece of work is: `step` of `steps`, counted from 1.
 
-    `of` says which training, where a command has several.
+    Of a training, phase is "float", "bits", "settle" or "finish", and steps are epochs or points; of other work, phase says what is
+    counted. `of` says which training, where a command has several.
     """
 
     phase: str
@@ -29,7 +30,7 @@ class Progress:
     of: str = ""
 
 
-Watch: TypeAlias = Callable[[Progress], None]  # how far a training is
+Watch: TypeAlias = Callable[[Progress], None]  # how far it is
 
 
 def quiet(*_: object) -> None:
@@ -43,8 +44,8 @@ class Events:
     Attributes:
         note: told a sentence.
         point: told a point, or a design, and what is happening to it.
-        line: told a point, and a line that a program printed for it.
-        progress: told how far a training is.
+        line: told a point, and what a program or a search that works on it has to say, line by line; few of them need be shown.
+        progress: told how far a long piece of work is.
     """
 
     note: Notice = quiet

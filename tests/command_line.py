@@ -1,4 +1,8 @@
-"""How tests run `hwq ...`: as a process of its own, to its end or not, or as a call in this one."""
+"""How tests run `hwq ...`: as a process of its own (`hwq`, `begun`), or as a call in this one (`called`, `invoked`, `good`, `refused`).
+
+A call costs no second of imports. `called` goes through `main`, which says errors and turns them into exit codes; the others stop before
+it, and hand the error itself to the test.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,15 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from click.testing import CliRunner, Result
 
-from hwq.cli import main
+from hwq.cli import cli, main
+from hwq.errors import HwqError
+
+E = TypeVar("E", bound=HwqError)
 
 HWQ = (sys.executable, "-m", "hwq.cli")
 
@@ -41,3 +49,22 @@ def called(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(SystemExit) as ended:
         main()
     return int(str(ended.value.code)), capsys.readouterr().err
+
+
+def invoked(*arguments: str | Path) -> Result:
+    """What the command prints in this process; an error of hwq is its `exception`, click's own are exit code 2."""
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+def good(*arguments: str | Path) -> str:
+    """The standard output of a command that ends well."""
+    done = invoked(*arguments)
+    assert done.exception is None and done.exit_code == 0, (done.exception, done.output)
+    return done.stdout
+
+
+def refused(kind: type[E], *arguments: str | Path) -> E:
+    """The error of a command that does not."""
+    done = invoked(*arguments)
+    assert isinstance(done.exception, kind), (done.exception, done.output)
+    return done.exception

@@ -406,6 +406,15 @@ def test_a_second_meaning_is_found(source: str) -> None:
     }
 
 
+def test_no_module_has_the_name_of_a_room() -> None:
+    """But for the commands, a file each: elsewhere the name of a room, or of its own folder, says nothing of what is in a file."""
+    rooms = {path.name.removesuffix(".py") for path in (ROOT / "hwq").iterdir()} - {"__init__"}
+    inside = [
+        path for path in FILES if package_of(module_of(path)) not in ("cli", "flow", "__init__") and path.parent != ROOT / "hwq"
+    ]
+    assert [module_of(path) for path in inside if path.stem in rooms | {path.parent.name}] == []
+
+
 def test_identifiers_say_quantize() -> None:
     """As Keras does; texts for people stay British."""
     spelled = re.compile("quanti[s]", re.IGNORECASE)
@@ -431,17 +440,56 @@ def test_one_place_names_the_default_board() -> None:
     assert len(found) == 1 and found[0].startswith("hwq.boards:")
 
 
-def test_what_a_command_tells_has_one_protocol() -> None:
-    """Whoever tells something while it works takes the types of `hwq.events`: nobody makes a second protocol beside it."""
-    found = [
-        f"{module_of(path)}:{node.lineno}"
-        for path in FILES
-        if path.name != "events.py"
-        for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Subscript)
-        and re.fullmatch(r"Callable\[\[(str|str, str|Progress|str, Progress)\], None\]", ast.unparse(node))
+# (module, name) of what is given a function that returns nothing: it does something, and is not told something
+ACTIONS = {
+    ("hwq.cli.common", "command"),
+    ("hwq.files", "write"),
+    ("hwq.conversion.freeze", "action"),
+    ("hwq.ir.spec", "verify"),
+    ("hwq.posttraining.runs", "vectors"),
+    ("hwq.synthesis.single", "begun"),
+}
+
+
+def callbacks(module: str, tree: ast.Module) -> set[tuple[str, str]]:
+    """Parameters and fields of `module` that take a function which returns nothing, by a type of their own."""
+    given = [(node.arg, node.annotation) for node in ast.walk(tree) if isinstance(node, ast.arg)]
+    given += [
+        (node.target.id, node.annotation)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     ]
-    assert found == []
+    return {
+        (module, name)
+        for name, said in given
+        if said is not None and re.match(r"(Optional\[)?Callable\[(\[.*\]|\.\.\.), None\]", ast.unparse(said))
+    }
+
+
+def test_what_a_command_tells_has_one_protocol() -> None:
+    """Whoever tells something while it works takes the types of `hwq.events`, and `Events` alone gathers them."""
+    found = set().union(*(callbacks(module_of(path), tree_of(path)) for path in FILES))
+    assert found == ACTIONS
+    gathers = {
+        node.name
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef) and any(re.match(r"(\w+\.)*Events$", ast.unparse(base)) for base in node.bases)
+    }
+    assert gathers == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(say: Callable[[str], None]) -> None: ...",
+        "def f(*, progress: Callable[[int, int], None] | None = None) -> None: ...",
+        "class C:\n    step: Callable[[str, RefineStep], None] = quiet",
+        "def f(tell: Callable[..., None]) -> None: ...",
+    ],
+)
+def test_a_second_protocol_is_found(source: str) -> None:
+    assert callbacks("hwq.flow.x", ast.parse(source))
 
 
 def test_one_place_writes_measurements() -> None:
@@ -497,6 +545,29 @@ def test_any_stands_at_the_border_of_keras_only() -> None:
         if isinstance(node, ast.Name) and node.id == "Any"
     ]
     assert len(found) <= MOST_ANY, found
+
+
+def runs_the_command(source: str) -> bool:
+    """Whether a test runs `hwq ...` by itself: it imports click's runner, or starts the module as a process."""
+    if not any(word in source for word in ("click", "hwq.cli")):
+        return False
+    tree = ast.parse(source)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    said = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return "CliRunner" in imported or "click.testing" in {item.module for item in imports(tree)} or "hwq.cli" in said
+
+
+def test_one_file_of_the_tests_runs_the_command_line() -> None:
+    """`tests/command_line.py`; what an installed wheel's `hwq` does is tests/packaging's, and an interpreter's imports are this file's."""
+    found = {path.name for path in (ROOT / "tests").rglob("*.py") if runs_the_command(path.read_text())}
+    assert found - {Path(__file__).name} == {"command_line.py"}
+
+
+@pytest.mark.parametrize(
+    "source", ["from click.testing import CliRunner", "import click.testing", 'run([sys.executable, "-m", "hwq.cli", "boards"])']
+)
+def test_a_second_way_to_run_it_is_found(source: str) -> None:
+    assert runs_the_command(source)
 
 
 @pytest.mark.parametrize("path", FILES, ids=[module_of(p) for p in FILES])

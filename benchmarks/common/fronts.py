@@ -77,7 +77,7 @@ def points(run: Path, *, predicted: bool) -> list[Found]:
     for p in RunDir.open(run).points():
         graph = verify(parse(p.graph_path.read_text()))
         lut = price(graph) if price else design(f"{run.name}, point {p.id}", graph).lut
-        found.append(Found(lut, p.val_accuracy, p.test_accuracy or 0.0, p.ebops))
+        found.append(Found(lut, p.validated, p.test_accuracy or 0.0, p.ebops))
     return sorted(found, key=lambda f: f.lut)
 
 

@@ -15,12 +15,13 @@ from benchmarks.common.experiment import Context, Experiment, NoSettings
 from benchmarks.common.row import Peer, Row, at_least, at_most
 from hwq.boards import load
 from hwq.design.budget import Budget
-from hwq.flow.codesign.fit_to_budget import Pricer
-from hwq.flow.codesign.search import CodesignEvents, CodesignOptions, CodesignSummary, codesign
+from hwq.events import Events
+from hwq.flow.codesign.fit_to_budget import CompiledPrice
+from hwq.flow.codesign.search import CodesignOptions, CodesignSummary, codesign
 from hwq.flow.train import train
 from hwq.ir import parse, verify
 from hwq.run.directory import RunDir
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 from hwq.train.config import TrainConfig
 
 EXPERIMENT = Experiment(
@@ -55,8 +56,8 @@ QUICK = Case("digits", TrainConfig(model="mlp:16", epochs=60, float_epochs=20), 
 def front_accuracy(run: RunDir, budget: float, store: Path) -> float | None:
     """Validation accuracy of the best point of the front whose predicted LUTs keep the budget."""
     board = load(BOARD)
-    price = Pricer.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), store)
-    points = [(price(verify(parse(p.graph_path.read_text()))).lut, p.val_accuracy) for p in run.points()]
+    price = CompiledPrice.of(board, board.default_clock, choose("yosys", board, period_ns=board.default_clock.ns), store)
+    points = [(price(verify(parse(p.graph_path.read_text()))).lut, p.validated) for p in run.points()]
     return max((accuracy for lut, accuracy in points if lut <= budget), default=None)
 
 
@@ -88,7 +89,7 @@ def measured(context: Context[NoSettings], case: Case) -> Iterator[Row]:
         limits = Budget({"lut": float(budget), "dsp": 0.0})
         options = CodesignOptions(limits, epochs=case.round_epochs, tool="yosys", start=front, store_path=store)
         run = context.work / f"{case.data}-{budget}"
-        found = codesign(data, case.config, run, BOARD, options, events=CodesignEvents(note=lambda line: context.say(f"  {line}")))
+        found = codesign(data, case.config, run, BOARD, options, events=Events(note=lambda line: context.say(f"  {line}")))
         yield from rows_of(case, budget, found, front_accuracy(RunDir.open(front), budget, store))
 
 

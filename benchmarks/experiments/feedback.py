@@ -114,7 +114,7 @@ def room(run: Path) -> float:
     as its price rises, elasticity 1), equal prices cost half the variance of the logarithm of that ratio too much, layers weighted
     by their EBOPs. LUTs of layers are those predicted of the layer out of context.
     """
-    from hwq.cost.layers import layer_bits
+    from hwq.cost.layer_bits import layer_bits
     from hwq.cost.predict import price_for
     from hwq.ir import parse, verify
     from hwq.posttraining.sensitivity import part_of

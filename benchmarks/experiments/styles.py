@@ -19,9 +19,9 @@ from hwq.reports.types import Resources
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import random_inputs
 from hwq.styles.mac import model as mac_model
-from hwq.styles.mac.mac import Mac
+from hwq.styles.mac.style import Mac
 from hwq.styles.serial import model
-from hwq.styles.serial.serial import Serial
+from hwq.styles.serial.style import Serial
 
 EXPERIMENT = Experiment(
     "LUTs and clocks of serial and folded designs, beside the parallel form",

@@ -13,15 +13,20 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-import hgq2_train as peer  # sets Keras' backend: before Keras itself
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from benchmarks.peers import hgq2_train as peer  # noqa: I001 - sets Keras' backend: before Keras itself
 import keras
 import numpy as np
+import numpy.typing as npt
 from da4ml.codegen import VerilogModel
 from da4ml.converter import trace_model
 from da4ml.trace import FixedVariableArray, HWConfig, comb_trace
 from hgq.utils import trace_minmax
 from hgq.utils.sugar import BetaScheduler, FreeEBOPs, PieceWiseSchedule
+
+Parts: TypeAlias = dict[str, npt.NDArray[np.float32]]  # rows and labels of training, validation and test, by name
 
 TIMED_EPOCHS = 5  # of the run's first beta, from which the number of epochs is told
 
@@ -44,7 +49,10 @@ class Cosine(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
         done = max(0.0, (epoch / self.epochs - 1 + self.share) / self.share) if self.share else 0.0
-        self.model.optimizer.learning_rate = self.rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
+        optimizer = self.model.optimizer
+        if optimizer is None:
+            raise RuntimeError("a model that is not compiled has no learning rate")
+        optimizer.learning_rate = self.rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * done)))
 
 
 def main(path: str, folder: str, options: str) -> dict[str, object]:
@@ -57,7 +65,7 @@ def main(path: str, folder: str, options: str) -> dict[str, object]:
     model = peer.compiled(peer.network(parts["x_train"].shape[1], chosen["hidden"], classes, first), chosen["rate"], True)
     begin = peer.cpu()
 
-    def fit(epochs: int, callbacks: list) -> None:
+    def fit(epochs: int, callbacks: list[keras.callbacks.Callback]) -> None:
         rows = {"batch_size": chosen["batch"], "validation_batch_size": 4096, "validation_data": (parts["x_val"], parts["y_val"])}
         model.fit(parts["x_train"], parts["y_train"], epochs=epochs, callbacks=callbacks, verbose=0, **rows)
 
@@ -74,7 +82,7 @@ def main(path: str, folder: str, options: str) -> dict[str, object]:
     return {"points": found, "cpu_s": trained, "epochs": epochs}
 
 
-def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray], folder: Path, wanted: Wanted) -> list[dict]:
+def finished(model: keras.Model, kept: peer.Front, parts: Parts, folder: Path, wanted: Wanted) -> list[dict[str, object]]:
     """The networks of the front through da4ml, cheapest first, as far as they are wanted."""
     seen, points = np.concatenate([parts["x_train"], parts["x_val"]]), []
     for number, (_, _, weights) in enumerate(peer.thinned(kept.kept, wanted.points)):
@@ -90,7 +98,7 @@ def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray],
         VerilogModel(solved, "peer_top", place, latency_cutoff=1, print_latency=False).write()
         accuracy = {}
         for part in ("val", "test"):
-            rounded = keras.ops.convert_to_numpy(model.layers[0].iq(parts[f"x_{part}"], training=False))
+            rounded = keras.ops.convert_to_numpy(peer.first_layer(model).iq(parts[f"x_{part}"], training=False))
             scores = solved.predict(np.asarray(rounded, np.float64), n_threads=1)
             accuracy[part] = float((scores.argmax(1) == parts[f"y_{part}"]).mean())
         keras_scores = model.predict(parts["x_test"], batch_size=4096, verbose=0)
@@ -106,7 +114,7 @@ def finished(model: keras.Model, kept: peer.Front, parts: dict[str, np.ndarray],
 
 def rounded_inputs(model: keras.Model) -> FixedVariableArray:
     """Inputs that come rounded as the first layer wants them: the host does that, as for hwq, and the design has no adder for it."""
-    kept, whole, fraction = (keras.ops.convert_to_numpy(v)[0].astype(np.int64) for v in model.layers[0].iq.quantizer.kif)
+    kept, whole, fraction = (keras.ops.convert_to_numpy(v)[0].astype(np.int64) for v in peer.first_layer(model).iq.quantizer.kif)
     return FixedVariableArray.from_kif(kept, whole, fraction, HWConfig(1, -1, -1))
 
 

@@ -13,6 +13,8 @@ import math
 import os
 import resource
 import sys
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +22,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from hgq.config import LayerConfigScope, QuantizerConfigScope
 from hgq.layers import QDense
 from hgq.utils import trace_minmax
@@ -80,14 +83,17 @@ def calibrate(path: str, rows: str) -> dict[str, float]:
     return {"calibrate_s": cpu() - begin}
 
 
+Kept: TypeAlias = tuple[float, float, list[npt.NDArray[np.float32]]]  # validation accuracy, EBOPs and weights
+
+
 class Front(keras.callbacks.Callback):
     """The networks of a run that no other one beats in both validation accuracy and EBOPs, weights kept in memory."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: list[tuple[float, float, list[np.ndarray]]] = []
+        self.kept: list[Kept] = []
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         accuracy, ebops = logs["val_accuracy"], logs["ebops"]
         if any(a >= accuracy and e <= ebops for a, e, _ in self.kept):
             return
@@ -103,7 +109,7 @@ def front(path: str, options: str) -> dict[str, object]:
     classes = int(parts["y_train"].max()) + 1
     begin = cpu()
     model = compiled(network(parts["x_train"].shape[1], chosen["hidden"], classes, chosen["beta"][0]), chosen["rate"], True)
-    first, last, epochs = *chosen["beta"], chosen["epochs"]
+    (first, last), epochs = chosen["beta"], chosen["epochs"]
     schedule = PieceWiseSchedule([(0, first, "constant"), (int(epochs * 0.1), first, "log"), (epochs, last, "constant")])
     kept = Front()
     model.fit(
@@ -140,12 +146,20 @@ def exact_ebops(model: keras.Model) -> float:
     return total
 
 
+def first_layer(model: keras.Model) -> QDense:
+    """Its quantiser is that of the inputs."""
+    layer = model.layers[0]
+    if not isinstance(layer, QDense):
+        raise TypeError(f"the network begins with {type(layer).__name__}, expected a QDense")
+    return layer
+
+
 def enclosed_bits(value: float) -> int:
     mantissa = abs(int(math.frexp(value)[0] * 2**53))
     return (mantissa // (mantissa & -mantissa)).bit_length() if mantissa else 0
 
 
-def thinned(kept: list, count: int) -> list:
+def thinned(kept: list[Kept], count: int) -> list[Kept]:
     """At most `count` networks, evenly over the logarithm of EBOPs."""
     kept = sorted(kept, key=lambda k: k[1])
     if len(kept) <= count:
@@ -157,11 +171,16 @@ def thinned(kept: list, count: int) -> list:
 
 def wide() -> dict[str, float]:
     model = network(1024, [64], 10, 1e-6)
-    layer = model.layers[0]
+    layer = first_layer(model)
     return {"zeros": float(np.mean(keras.ops.convert_to_numpy(layer.qkernel) == 0))}
 
 
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    found = {"speed": speed, "calibrate": calibrate, "front": front, "wide": wide}[command](*arguments)
-    sys.stdout.write(json.dumps(found) + "\n")
+    commands: dict[str, Callable[..., Mapping[str, object]]] = {
+        "speed": speed,
+        "calibrate": calibrate,
+        "front": front,
+        "wide": wide,
+    }
+    sys.stdout.write(json.dumps(commands[command](*arguments)) + "\n")

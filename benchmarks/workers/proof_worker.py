@@ -152,7 +152,8 @@ def train(data: str, out: str, options: str) -> dict[str, float]:
 
 
 def refine(source: str, out: str, options: str) -> dict[str, float]:
-    from hwq.flow.refine import RefineEvents, RefineRequest
+    from hwq.events import Events
+    from hwq.flow.refine import RefineRequest
     from hwq.flow.refine import refine as run_refine
     from hwq.posttraining.refine import RefineOptions
 
@@ -167,7 +168,7 @@ def refine(source: str, out: str, options: str) -> dict[str, float]:
         digits_elsewhere(seed)
 
     def work(clock: Clock) -> None:
-        events = RefineEvents(point=clock.tick, step=clock.tick)
+        events = Events(point=clock.tick, line=clock.tick)
         run_refine(Path(source), out=Path(out), request=RefineRequest("all", data), options=chosen, events=events)
 
     return run(Path(out), work)

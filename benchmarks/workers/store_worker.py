@@ -18,7 +18,7 @@ from hwq.flow.calibrate import known_rows
 from hwq.measure.store import Store
 from hwq.synthesis.preflight import Preflight
 from hwq.toolchains.registry import steps_for
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.tools.find import Tool
 
 BOARD, TOOL, VERSION, STAGE = "xcvu9p", "yosys", "0.99", "synth"

@@ -23,6 +23,7 @@ import numpy as np
 from hwq.backend import keras
 from hwq.conversion import convert, freeze
 from hwq.data import load
+from hwq.layers import QDense
 from hwq.train import trainer
 from hwq.train.config import TrainConfig
 from hwq.train.engine import Engine, Rates, batches, stack
@@ -163,7 +164,8 @@ def wide() -> dict[str, float]:
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((1024,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10)])
     twin = convert.quantize(model, data=x)
-    zeros = float(np.mean(np.asarray(twin.layers[1].quantized(*twin.layers[1].folded())[0]) == 0))
+    (dense, _) = (layer for layer in twin.layers if isinstance(layer, QDense))
+    zeros = float(np.mean(np.asarray(dense.quantized(*dense.folded())[0]) == 0))
     twin.price(1e-7)
     twin.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     history = twin.fit(x, y, batch_size=64, epochs=5, verbose=0).history

@@ -91,7 +91,7 @@ def main() -> None:
     warnings.showwarning = _show_warning
     try:
         with heard():
-            cli(standalone_mode=False)
+            code = cli(standalone_mode=False)  # of `ctx.exit`, which is no exception here
     except click.exceptions.Abort:
         _interrupted()
     except KeyboardInterrupt:
@@ -100,8 +100,6 @@ def main() -> None:
         click.echo(printable(_shown(error)), err=True)
         if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name in MISSING:
             click.echo(f"hint: {MISSING[error.param.name].format(call=_call(error))}", err=True)
-        sys.exit(error.exit_code)
-    except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except HwqError as error:
         if debug:
@@ -122,6 +120,8 @@ def main() -> None:
             "this is a defect of hwq: please report it with the output of hwq --debug ...",
             70,
         )
+    if code:
+        sys.exit(code)
 
 
 def _call(error: click.MissingParameter) -> str:

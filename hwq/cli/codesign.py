@@ -10,10 +10,10 @@ import click
 
 from hwq.cli.common import ToolLines, as_json, emit, gathers, note, say, store_option
 from hwq.cli.target import TargetAsked, target_options
+from hwq.events import Events
 from hwq.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from hwq.flow.codesign.rounds import Round
     from hwq.flow.codesign.search import CodesignOptions
 
 _DEFAULT = TrainConfig()
@@ -68,7 +68,6 @@ def codesign(data: str, out: Path | None, asked: _SearchAsked, measured: TargetA
     design uses 98 to 100 % of the LUTs. The same command goes on where it was stopped. What is left in the run is the best design.
     """
     from hwq.cli.progress import Bar
-    from hwq.flow.codesign.search import CodesignEvents
     from hwq.flow.codesign.search import codesign as search
 
     options = asked.options(measured)
@@ -87,14 +86,14 @@ def codesign(data: str, out: Path | None, asked: _SearchAsked, measured: TargetA
             target,
             measured.board,
             options,
-            events=CodesignEvents(note=tell, progress=bar, line=ToolLines(), round=lambda one: tell_round(one, limits.lut, bar)),
+            events=Events(note=tell, progress=bar, line=ToolLines()),
         )
     if as_json:
         emit(summary)
     else:
         say(f"tool: {summary.tool}; budget: {limits}; predicted by {summary.priced_by}")
         for one in summary.rounds:
-            for line in described(one, limits.lut):
+            for line in one.told(limits.lut):
                 say(line)
         if summary.best is not None and summary.used is not None:
             say(
@@ -102,19 +101,3 @@ def codesign(data: str, out: Path | None, asked: _SearchAsked, measured: TargetA
                 f"accuracy {summary.best.val_accuracy:.4f} validation, {summary.test_accuracy:.4f} test"
             )
     summary.check()
-
-
-def tell_round(one: Round, budget: float, bar: Any) -> None:
-    bar.pause()
-    for line in described(one, budget):
-        note(line)
-
-
-def described(one: Round, budget: float) -> list[str]:
-    """A line for each design that a round measured."""
-    return [
-        f"round {t.round}, point {t.point}: {t.predicted:.0f} LUT predicted, {t.lut:g} measured ({100 * t.error:+.1f} %), "
-        f"{100 * t.lut / budget:.1f} % of the budget; validation {t.val_accuracy:.4f}"
-        + (f"; misses {'; '.join(t.missed)}" if t.missed else "")
-        for t in one.trials
-    ]

@@ -10,6 +10,7 @@ import click
 from hwq.boards import DEFAULT_BOARD
 from hwq.cli.common import BoardAndStore, ToolLines, as_json, emit, gathers, note, run_argument, say, store_option
 from hwq.cli.target import BoardOption, target_options
+from hwq.events import Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +45,16 @@ def refine(run: Path, what: _What, out: Path | None, prices: BoardAndStore, as_j
     Any run will do, whatever method made it. The same command goes on where it was stopped.
     """
     from hwq.cost.predict import CostSource
-    from hwq.flow.refine import RefineEvents, RefineRequest
+    from hwq.flow.refine import RefineRequest
     from hwq.flow.refine import refine as run_refinement
-    from hwq.posttraining.refine import RefineOptions, RefineStep
-
-    lines = ToolLines()
-
-    def progress(p: str, step: RefineStep) -> None:
-        lines(
-            p, f"portion {step.number}, price {step.price:.3f}, validation {step.accuracy:.4f}{'' if step.kept else ' (too low)'}"
-        )
+    from hwq.posttraining.refine import RefineOptions
 
     summary = run_refinement(
         run,
         out=out,
         request=RefineRequest(what.point, what.data, CostSource(prices.board, prices.store), prices.board is not None),
         options=RefineOptions(max_loss=what.max_loss, seed=what.seed),
-        events=RefineEvents(point=lambda p, text: note(f"  point {p}: {text}" if p else f"  {text}"), step=progress),
+        events=Events(point=lambda p, text: note(f"  point {p}: {text}" if p else f"  {text}"), line=ToolLines()),
     )
     if as_json:
         emit(summary)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from hwq.cost.layers import layer_bits, shared_bits, tree_bits
+from hwq.cost.layer_bits import layer_bits, shared_bits, tree_bits
 from hwq.cost.multiplications import ebops
 from hwq.cost.paths import paths
 from hwq.cost.structure import structure

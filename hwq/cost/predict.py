@@ -164,6 +164,11 @@ def compiled_cost(graph: Graph, model: CostModel | None, board: Board, period: P
     return CompiledCost(counted["adder_bits"] + counted["clamp_bits"], circuit.latency)
 
 
+def told_by(model: CostModel | None) -> str:
+    """Who says what a compiled graph costs."""
+    return str(model) if model else "adder and comparator bits of the compiled graph"
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What a network costs by its compiled graph: LUTs as fitted to measurements, or adder and comparator bits where there are none."""
@@ -178,7 +183,7 @@ class Price:
         return compiled_cost(graph, self.model, self.board, self.board.default_clock).lut
 
     def __str__(self) -> str:
-        return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
+        return told_by(self.model)
 
 
 @dataclass(frozen=True, slots=True)

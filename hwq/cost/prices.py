@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from hwq.cost.layers import LayerBits, shared_bits
+from hwq.cost.layer_bits import LayerBits, shared_bits
 from hwq.cost.model import CostModel
 from hwq.cost.terms import LAYER_COSTS, TRAINING
 from hwq.errors import CostModelError
@@ -28,7 +28,7 @@ def prices(model: CostModel, network: Sequence[LayerBits]) -> Prices:
 
     Args:
         model: of the moment "training" (`hwq.cost.terms`).
-        network: the layers' bits as they are (`hwq.cost.layers.layer_bits`); layers of one source are added up.
+        network: the layers' bits as they are (`hwq.cost.layer_bits.layer_bits`); layers of one source are added up.
 
     Raises:
         CostModelError: a model of another moment.

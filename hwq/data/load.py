@@ -14,10 +14,10 @@ import numpy as np
 
 from hwq.data.dataset import Dataset, Raw, checked, split
 from hwq.data.download import fetch, local
-from hwq.data.files import SUFFIXES, read, read_table
 from hwq.data.openml import JETS, JETS_ID, openml
 from hwq.data.targets import split_targets, task_of
 from hwq.data.task import Asked
+from hwq.data.user_files import SUFFIXES, read, read_table
 from hwq.errors import DataError
 from hwq.events import Notice, quiet
 

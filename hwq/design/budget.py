@@ -9,7 +9,7 @@ from hwq.boards import Board
 from hwq.errors import UsageError
 from hwq.measure.measurement import Measurement
 from hwq.toolchains.registry import program_of, toolchains_for
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 
 CELLS = ("lut", "ff", "dsp", "bram36", "uram", "carry")
 NAMES = (*CELLS, "latency", "fmax")  # latency in clock cycles, at most; fmax in MHz, at least

@@ -36,7 +36,7 @@ from hwq.sim.trace import NetworkTrace, trace
 from hwq.styles.choice import build_at
 from hwq.synthesis.preflight import Preflight
 from hwq.synthesis.single import Bench, manifest_of, measured
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 from hwq.units import Period
 
 

@@ -14,7 +14,7 @@ from hwq.locks import explain
 from hwq.run.directory import RunDir
 from hwq.toolchains.registry import program
 from hwq.toolchains.steps import Step
-from hwq.toolchains.synthesis import Synthesiser, choose
+from hwq.toolchains.synthesiser import Synthesiser, choose
 
 
 @dataclass(frozen=True, slots=True)

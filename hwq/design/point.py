@@ -28,7 +28,7 @@ from hwq.ir import Graph, digest, parse, verify
 from hwq.places import directory
 from hwq.run.directory import Point, RunDir
 from hwq.sim.compare import Comparison, compare, mantissas_of, to_types
-from hwq.sim.compiled import COMPILED
+from hwq.sim.compiled_verilog import COMPILED
 from hwq.sim.csim import csim
 from hwq.sim.emulator import emulator_of
 from hwq.sim.netlist import evaluate_mapped
@@ -43,7 +43,7 @@ from hwq.toolchains.nextpnr import ROUTED_NETLIST
 from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import MAPPED, ROUTED
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.units import Period
 
 VERDICT = "sim.json"

@@ -18,7 +18,7 @@ from hwq.cost.predict import price_for
 from hwq.data import Dataset, load
 from hwq.design.target import Work
 from hwq.errors import BudgetError, ToolError, UsageError
-from hwq.events import QUIET, Events, Notice
+from hwq.events import QUIET, Events, Notice, Progress, Watch
 from hwq.ir import Graph, verify
 from hwq.locks import one_writer
 from hwq.measure.store import Store
@@ -35,7 +35,7 @@ from hwq.posttraining.sensitivity import answers, by_divergence, by_roundoff, di
 from hwq.posttraining.statistics import linear_nodes
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord, Scores
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 ROUNDS = 8
 SENSED_ROWS = 1024
@@ -293,30 +293,30 @@ def prepare(
         chosen = load_board(tools.board)
         synthesiser = choose("auto", chosen, period_ns=chosen.default_clock.ns)
         lut = OperatorBench.of(chosen, synthesiser, Store.open(tools.store_path), folder).lut
-    every = _Every(say)
+    tenths = _each_tenth(say)
     among = WidthChoices(network.fine, options.choices, network.rows)
-    costs = cost_table(among, layers, lut, jobs=tools.jobs, progress=every("operators measured"))
+    costs = cost_table(among, layers, lut, jobs=tools.jobs, progress=tenths)
     rows = network.rows[:SENSED_ROWS]
     if options.objective == "kl":
-        loss = by_divergence(network.fine, layers, options.choices, rows, progress=every("sensitivities"))
+        loss = by_divergence(network.fine, layers, options.choices, rows, progress=tenths)
     else:
         loss = by_roundoff(network.fine, layers, options.choices)
     table = ChoiceTable(loss, costs)
     if options.granularity == "layer":
         return Search(network, dataset, options, table, [Group(name) for name in layers], lut, say)
     groups = groups_of(network.fine, layers)
-    return Search(network, dataset, options, _of_channels(among, options, groups, table, every), groups, lut, say, table)
+    return Search(network, dataset, options, _of_channels(among, options, groups, table, tenths), groups, lut, say, table)
 
 
 def _of_channels(
-    among: WidthChoices, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, every: _Every
+    among: WidthChoices, options: AllocateOptions, groups: list[Group], layers: ChoiceTable, tenths: Watch
 ) -> ChoiceTable:
     """The table of the layers, divided over their channels, which share the activation width."""
     fine, choices = among.fine, among.choices
-    costs = channel_costs(among, groups, layers.cost, price_for(None, None), progress=every("channels priced"))
+    costs = channel_costs(among, groups, layers.cost, price_for(None, None), progress=tenths)
     if options.objective == "kl":
         rows = among.rows[:SENSED_ROWS]
-        parts = channels.by_divergence(fine, groups, choices, rows, progress=every("sensitivities of channels"))
+        parts = channels.by_divergence(fine, groups, choices, rows, progress=tenths)
     else:
         parts = channels.by_roundoff(fine, groups, choices)
     numbers = layer_numbers(groups)
@@ -342,18 +342,14 @@ def _proven(run: RunDir, tools: Tools, measured: float, say: Notice) -> None:
         )
 
 
-class _Every:
-    """Progress in a line each tenth."""
+def _each_tenth(say: Notice) -> Watch:
+    """Progress in sentences."""
 
-    def __init__(self, say: Notice) -> None:
-        self.say = say
+    def told(p: Progress) -> None:
+        if p.step == p.steps or p.step % max(1, p.steps // 10) == 0:
+            say(f"{p.phase}: {p.step} of {p.steps}")
 
-    def __call__(self, what: str) -> Callable[[int, int], None]:
-        def told(done: int, total: int) -> None:
-            if done == total or done % max(1, total // 10) == 0:
-                self.say(f"{what}: {done} of {total}")
-
-        return told
+    return told
 
 
 def _summary(run: RunDir) -> AllocateSummary:

@@ -24,7 +24,7 @@ from hwq.measure.store import Store
 from hwq.places import cache
 from hwq.synthesis.single import Bench, measured
 from hwq.synthesis.step_measurement import options_before
-from hwq.toolchains.synthesis import Synthesiser, choose
+from hwq.toolchains.synthesiser import Synthesiser, choose
 from hwq.units import Period
 
 DESIGNS = 60  # enough for every term of a model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -13,10 +12,10 @@ import numpy.typing as npt
 from hwq.cost.predict import CostSource, Price
 from hwq.data import Dataset
 from hwq.design.target import Work
-from hwq.events import Events, quiet
+from hwq.events import QUIET, Events
 from hwq.ir import Graph, parse, verify
 from hwq.locks import one_writer
-from hwq.posttraining.refine import Evidence, RefineOptions, RefineStep
+from hwq.posttraining.refine import Evidence, RefineOptions
 from hwq.posttraining.refine import refine as refine_graph
 from hwq.posttraining.runs import Origin, begin, copied, data_of, write_point
 from hwq.run.directory import Point, RunDir
@@ -72,13 +71,6 @@ class RefineRequest:
     measured: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RefineEvents(Events):
-    """Also told of every step: the point, and what the step came to."""
-
-    step: Callable[[str, RefineStep], None] = quiet
-
-
 @one_writer(lambda run, out: out or refined(run))
 def refine(
     run: Path,
@@ -86,7 +78,7 @@ def refine(
     out: Path | None = None,
     request: RefineRequest = RefineRequest(),
     options: RefineOptions | None = None,
-    events: RefineEvents = RefineEvents(),
+    events: Events = QUIET,
 ) -> RefineSummary:
     """Remove digits from points of a run; the points of `out` have the numbers of those they come from.
 
@@ -132,7 +124,7 @@ class _Refining:
     dataset: Dataset
     price: Price
     options: RefineOptions
-    events: RefineEvents
+    events: Events
 
 
 def _one(p: Point, job: _Refining) -> RefinedPoint:
@@ -150,7 +142,7 @@ def _one(p: Point, job: _Refining) -> RefinedPoint:
             Evidence((dataset.x_train, dataset.y_train), (dataset.x_val, dataset.y_val), derivatives),
             price=job.price,
             options=job.options,
-            progress=lambda step: job.events.step(p.id, step),
+            notice=lambda line: job.events.line(p.id, line),
         )
         say(p.id, "proving")
         refined = {"price": result.price, "val_accuracy_before": result.before.accuracy, "steps": [asdict(s) for s in result.steps]}

@@ -24,7 +24,7 @@ from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers
 from hwq.toolchains.runner import Record, read_record, record_path
 from hwq.toolchains.steps import Step
-from hwq.toolchains.synthesis import Synthesiser, choose, finished, synthesise
+from hwq.toolchains.synthesiser import Synthesiser, choose, finished, synthesise
 from hwq.tools.gxx import require_gxx
 
 

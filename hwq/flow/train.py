@@ -18,7 +18,7 @@ from hwq.events import QUIET, Events
 from hwq.locks import one_writer
 from hwq.run.directory import RunDir
 from hwq.train.config import TrainConfig
-from hwq.train.progress import TrainSummary
+from hwq.train.summary import TrainSummary
 
 if TYPE_CHECKING:
     from hwq.data import Dataset

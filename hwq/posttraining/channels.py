@@ -7,11 +7,12 @@ each pair of uniform widths, divide over its channels; with equal widths, a tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hwq.events import Progress, Watch, quiet
 from hwq.fixed import Overflow, TypeArray, requantize, to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import OPS, Constant, Graph, Node
@@ -83,7 +84,7 @@ def by_divergence(
     choices: Sequence[Bits],
     rows: IntArray,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Watch = quiet,
 ) -> Floats:
     """(groups, choices): KL of the answers with the weights of that group alone quantised, and its even share of that of the activations.
 
@@ -105,8 +106,7 @@ def by_divergence(
         mine = [g for g, group in enumerate(groups) if group.layer == name]
         for w, bits in enumerate(weight_bits):
             weights[mine, w] = _alone(graph, values, wanted, name, [groups[g] for g in mine], bits)
-            if progress:
-                progress(mine[0] * len(weight_bits) + (w + 1) * len(mine), weights.size)
+            progress(Progress("sensitivities of channels", mine[0] * len(weight_bits) + (w + 1) * len(mine), weights.size))
         for a, wide in enumerate(activation_bits):
             coarse = quantized(fine, {name: Bits(KEPT, wide)}, rows)
             activations[n, a] = max(divergence(wanted, answers(coarse, coarse_rows(fine, coarse, rows))), 0.0)

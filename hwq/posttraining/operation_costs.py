@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hwq.boards import Board
 from hwq.codegen.build import build
 from hwq.errors import ReportError, ToolError
+from hwq.events import Progress, Watch, quiet
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph, verify
 from hwq.measure.store import Store
@@ -23,7 +24,7 @@ from hwq.posttraining.quantize import Bits, quantized
 from hwq.posttraining.sensitivity import part_of
 from hwq.posttraining.statistics import linear_nodes
 from hwq.synthesis.single import Bench, measured
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.units import Period
 
 OPERATOR = "operator"  # the scope of such a measurement: no cost model of whole designs is fitted to it
@@ -79,7 +80,7 @@ def cost_table(
     lut: Callable[[Graph], float],
     *,
     jobs: int = 1,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Watch = quiet,
 ) -> npt.NDArray[np.float64]:
     """(groups, choices): what each operation costs at each width, with what follows it up to the next quantiser.
 
@@ -93,8 +94,7 @@ def cost_table(
     try:
         for number, value in enumerate(pool.map(lut, parts)):
             out[number] = value
-            if progress:
-                progress(number + 1, len(parts))
+            progress(Progress("operators measured", number + 1, len(parts)))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return out.reshape(len(among.choices), len(groups)).T
@@ -106,7 +106,7 @@ def channel_costs(
     layers: npt.NDArray[np.float64],
     price: Callable[[Graph], float],
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Watch = quiet,
 ) -> npt.NDArray[np.float64]:
     """(groups, choices): what each channel costs, so that the channels of a layer at one width cost what the layer does.
 
@@ -124,6 +124,5 @@ def channel_costs(
         parts = dict(zip(names, many, strict=True))
         for g, group in enumerate(groups):
             out[g, c] = 0.0 if group.channel is None else price(column(parts[group.layer], group))
-            if progress:
-                progress(c * len(groups) + g + 1, out.size)
+            progress(Progress("channels priced", c * len(groups) + g + 1, out.size))
     return divided(layers, out, layer_numbers(groups))

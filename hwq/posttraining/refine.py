@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hwq.errors import UsageError
+from hwq.events import Notice, quiet
 from hwq.ir import FLOAT64_BITS, Graph, verify
 from hwq.posttraining.digits import Removal
 from hwq.posttraining.ranges import MARGIN, retraced
@@ -147,6 +148,9 @@ class RefineStep:
     cross_entropy: float
     kept: bool
 
+    def __str__(self) -> str:
+        return f"portion {self.number}, price {self.price:.3f}, validation {self.accuracy:.4f}{'' if self.kept else ' (too low)'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Refined:
@@ -165,14 +169,14 @@ def refine(
     *,
     price: PriceOf,
     options: RefineOptions,
-    progress: Callable[[RefineStep], None] | None = None,
+    notice: Notice = quiet,
 ) -> Refined:
     """Make a network cheaper without training it.
 
     Args:
         evidence: what says which digits matter, and when to stop.
         price: what a network costs, in any unit.
-        progress: told of every portion.
+        notice: told of every portion.
     """
     train, validation = evidence.train, evidence.validation
     first, start = Judgement.of(graph, train, validation, options.max_loss), price(graph)
@@ -186,8 +190,7 @@ def refine(
             best = (now, cost, judged) if holds and cost < best[1] else best
             failed = 0.0 if holds else failed + portion
             steps.append(RefineStep(way, len(steps) + 1, cost, judged.validation.accuracy, judged.validation.cross_entropy, holds))
-            if progress:
-                progress(steps[-1])
+            notice(str(steps[-1]))
             if failed >= options.patience:
                 break
     return Refined(best[0], best[1], best[2].validation, first.validation, tuple(steps))

@@ -6,10 +6,11 @@ units of that at 8 bits (MixQuant, arXiv 2309.17341), which needs no data at all
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from hwq.events import Progress, Watch, quiet
 from hwq.fixed import to_float
 from hwq.fixed.arithmetic import IntArray
 from hwq.ir import Graph
@@ -43,7 +44,7 @@ def by_divergence(
     choices: Sequence[Bits],
     rows: IntArray,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Watch = quiet,
 ) -> Floats:
     """(groups, choices): KL of the answers when only that linear operation is quantised.
 
@@ -58,8 +59,7 @@ def by_divergence(
         for c, bits in enumerate(choices):
             graph = quantized(fine, {name: bits}, rows)
             out[g, c] = max(divergence(wanted, answers(graph, coarse_rows(fine, graph, rows))), 0.0)
-            if progress:
-                progress(g * len(choices) + c + 1, out.size)
+            progress(Progress("sensitivities", g * len(choices) + c + 1, out.size))
     return out
 
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # name -> (module whose STYLE it is, what it does, for --help); of equal counts the first is taken
 STYLES: dict[str, tuple[str, str]] = {
-    "serial": ("hwq.styles.serial.serial", "sums some bits a clock"),
-    "mac": ("hwq.styles.mac.mac", "products in lanes with weights in memories"),
+    "serial": ("hwq.styles.serial.style", "sums some bits a clock"),
+    "mac": ("hwq.styles.mac.style", "products in lanes with weights in memories"),
 }
 
 

@@ -30,7 +30,7 @@ from hwq.passes.compiling import circuit_of
 from hwq.run.directory import RunDir
 from hwq.run.record import Link
 from hwq.sim.compare import Comparison
-from hwq.sim.compiled import COMPILED, Compiled
+from hwq.sim.compiled_verilog import COMPILED, Compiled
 from hwq.sim.reference import quantize_inputs
 from hwq.sim.routed import compare_mapped, compare_routed, random_inputs
 from hwq.styles.base import PacedNetwork

@@ -21,7 +21,7 @@ from hwq.synthesis.step_measurement import options_before
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
 from hwq.toolchains.steps import Step
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.tools.find import Tool
 
 WIDEST_PORT = 4096  # bits of an ap_uint: AP_INT_MAX_W (AMD UG1399, "C++ Arbitrary Precision Integer Types")

@@ -14,14 +14,14 @@ from hwq.events import quiet
 from hwq.measure.measurement import WHOLE, Measurement
 from hwq.measure.store import Store
 from hwq.sim.compare import Comparison
-from hwq.sim.compiled import COMPILED
+from hwq.sim.compiled_verilog import COMPILED
 from hwq.sim.routed import compare_routed, random_inputs
 from hwq.synthesis.step_measurement import key_of, options_before, require_mapped
 from hwq.synthesis.storing import PlanFolder, Ran, store_all
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.runner import record_path
 from hwq.toolchains.steps import ROUTED, Step
-from hwq.toolchains.synthesis import Synthesiser, choose, synthesise
+from hwq.toolchains.synthesiser import Synthesiser, choose, synthesise
 from hwq.units import limit_s
 
 

@@ -20,7 +20,7 @@ from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.registry import makers, program
 from hwq.toolchains.runner import Record, record_path
 from hwq.toolchains.steps import MAPPED, Step
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 
 REPORTS = (".json", ".rpt", ".xml", ".log")
 LARGEST = 4 << 20  # bytes: what is larger is a netlist or a log gone wild, and stays in the run's folder

@@ -21,7 +21,7 @@ from hwq.conversion import convert, freeze
 from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.events import Watch, quiet
+from hwq.events import Progress, Watch, quiet
 from hwq.files import read_fields, write_json, write_text
 from hwq.ir import Graph, text
 from hwq.train import checkpoint, models
@@ -29,8 +29,8 @@ from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, EngineState, Rates, batches, stack
 from hwq.train.finish import CandidateFreezer
+from hwq.train.pareto import Candidate
 from hwq.train.pricing import Pricing
-from hwq.train.progress import Candidate, Progress
 from hwq.train.recipes import recipe_of
 from hwq.train.search import SETTLED_RATE
 from hwq.train.trainer import SAVE_SECONDS, logits_model

@@ -16,7 +16,7 @@ from hwq.errors import RunError
 from hwq.files import atomic_write, write_npz
 from hwq.tensors import Array, Tensor, Variable
 from hwq.train.control import Steering
-from hwq.train.progress import Candidate
+from hwq.train.pareto import Candidate
 
 ARRAYS = ("params", "mean", "square", "step", "average")
 _DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)  # what NumPy raises on files cut off or altered

@@ -14,7 +14,7 @@ from hwq.cost.multiplications import multiplications
 from hwq.data import Dataset
 from hwq.data.task import Task
 from hwq.errors import TrainingError
-from hwq.events import Watch
+from hwq.events import Progress, Watch
 from hwq.frontend.keras import from_keras
 from hwq.ir import FLOAT64_BITS, Graph, text
 from hwq.ir.ops import spec_of
@@ -23,7 +23,7 @@ from hwq.run.record import PointRecord
 from hwq.tensors import Floats, Singles
 from hwq.train import checkpoint, pareto
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate, Progress
+from hwq.train.pareto import Candidate
 from hwq.train.search import weights_path
 
 FLOAT32_BITS = 23  # widest number that float32 sums exactly in any order

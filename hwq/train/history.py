@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwq.files import write_text
 from hwq.train.config import PRICES
-from hwq.train.progress import Candidate
+from hwq.train.pareto import Candidate
 
 COLUMNS = ("epoch", "phase", "member", "beta", "loss", "val_accuracy", *PRICES)
 

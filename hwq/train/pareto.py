@@ -4,11 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from hwq.train.progress import Candidate
+from hwq.fields import Fields
 
 BINS_PER_OCTAVE = 6  # two points closer than 12 % in cost say the same; the more accurate one stays
 USEFUL = 0.7  # of the way from chance to the best accuracy: nobody builds what knows less, and points there are missed elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A network seen while training, `member` of the population of that epoch: its weights are in the checkpoint folder under its key."""
+
+    epoch: int
+    val_accuracy: float
+    ebops: float
+    beta: float
+    member: int = 0
+
+    # val_accuracy is a score: accuracy, or another metric as a number of which more is better (`hwq.data.task.Task.score`)
+    @classmethod
+    def of(cls, told: Fields) -> Candidate:
+        """Raises RunError: it is no candidate as a file has it."""
+        numbers = (told.number("val_accuracy"), told.number("ebops", least=0.0), told.number("beta"))
+        return cls(told.whole("epoch"), *numbers, told.whole("member", 0))
+
+    @property
+    def key(self) -> str:
+        return f"{self.epoch}-{self.member}"
 
 
 def admits(archive: Sequence[Candidate], new: Candidate) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hwq.backend import ops
-from hwq.cost.layers import layer_bits
+from hwq.cost.layer_bits import layer_bits
 from hwq.cost.prices import Prices, linear_cost, prices_from, within
 from hwq.errors import TrainingError
 from hwq.layers import COSTS, Part, layer_costs, quantized_layers

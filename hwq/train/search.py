@@ -19,7 +19,7 @@ import numpy as np
 from hwq.cost.features import graph_features
 from hwq.data import Dataset
 from hwq.errors import TrainingError
-from hwq.events import Watch
+from hwq.events import Progress, Watch
 from hwq.files import write_json
 from hwq.ir import Graph
 from hwq.run.directory import RunDir
@@ -29,8 +29,8 @@ from hwq.train.config import TrainConfig
 from hwq.train.control import Control
 from hwq.train.engine import Engine, EngineState, Rates, batches, stack
 from hwq.train.history import History
+from hwq.train.pareto import Candidate
 from hwq.train.pricing import Pricing
-from hwq.train.progress import Candidate, Progress
 from hwq.train.recipes import Recipe, recipe_of
 
 COLLAPSED_EPOCHS = 20  # so many in a row at chance, and the rest of a rising beta brings nothing any more

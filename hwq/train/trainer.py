@@ -19,7 +19,7 @@ from hwq.cost.prices import linearisable
 from hwq.data import Dataset
 from hwq.data.task import CLASSES, Task
 from hwq.errors import RunError, TrainingError
-from hwq.events import Watch
+from hwq.events import Progress, Watch, quiet
 from hwq.files import read_json, sha256_of, write_npz
 from hwq.ir import Graph, parse
 from hwq.layers import total_costs
@@ -32,16 +32,17 @@ from hwq.train.config import PRICES, TrainConfig
 from hwq.train.engine import Engine, batches
 from hwq.train.finish import Training, budgeted, finish, uniform_ebops
 from hwq.train.float_training import compilable
+from hwq.train.pareto import Candidate
 from hwq.train.pricing import Pricing
-from hwq.train.progress import Candidate, Progress, TrainSummary
 from hwq.train.recipes import recipe_of
 from hwq.train.search import FrontSearch
+from hwq.train.summary import TrainSummary
 
 SAVE_SECONDS = 10.0
 
 
 def train(
-    dataset: Dataset, config: TrainConfig, run: Path, *, lut: Callable[[Graph], float] | None = None, progress: Watch | None = None
+    dataset: Dataset, config: TrainConfig, run: Path, *, lut: Callable[[Graph], float] | None = None, progress: Watch = quiet
 ) -> TrainSummary:
     """Train `config.model` on `dataset` into the run directory `run`, or go on with what is there.
 
@@ -53,7 +54,7 @@ def train(
         ModelError, TrainingError: the model does not fit, or training went wrong.
     """
     config = config.resolved(len(dataset.x_train))
-    started, report = time.monotonic(), progress or (lambda _: None)
+    started = time.monotonic()
     found_run = _existing(dataset, config, run)
     if found_run is None or not found_run.record().trained:
         fresh(config.seed)
@@ -63,7 +64,7 @@ def train(
         recipe_of(config).check(twin)
         check_codes(twin, dataset.x_train)
     directory = found_run or _create(dataset, config, run)
-    work = Training(dataset, config, directory, report, lut)
+    work = Training(dataset, config, directory, progress, lut)
     record = directory.record()
     if not record.trained:
         scores = Scores(**_train_float(float_model, work))
@@ -99,7 +100,7 @@ def train(
     )
 
 
-def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Watch | None = None) -> None:
+def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: Watch = quiet) -> None:
     """Train the float network of `config.model` by the rules of `train`, and save it whole as `out`, a .keras file.
 
     Raises:
@@ -111,7 +112,7 @@ def train_float(dataset: Dataset, config: TrainConfig, out: Path, *, progress: W
     convert.quantize_model(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as folder:
-        _train_float(model, Training(dataset, config, RunDir(Path(folder)), progress or (lambda _: None)))
+        _train_float(model, Training(dataset, config, RunDir(Path(folder)), progress))
         whole = Path(folder) / out.name
         model.save(whole)
         whole.replace(out)

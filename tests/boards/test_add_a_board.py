@@ -8,13 +8,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import good
 from fake_runs import make_run
 from networks import random_network
 
 import hwq
 from hwq import boards, places
-from hwq.cli import cli
 from hwq.errors import BoardError
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "add-a-board.md"
@@ -33,7 +32,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> boards.Board:
 
 
 def test_it_is_listed_and_built_for(toy: boards.Board) -> None:
-    shown = json.loads(CliRunner().invoke(cli, ["boards", "--json"]).stdout)
+    shown = json.loads(good("boards", "--json"))
     assert "basys3" in [board["name"] for board in shown]
     design = hwq.compile(random_network(1, (6, 5, 4)), "basys3")
     assert design.build.plan.part == toy.part == "xc7a35tcpg236-1" and str(design.period) == "10 ns (100 MHz)"
@@ -43,9 +42,7 @@ def test_it_is_listed_and_built_for(toy: boards.Board) -> None:
 
 def test_a_command_takes_it(toy: boards.Board, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", sizes=(5, 4, 3))
-    arguments = ["synth", str(run), "--board", "basys3", "--dry-run", "--out", str(tmp_path / "out")]
-    done = CliRunner().invoke(cli, arguments)
-    assert done.exit_code == 0, done.output
+    good("synth", run, "--board", "basys3", "--dry-run", "--out", tmp_path / "out")
     told = json.loads(next((tmp_path / "out").rglob("build.json")).read_text())
     assert told["board"] == "basys3"
 

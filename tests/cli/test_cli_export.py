@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import good, refused
 from fake_runs import make_run
 
-from hwq.cli import cli
 from hwq.errors import UsageError
 
 pytest.importorskip("onnx", reason="the extra hwq[qonnx] is not installed")
@@ -18,17 +17,14 @@ pytest.importorskip("onnx", reason="the extra hwq[qonnx] is not installed")
 def test_the_report_says_what_was_compared_and_kept(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     out = tmp_path / "net.onnx"
-    done = CliRunner().invoke(cli, ["export", str(run), "--out", str(out)], standalone_mode=False)
-    assert done.exception is None, done.output
-    lines = done.stdout.splitlines()
+    lines = good("export", run, "--out", out).splitlines()
     assert lines[0] == f"{out}: qonnx" and out.is_file()
     assert all(line.endswith("0 mismatches") for line in lines[1:3]) and lines[3] == "read back: the same graph"
     assert lines[4].startswith("keeps: weights")
-    again = CliRunner().invoke(cli, ["export", str(run), "--to", "qonnx", "--json"], standalone_mode=False)
-    told = json.loads(again.stdout)
+    told = json.loads(good("export", run, "--to", "qonnx", "--json"))
     assert told["point"] == "0000" and told["report"]["same_graph"] and Path(told["report"]["path"]).is_file()
 
 
 def test_an_unknown_format_names_the_known_ones(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["export", str(make_run(tmp_path / "run")), "--to", "tflite"], standalone_mode=False)
-    assert isinstance(done.exception, UsageError) and "qonnx" in str(done.exception.hint)
+    error = refused(UsageError, "export", make_run(tmp_path / "run"), "--to", "tflite")
+    assert "qonnx" in str(error.hint)

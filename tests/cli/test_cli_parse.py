@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import report_samples as samples
-from command_line import hwq
+from command_line import invoked
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "reports"
 KEYS = [
@@ -33,10 +32,6 @@ KEYS = [
 KEYS += ["clk_target_ns", "clk_est_ns", "clk_uncert_ns", "wns_ns", "timing_met", "power_w", "status"]
 
 
-def report(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return hwq("report", *arguments)
-
-
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     texts = {
@@ -51,9 +46,9 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 def test_json_has_one_object_a_file(files: list[Path], tmp_path: Path) -> None:
-    done = report("--parse", *files, tmp_path / "none.rpt", "--json")
+    done = invoked("report", "--parse", *files, tmp_path / "none.rpt", "--json")
     found: list[dict[str, Any]] = json.loads(done.stdout)
-    assert done.returncode == 9 and [Path(f["file"]).name for f in found] == ["u.rpt", "cut.rpt", "run.log", "c.xml", "none.rpt"]
+    assert done.exit_code == 9 and [Path(f["file"]).name for f in found] == ["u.rpt", "cut.rpt", "run.log", "c.xml", "none.rpt"]
     assert all(set(KEYS) <= set(f) for f in found)
     flat, cut, log, xml, none = found
     assert (flat["lut"], flat["bram"], flat["bram_unit"], flat["status"], flat["power_w"]) == (5123, 60.5, "36K tile", "ok", None)
@@ -66,11 +61,11 @@ def test_json_has_one_object_a_file(files: list[Path], tmp_path: Path) -> None:
 
 
 def test_table(files: list[Path]) -> None:
-    done = report("--parse", files[0], files[3])
-    assert done.returncode == 0 and done.stderr == ""
+    done = invoked("report", "--parse", files[0], files[3])
+    assert done.exit_code == 0 and done.stderr == ""
     assert "5123" in done.stdout and "60.5×36K" in done.stdout and "3×18K" in done.stdout and "4.1 / 5" in done.stdout
-    done = report("--parse", files[1], files[2])
-    assert done.returncode == 9 and "compile error" in done.stdout and "cut.rpt: line" in done.stdout
+    done = invoked("report", "--parse", files[1], files[2])
+    assert done.exit_code == 9 and "compile error" in done.stdout and "cut.rpt: line" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -83,8 +78,8 @@ def test_table(files: list[Path]) -> None:
     ],
 )
 def test_wrong_use(arguments: list[str], text: str) -> None:
-    done = report(*arguments)
-    assert done.returncode == 2 and text in done.stderr
+    done = invoked("report", *arguments)
+    assert done.exit_code == 2 and text in done.stderr
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the collection of real reports is not here")
@@ -92,7 +87,7 @@ def test_the_collection_at_once() -> None:
     """All 256 files in one call."""
     with (SHARED / "index.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
-    done = report("--parse", "--json", *(SHARED / row["file"] for row in rows))
+    done = invoked("report", "--parse", "--json", *(SHARED / row["file"] for row in rows))
     found = json.loads(done.stdout)
     assert len(found) == len(rows) == 256
     assert {f["status"] for f in found} >= {"ok", "compile error", "over-utilised", "part missing", "timing missed", "trimmed"}

@@ -5,34 +5,21 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import click
 import pytest
-from click.testing import CliRunner
+from command_line import good, invoked, refused
 from fake_runs import make_run
 
-from hwq.cli import cli
-from hwq.cli.allocate import allocate
-from hwq.errors import DataError, HwqError, ModelError, UsageError
+from hwq.errors import DataError, ModelError, RunError, UsageError
+from hwq.events import Events
 from hwq.flow.allocate import AllocateOptions, AllocateSummary, Attempt
-from hwq.flow.refine import RefinedPoint, RefineEvents, RefineSummary
+from hwq.flow.refine import RefinedPoint, RefineSummary
 from hwq.posttraining.refine import RefineStep
-
-
-def answer(*arguments: str) -> click.testing.Result:
-    return CliRunner().invoke(cli, list(arguments))
-
-
-def error(*arguments: str) -> HwqError:
-    found = answer(*arguments).exception
-    assert isinstance(found, HwqError)
-    return found
 
 
 @pytest.mark.parametrize("command", ["refine", "ptq", "allocate"])
 def test_help(command: str) -> None:
-    done = answer(command, "--help")
-    assert done.exit_code == 0 and "--out" in done.output and "--json" in done.output
-    assert command in answer("--help").output
+    shown = good(command, "--help")
+    assert "--out" in shown and "--json" in shown and command in good("--help")
 
 
 @pytest.mark.parametrize(
@@ -43,7 +30,7 @@ def test_help(command: str) -> None:
     ],
 )
 def test_a_budget_that_is_missing(arguments: list[str], told: str) -> None:
-    done = CliRunner().invoke(allocate, ["m.keras", "digits", *arguments])
+    done = invoked("allocate", "m.keras", "digits", *arguments)
     assert done.exit_code == 2 and told in done.output
 
 
@@ -56,21 +43,19 @@ def test_a_budget_that_is_missing(arguments: list[str], told: str) -> None:
     ],
 )
 def test_a_budget_that_cannot_be_meant(budget: str, told: str) -> None:
-    found = error("allocate", "m.keras", "digits", "--budget", budget)
-    assert isinstance(found, UsageError) and found.message == told
+    assert refused(UsageError, "allocate", "m.keras", "digits", "--budget", budget).message == told
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    assert "no run directory" in error("refine", str(tmp_path)).message
-    found = error("ptq", "net.keras", "digitz", "--out", str(tmp_path / "a"))
-    assert isinstance(found, DataError) and "did you mean digits" in str(found.hint)
-    assert isinstance(error("ptq", "net.keras", "digits", "--out", str(tmp_path / "b")), ModelError)
+    assert "no run directory" in refused(RunError, "refine", tmp_path).message
+    found = refused(DataError, "ptq", "net.keras", "digitz", "--out", tmp_path / "a")
+    assert "did you mean digits" in str(found.hint)
+    refused(ModelError, "ptq", "net.keras", "digits", "--out", tmp_path / "b")
     assert not (tmp_path / "b").exists()
 
 
 def test_a_run_whose_data_is_not_found_says_how_to_give_it(tmp_path: Path) -> None:
-    found = error("refine", str(make_run(tmp_path / "run")))
-    assert isinstance(found, DataError) and "--data" in str(found.hint)
+    assert "--data" in str(refused(DataError, "refine", make_run(tmp_path / "run")).hint)
 
 
 def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -79,21 +64,21 @@ def test_refine_tells_before_and_after(monkeypatch: pytest.MonkeyPatch, tmp_path
 
     def run(path: Path, **options: object) -> RefineSummary:
         told = options["events"]
-        assert isinstance(told, RefineEvents)
-        told.step("0003", RefineStep(0, 1, 0.9, 0.95, 0.1, True))
+        assert isinstance(told, Events)
+        told.line("0003", str(RefineStep(0, 1, 0.9, 0.95, 0.1, True)))
         return summary
 
     monkeypatch.setattr("hwq.flow.refine.refine", run)
-    done = answer("refine", str(tmp_path))
+    done = invoked("refine", str(tmp_path))
     assert "100 -> 80 digits, 1000 -> 750 LUT, validation 0.9500 -> 0.9510, test 0.9400 -> 0.9420" in done.output
-    assert json.loads(answer("refine", str(tmp_path), "--json").output)["points"][0]["lut"] == 750
+    assert json.loads(invoked("refine", str(tmp_path), "--json").output)["points"][0]["lut"] == 750
 
 
 def test_allocate_tells_the_widths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     trial = Attempt({"dense_1": (4, 6)}, 980.0, 1000.0, 0.01)
     summary = AllocateSummary(tmp_path, 1000.0, 0.02, 0.95, 0.94, 0.96, trial.bits, (trial,))
     monkeypatch.setattr("hwq.flow.allocate.allocate", lambda *args, **options: summary)
-    done = answer("allocate", "m.keras", "digits", "--budget", "lut=1200")
+    done = invoked("allocate", "m.keras", "digits", "--budget", "lut=1200")
     assert "1000 LUT (measured; predicted within 2.0%), dense_1 4 x 6 bits" in done.output
 
 
@@ -108,8 +93,8 @@ def test_allocate_tells_the_widths_of_channels(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr("hwq.flow.allocate.allocate", run)
     arguments = ("allocate", "m.keras", "digits", "--budget", "lut=1200")
-    done = answer(*arguments, "--granularity", "channel")
+    done = invoked(*arguments, "--granularity", "channel")
     assert "dense_1 2-4 (mean 3.3) x 6, dense_2 3 x 4 bits" in done.output
-    assert json.loads(answer(*arguments, "--json").output)["bits"]["dense_1"] == [[2, 4, 4], 6]
+    assert json.loads(invoked(*arguments, "--json").output)["bits"]["dense_1"] == [[2, 4, 4], 6]
     assert asked == ["channel", "layer"]
-    assert answer(*arguments, "--granularity", "weight").exit_code == 2
+    assert invoked(*arguments, "--granularity", "weight").exit_code == 2

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from command_line import good, invoked, refused
 from fake_runs import fake, make_run, prove, real
 
-from hwq.cli import cli
 from hwq.errors import HwqError, UsageError
 from hwq.reports.yosys import read_stat
 
 YOSYS = real("yosys")
-
-
-def hwq(*arguments: Any) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in arguments], standalone_mode=False)
-
-
-def good(*arguments: Any) -> str:
-    done = hwq(*arguments)
-    assert done.exception is None and done.exit_code == 0, done.output
-    return done.stdout
-
-
-def failed(kind: type[HwqError], *arguments: Any) -> HwqError:
-    done = hwq(*arguments)
-    assert isinstance(done.exception, kind), (done.exception, done.output)
-    return done.exception
 
 
 @pytest.fixture
@@ -44,12 +26,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_synth_says_what_it_expects_and_found(run: Path) -> None:
-    done = hwq("synth", run, "--board", "zcu104", "--tool", "yosys", "--point", "all")
+    done = invoked("synth", run, "--board", "zcu104", "--tool", "yosys", "--point", "all")
     assert done.exit_code == 0 and "expecting" in done.stderr and "LUT ± " in done.stderr
     assert done.stdout.startswith("tool: yosys 0.70 (as asked), stage synth, board zcu104\n")
     luts = [read_stat(path).lut for path in sorted(run.glob("synth/*/yosys/stat.json"))]
     assert all(f"{lut:g} LUT" in done.stdout for lut in luts) and done.stdout.count("0 mismatches in 40 rows") == 2
-    again = hwq("synth", run, "--board", "zcu104", "--tool", "yosys", "--json")
+    again = invoked("synth", run, "--board", "zcu104", "--tool", "yosys", "--json")
     result = json.loads(again.stdout)["results"][0]
     assert (
         result["reused"]
@@ -65,9 +47,9 @@ def test_dry_run_writes_and_starts_nothing(run: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "0000" / "run.sh").is_file() and not (tmp_path / "starts").exists()
     (listed,) = json.loads(good("synth", run, "--board", "zcu104", "--point", "0", "--dry-run", "--json"))
     assert len(listed["digest"]) == 16 and listed["script"] == "./run.sh yosys synth"
-    assert hwq("synth", run, "--board", "zcu104", "--out", tmp_path / "x").exit_code != 0
+    assert invoked("synth", run, "--board", "zcu104", "--out", tmp_path / "x").exit_code != 0
     assert "its stages: synth" in str(
-        failed(UsageError, "synth", run, "--board", "zcu104", "--tool", "yosys", "--stage", "route").hint
+        refused(UsageError, "synth", run, "--board", "zcu104", "--tool", "yosys", "--stage", "route").hint
     )
 
 
@@ -87,8 +69,8 @@ def test_import_and_store(run: Path, tmp_path: Path) -> None:
     design = json.loads((folder / "build.json").read_text())["design"]
     written = good("store", "reports", design, "--out", tmp_path / "archive", "--store", other).split()
     assert {Path(p).name for p in written} == {"stat.json", "synth.log"} and all(Path(p).is_file() for p in written)
-    assert "no measurement" in failed(HwqError, "store", "reports", "nothing", "--out", tmp_path / "a").message
-    assert failed(HwqError, "store", "info", "--store", "mysql://x/y").exit_code == 10
+    assert "no measurement" in refused(HwqError, "store", "reports", "nothing", "--out", tmp_path / "a").message
+    assert refused(HwqError, "store", "info", "--store", "mysql://x/y").exit_code == 10
 
 
 def test_every_command_has_help() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hwq.cli import common, progress
 from hwq.cli.common import ToolLines
 from hwq.cli.progress import Bar, Bars, Counted, elapsed
-from hwq.train.progress import Progress
+from hwq.events import Progress
 
 
 @pytest.fixture

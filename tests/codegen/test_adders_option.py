@@ -22,7 +22,7 @@ from hwq.errors import UsageError
 from hwq.ir.circuit import WIRES_C
 from hwq.measure.measurement import ROWS
 from hwq.synthesis.step_measurement import options_before
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 BOARD = boards.load("xcvu9p")
 

@@ -19,7 +19,7 @@ from hwq.codegen.ports import ports_of
 from hwq.errors import BoardError, DataError, ToolError
 from hwq.ir import Graph, digest
 from hwq.sim.reference import evaluate
-from hwq.sim.serial import BoardLink, SerialPort
+from hwq.sim.serial_line import BoardLink, SerialPort
 from hwq.toolchains.nextpnr import ecp5_part
 from hwq.tools.gxx import compile_program
 from hwq.tools.yosys import cxxrtl_headers, find_yosys, run_script

@@ -20,7 +20,7 @@ from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 from hwq.train import checkpoint, finish, models, trainer
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate
+from hwq.train.pareto import Candidate
 
 layers = keras.layers
 SMALL = TrainConfig(model="mlp:6", epochs=2, float_epochs=1, random_rows=50, max_points=2, population=1)

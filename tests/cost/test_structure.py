@@ -14,7 +14,7 @@ from hwq.codegen.build import build
 from hwq.cost.bits import bit_view
 from hwq.cost.experiment import GROUPS, trial, trials
 from hwq.cost.features import VERSION, features
-from hwq.cost.layers import LayerBits, layer_bits, meetings, shared_bits, tree_bits
+from hwq.cost.layer_bits import LayerBits, layer_bits, meetings, shared_bits, tree_bits
 from hwq.cost.paths import paths
 from hwq.cost.prices import linear_cost, prices_from, within
 from hwq.cost.structure import structure

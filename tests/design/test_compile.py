@@ -23,7 +23,7 @@ from hwq.cost.features import features
 from hwq.cost.predict import price_for
 from hwq.errors import BoardError, DataError, MismatchError, ModelError, ToolMissingError, UsageError
 from hwq.fixed import Overflow, Rounding, TypeArray
-from hwq.flow.codesign.fit_to_budget import Pricer
+from hwq.flow.codesign.fit_to_budget import CompiledPrice
 from hwq.ir import Constant, Graph, make_node, text, verify
 from hwq.measure.store import Store
 from hwq.passes.lower import lower
@@ -157,12 +157,12 @@ def test_one_predictor_for_training_and_landing() -> None:
     """Both compile the graph as the build does: functions of few bits as tables, too."""
     board = load("xcvu9p")
     price = price_for("xcvu9p", None)
-    pricer = Pricer(price.model, board, board.default_clock)
+    compiled = CompiledPrice(price.model, board, board.default_clock)
     levels = levels_for(board.default_clock.ns, board.adder_level_ns, board.overhead_ns)
     tables_matter = 0
     for seed in range(3):
         graph = binary_network(seed)
-        found, made = pricer(graph), build(graph, board)
+        found, made = compiled(graph), build(graph, board)
         assert price(graph) == found.lut == price.model.value(features(made.graph, made.circuit))
         assert found.latency_cycles == made.circuit.latency
         plain = pipeline(lower(made.graph), levels)

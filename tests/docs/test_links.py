@@ -160,3 +160,17 @@ def test_the_index_and_the_pages_use_one_title() -> None:
         if not first.startswith(f"# {title}"):
             faults.append(f"{link}: {title!r}, but the page says {first!r}")
     assert faults == []
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in (ROOT / "docs" / "how-to").glob("add-a*.md")])
+def test_a_page_of_an_extension_is_done_by_a_test(page: Path) -> None:
+    """CONTRIBUTING links it, and it names a test that names it."""
+    assert page in [target_of(ROOT / "CONTRIBUTING.md", link)[0].resolve() for link in links(ROOT / "CONTRIBUTING.md")]
+    tests = [ROOT / path for path in re.findall(r"tests/\w+/test_\w+\.py", read(page))]
+    assert [test for test in tests if page.name in test.read_text()], (
+        "no test that the page names says that it does what the page says"
+    )
+
+
+def test_contributing_is_read_in_minutes() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 40

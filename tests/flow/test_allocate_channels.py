@@ -13,6 +13,7 @@ import pytest
 from hwq.cost.predict import Price, price_for
 from hwq.data import Dataset, load
 from hwq.errors import RunError
+from hwq.events import Progress
 from hwq.flow import allocate as flow
 from hwq.flow.allocate import AllocateOptions, Search, allocate, prepare
 from hwq.ir import Graph, parse, verify
@@ -100,9 +101,9 @@ def test_costs_of_channels_are_shares_of_the_layers_own(network: tuple[FloatMode
         return 100 + 3 * price(part)
 
     among = WidthChoices(fine, choices, rows)
-    layers, groups, told = cost_table(among, names, tool), groups_of(fine, names), list[tuple[int, int]]()
-    found = channel_costs(among, groups, layers, price, progress=lambda done, total: told.append((done, total)))
-    assert len(seen) == layers.size and told[-1] == (found.size, found.size)
+    layers, groups, told = cost_table(among, names, tool), groups_of(fine, names), list[Progress]()
+    found = channel_costs(among, groups, layers, price, progress=told.append)
+    assert len(seen) == layers.size and told[-1] == Progress("channels priced", found.size, found.size)
     sums = np.zeros_like(layers)
     np.add.at(sums, layer_numbers(groups), found)
     assert sums == pytest.approx(layers)

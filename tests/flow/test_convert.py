@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import good, invoked, refused
 
 import hwq
-from hwq.cli import cli
 from hwq.errors import ModelError, RunError, UnsupportedLayerError, UsageError
 from hwq.fixed import TypeArray
 from hwq.flow.convert import ConvertOptions, convert
@@ -93,11 +92,10 @@ def test_data_of_another_shape(tmp_path: Path) -> None:
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:
-    done = CliRunner().invoke(cli, ["convert", str(HERE / "hgq2_dense.keras"), "--out", str(tmp_path / "run")])
+    done = invoked("convert", HERE / "hgq2_dense.keras", "--out", tmp_path / "run")
     assert done.exit_code == 0, done.output
     assert "(QBatchNormDense): exactly" in done.output and "next: hwq synth" in done.output
-    done = CliRunner().invoke(cli, ["convert", str(FILE), "--out", str(tmp_path / "json"), "--json"])
-    told = json.loads(done.stdout)
+    told = json.loads(good("convert", FILE, "--out", tmp_path / "json", "--json"))
     assert told["point"] == "0000" and told["test_accuracy"] is None
 
 
@@ -125,11 +123,9 @@ def test_tables_that_read_the_input_follow_its_range() -> None:
 
 def test_the_type_of_an_input_that_the_file_quantises_nowhere(tmp_path: Path) -> None:
     file, out = HERE / "qkeras_jets.h5", tmp_path / "run"
-    done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out)])
-    assert (
-        isinstance(done.exception, UnsupportedLayerError) and "--input-type 16,6" in str(done.exception.hint) and not out.exists()
-    )
-    done = CliRunner().invoke(cli, ["convert", str(file), "--out", str(out), "--input-type", "10,4"])
+    error = refused(UnsupportedLayerError, "convert", file, "--out", out)
+    assert "--input-type 16,6" in str(error.hint) and not out.exists()
+    done = invoked("convert", file, "--out", out, "--input-type", "10,4")
     assert done.exit_code == 0 and "the input is s10.6" in done.output and "QKeras network" in done.output
     run = RunDir.open(out)
     assert parse(run.point("0000").graph_text()) == read(file, "10,4").graph

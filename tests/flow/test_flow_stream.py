@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import hwq
+from command_line import good
 from networks import random_constant
 
 from hwq.design.plans import plan
@@ -60,9 +60,7 @@ def test_a_stream_is_proven_and_measured(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_writes_the_plan_of_a_stream(run: Path, tmp_path: Path) -> None:
-    arguments = ["synth", str(run), "--board", "xcvu9p", "--tool", "yosys", "--io", "stream", "--dry-run", "--out", str(tmp_path)]
-    done = hwq(*arguments)
-    assert done.returncode == 0, done.stderr
+    good("synth", run, "--board", "xcvu9p", "--tool", "yosys", "--io", "stream", "--dry-run", "--out", tmp_path)
     assert "input  wire x_valid" in (tmp_path / "0001" / "rtl" / "hwq_top.v").read_text()
 
 

@@ -18,7 +18,7 @@ from hwq.sim.planes import lut as lut_of
 from hwq.sim.reference import evaluate
 from hwq.sim.routed import RoutedNetlist, _combine, _parts, compare_routed, random_inputs
 from hwq.toolchains.registry import program
-from hwq.toolchains.synthesis import choose, synthesise
+from hwq.toolchains.synthesiser import choose, synthesise
 from hwq.units import Period
 
 

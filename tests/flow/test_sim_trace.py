@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import good, refused
 from fake_runs import ROWS, make_run
 
-from hwq.cli import cli
 from hwq.errors import DataError, UsageError
 from hwq.flow.trace import trace_points
 from hwq.ir import parse
@@ -36,18 +35,15 @@ def test_a_point_is_traced_into_the_run(run: Path) -> None:
 
 
 def test_the_command_shows_a_table(run: Path) -> None:
-    done = CliRunner().invoke(cli, ["sim", str(run), "--trace", "--rows", "20"], standalone_mode=False)
-    assert done.exception is None, done.output
-    lines = done.stdout.splitlines()
+    lines = good("sim", run, "--trace", "--rows", "20").splitlines()
     assert lines[0] == "point 0000, 20 rows" and lines[1].split()[:3] == ["node", "op", "bits"]
     assert [line.split()[0] for line in lines[2:4]] == ["x", "dense_0"]
     assert any(line.startswith("accuracy of these rows: ") for line in lines) and str(run / "trace" / "0000.json") in lines[-1]
-    told = json.loads(CliRunner().invoke(cli, ["sim", str(run), "--trace", "--json"], standalone_mode=False).stdout)
+    told = json.loads(good("sim", run, "--trace", "--json"))
     assert told[0]["point"] == "0000" and np.isfinite(told[0]["layers"][0]["error"]["rms"])
 
 
 def test_wrong_options_are_errors(run: Path) -> None:
-    done = CliRunner().invoke(cli, ["sim", str(run), "--trace", "--prove"], standalone_mode=False)
-    assert isinstance(done.exception, UsageError) and done.exception.hint
+    assert refused(UsageError, "sim", run, "--trace", "--prove").hint
     with pytest.raises(DataError):
         trace_points(run, rows=0)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from command_line import good, invoked
 from test_measure_cost import measurement
 
-from hwq.cli import _show_warning, cli
+from hwq.cli import _show_warning
 from hwq.errors import HwqWarning, ReportError, StoreError
 from hwq.measure.check import LONGEST_BODY, MOST_FEATURES, FieldError, check_key, parse_body
 from hwq.measure.measurement import Key, Measurement
@@ -276,7 +276,7 @@ def _break(rows: list[dict[str, str]]) -> None:
 def test_bad_rows_of_a_table_are_refused_one_by_one(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     bad_table(table, _break)
-    done = CliRunner().invoke(cli, ["store", "import", str(table), "--store", str(tmp_path / "s.sqlite"), "--json"])
+    done = invoked("store", "import", table, "--store", tmp_path / "s.sqlite", "--json")
     assert done.exit_code == StoreError.exit_code
     found = json.loads(done.stdout)
     assert (found["new"], found["known"]) == (1, 0)
@@ -298,7 +298,7 @@ def test_many_refused_rows_are_told_in_part(tmp_path: Path) -> None:
         rows[:] = [{**rows[0], "design": ""}] * 23
 
     bad_table(table, all_bad)
-    done = CliRunner().invoke(cli, ["store", "import", str(table), "--store", str(tmp_path / "s.sqlite")])
+    done = invoked("store", "import", table, "--store", tmp_path / "s.sqlite")
     assert done.exit_code == 10 and done.stdout == "took 0 measurements; 0 were there already\n"
     assert done.stderr.count("refused: row") == 20 and "refused: 3 more rows" in done.stderr
 
@@ -306,10 +306,10 @@ def test_many_refused_rows_are_told_in_part(tmp_path: Path) -> None:
 def test_a_sound_table_is_taken_with_exit_code_0(tmp_path: Path) -> None:
     table, store = tmp_path / "t.csv", tmp_path / "s.sqlite"
     bad_table(table, lambda _rows: None)
-    assert CliRunner().invoke(cli, ["store", "import", str(table), "--store", str(store)]).exit_code == 0
-    shown = CliRunner().invoke(cli, ["store", "info", "--store", str(store)]).stdout.splitlines()
+    good("store", "import", table, "--store", store)
+    shown = good("store", "info", "--store", store).splitlines()
     assert shown == [f"{store}: 5 measurements", "      5 yosys 0.70, synth on xcvu9p"]
-    told = json.loads(CliRunner().invoke(cli, ["store", "info", "--store", str(store), "--json"]).stdout)
+    told = json.loads(good("store", "info", "--store", store, "--json"))
     assert told["rows"] == [{"tool": "yosys", "version": "0.70", "stage": "synth", "board": "xcvu9p", "measurements": 5}]
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 import report_samples as samples
 import toy_report
-from click.testing import CliRunner
+from command_line import good
 
-from hwq.cli import cli
 from hwq.errors import ReportError
 from hwq.reports import parse, registry
 
@@ -56,9 +55,7 @@ def test_damage_is_an_error_with_a_place(report: Path) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_the_command_shows_it(report: Path) -> None:
-    shown = CliRunner().invoke(cli, ["report", "--parse", str(report), "--json"])
-    assert shown.exit_code == 0, shown.output
-    (told,) = json.loads(shown.stdout)
+    (told,) = json.loads(good("report", "--parse", report, "--json"))
     assert told["kind"] == "toy" and told["lut"] == 321
 
 

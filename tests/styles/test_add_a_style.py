@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import good
 from fake_runs import make_run
 from networks import random_network
 
 from hwq import boards
-from hwq.cli import cli
 from hwq.codegen.build import Form
 from hwq.cost.model import hardware_of
 from hwq.design.target import Target
@@ -70,7 +69,7 @@ def test_it_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("hwq.cli.common", "hwq.cli.target", "hwq.cli.synth"):  # where --fold is made when they are loaded
         importlib.import_module(name)  # what is loaded now comes back when the test is over
         monkeypatch.delitem(sys.modules, name)
-    shown = " ".join(CliRunner().invoke(cli, ["synth", "--help"]).output.split())
+    shown = " ".join(good("synth", "--help").split())
     assert "--fold [auto|parallel|serial|mac|toy]" in shown and "nothing at all, or neither; auto: the least." in shown
 
 

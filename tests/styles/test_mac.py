@@ -28,7 +28,7 @@ from hwq.sim.reference import evaluate
 from hwq.sim.rtlsim import NETLIST, affordable, rtlsim
 from hwq.styles.mac import model
 from hwq.styles.mac.lanes import SHALLOW, fold
-from hwq.styles.mac.mac import Mac
+from hwq.styles.mac.style import Mac
 from hwq.styles.mac.terms import terms_of
 from hwq.tools.yosys import run_script
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import good
 from fake_runs import make_run
 from networks import random_constant, random_network, random_rows
 
 import hwq
 from hwq import boards
-from hwq.cli import cli
 from hwq.codegen.build import Form
 from hwq.cost.model import hardware_of
 from hwq.design.target import Target
@@ -26,8 +25,8 @@ from hwq.measure.store import Store
 from hwq.sim.reference import evaluate
 from hwq.styles import base, choice
 from hwq.styles.choice import build_at
-from hwq.styles.mac.mac import Mac
-from hwq.styles.serial.serial import Serial
+from hwq.styles.mac.style import Mac
+from hwq.styles.serial.style import Serial
 from hwq.synthesis.importing import import_plan
 from hwq.toolchains.manifest import BUILD, Manifest
 
@@ -125,12 +124,10 @@ def test_synth_stores_the_style_and_import_checks_it(run: Path, tmp_path: Path) 
 
 
 def test_a_dry_run_and_its_help(run: Path, tmp_path: Path) -> None:
-    arguments = ["synth", str(run), "--board", "pynq-z2", "--interval", "20", "--fold", "mac", "--dry-run", "--out", str(tmp_path)]
-    done = CliRunner().invoke(cli, arguments)
-    assert done.exit_code == 0, done.output
+    good("synth", run, "--board", "pynq-z2", "--interval", "20", "--fold", "mac", "--dry-run", "--out", tmp_path)
     (folder,) = tmp_path.iterdir()
     assert "lanes" in (folder / "rtl" / "hwq_top.v").read_text()
-    assert "--fold [auto|parallel|serial|mac]" in CliRunner().invoke(cli, ["synth", "--help"]).output
+    assert "--fold [auto|parallel|serial|mac]" in good("synth", "--help")
 
 
 def test_a_design_predicts_and_simulates() -> None:

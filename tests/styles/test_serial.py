@@ -29,7 +29,7 @@ from hwq.styles.choice import build_at
 from hwq.styles.serial import model
 from hwq.styles.serial.machine import DigitSum
 from hwq.styles.serial.schedule import Roles
-from hwq.styles.serial.serial import Serial
+from hwq.styles.serial.style import Serial
 from hwq.tools.yosys import run_script
 
 GAPS = (0, 1, 5, 0, 0, 23)

@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from command_line import good, invoked, refused
 from fake_runs import make_run
 
 import hwq
-from hwq.cli import cli
 from hwq.cost.find import ModelSource, find_models
 from hwq.cost.model import hardware_of
 from hwq.cost.predict import price_model
@@ -74,7 +73,7 @@ def test_sim_compares_and_refuses_a_proof(run: Path, store: Path) -> None:
 
 
 def test_the_report_believes_it(run: Path, store: Path) -> None:
-    done = CliRunner().invoke(cli, ["report", str(run), "--store", str(store), "--json"])
+    done = invoked("report", run, "--store", store, "--json")
     assert done.exit_code == 0, done.output
     assert "again" not in done.stderr
 
@@ -91,14 +90,12 @@ def test_a_plan_that_ran_elsewhere(run: Path, store: Path, tmp_path: Path) -> No
 
 
 def test_an_interval_of_a_stream_is_refused(run: Path) -> None:
-    done = CliRunner().invoke(cli, ["synth", str(run), "--board", "xcvu9p", "--io", "stream", "--interval", "4", "--dry-run"])
-    assert done.exit_code != 0 and "a pixel a clock" in str(done.exception)
+    error = refused(UsageError, "synth", run, "--board", "xcvu9p", "--io", "stream", "--interval", "4", "--dry-run")
+    assert "a pixel a clock" in str(error)
 
 
 def test_a_dry_run_writes_the_plan(run: Path, tmp_path: Path) -> None:
-    arguments = ["synth", str(run), "--board", "ulx3s-85f", "--interval", "40", "--dry-run", "--out", str(tmp_path)]
-    done = CliRunner().invoke(cli, arguments)
-    assert done.exit_code == 0, done.output
+    good("synth", run, "--board", "ulx3s-85f", "--interval", "40", "--dry-run", "--out", tmp_path)
     (folder,) = tmp_path.iterdir()
     assert ".start(start)" in (folder / "board" / "hwq_top_board.v").read_text()
     assert "`ready` is 1 again" in (folder / "README.md").read_text()

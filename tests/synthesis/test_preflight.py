@@ -22,7 +22,7 @@ from hwq.reports.types import Latency, Resources, Timing
 from hwq.synthesis.preflight import Preflight, duration, hls_limits
 from hwq.toolchains.manifest import Manifest
 from hwq.toolchains.plan import TOP
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 BOARD = boards.load("zcu104")
 

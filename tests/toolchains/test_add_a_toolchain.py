@@ -10,19 +10,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import toy
-from click.testing import CliRunner, Result
+from command_line import good, invoked, refused
 from fake_runs import make_run, prove
 
 from hwq import boards, places
-from hwq.cli import cli
 from hwq.errors import BoardError, ReportError, UsageError
 from hwq.measure.store import Store
 from hwq.toolchains import registry
-from hwq.toolchains.synthesis import choose
+from hwq.toolchains.synthesiser import choose
 
 BOARD = "zcu104"
 COUNTER = """#!{python}
@@ -65,16 +63,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def hwq(*arguments: Any) -> Result:
-    return CliRunner().invoke(cli, [str(a) for a in arguments], standalone_mode=False)
-
-
-def good(*arguments: Any) -> str:
-    done = hwq(*arguments)
-    assert done.exception is None and done.exit_code == 0, (done.exception, done.output)
-    return done.stdout
-
-
 def wires(run: Path) -> int:
     (verilog,) = run.glob("synth/*/rtl/hwq_top.v")
     return len(re.findall(r"^\s*wire\b", verilog.read_text(), re.MULTILINE))
@@ -110,17 +98,17 @@ def test_on_a_machine_without_hwq(run: Path, tmp_path: Path) -> None:
 
 def test_its_report_is_not_taken_on_trust(run: Path, tmp_path: Path) -> None:
     program(tmp_path / "bin", '"another"')
-    done = hwq("synth", run, "--board", BOARD, "--tool", "toy")
-    assert isinstance(done.exception, ReportError) and "its top is another, expected hwq_top" in str(done.exception)
+    error = refused(ReportError, "synth", run, "--board", BOARD, "--tool", "toy")
+    assert "its top is another, expected hwq_top" in str(error)
     assert Store.open(tmp_path / "s.sqlite").find() == []
 
 
 def test_it_is_offered_and_explained(run: Path) -> None:
-    (status,) = [s for s in json.loads(hwq("doctor", "--json").stdout) if s["name"] == "toy"]
+    (status,) = [s for s in json.loads(invoked("doctor", "--json").stdout) if s["name"] == "toy"]
     assert status["usable"] and status["version"] == "1.5" and status["supported"] == "1.0 - 2.0"
     assert "|bambu|toy]" in good("synth", "--help") and "|bambu|toy]" in good("calibrate", "--help")
-    stream = hwq("synth", run, "--board", BOARD, "--tool", "toy", "--io", "stream")
-    assert isinstance(stream.exception, UsageError) and "does not go through toy" in str(stream.exception)
+    stream = refused(UsageError, "synth", run, "--board", BOARD, "--tool", "toy", "--io", "stream")
+    assert "does not go through toy" in str(stream)
     assert choose("auto", boards.load(BOARD), period_ns=5.0).kind != "toy"  # only by its name
 
 

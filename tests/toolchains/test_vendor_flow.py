@@ -26,7 +26,7 @@ from hwq.fixed import TypeArray
 from hwq.flow.synth import synth
 from hwq.ir import Constant, Graph, make_node, verify
 from hwq.reports import Status, parse
-from hwq.toolchains.synthesis import choose, synthesise
+from hwq.toolchains.synthesiser import choose, synthesise
 
 SLOW = pytest.mark.slow
 

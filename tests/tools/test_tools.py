@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 import time
 from pathlib import Path
 
 import pytest
+from fake_runs import script
 from networks import random_network
 from vendor_tools import install, require_tcl
 
 from hwq import boards
 from hwq.codegen.build import build
 from hwq.errors import RunError, ToolError, ToolMissingError, ToolTimeoutError, UsageError
-from hwq.toolchains import registry, synthesis
+from hwq.toolchains import registry, synthesiser
 from hwq.tools import doctor, find
 from hwq.tools.process import run
 from hwq.tools.yosys import run_script
-
-
-def script(path: Path, body: str) -> Path:
-    path.write_text(f"#!/bin/bash\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return path
 
 
 def test_output_goes_to_the_log_and_the_listener(tmp_path: Path) -> None:
@@ -125,10 +119,10 @@ GOOD = "mkdir -p hls_prj/solution1/syn/report; echo '<profile/>' > hls_prj/solut
 )
 def test_hls_that_fails(body: str, words: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_hls(tmp_path, monkeypatch, body)
-    chosen = synthesis.choose("vitis", boards.load("xcvu9p"), period_ns=5.0)
+    chosen = synthesiser.choose("vitis", boards.load("xcvu9p"), period_ns=5.0)
     assert str(chosen.tool) == "vitis_hls 2023.2"
     with pytest.raises(ToolError, match=words) as caught:
-        synthesis.synthesise(chosen, tmp_path, "plan")
+        synthesiser.synthesise(chosen, tmp_path, "plan")
     assert hint in (caught.value.hint or "")
     assert not list(tmp_path.glob("steps/*.json"))
 
@@ -147,8 +141,8 @@ def test_hls_that_succeeds_with_a_benign_error_line(tmp_path: Path, monkeypatch:
     folder = planned(tmp_path / "plan")
     script = folder / "hls/run_hls.tcl"
     script.write_text(script.read_text().replace("foreach step", "config_array_partition -maximum_size 4096\nforeach step"))
-    chosen = synthesis.choose("auto", boards.load("xcvu9p"), period_ns=5.0)
-    records = synthesis.synthesise(chosen, folder, "plan")
+    chosen = synthesiser.choose("auto", boards.load("xcvu9p"), period_ns=5.0)
+    records = synthesiser.synthesise(chosen, folder, "plan")
     assert chosen.kind == "vitis" and list(records["hls-csynth"].outputs) == ["hls_prj/solution1/syn/report/csynth.xml"]
     assert "ERROR: [HLS 200-642]" in (folder / "hls/csynth.log").read_text()
 
@@ -164,8 +158,8 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("nextpnr-ecp5", "ecppack"):
         monkeypatch.setenv(find.variable(name), str(script(tmp_path / name, "echo 0.9")))
 
-    def choose(tool: str, board: str, stage: str | None = None) -> synthesis.Synthesiser:
-        return synthesis.choose(tool, boards.load(board), stage=stage, period_ns=5.0)
+    def choose(tool: str, board: str, stage: str | None = None) -> synthesiser.Synthesiser:
+        return synthesiser.choose(tool, boards.load(board), stage=stage, period_ns=5.0)
 
     assert choose("auto", "xcvu9p").kind == "yosys"
     assert choose("auto", "ulx3s-85f").kind == "yosys"
@@ -230,8 +224,8 @@ def test_each_generation_is_called_its_own_way(
 ) -> None:
     require_tcl()
     install(monkeypatch, tmp_path, **programs)
-    chosen = synthesis.choose(kind, boards.load("xcvu9p"), stage=stage, period_ns=5.0)
-    synthesis.synthesise(chosen, planned(tmp_path / "plan"), "plan")
+    chosen = synthesiser.choose(kind, boards.load("xcvu9p"), stage=stage, period_ns=5.0)
+    synthesiser.synthesise(chosen, planned(tmp_path / "plan"), "plan")
     starts = [line for path in tmp_path.glob("*/starts") for line in path.read_text().splitlines()]
     assert [line for line in starts if not line.endswith("version")] == wanted
 
@@ -243,8 +237,8 @@ def test_bambu_is_called_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyP
         body = f'case "$1" in -V|-version|--version) echo "{banner}"; exit 0;; esac\necho "$@" >> args\n'
         body += "echo done; echo x > hwq_top.v; echo {} > stat.json; echo x > netlist.v; echo x > array_1.mem; ls >> args; mkdir -p panda-temp"
         monkeypatch.setenv(find.variable(name), str(script(tmp_path / "bin" / name, body)))
-    chosen = synthesis.choose("bambu", boards.load("xcvu9p"), stage="synth", period_ns=5.0)
-    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    chosen = synthesiser.choose("bambu", boards.load("xcvu9p"), stage="synth", period_ns=5.0)
+    records = synthesiser.synthesise(chosen, tmp_path, "plan")
     args = (tmp_path / "bambu" / "args").read_text()
     assert args.startswith(
         "../hls/hwq_top.cpp --top-fname=hwq_top --generate-interface=INFER --compiler=I386_CLANG16 "
@@ -264,8 +258,8 @@ def test_what_a_killed_bambu_left_is_cleared(tmp_path: Path, monkeypatch: pytest
         (tmp_path / "bambu" / name).write_text("old")
     body = 'case "$1" in --version) echo "PandA 2024.10"; exit 0;; esac\necho x > hwq_top.v; ls'
     monkeypatch.setenv("HWQ_BAMBU", str(script(tmp_path / "fake_bambu", body)))
-    chosen = synthesis.choose("bambu", boards.load("pynq-z2"), stage="csynth", period_ns=5.0)
-    records = synthesis.synthesise(chosen, tmp_path, "plan")
+    chosen = synthesiser.choose("bambu", boards.load("pynq-z2"), stage="csynth", period_ns=5.0)
+    records = synthesiser.synthesise(chosen, tmp_path, "plan")
     assert (tmp_path / "bambu" / "csynth.log").read_text().split() == ["csynth.log", "hwq_top.v"]
     assert set(records["bambu-csynth"].outputs) == {"bambu/hwq_top.v", "bambu/csynth.log"}
 

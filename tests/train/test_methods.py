@@ -15,6 +15,7 @@ from hwq.conversion import convert, freeze
 from hwq.conversion.config import QuantizeConfig
 from hwq.data import Dataset, load
 from hwq.errors import ModelError, UsageError
+from hwq.events import Progress
 from hwq.ir import Graph, parse
 from hwq.ir.ops import odd_form
 from hwq.passes.wires import csd
@@ -23,7 +24,6 @@ from hwq.sim.reference import evaluate, predict, quantize_inputs
 from hwq.train import models, trainer
 from hwq.train.config import TrainConfig
 from hwq.train.engine import Engine, batches, kernel_layers
-from hwq.train.progress import Progress
 from hwq.train.recipes import Prune, Shift
 
 CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4, population=1)

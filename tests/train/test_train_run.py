@@ -13,12 +13,13 @@ import pytest
 from hwq.cost.features import graph_features
 from hwq.data import Dataset, load
 from hwq.errors import RunError, TrainingError, UsageError
+from hwq.events import Progress
 from hwq.ir import Graph, parse, verify
 from hwq.run.directory import RunDir
 from hwq.sim.reference import predict
 from hwq.train import pareto, trainer
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate, Progress
+from hwq.train.pareto import Candidate
 
 CONFIG = TrainConfig(model="mlp:12", epochs=24, float_epochs=6, beta_end=2e-3, random_rows=200, max_points=4, population=2)
 ALONE = replace(CONFIG, population=1)  # one network compiles once, a population when it branches off as well

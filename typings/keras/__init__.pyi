@@ -13,6 +13,7 @@ from keras import losses as losses
 from keras import metrics as metrics
 from keras import models as models
 from keras import ops as ops
+from keras import optimizers as optimizers
 from keras import regularizers as regularizers
 from keras import saving as saving
 from keras import tree as tree

@@ -7,3 +7,6 @@ class Callback:
     @property
     def model(self) -> Model: ...
     def __init__(self) -> None: ...
+
+class History(Callback):
+    history: dict[str, list[float]]

@@ -19,14 +19,14 @@ from hwq.boards import Board
 from hwq.cost.find import ModelSource, comparable, find_models, selection
 from hwq.cost.fit import fit
 from hwq.cost.model import CostModel
-from hwq.cost.predict import CompiledCost, compiled_cost, price_model
+from hwq.cost.predict import CompiledCost, compiled_cost, price_model, told_by
 from hwq.cost.terms import COMPILED
 from hwq.errors import CostModelError
 from hwq.ir import Graph
 from hwq.measure.store import Store
 from hwq.posttraining.refine import Derivatives, Portions, portions
 from hwq.synthesis.step_measurement import options_before
-from hwq.toolchains.synthesis import Synthesiser
+from hwq.toolchains.synthesiser import Synthesiser
 from hwq.units import Period
 
 NEARBY = 0.15  # of two costs, as a logarithm: how fast one says less of the other
@@ -37,15 +37,15 @@ ROWS = 4096  # training rows looked at for each portion
 
 
 @dataclass(frozen=True, slots=True)
-class Pricer:
-    """Compiles graphs for a board and clock and predicts their LUTs; by adder and comparator bits where nothing is fitted."""
+class CompiledPrice:
+    """LUTs and latency of a graph compiled for the search's board and clock; adder and comparator bits where nothing is fitted."""
 
     model: CostModel | None
     board: Board
     period: Period
 
     @classmethod
-    def of(cls, board: Board, period: Period, synthesiser: Synthesiser, store_path: Path | str | None) -> Pricer:
+    def of(cls, board: Board, period: Period, synthesiser: Synthesiser, store_path: Path | str | None) -> CompiledPrice:
         """By the model of the very tool and stage or of another version of it, else by what the store knows of it, else by the model
         of another tool on the same family, whose scale the first measurement corrects."""
         tool, stage, store = synthesiser.tool, synthesiser.stage, Store.open(store_path)
@@ -65,7 +65,7 @@ class Pricer:
         return compiled_cost(graph, self.model, self.board, self.period)
 
     def __str__(self) -> str:
-        return str(self.model) if self.model else "adder and comparator bits of the compiled graph"
+        return told_by(self.model)
 
 
 @dataclass(frozen=True, slots=True)

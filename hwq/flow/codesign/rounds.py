@@ -15,14 +15,14 @@ from hwq.design.budget import Budget
 from hwq.events import Notice, Watch
 from hwq.fields import Fields
 from hwq.files import write_text
-from hwq.flow.codesign.fit_to_budget import Correction, Pricer, choose_starts, land
+from hwq.flow.codesign.fit_to_budget import CompiledPrice, Correction, choose_starts, land
 from hwq.ir import Graph, parse, text, verify
 from hwq.posttraining.refine import Judged
 from hwq.posttraining.runs import Origin, write_point
 from hwq.run.directory import RunDir
 from hwq.tensors import Floats
 from hwq.train.config import TrainConfig
-from hwq.train.progress import Candidate
+from hwq.train.pareto import Candidate
 
 TRIES = 3  # designs measured in a round at most
 LANDED = 4  # networks of a round that are brought into the budget
@@ -93,6 +93,15 @@ class Round:
         """Raises RunError: hwq never wrote this."""
         return cls(told.whole("number"), tuple(map(Trial.of, told.objects("trials"))))
 
+    def told(self, budget: float) -> list[str]:
+        """A sentence for each design that was measured; `budget` in LUTs."""
+        return [
+            f"round {t.round}, point {t.point}: {t.predicted:.0f} LUT predicted, {t.lut:g} measured ({100 * t.error:+.1f} %), "
+            f"{100 * t.lut / budget:.1f} % of the budget; validation {t.val_accuracy:.4f}"
+            + (f"; misses {'; '.join(t.missed)}" if t.missed else "")
+            for t in self.trials
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class FrozenNetwork:
@@ -138,7 +147,7 @@ class CodesignSession:
     out: Path
     trials: RunDir
     budget: Budget
-    pricer: Pricer
+    pricer: CompiledPrice
     measure: Callable[[str], dict[str, float | None]]
     epochs: int
     say: Notice

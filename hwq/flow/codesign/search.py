@@ -10,7 +10,7 @@ RUN/points/, RUN/synth/  the best design that meets the budget
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,9 +20,9 @@ from hwq.data import load as load_data
 from hwq.design.budget import Budget, values_of
 from hwq.design.target import Target, Work
 from hwq.errors import BudgetError, RunError
-from hwq.events import Events, Notice, quiet
+from hwq.events import QUIET, Events, Notice
 from hwq.files import read_fields, write_json
-from hwq.flow.codesign.fit_to_budget import Pricer
+from hwq.flow.codesign.fit_to_budget import CompiledPrice
 from hwq.flow.codesign.rounds import CLOSE, CodesignSession, Round, Trial
 from hwq.flow.synth import synth
 from hwq.flow.train import train
@@ -30,7 +30,7 @@ from hwq.locks import explain, one_writer
 from hwq.posttraining.runs import begin, data_of, drawn
 from hwq.run.directory import RunDir
 from hwq.run.record import RunRecord
-from hwq.toolchains.synthesis import Synthesiser, choose
+from hwq.toolchains.synthesiser import Synthesiser, choose
 from hwq.train.config import TrainConfig
 from hwq.units import Period
 
@@ -89,13 +89,6 @@ class CodesignSummary:
             raise BudgetError(self.problem, hint=self.hint)
 
 
-@dataclass(frozen=True, slots=True)
-class CodesignEvents(Events):
-    """Also told of every round that is finished."""
-
-    round: Callable[[Round], None] = quiet
-
-
 @one_writer(lambda out: out)
 def codesign(
     data: str,
@@ -104,7 +97,7 @@ def codesign(
     board_name: str,
     options: CodesignOptions,
     *,
-    events: CodesignEvents = CodesignEvents(),
+    events: Events = QUIET,
 ) -> CodesignSummary:
     """Search a design of highest validation accuracy within a budget that is measured; a killed search goes on where it was.
 
@@ -121,7 +114,7 @@ def codesign(
     options.budget.require(board, synthesiser)
     dataset, config, first = _data(data, config, out, options, say)
     run = _begin(out, dataset, config, place, options)
-    pricer = Pricer.of(board, period, synthesiser, options.store_path)
+    pricer = CompiledPrice.of(board, period, synthesiser, options.store_path)
     say(f"tool: {synthesiser.tool}, stage {synthesiser.stage}, clock {period}; predicted by {pricer}")
     if options.start is None:
         say("round 1: training the front")
@@ -148,7 +141,7 @@ def codesign(
     session = CodesignSession(
         dataset, settings, trained, out, trials, options.budget, pricer, measure, epochs, say, events.progress
     )
-    rounds = _rounds(session, options, events.round)
+    rounds = _rounds(session, options, say)
     return _result(run, session, rounds, options, str(synthesiser.tool), board)
 
 
@@ -212,7 +205,7 @@ def _derived(run: RunDir, dataset: Dataset, method: Mapping[str, object]) -> Run
     return replace(run.record().derive(method), dataset=dataset.told)
 
 
-def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Callable[[Round], None]) -> list[Round]:
+def _rounds(session: CodesignSession, options: CodesignOptions, say: Notice) -> list[Round]:
     """All rounds, those that are recorded as they were."""
     path = session.out / RECORD
     hint = "delete it: what was measured is known to the store"
@@ -227,7 +220,8 @@ def _rounds(session: CodesignSession, options: CodesignOptions, round_done: Call
         else:
             rounds.append(session.measured(number, networks))
             write_json(path, {"rounds": [asdict(one) for one in rounds]})
-        round_done(rounds[-1])
+        for line in rounds[-1].told(options.budget.lut):
+            say(line)
     return rounds
 
 

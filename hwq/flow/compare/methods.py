@@ -22,7 +22,7 @@ from hwq.flow.allocate import allocate as run_allocation
 from hwq.flow.ptq import METHODS as PTQ_METHODS
 from hwq.flow.ptq import PtqOptions
 from hwq.flow.ptq import ptq as run_ptq
-from hwq.flow.refine import RefineEvents, RefineRequest
+from hwq.flow.refine import RefineRequest
 from hwq.flow.refine import refine as run_refine
 from hwq.flow.train import float_network, train
 from hwq.train.config import TrainConfig
@@ -123,7 +123,7 @@ def refine(case: Case) -> list[Path]:
     for source in case.sources:
         out = case.folder / source.name
         request = RefineRequest("all", case.data, CostSource(case.board, case.store_path))
-        run_refine(source, out=out, request=request, events=RefineEvents(point=_teller(case)))
+        run_refine(source, out=out, request=request, events=Events(point=_teller(case)))
         runs.append(out)
     return runs
 

@@ -1,0 +1,9 @@
+from keras.callbacks import Callback
+
+class PieceWiseSchedule:
+    def __init__(self, intervals: list[tuple[int, float, str]]) -> None: ...
+
+class BetaScheduler(Callback):
+    def __init__(self, beta_fn: PieceWiseSchedule) -> None: ...
+
+class FreeEBOPs(Callback): ...

@@ -1,0 +1,6 @@
+from hwq.tensors import Variable
+
+class Adam:
+    learning_rate: float
+    def __init__(self, learning_rate: float = ...) -> None: ...
+    def build(self, variables: list[Variable]) -> None: ...
