@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # two processes of tests fill two cores: TensorFlow's own threads would only wait for each other
 for threads in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ.setdefault(threads, "1")
+
+# traced functions of hundreds of networks stay alive; to look through them for garbage every 700 objects takes a twentieth of the time
+gc.set_threshold(50_000, 20, 20)
 
 # how long an example takes says how loaded the machine is, nothing else
 settings.register_profile("hwq", deadline=None)

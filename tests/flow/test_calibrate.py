@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from fake_runs import fake, real
+from networks import random_network
 
 from hwq import boards
+from hwq.cost.experiment import ExperimentDesign, trials
 from hwq.cost.find import ModelSource, find_models, libraries, own_models
 from hwq.errors import ToolError
 from hwq.flow.calibrate import CalibrateOptions, calibrate
@@ -20,7 +24,14 @@ def yosys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Yosys that notes its starts."""
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", real("yosys"))))
+    monkeypatch.setattr("hwq.flow.calibrate.trials", small_trials)
     return tmp_path / "starts"
+
+
+def small_trials(count: int) -> Iterator[ExperimentDesign]:
+    """The experiment's groups and clocks, with networks that a tool makes in a second."""
+    for number, trial in enumerate(trials(count)):
+        yield replace(trial, graph=random_network(number, (3, 2 + number)))
 
 
 def run(tmp_path: Path, designs: int, **options: object) -> object:
@@ -62,6 +73,7 @@ def test_no_design_is_begun_after_the_budget(yosys: Path, tmp_path: Path) -> Non
 def test_a_tool_that_always_fails_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HWQ_YOSYS", str(fake(tmp_path, "yosys", "echo 'ERROR: no licence'; exit 1")))
+    monkeypatch.setattr("hwq.flow.calibrate.trials", small_trials)
     with pytest.raises(ToolError, match="yosys"):
         run(tmp_path, 8)
     assert starts(tmp_path / "starts") <= 5

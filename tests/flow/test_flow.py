@@ -20,7 +20,7 @@ from hwq.flow.synth import synth
 from hwq.measure.store import Store
 from hwq.run.directory import RunDir, write_point
 
-TRAIN = ["train", "wine", "--model", "mlp:6", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
+TRAIN = ["train", "wine", "--model", "mlp:4", "--epochs", "40", "--float-epochs", "8", "--max-points", "3"]
 TRAIN += ["--beta-start", "2e-4", "--beta-end", "5e-3"]
 ROWS = 10_036  # 36 test rows and 10 000 random ones
 

@@ -28,6 +28,12 @@ from hwq.toolchains.manifest import BUILD, Manifest
 BOARD = boards.load("xcvu9p")
 
 
+# where --fold is made when they are loaded: here without the toy, so that this is what comes back when a test is over
+FOLDED = ("hwq.cli.common", "hwq.cli.target", "hwq.cli.synth")
+for module in FOLDED:
+    importlib.import_module(module)
+
+
 @pytest.fixture
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line in the registry."""
@@ -66,8 +72,7 @@ def test_from_synth_to_import(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("registered")
 def test_it_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("hwq.cli.common", "hwq.cli.target", "hwq.cli.synth"):  # where --fold is made when they are loaded
-        importlib.import_module(name)  # what is loaded now comes back when the test is over
+    for name in FOLDED:
         monkeypatch.delitem(sys.modules, name)
     shown = " ".join(good("synth", "--help").split())
     assert "--fold [auto|parallel|serial|mac|toy]" in shown and "nothing at all, or neither; auto: the least." in shown

@@ -36,6 +36,12 @@ with pathlib.Path({starts!r}).open("a") as stream:
 """
 
 
+# where --tool is made when they are loaded: here without the toy, so that this is what comes back when a test is over
+LISTED = ("hwq.cli.synth", "hwq.cli.calibrate", "hwq.cli.target")
+for module in LISTED:
+    importlib.import_module(module)
+
+
 def program(folder: Path, top: str = "source.stem") -> Path:
     """The tool: it reads the plan's script and its Verilog, and writes a report."""
     folder.mkdir(exist_ok=True)
@@ -53,8 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (templates / "toy" / "count.txt.j2").write_text("count rtl/{{ top }}.v\n")
     monkeypatch.setattr("hwq.templates.directory", lambda _: templates)
     monkeypatch.setattr(registry, "TOOLCHAINS", (*registry.TOOLCHAINS, toy.TOOLCHAIN))
-    for name in ("hwq.cli.synth", "hwq.cli.calibrate", "hwq.cli.target"):  # where --tool is made when they are loaded
-        importlib.import_module(name)  # what is loaded now comes back when the test is over
+    for name in LISTED:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("HWQ_TOY", str(program(tmp_path / "bin")))
     monkeypatch.setenv("HWQ_STORE", str(tmp_path / "s.sqlite"))
