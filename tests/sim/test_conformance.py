@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from every_op import MODES, comparisons, ops_of_one_input, ops_of_two_inputs, quantisers
 from hypothesis import HealthCheck, given, settings
@@ -162,27 +164,46 @@ def test_a_small_image_network(tmp_path: Path) -> None:
     prove(graph, random_rows(graph, 3000), tmp_path)
 
 
-@pytest.mark.skipif(find("verilator") is None, reason="Verilator is not installed")
+VERILATOR = pytest.mark.skipif(find("verilator") is None, reason="Verilator is not installed")
+
+
+def verilated(
+    sizes: tuple[int, ...], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Callable[[], npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
+    """A simulation by Verilator, with a cache of its own, and what CXXRTL answers, which is what the graph means."""
+    graph = random_network(5, sizes, skip=True)
+    x = random_rows(graph, 300)
+    made = build(graph, boards.load("xcvu9p"))
+    made.plan.write(folder)
+    monkeypatch.setenv("HWQ_CACHE", str(folder / "cache"))
+    want = rtlsim(made, folder, x)
+    assert compare(graph, "reference", evaluate(graph, x), "cxxrtl", to_types(want, made.graph, graph)).mismatches == 0
+    monkeypatch.delenv("HWQ_VERILATOR", raising=False)
+    return lambda: rtlsim(made, folder, x), want
+
+
+@VERILATOR
 @pytest.mark.parametrize(
     "sizes", [(3, 2, 2), pytest.param((6, 5, 4), marks=pytest.mark.slow), pytest.param((24, 8, 5), marks=pytest.mark.slow)]
 )
 def test_verilator_and_cxxrtl_agree(sizes: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ports of up to 32, up to 64 and more bits, which Verilator passes in three ways."""
-    graph = random_network(5, sizes, skip=True)
-    x = random_rows(graph, 300)
-    made = build(graph, boards.load("xcvu9p"))
-    made.plan.write(tmp_path)
-    monkeypatch.setenv("HWQ_CACHE", str(tmp_path / "cache"))
-    want = rtlsim(made, tmp_path, x)
-    assert compare(graph, "reference", evaluate(graph, x), "cxxrtl", to_types(want, made.graph, graph)).mismatches == 0
-    monkeypatch.delenv("HWQ_VERILATOR", raising=False)
+    simulate, want = verilated(sizes, tmp_path, monkeypatch)
+    assert (simulate() == want).all() and "verilated.cpp" in (tmp_path / "sim" / "verilator_build.log").read_text()
+
+
+@VERILATOR
+@pytest.mark.slow
+def test_verilators_own_objects_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time, and are made again where they are damaged."""
+    simulate, want = verilated((3, 2, 2), tmp_path, monkeypatch)
     log = tmp_path / "sim" / "verilator_build.log"
-    for known in (False, True):  # Verilator's own objects come from the cache the second time, and are made again where damaged
-        assert (rtlsim(made, tmp_path, x) == want).all()
+    for known in (False, True):
+        assert (simulate() == want).all()
         assert ("verilated.cpp" in log.read_text()) == (not known)
     for path in (tmp_path / "cache").glob("verilator-*/*.o"):
         path.write_bytes(path.read_bytes()[:100])
-    assert (rtlsim(made, tmp_path, x) == want).all() and "verilated.cpp" in log.read_text()
+    assert (simulate() == want).all() and "verilated.cpp" in log.read_text()
     assert all(path.stat().st_size > 100 for path in (tmp_path / "cache").glob("verilator-*/*.o"))
 
 
