@@ -60,6 +60,9 @@ IR = [
     *(f"tests/ir/test_{name}.py" for name in ("intervals", "builder", "graph_parts", "word_sizes", "ops", "graph_text")),
 ]
 PASSES = [
+    "tests/passes/test_exhaustive.py",
+    "tests/passes/test_stages.py",
+    "tests/passes/test_postpone.py",
     "tests/passes/test_passes.py",
     "tests/passes/test_cones.py",
     "tests/passes/test_pipeline.py",

@@ -16,7 +16,8 @@ from hwq.reports.csynth_text import _parts
 from hwq.reports.export import _first_table, _verdict
 from hwq.reports.numbers import count, nanoseconds, whole, whole_range
 from hwq.reports.text import Source, read_table
-from hwq.reports.vivado_head import check_year, read_header
+from hwq.reports.vivado_head import check_year, read_header, read_sections
+from hwq.reports.yosys import read_stat_text
 
 HEAD = [
     "-" * 40,
@@ -304,3 +305,23 @@ def test_numbers_next_to_zero() -> None:
         with pytest.raises(ValueError, match="less than zero"):
             nanoseconds(text)
     assert whole("0") == 0 and count("0") == 0 and nanoseconds("0 ns") == 0 and whole_range("5 ~ 5") == (5, 5)
+
+
+@pytest.mark.parametrize(("blank", "fine"), [(0, True), (19, True), (20, False)])
+def test_contents_stand_within_twenty_lines(blank: int, fine: bool) -> None:
+    lines = ["Title", *[""] * blank, "Table of Contents", "---", "1. Summary", "", "1. Summary", "----------", "text"]
+    source = Source(Path("u.rpt"), "\n".join(lines))
+    if fine:
+        found = read_sections(source, lines, 1)["summary"]
+        assert (found.title, lines[found.start : found.end]) == ("1. Summary", ["text"])
+        return
+    with pytest.raises(ReportError, match="no table of contents"):
+        read_sections(source, lines, 1)
+
+
+def test_cells_that_do_not_add_up_are_told_at_their_heading() -> None:
+    text = "\n=== top ===\n   Number of cells:                  3\n     LUT4                            2\n"
+    assert read_stat_text(Source(Path("stat.txt"), text.replace("3", "2"))).lut == 2
+    with pytest.raises(ReportError, match="3 cells, but the types make 2") as caught:
+        read_stat_text(Source(Path("stat.txt"), text))
+    assert caught.value.line == 2
