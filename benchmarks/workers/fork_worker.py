@@ -3,7 +3,8 @@
 A request is one line of JSON on standard input, the answer one line of JSON on standard output:
 
     {"paths": [...], "limit_s": 60}                     run these files, folders or tests, to the first that fails
-    {"paths": [...], "limit_s": 60, "chosen": [...]}    of these files only the tests of these names, in this order
+    {"paths": [...], "limit_s": 60, "chosen": {...}}    of these files only the tests of these names, in this order, each for so many
+                                                        CPU seconds at most; limit_s is for what comes before the first
     {"paths": [...], "limit_s": 60, "traced": [...]}    all of them, and tell which lines of the files below these folders each runs
 
 The answer has `ends`, how pytest ended, below 0 where a signal stopped it; `failed`, the test that failed first; where lines were asked
@@ -31,20 +32,25 @@ from typing import Any
 import pytest
 
 TREE = str(Path.cwd()) + os.sep
+ENOUGH = 1000  # lines of one function in one test
 Lines = dict[str, set[int]]  # file in the tree -> lines that were run
 Local = Callable[[FrameType, str, Any], Any]
 
 
 class Tracer:
-    """Which lines of files below some folders are run, until it is asked: a function whose lines were all run is looked at no more."""
+    """Which lines of files below some folders are run, until it is asked.
+
+    A function whose lines were all seen is looked at no more; one that goes on and on is taken for one that runs all of them.
+    """
 
     def __init__(self, folders: list[str]) -> None:
         self.folders = tuple(TREE + folder + os.sep for folder in folders)
         self.left: dict[CodeType, set[int]] = {}
+        self.seen: dict[CodeType, int] = {}
         self.found: Lines = {}
 
     def __enter__(self) -> Tracer:
-        self.left, self.found = {}, {}
+        self.left, self.seen, self.found = {}, {}, {}
         threading.settrace(self._call)
         sys.settrace(self._call)
         return self
@@ -55,26 +61,35 @@ class Tracer:
 
     def _call(self, frame: FrameType, event: str, argument: Any) -> Local | None:
         code = frame.f_code
-        if not code.co_filename.startswith(self.folders):
-            return None
-        if code not in self.left:
-            self.left[code] = {line for _, _, line in code.co_lines() if line} - {code.co_firstlineno}
-            self.found.setdefault(code.co_filename.removeprefix(TREE), set()).add(code.co_firstlineno)
-        return self._line if self.left[code] else None
+        left = self.left.get(code)
+        if left is None:
+            left = set()
+            if code.co_filename.startswith(self.folders):
+                left |= {line for _, _, line in code.co_lines() if line} - {code.co_firstlineno}
+                self._ran(code, {code.co_firstlineno})
+            self.left[code], self.seen[code] = left, 0
+        return self._line if left else None
 
     def _line(self, frame: FrameType, event: str, argument: Any) -> Local | None:
         code = frame.f_code
-        if event == "line" and frame.f_lineno in self.left[code]:
-            self.left[code].discard(frame.f_lineno)
-            self.found.setdefault(code.co_filename.removeprefix(TREE), set()).add(frame.f_lineno)
-        return self._line if self.left[code] else None
+        left, self.seen[code] = self.left[code], self.seen[code] + 1
+        if self.seen[code] > ENOUGH:
+            self._ran(code, left)
+            left.clear()
+        elif frame.f_lineno in left:
+            left.discard(frame.f_lineno)
+            self._ran(code, {frame.f_lineno})
+        return self._line if left else None
+
+    def _ran(self, code: CodeType, lines: set[int]) -> None:
+        self.found.setdefault(code.co_filename.removeprefix(TREE), set()).update(lines)
 
 
 class Watch:
     """A plugin of pytest: chooses tests, and notes what fails and which lines are run."""
 
-    def __init__(self, chosen: list[str] | None, traced: list[str] | None) -> None:
-        self.order = None if chosen is None else {name: i for i, name in enumerate(chosen)}
+    def __init__(self, chosen: dict[str, int] | None, traced: list[str] | None) -> None:
+        self.chosen, self.order = chosen, {name: i for i, name in enumerate(chosen or ())}
         self.tracer = None if traced is None else Tracer(traced)
         self.failed: str | None = None
         self.tests: dict[str, tuple[float, dict[str, list[int]]]] = {}
@@ -83,9 +98,8 @@ class Watch:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """The chosen tests in their order."""
-        order = self.order
-        if order is not None:
-            items[:] = sorted((item for item in items if item.nodeid in order), key=lambda item: order[item.nodeid])
+        if self.chosen is not None:
+            items[:] = sorted((item for item in items if item.nodeid in self.order), key=lambda item: self.order[item.nodeid])
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """What failed first."""
@@ -94,7 +108,10 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Lines of fixtures, which other tests of the file may share."""
+        """Lines of fixtures, which other tests of the file may share; and how long the test may take."""
+        if self.chosen is not None:
+            _, most = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + self.chosen[item.nodeid], most))
         if self.tracer is None:
             return (yield)
         with self.tracer as tracer:
@@ -118,7 +135,9 @@ class Watch:
                 self.tests[item.nodeid] = (time.process_time() - before, found)
 
 
-def in_fork(paths: list[str], limit_s: int, chosen: list[str] | None = None, traced: list[str] | None = None) -> dict[str, Any]:
+def in_fork(
+    paths: list[str], limit_s: int, chosen: dict[str, int] | None = None, traced: list[str] | None = None
+) -> dict[str, Any]:
     """Run pytest in a fork; what it answered and how it ended."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -127,7 +146,7 @@ def in_fork(paths: list[str], limit_s: int, chosen: list[str] | None = None, tra
         sink = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(sink, stream)
-        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit_s, resource.RLIM_INFINITY))
         random.seed()  # Hypothesis draws from it: no two runs have the same examples
         watch = Watch(chosen, traced)
         with tempfile.TemporaryDirectory(prefix="examples-") as examples:
