@@ -142,3 +142,16 @@ def test_the_session_of_a_server_without_one() -> None:
         assert session.rows("SELECT 2") == [(2,)] and session.rows("DELETE FROM hwq_schema") == []
         assert list(session.each("SELECT :a UNION SELECT 5", {"a": 4})) == [(4,), (5,)]
         assert list(session.each("SELECT 6")) == [(6,)]
+
+
+def test_a_server_sends_five_hundred_rows_at_a_time() -> None:
+    pytest.importorskip("sqlalchemy")
+    seen = []
+
+    class Connection:
+        def execute(self, statement: Any, parameters: object) -> list[list[int]]:
+            seen.append((statement.get_execution_options(), parameters))
+            return [[1], [2]]
+
+    assert list(_ServerSession(Connection()).each("SELECT 1")) == [(1,), (2,)]  # type: ignore[arg-type]
+    assert seen == [({"stream_results": True, "yield_per": 500}, {})]

@@ -15,8 +15,9 @@ from hwq.reports.csynth import _before_vitis, _first
 from hwq.reports.csynth_summary import _same_clock, _same_device, _same_name
 from hwq.reports.csynth_text import _parts
 from hwq.reports.export import _first_table, _verdict
+from hwq.reports.logs import read_log
 from hwq.reports.numbers import count, nanoseconds, whole, whole_range
-from hwq.reports.text import Row, Source, TextTable, depth, read_table
+from hwq.reports.text import Row, Source, TextTable, depth, read_table, tables
 from hwq.reports.vivado_head import check_year, read_header, read_sections
 from hwq.reports.yosys import read_stat_text
 
@@ -374,3 +375,22 @@ def test_rows_of_one_device() -> None:
         and device("401 (3%)", "201 (2%)")
         and not device("403 (3%)", "201 (2%)", "201 (2%)", "200 (2%)")
     )
+
+
+def test_a_table_on_the_first_line() -> None:
+    lines = ["+---+", "| a |", "+---+", "| 1 |", "+---+", "", "+---+", "| b |", "+---+", "| 2 |", "+---+"]
+    assert [t.columns for t in tables(Source(Path("t.rpt"), ""), lines)] == [("a",), ("b",)]
+
+
+def test_half_a_block_ram() -> None:
+    """In blocks of 18 kilobits, two to one of 36."""
+    text = "=== top ===\n\n   Number of cells:       6\n     RAMB18E2             1\n     RAMB36E2             5\n"
+    assert read_stat_text(Source(Path("stat.txt"), text)).bram == 11
+
+
+@pytest.mark.parametrize("word", ["2023.1", "2022.2.1"])
+def test_a_log_without_a_banner_says_its_version_by_its_path(word: str) -> None:
+    log = Source(
+        Path("v.log"), f"Running '/tools/Xilinx/Vivado/{word}/bin/unwrapped/vivado'\nERROR: [Common 17-69] Command failed\n"
+    )
+    assert (read_log(log).version, read_log(log).tool) == (word, None)
