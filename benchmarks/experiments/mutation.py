@@ -57,13 +57,16 @@ SLOWER, SPARE_S = 10, 20  # a test may take so many times the CPU time that it t
 FAILED = (1, 2)  # how pytest ends where a test failed, or a file of tests could not be imported
 IR = [
     "tests/fixed",
-    *(f"tests/ir/test_{name}.py" for name in ("intervals", "builder", "graph_parts", "word_sizes", "ops", "graph_text", "limits")),
+    *(
+        f"tests/ir/test_{name}.py"
+        for name in ("intervals", "builder", "graph_parts", "word_sizes", "ops", "graph_text", "limits", "exact_bounds")
+    ),
 ]
 PASSES = [
     "tests/passes/test_exhaustive.py",
     "tests/passes/test_stages.py",
     "tests/passes/test_postpone.py",
-    "tests/passes/test_fusing.py",
+    "tests/passes/test_small_circuits.py",
     "tests/ir/test_rows.py",
     "tests/passes/test_passes.py",
     "tests/passes/test_cones.py",
@@ -75,7 +78,7 @@ PASSES = [
 GRAPHS = ["tests/sim/test_random_graphs.py::test_a_hundred_graphs_in_python"]
 TESTS = {
     "fixed": [*IR, *GRAPHS],
-    "ir": [*IR, *PASSES, *GRAPHS],
+    "ir": [*IR, *PASSES, *GRAPHS, "tests/conversion/test_graph_model.py"],
     "passes": [*PASSES, *GRAPHS, "tests/codegen/test_golden.py"],
     "reports": ["tests/reports"],
     "measure": ["tests/measure"],

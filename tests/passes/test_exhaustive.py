@@ -189,3 +189,11 @@ def test_a_table_has_no_more_entries_than_it_may(width: int, fits: bool, monkeyp
         return
     with pytest.raises(GraphError, match=f"its input can take {width} bits; a table takes at most 5"):
         renumbered(t, x.type, new)
+
+
+def test_a_table_of_nothing() -> None:
+    none = TypeArray.of(*(np.zeros(0, np.int64) for _ in range(3)))
+    x = make_node("x", "input", type=none)
+    values = Constant(np.array([[1, 2]]), TypeArray.of(0, [[2, 2]], 0))
+    t = make_node("t", "table", [x], attrs={"values": values, "index": ()})
+    assert renumbered(t, none, none).constant("values").shape == (0, 0)
