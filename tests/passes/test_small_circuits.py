@@ -6,10 +6,12 @@ Figures that change are to be looked at, as in test_choices.py; these circuits a
 from __future__ import annotations
 
 import numpy as np
+from random_sums import random_sums
 
 from hwq.ir import Circuit, CircuitBuilder, Opcode
 from hwq.ir.circuit import SIGNS
 from hwq.passes.adders.fuse import fuse
+from hwq.passes.adders.gates import gated
 from hwq.passes.adders.row import row_of
 from hwq.passes.cones import tabulate
 from hwq.passes.pipeline import cut_cost, half_levels, operands_of, pipeline
@@ -89,10 +91,48 @@ def figures(circuit: Circuit, x: np.ndarray) -> tuple[int, ...]:
     )
 
 
+def rows_of(circuit: Circuit) -> tuple[int, ...]:
+    """Sums that take in a ReLU, which operands of theirs, wires not built; of all rows with these: costs, start, carries, cells."""
+    found = gated(circuit)
+    rows = [
+        row_of(circuit, w, found.operands.get(w, ((), 0))[0]) for w in range(len(circuit)) if Opcode(circuit.opcode[w]) in SIGNS
+    ]
+    gates = sum(1 << number for gate, _ in found.operands.values() for number in gate)
+    starts, early = sum(row.start for row in rows), sum(row.early for row in rows)
+    cells = sum((row.both ^ row.ternary ^ row.alone ^ row.own).bit_count() for row in rows)
+    return len(found.operands), gates, len(found.unread), sum(row.cost for row in rows), starts, early, cells
+
+
 def test_figures_of_small_circuits() -> None:
     assert [figures(*sums_of_sums(seed)) for seed in range(len(FIGURES))] == FIGURES
 
 
+def test_figures_of_rows() -> None:
+    assert [rows_of(random_sums(seed, 30, relus=0.5)[0]) for seed in range(len(ROWS))] == ROWS
+
+
+ROWS = [
+    (12, 34, 12, 489, 28, 44, 66),
+    (19, 51, 25, 577, 35, 52, 94),
+    (16, 45, 21, 624, 15, 48, 91),
+    (17, 56, 23, 557, 27, 40, 91),
+    (16, 43, 21, 495, 25, 42, 66),
+    (19, 52, 25, 515, 22, 47, 83),
+    (19, 58, 24, 567, 28, 44, 83),
+    (24, 68, 30, 697, 10, 54, 108),
+    (20, 51, 26, 557, 23, 45, 92),
+    (21, 52, 24, 577, 30, 51, 94),
+    (15, 53, 18, 562, 34, 46, 84),
+    (19, 50, 27, 555, 31, 47, 76),
+    (4, 6, 5, 381, 29, 33, 65),
+    (22, 62, 31, 645, 22, 54, 94),
+    (11, 33, 17, 430, 20, 42, 55),
+    (20, 42, 25, 554, 19, 46, 71),
+    (17, 56, 21, 592, 8, 49, 87),
+    (24, 63, 30, 627, 12, 50, 97),
+    (11, 27, 15, 507, 23, 42, 73),
+    (15, 38, 17, 545, 23, 44, 89),
+]
 FIGURES = [
     (45, 15, 81, 11, 19, 0, 0, 64),
     (64, 43, 134, 75, 24, 5, 84, 37),
