@@ -10,9 +10,9 @@ from every_op import MODES
 
 from hwq.errors import GraphError
 from hwq.fixed import Overflow, Rounding, TypeArray, to_float
-from hwq.ir import Constant, Graph, Node, make_node, verify
+from hwq.ir import Attr, Constant, Graph, Node, make_node, verify
 from hwq.ir.ops import odd_form
-from hwq.passes import merge_rounding, narrow
+from hwq.passes import merge_rounding, narrow, prune
 from hwq.passes.tables import renumbered
 from hwq.sim.compare import output_types, to_types
 from hwq.sim.reference import evaluate
@@ -197,3 +197,37 @@ def test_a_table_of_nothing() -> None:
     values = Constant(np.array([[1, 2]]), TypeArray.of(0, [[2, 2]], 0))
     t = make_node("t", "table", [x], attrs={"values": values, "index": ()})
     assert renumbered(t, none, none).constant("values").shape == (0, 0)
+
+
+def test_weights_that_meet_nothing_are_pruned() -> None:
+    """Inputs without bits, and results that nothing reads: what is left is where both are there."""
+    rng = np.random.default_rng(0)
+    alive, needed = np.array([1, 0, 1, 1, 0], bool), np.array([0, 1, 1, 0], bool)
+    kernel = Constant(rng.integers(1, 8, (5, 4)), TypeArray.of(0, np.full((5, 4), 3), 0))
+    bias = Constant(rng.integers(1, 8, 4), TypeArray.of(0, np.full(4, 3), 0))
+    x = make_node("x", "input", type=TypeArray.of(0, np.where(alive, 3, 0), 0))
+    d = make_node("d", "dense", [x], attrs={"kernel": kernel, "bias": bias})
+    q = make_node("q", "quantize", [d], type=TypeArray.of(0, np.full(4, 4), 0))
+    b = make_node("b", "bias", [q], attrs={"bias": bias})
+    graph = chain([x, d, q, b, make_node("o", "quantize", [b], type=TypeArray.of(0, np.where(needed, 4, 0), 0))])
+    found = prune(graph)
+    assert np.array_equal(found["d"].constant("kernel").mantissas, kernel.mantissas * np.outer(alive, needed))
+    for name in ("d", "b"):
+        assert np.array_equal(found[name].constant("bias").mantissas, bias.mantissas * needed)
+    assert (found["d"].constant("kernel").types.width > 0).tolist() == np.outer(alive, needed).tolist()
+    assert found["q"].type.width.tolist() == (4 * needed).tolist()
+    same(found, graph, np.stack([np.arange(8) % 8 * (w > 0) for w in x.type.width], axis=1))
+
+
+def test_a_weight_goes_where_no_place_needs_it() -> None:
+    """A convolution of two taps over three pixels: each weight of two places, one of which alone has an input and a reader."""
+    x = make_node("x", "input", type=TypeArray.of(0, [[[3], [0], [3]]], 0))
+    ones = Constant(np.ones((1, 2, 1, 1), np.int64), TypeArray.of(0, np.ones((1, 2, 1, 1), int), 0))
+    bias = Constant(np.ones(1, np.int64), TypeArray.of(0, [1], 0))
+    place: dict[str, Attr] = {"strides": (1, 1), "pads": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+    c = make_node("c", "conv2d", [x], attrs={"kernel": ones, "bias": bias, **place})
+    for read, kept in (((1, 1), [1, 1]), ((1, 0), [1, 0]), ((0, 1), [0, 1]), ((0, 0), [0, 0])):
+        o = make_node("o", "quantize", [c], type=TypeArray.of(0, np.reshape(read, (1, 2, 1)) * 5, 0))
+        found = prune(chain([x, c, o]))["c"]
+        assert found.constant("kernel").mantissas.ravel().tolist() == kept
+        assert found.constant("bias").mantissas.tolist() == [int(any(read))]

@@ -92,7 +92,7 @@ def test_transactions_in_order() -> None:
         ("hwq_to...", "hwq_topology", True),  # nine characters are the fewest
         ("hwq_t...", "hwq_topology", False),
         ("other_t...", "hwq_topology", False),
-        ("hwq_tip...", "hwq_topology", False),
+        ("hwq_tip...", "hwq_tiny_one", False),
     ],
 )
 def test_a_name_that_is_cut_in_the_table(shown: str, name: str, same: bool) -> None:

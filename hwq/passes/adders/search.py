@@ -258,7 +258,7 @@ def _kind(a: Digit, b: Digit, positives: int) -> tuple[int, int]:
     """(operation, sign it leaves) of two signed terms, the finer first: the last positive term is not given away."""
     if a[2] == b[2]:
         return PLAIN, a[2]
-    if a[2] < 0 and positives == 1:
+    if a[2] == -1 and positives == 1:
         return REVERSE, 1
     return SUBTRACT, a[2]
 
