@@ -67,6 +67,7 @@ PASSES = [
     "tests/passes/test_stages.py",
     "tests/passes/test_postpone.py",
     "tests/passes/test_small_circuits.py",
+    "tests/passes/test_lowering.py",
     "tests/ir/test_rows.py",
     "tests/passes/test_passes.py",
     "tests/passes/test_cones.py",

@@ -32,7 +32,7 @@ from typing import Any
 import pytest
 
 TREE = str(Path.cwd()) + os.sep
-ENOUGH = 1000  # lines of one function in one test
+ENOUGH = 300  # lines of one function in one test
 Lines = dict[str, set[int]]  # file in the tree -> lines that were run
 Local = Callable[[FrameType, str, Any], Any]
 

@@ -76,3 +76,13 @@ def test_a_maximum_of_steps_far_apart(spread: int) -> None:
     rows = np.array([[3 << 37, 5], [-5, -7], [-(1 << 39), (1 << 39) - 1]])
     found = evaluate_nodes(Graph((x, node), ("x",), ("y",)), rows)["y"].ravel().tolist()
     assert found == [max(a << spread, b) for a, b in rows.tolist()]
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 3), (-4, -2), (2, 5)])
+def test_a_table_is_read_from_the_least_value_on(low: int, high: int) -> None:
+    """Also where the least value is not half of the codes, as a two's complement number has it."""
+    builder = CircuitBuilder()
+    builder.enter("n")
+    entries = list(range(10, 11 + high - low))
+    circuit = builder.build([builder.table(builder.input(0, low, high, 0), entries, 0)])
+    assert circuit.evaluate(np.arange(low, high + 1)[:, None]).ravel().tolist() == entries
