@@ -54,8 +54,7 @@ class Interval:
 
     def with_zero(self) -> Interval:
         """A flat interval with a zero behind it, which the index -1 then reads."""
-        zero = Interval.of(TypeArray.of([0], [0], [0]))
-        return Interval(np.append(self.low, zero.low), np.append(self.high, zero.high), np.append(self.frac, zero.frac))
+        return Interval(*(np.append(column, 0) for column in (self.low, self.high, self.frac)))
 
     def plain(self) -> Interval:
         """The same with Python integers as bounds, whatever they were computed in."""

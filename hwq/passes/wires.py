@@ -105,7 +105,7 @@ class Lowering:
         return self.depth_of(value.wire), top
 
     def _join(self, a: Value, sign_a: int, b: Value, sign_b: int) -> tuple[Value, int]:
-        if sign_a < 0 <= sign_b:
+        if (sign_a, sign_b) == (-1, 1):
             a, sign_a, b, sign_b = b, sign_b, a, sign_a
         wire = self.builder.add(a.wire, b.wire, exponent=b.exponent - a.exponent, subtract=sign_a != sign_b)
         self.depth.setdefault(wire, max(self.depth_of(a.wire), self.depth_of(b.wire)) + 1)

@@ -7,7 +7,7 @@ import pytest
 
 from hwq.fixed import Overflow, Rounding, TypeArray
 from hwq.ir import OPS, CircuitBuilder, make_node
-from hwq.ir.intervals import Interval, add_bounds, extreme_bounds, product_bounds, requantized
+from hwq.ir.intervals import Interval, _finest, add_bounds, extreme_bounds, product_bounds, requantized
 
 
 def interval(low: int, high: int, frac: int = 0) -> Interval:
@@ -94,3 +94,9 @@ def test_extremes_meet_at_the_finest_step_of_what_is_not_zero() -> None:
 def test_one_input(op: str, attrs: dict[str, int], source: tuple[int, int, int], want: tuple[int, int, int]) -> None:
     x = make_node("x", "input", type=TypeArray.of([1], 8, 0))
     assert bounds(OPS[op].infer(make_node("y", op, [x], attrs=attrs), [x.type], [interval(*source)])) == want
+
+
+def test_the_finest_of_no_rows() -> None:
+    a, b = np.array([[1, 2], [5, 0], [0, 0]]), np.array([[1, 0, 4], [0, 7, 0]])
+    assert _finest(a, b).tolist() == [[2, 9, 5], [6, 7, 9], [1, 7, 4]]
+    assert _finest(a[:0], b).shape == (0, 3) and _finest(a[:, :0], b[:0]).max() == np.iinfo(np.int64).min

@@ -7,8 +7,8 @@ import pytest
 
 from hwq.errors import GraphError
 from hwq.fixed import FixedType, TypeArray
-from hwq.ir import Attr, Constant, Graph, make_node, verify, windows
-from hwq.ir.ops import linear, pool
+from hwq.ir import Attr, Constant, Graph, graph, make_node, verify, windows
+from hwq.ir.ops import linear, pool, table
 from hwq.ir.ops.table import _by_bits
 
 
@@ -72,3 +72,13 @@ def test_entries_by_value_are_entries_by_bits(down: int, entries: list[int]) -> 
     assert _by_bits(by_value, FixedType(True, 2, 0), down) == [entries[2], entries[3], entries[0], entries[1]]
     assert _by_bits(by_value, FixedType(False, 2, 0), down) == entries
     assert _by_bits(by_value[:3], FixedType(False, 2, 0), down) == [*entries[:3], 0]  # no number has the last code
+
+
+def test_the_limits_of_the_reference() -> None:
+    """docs/reference/ir.md says them; what they cost in memory was weighed there."""
+    assert (graph.MOST_IN_TEXT, graph.MOST_ELEMENTS, windows.MOST_INDICES, table.WIDEST_CODE) == (2**24, 2**22, 2**25, 20)
+    for width, frac in ((511, 0), (0, 0), (1, 511), (1, -511)):
+        assert TypeArray.of(1, [width], frac).size == 1
+    for width, frac in ((512, 0), (1, 512), (1, -512)):
+        with pytest.raises(GraphError, match=r"types have 0 to 511 bits and -511 to 511 fractional bits"):
+            verify(Graph((make_node("x", "input", type=TypeArray.of(1, [width], frac)),), ("x",), ("x",)))

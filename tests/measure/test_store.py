@@ -204,8 +204,8 @@ def test_a_store_of_the_first_schema_is_brought_along(tmp_path: Path) -> None:
 def test_rows_of_earlier_schemas_are_selected_like_new_ones(
     version: int, place: Path | str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More rows than one page of the migration; a damaged one keeps its place and is left out where it is read."""
-    monkeypatch.setattr(schema, "_PAGE", 10)
+    """More rows than one page of the migration, or one row a page; a damaged one keeps its place and is left out where it is read."""
+    monkeypatch.setattr(schema, "_PAGE", 10 if version == 1 else 1)
     rows = [replace(measurement(n, counted=float(n % 2), a=1.0), group=f"g{n % 3}") for n in range(29)]
     database = at(place)
     with database.transaction(write=True) as session:

@@ -299,6 +299,8 @@ def test_da4ml_is_never_required() -> None:
 def test_da4ml_refuses_constants_it_would_round() -> None:
     with pytest.raises(UsageError, match="25 bits"):
         da4ml.matrix_of(stated(np.array([[(1 << 24) + 1]])))
+    exact, _ = da4ml.matrix_of(stated(np.array([[(1 << 24) - 1, 1 - (1 << 24)]])))
+    assert exact.tolist() == [[(1 << 24) - 1, 1 - (1 << 24)]]
 
 
 def test_any_function_can_be_the_backend() -> None:

@@ -12,7 +12,7 @@ from hwq.ir import Circuit, CircuitBuilder, Opcode
 from hwq.passes.adders.fuse import fuse
 from hwq.passes.lower import lower
 from hwq.passes.pipeline import _GATE, _placed, _Wires, cut_cost, half_levels, operands_of, register_bits
-from hwq.passes.postpone import Postponing
+from hwq.passes.postpone import Postponing, _Work
 
 
 def early(circuit: Circuit, limit: int) -> Circuit:
@@ -83,3 +83,16 @@ def test_what_is_counted_wire_by_wire_is_the_cost_of_the_whole() -> None:
             moved += fits
             assert not fits or cut_cost(one) >= least
     assert moved > 10
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_round_tells_whether_a_wire_has_moved(seed: int) -> None:
+    """The last round of any is the one in which none has."""
+    circuit = early(lower(random_network(seed, (12, 10, 8, 6))), 2)
+    work = _Work(Postponing(circuit, half_levels(circuit).tolist(), 2, _GATE), circuit.stage.tolist(), circuit.latency)
+    told = []
+    while not told or (told[-1] and len(told) < 10):
+        before = list(work.stage)
+        told.append(work.round())
+        assert told[-1] is (work.stage != before)
+    assert told[0] and not told[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ from hwq.errors import ReportError
 from hwq.reports import Report, Status, parse
 from hwq.reports.cosim import _row, read_lat
 from hwq.reports.csynth import _before_vitis, _first
-from hwq.reports.csynth_summary import _same_name
+from hwq.reports.csynth_summary import _same_clock, _same_device, _same_name
 from hwq.reports.csynth_text import _parts
 from hwq.reports.export import _first_table, _verdict
+from hwq.reports.logs import read_log
 from hwq.reports.numbers import count, nanoseconds, whole, whole_range
-from hwq.reports.text import Source, read_table
-from hwq.reports.vivado_head import check_year, read_header
+from hwq.reports.text import Row, Source, TextTable, depth, read_table, tables
+from hwq.reports.vivado_head import check_year, read_header, read_sections
+from hwq.reports.yosys import read_stat_text
 
 HEAD = [
     "-" * 40,
@@ -89,6 +92,7 @@ def test_transactions_in_order() -> None:
         ("hwq_to...", "hwq_topology", True),  # nine characters are the fewest
         ("hwq_t...", "hwq_topology", False),
         ("other_t...", "hwq_topology", False),
+        ("hwq_tip...", "hwq_tiny_one", False),
     ],
 )
 def test_a_name_that_is_cut_in_the_table(shown: str, name: str, same: bool) -> None:
@@ -304,3 +308,89 @@ def test_numbers_next_to_zero() -> None:
         with pytest.raises(ValueError, match="less than zero"):
             nanoseconds(text)
     assert whole("0") == 0 and count("0") == 0 and nanoseconds("0 ns") == 0 and whole_range("5 ~ 5") == (5, 5)
+
+
+@pytest.mark.parametrize(("blank", "fine"), [(0, True), (19, True), (20, False)])
+def test_contents_stand_within_twenty_lines(blank: int, fine: bool) -> None:
+    lines = ["Title", *[""] * blank, "Table of Contents", "---", "1. Summary", "", "1. Summary", "----------", "text"]
+    source = Source(Path("u.rpt"), "\n".join(lines))
+    if fine:
+        found = read_sections(source, lines, 1)["summary"]
+        assert (found.title, lines[found.start : found.end]) == ("1. Summary", ["text"])
+        assert read_sections(source, lines[:-1], 1)["summary"].start == len(lines) - 1
+        return
+    with pytest.raises(ReportError, match="no table of contents"):
+        read_sections(source, lines, 1)
+
+
+def test_cells_that_do_not_add_up_are_told_at_their_heading() -> None:
+    text = "\n=== top ===\n   Number of cells:                  3\n     LUT4                            2\n"
+    assert read_stat_text(Source(Path("stat.txt"), text.replace("3", "2"))).lut == 2
+    with pytest.raises(ReportError, match="3 cells, but the types make 2") as caught:
+        read_stat_text(Source(Path("stat.txt"), text))
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "unit", "deep"), [("a", 2, 0), (" a", 2, 0), ("  a", 2, 0), ("   a", 2, 1), ("     a", 2, 2), ("    a", 1, 3)]
+)
+def test_how_deep_a_cell_is_indented(raw: str, unit: int, deep: int) -> None:
+    assert depth(Row(1, (raw.strip(),), raw), unit) == deep
+
+
+def same(check: Callable[..., None], *cells: tuple[str, ...], **columns: int) -> bool:
+    """Whether a check across the rows of a table takes them."""
+    table = TextTable(1, (), tuple(Row(i, row, "") for i, row in enumerate(cells)))
+    try:
+        check(Source(Path("s.rpt"), ""), columns, table)
+    except ReportError as error:
+        assert error.line is not None and "than the rows above: damaged" in str(error)
+        return False
+    return True
+
+
+def test_rows_of_one_clock() -> None:
+    """Ten cycles in 50 ns, the last digit one off: 4.9 to 5.1 ns."""
+
+    def clock(*cells: tuple[str, str]) -> bool:
+        return same(_same_clock, *cells, **{"latency (cycles)": 0, "latency (ns)": 1})
+
+    for shown, fine in (("52", True), ("53", False), ("48", True), ("47", False), ("0", False), ("5.2e1", True), ("5.20e1", False)):
+        assert clock(("10", "50"), ("10", shown)) is fine
+    assert clock(("10", "5.0e+01"), ("1000", "5.1E+03")) and not clock(("10", "5.0e+01"), ("1000", "5.3e+03"))
+    assert clock(("10~20", "900"), ("0", "0"), ("10", "50"), ("-", "-"), ("1", "5"))
+    assert same(_same_clock, ("10", "50"), ("10", "90"), **{"latency (cycles)": 0})
+
+
+def test_rows_of_one_device() -> None:
+    """A share is rounded down: 100 of less than one per cent are of at least 100 hundreds."""
+
+    def device(*cells: str) -> bool:
+        return same(_same_device, *(("-", "-", cell, "-", "-") for cell in cells), lut=2, ff=0, dsp=1, bram=3, uram=4)
+
+    for shown, fine in (("300 (3%)", True), ("299 (3%)", False), ("1 (~0%)", True), ("99 (~0%)", True)):
+        assert device("100 (~0%)", shown) is fine and device(shown, "100 (~0%)") is fine
+    assert (
+        device("400 (3%)", "200 (2%)")
+        and device("401 (3%)", "201 (2%)")
+        and not device("403 (3%)", "201 (2%)", "201 (2%)", "200 (2%)")
+    )
+
+
+def test_a_table_on_the_first_line() -> None:
+    lines = ["+---+", "| a |", "+---+", "| 1 |", "+---+", "", "+---+", "| b |", "+---+", "| 2 |", "+---+"]
+    assert [t.columns for t in tables(Source(Path("t.rpt"), ""), lines)] == [("a",), ("b",)]
+
+
+def test_half_a_block_ram() -> None:
+    """In blocks of 18 kilobits, two to one of 36."""
+    text = "=== top ===\n\n   Number of cells:       6\n     RAMB18E2             1\n     RAMB36E2             5\n"
+    assert read_stat_text(Source(Path("stat.txt"), text)).bram == 11
+
+
+@pytest.mark.parametrize("word", ["2023.1", "2022.2.1"])
+def test_a_log_without_a_banner_says_its_version_by_its_path(word: str) -> None:
+    log = Source(
+        Path("v.log"), f"Running '/tools/Xilinx/Vivado/{word}/bin/unwrapped/vivado'\nERROR: [Common 17-69] Command failed\n"
+    )
+    assert (read_log(log).version, read_log(log).tool) == (word, None)

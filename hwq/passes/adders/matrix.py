@@ -84,7 +84,7 @@ class Multiplier:
         base = min(position.tolist(), default=0)
         order = np.lexsort((position, wire, column))
         bounds = [self.builder.bounds(w) for w, _ in values]
-        depth = np.array([self.depth.get(w, 0) for w, _ in values], np.int32)
+        depth = np.array([self._depth_of(w) for w, _ in values], np.int32)
         constant = np.array([low == high for low, high in bounds], bool)
         if not constant.all():
             # only differences matter, and a constant is there from the start
@@ -102,6 +102,9 @@ class Multiplier:
             columns=kernel.shape[1],
         )
         return problem, base
+
+    def _depth_of(self, wire: int) -> int:
+        return self.depth.get(wire, 0)
 
     def _solution(self, problem: Problem) -> Solved:
         # the bounds are no part of the key: rows of one layer share a solution, each with bounds of its own
@@ -126,7 +129,7 @@ class Multiplier:
                 wire_a, exponent_a, wire_b, exponent_b = wire_b, exponent_b, wire_a, exponent_a
             subtract = kind in (SUBTRACT, REVERSE)
             wire = builder.add(wire_a, wire_b, exponent=exponent_b - exponent_a, subtract=subtract, bounds=(low, high, exponent_a))
-            self.depth.setdefault(wire, max(self.depth.get(wire_a, 0), self.depth.get(wire_b, 0)) + 1)
+            self.depth.setdefault(wire, max(self._depth_of(wire_a), self._depth_of(wire_b)) + 1)
             made.append((wire, exponent_a))
         out = []
         for number, position, sign in solved.solution.outputs.tolist():
@@ -136,7 +139,7 @@ class Multiplier:
             wire, exponent = made[number]
             if sign == -1:
                 positive, wire = wire, builder.add(builder.constant(0, 0), wire, subtract=True)
-                self.depth.setdefault(wire, self.depth.get(positive, 0) + 1)
+                self.depth.setdefault(wire, self._depth_of(positive) + 1)
             out.append((wire, exponent + position + base))
         return out
 

@@ -53,7 +53,7 @@ class RowOperand:
         """Where it adds a one, always: a constant's bits; above a subtracted number that is never negative."""
         if self.constant:
             return ((self.low << self.up) ^ (-1 << self.up if self.sign == -1 else 0)) & _span(0, width, width)
-        return _span(self.end, width, width) if self.sign < 0 <= self.low else 0
+        return _span(self.end, width, width) if self.sign == -1 and self.low >= 0 else 0
 
 
 def _span(start: int, end: int, width: int) -> int:

@@ -258,7 +258,7 @@ def _kind(a: Digit, b: Digit, positives: int) -> tuple[int, int]:
     """(operation, sign it leaves) of two signed terms, the finer first: the last positive term is not given away."""
     if a[2] == b[2]:
         return PLAIN, a[2]
-    if a[2] < 0 and positives == 1:
+    if a[2] == -1 and positives == 1:
         return REVERSE, 1
     return SUBTRACT, a[2]
 
@@ -295,14 +295,14 @@ def _lowest(state: _Search, terms: list[Digit]) -> list[int]:
 
 
 def _judge(state: _Search, terms: list[Digit], i: int, j: int, positives: int) -> tuple[int, int, int, int, int]:
-    """(half LUTs, depth, width, finer term, coarser term) of joining two terms: the least is best."""
+    """(half LUTs, depth before it, width, finer term, coarser term) of joining two terms: the least is best."""
     if (terms[j][1], terms[j][0]) < (terms[i][1], terms[i][0]):
         i, j = j, i
     a, b = terms[i], terms[j]
     kind, _ = _kind(a, b, positives)
     shift = b[1] - a[1]
     out = _estimate(state, a[0], b[0], shift, kind)
-    depth = max(state.depth[a[0]], state.depth[b[0]]) + 1
+    depth = max(state.depth[a[0]], state.depth[b[0]])
     return adder_cost(kind, shift, state.ranges[a[0]], state.ranges[b[0]], out), depth, bits_for(*out), i, j
 
 

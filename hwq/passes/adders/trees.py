@@ -120,7 +120,7 @@ def _weight(depth: int) -> int:
     return int(3 ** min(depth, DEEPEST + 1))
 
 
-Joining = tuple[int, int, int, tuple[int, int, int], int]  # waste, depth, width, places of the members (-1: none), cost
+Joining = tuple[int, int, int, tuple[int, int, int], int]  # waste, depth before it, width, places of the members (-1: none), cost
 
 
 class _Building:
@@ -173,7 +173,7 @@ class _Building:
 
     def _judge(self, places: Sequence[int]) -> Joining:
         terms = [self.terms[place] for place in places]
-        row, depth = row_from(terms), max(t.depth for t in terms) + 1
+        row, depth = row_from(terms), max(t.depth for t in terms)
         dots = sum(t.width for t in terms if t.low != t.high)
         member = (places[0], places[1], places[2] if len(places) == 3 else -1)
         return row.cost - (dots - row.width), depth, row.width, member, row.cost
