@@ -110,8 +110,8 @@ def product_sum_bounds(x: Interval, kernel: IntArray, kernel_frac: npt.NDArray[n
         zeros = np.zeros(frac.shape, object)
         return Interval(zeros, zeros, frac)
     x_one, k_one = int(x_frac.max()), int(k_frac.max())
-    low, high = (shifted(bound, np.where(alive, x_one - x.frac, 0)) for bound in (x.low, x.high))
-    k = shifted(kernel, np.where(used, k_one - kernel_frac, 0))
+    low, high = (shifted(bound, np.maximum(x_one - x.frac, 0)) for bound in (x.low, x.high))
+    k = shifted(kernel, np.maximum(k_one - kernel_frac, 0))  # what is finer than the finest that counts is zero
     largest = max(int(np.abs(low).max()), int(np.abs(high).max())) * int(np.abs(k).max()) * max(1, len(k))
     if largest.bit_length() < SAFE_BITS:
         low, high, k = low.astype(np.int64), high.astype(np.int64), k.astype(np.int64)

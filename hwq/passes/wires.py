@@ -141,7 +141,8 @@ class Lowering:
         zeros = (mantissa & -mantissa).bit_length() - 1 if mantissa else 0
         one = np.zeros(1, np.int64)
         kernel = np.array([[mantissa >> zeros]], object)
-        return self.matvec([x], kernel, np.array([[frac - zeros]], np.int64), np.zeros(1, object), one)[0]
+        (found,) = self.matvec([x], kernel, np.array([[frac - zeros]], np.int64), np.zeros(1, object), one)
+        return found
 
     def signed(self, x: Value) -> bool:
         """Whether it can be negative."""

@@ -91,8 +91,8 @@ def biased(frac: int, bias_frac: int, step: int, mantissa: int, mode: Overflow, 
 @pytest.mark.parametrize(("mode", "relu"), [(Overflow.WRAP, True), (Overflow.SAT, False)])
 def test_half_a_step_goes_into_any_bias(mode: Overflow, relu: bool) -> None:
     """Steps of value, bias and result in every order, biases positive, negative and zero."""
-    for frac, bias_frac, step in itertools.product((-1, 0, 2), (-2, 0, 1, 3), (-2, -1, 0, 1)):
-        for mantissa in (-7, -1, 0, 3, 4):
+    for frac, bias_frac, step in itertools.product((-1, 2), (-2, 0, 3), (-2, 0, 1)):
+        for mantissa in (-7, 0, 3, 4):
             graph = biased(frac, bias_frac, step, mantissa, mode, relu)
             found = merge_rounding(graph)
             assert found["q"].type.rounding is Rounding.TRN

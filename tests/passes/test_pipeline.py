@@ -11,7 +11,7 @@ from networks import random_network
 
 from hwq.ir import Circuit, CircuitBuilder
 from hwq.passes.lower import lower
-from hwq.passes.pipeline import _GATE, _placed, _Wires, cut_cost, pipeline, register_bits
+from hwq.passes.pipeline import _GATE, _placed, _Wires, cut_cost, half_levels, pipeline, register_bits
 from hwq.passes.postpone import Postponing
 
 
@@ -66,3 +66,33 @@ def test_registers_are_counted_as_kept() -> None:
     y = builder.add(x, builder.add(x, x))
     circuit = replace(builder.build([y]), stage=np.array([0, 1, 2], np.int32))
     assert register_bits(circuit) == 2 * 3 + 4 + 5
+
+
+def test_half_levels_of_every_operation() -> None:
+    """As the module's docstring has them."""
+    builder = CircuitBuilder()
+    builder.enter("n")
+    a, b, wide = builder.input(0, -8, 7, 0), builder.input(1, 0, 7, 0), builder.input(2, 0, 127, 0)
+    made = {
+        builder.add(a, b): 2,
+        builder.add(b, b, exponent=3): 0,  # no bit in common
+        builder.sum_of([(a, 0, 1), (b, 0, 1), (wide, 1, -1)], -300, 300, 0): 2,
+        builder.sum_of([(b, 0, -1)], -7, 0, 0): 2,
+        builder.clamp(a, -2, 3): 2,
+        builder.clamp(a, 0, 7): 1,
+        builder.clamp(a, 0, 5): 2,
+        builder.extreme(a, b, 0): 3,
+        builder.extreme(a, b, 0, least=True): 3,
+        builder.multiply(a, b): 6,  # three bits: a tree of two levels of adders, and one
+        builder.multiply(wide, a): 6,
+        builder.multiply(wide, wide): 8,
+        builder.table(b, range(8), 0): 1,
+        builder.table(builder.wrap(wide, 0, 63), range(64), 0): 1,
+        builder.table(wide, range(128), 0): 2,
+        builder.shift(a, 1): 0,
+        builder.wrap(a, 0, 3): 0,
+        a: 0,
+    }
+    circuit = builder.build(list(made))
+    found = half_levels(circuit)
+    assert [int(found[wire]) for wire in circuit.outputs] == list(made.values())

@@ -11,6 +11,7 @@ from hwq.ir import CircuitBuilder
 from hwq.passes.adders.matrix import Multiplier, digits_of
 from hwq.passes.adders.problem import PLAIN, REVERSE, SUBTRACT, Problem, adder_cost, csd
 from hwq.passes.adders.row import RowOperand, SumRow
+from hwq.passes.adders.solve import _tries, blocks_of
 
 
 def problem(digits: list[tuple[int, int, int, int]], bounds: list[tuple[int, int]], block: list[int], columns: int) -> Problem:
@@ -144,3 +145,25 @@ def test_a_bias_comes_last_and_a_column_may_be_turned() -> None:
     want = [[3 * a / 2 + 2.5, -a / 4 - 4 * b, 0, 2 * b] for a, b in rows.tolist()]
     assert values.tolist() == want
     assert [depth.get(wire, 0) for wire, _ in found] == [5, 5, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "tries"),
+    [
+        *((1, 1), (2, 6), (166_666, 6), (166_667, 5), (200_000, 5), (200_001, 4), (250_001, 3), (500_000, 2)),
+        *((500_001, 4), (2_000_000, 4), (2_000_001, 3), (4_000_000, 2), (4_000_001, 1), (8_000_001, 1), (10**9, 1)),
+    ],
+)
+def test_as_many_tries_as_there_is_time_for(pairs: int, tries: int) -> None:
+    """A million pairs over all tries; of more than half of that eight millions, but four tries at most, and one at least."""
+    assert _tries(pairs) == tries
+
+
+@pytest.mark.parametrize(("most", "blocks"), [(10**6, [0, 0, 0, 0, -1]), (0, [0, 1, 1, 2, -1])])
+def test_neighbours_are_searched_together(most: int, blocks: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two digits a column of each of four inputs, blocks of four digits: a block ends where the digits up to an input fill it."""
+    monkeypatch.setattr("hwq.passes.adders.solve._PAIRS_WHOLE", most)
+    monkeypatch.setattr("hwq.passes.adders.solve._DIGITS_A_BLOCK", 4)
+    digits = [(column, wire, position, 1) for wire in range(4) for column in (0, 1) for position in (0, 2)]
+    given = problem([*digits, (0, 4, 0, 1)], [(0, 1)] * 5, [0, 0, 0, 0, -1], 2)
+    assert blocks_of(given).tolist() == blocks

@@ -1,4 +1,4 @@
-"""Sums of sums, shared, shifted, subtracted, with constants and what else a circuit has: every pass keeps their values, at a cost that it had.
+"""Sums of sums, shared, shifted, subtracted, with constants and what else a circuit has: passes keep their values, at a cost that they had.
 
 Figures that change are to be looked at, as in test_choices.py; these circuits are smaller, more, and less like networks.
 """
@@ -194,24 +194,4 @@ FIGURES = [
     (21, 14, 31, 8, 16, 1, 16, 19),
     (81, 20, 105, 16, 24, 0, 0, 78),
     (27, 17, 66, 24, 16, 2, 20, 32),
-    (23, 8, 25, 0, 21, 1, 4, 25),
-    (47, 25, 87, 17, 18, 3, 96, 26),
-    (39, 12, 66, 5, 15, 0, 0, 65),
-    (41, 41, 108, 21, 19, 2, 24, 64),
-    (67, 18, 92, 22, 26, 0, 0, 99),
-    (22, 15, 69, 15, 17, 1, 32, 33),
-    (128, 41, 183, 32, 26, 0, 0, 116),
-    (46, 28, 113, 25, 18, 1, 16, 42),
-    (52, 17, 102, 10, 14, 0, 0, 71),
-    (34, 14, 43, 7, 14, 3, 96, 31),
-    (42, 17, 84, 15, 20, 0, 0, 56),
-    (78, 35, 158, 42, 24, 1, 32, 125),
-    (58, 17, 145, 40, 33, 0, 0, 141),
-    (61, 23, 121, 29, 14, 1, 16, 69),
-    (33, 27, 75, 17, 24, 1, 8, 64),
-    (48, 29, 98, 20, 21, 2, 64, 64),
-    (81, 33, 204, 60, 27, 0, 0, 119),
-    (87, 28, 122, 19, 22, 1, 32, 90),
-    (59, 28, 142, 16, 20, 2, 40, 69),
-    (55, 35, 103, 16, 16, 2, 64, 54),
 ]
