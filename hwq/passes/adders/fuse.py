@@ -209,7 +209,12 @@ class _Fusing:
                 for i in row
                 if len(row) > 2 or terms[i].high or terms[i].low
             ]
-            wires.append(builder.sum_of(members, out.low >> out.up, out.high >> out.up, frac - out.up))
+            zero = not members  # a sum of differences of equals, which only their forms together tell
+            wires.append(
+                builder.constant(0, frac - out.up)
+                if zero
+                else builder.sum_of(members, out.low >> out.up, out.high >> out.up, frac - out.up)
+            )
             terms.append(out)
             forms.append(form)
         self.arrival[root] = base + ROW * terms[-1].depth
