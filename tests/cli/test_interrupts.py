@@ -39,6 +39,30 @@ def test_a_swallowed_interrupt_is_raised_again() -> None:
     assert _run().split() == ["swallowed", "ended"]
 
 
+def test_an_interrupt_of_another_thread_wakes_the_main_one() -> None:
+    """The kernel may give it to any thread; the main one waits for a lock, and would for good."""
+    code = """
+import signal, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hwq.cli import interrupts
+interrupts.AGAIN_S = 0.05
+
+def take():
+    time.sleep(0.3)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+    time.sleep(60)
+
+threading.Thread(target=take, daemon=True).start()
+try:
+    with interrupts.heard():
+        threading.Event().wait()
+except KeyboardInterrupt:
+    print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.split() == ["ended"]
+
+
 def test_who_ignores_interrupts_is_left_alone() -> None:
     quick = "signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep = lambda s: None"
     assert _run(quick).split() == ["went", "on"]
