@@ -23,7 +23,7 @@ from hwq.sim.emulator import emulator
 from hwq.sim.reference import predict
 from hwq.train.finish import FLOAT32_BITS
 
-FAST, SLOW, PORTION = 8, 500, 8
+FAST, SLOW, PORTION = 6, 502, 8
 BOARD = load("xcvu9p")
 
 

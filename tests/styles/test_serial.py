@@ -114,7 +114,10 @@ def test_random_graphs(seed: int) -> None:
         modelled(graph, random_rows(graph, 200), 1, 3)
 
 
-@pytest.mark.parametrize(("digit", "board"), [(1, "xcvu9p"), pytest.param(5, "pynq-z2", marks=pytest.mark.slow), (2, "ulx3s-85f")])
+@pytest.mark.parametrize(  # test_serial_commands.py takes a design for xcvu9p all the way
+    ("digit", "board"),
+    [pytest.param(1, "xcvu9p", marks=pytest.mark.slow), pytest.param(5, "pynq-z2", marks=pytest.mark.slow), (2, "ulx3s-85f")],
+)
 def test_rtl_and_mapped_netlist(digit: int, board: str, tmp_path: Path) -> None:
     graph = random_network(digit, (4, 3, 2), rounding=Rounding.RND_CONV, overflow=Overflow.SAT_SYM)
     rows = random_rows(graph, 300)
