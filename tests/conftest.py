@@ -47,7 +47,13 @@ FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole files in the order of FIRST, the others behind them as they were."""
+    """Whole files in the order of FIRST, the others behind them as they were.
+
+    Names with an address in them differ from process to process, and then none of the tests would run in two.
+    """
+    changing = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if changing:
+        raise pytest.UsageError(f"{changing[0]} has an address in its name: give it an id")
     here = Path(__file__).parent
     places = {here / name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: places.get(item.path, len(FIRST)))

@@ -34,7 +34,12 @@ def ends(bounds: Interval, found: np.ndarray, frac: np.ndarray) -> tuple[np.ndar
 
 
 @pytest.mark.parametrize(
-    ("make", "mode"), [*((ops_of_one_input, mode) for mode in MODES[::4]), *((ops_of_two_inputs, mode) for mode in MODES)], ids=str
+    ("make", "mode"),
+    [
+        pytest.param(make, mode, id=f"{make.__name__}-{mode[0].value}-{mode[1].value}")
+        for make, modes in ((ops_of_one_input, MODES[::4]), (ops_of_two_inputs, MODES))
+        for mode in modes
+    ],
 )
 def test_bounds_of_every_op(make: Graphs, mode: tuple[Rounding, Overflow]) -> None:
     graph, x = make(mode)
