@@ -28,6 +28,9 @@ class QuantizeConfig:
         table_bits: initial bits of the input of every table; None: `bits` + 2.
         softmax: of a softmax at the output: "drop" (the argmax is the same without it) or "table".
         layers: name of a layer of the float model -> options of its quantised twin, over all of the above.
+
+    Raises:
+        UsageError: an option that cannot be.
     """
 
     bits: int = 6
@@ -68,3 +71,7 @@ class QuantizeConfig:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise UsageError(f"{name} is {getattr(self, name)!r}, expected one of {', '.join(map(str, allowed))}")
+        if not isinstance(self.layers, Mapping) or not all(isinstance(options, Mapping) for options in self.layers.values()):
+            raise UsageError(
+                f"layers is {self.layers!r}: it says for the name of a layer its options", hint='layers={"dense": {"bits": 4}}'
+            )

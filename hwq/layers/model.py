@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -12,6 +13,7 @@ from dataclasses import asdict
 from typing import Any, Self, cast
 
 from hwq.backend import keras, ops, tf
+from hwq.errors import UsageError
 from hwq.frontend.report import ConversionReport
 from hwq.layers.totals import penalised_variables, priced, total_costs
 from hwq.registration import register
@@ -132,6 +134,9 @@ class BetaSchedule(keras.callbacks.Callback):
         beta_start, beta_end: price of an EBOP, first and last.
         warmup: share of the epochs that stay at beta_start.
 
+    Raises:
+        UsageError: a price that is no number above 0, or a warm-up that is no share from 0 to 1.
+
     Example:
         >>> import keras, numpy as np, hwq
         >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
@@ -145,6 +150,10 @@ class BetaSchedule(keras.callbacks.Callback):
 
     def __init__(self, beta_start: float, beta_end: float, warmup: float = 0.1) -> None:
         super().__init__()
+        if not (0 < beta_start < math.inf and 0 < beta_end < math.inf):
+            raise UsageError(f"prices of {beta_start} and {beta_end}: both are above 0", hint="1e-7 costs next to nothing")
+        if not 0 <= warmup <= 1:
+            raise UsageError(f"a warm-up of {warmup}: it is a share of the epochs, 0 to 1")
         self.beta_start, self.beta_end, self.warmup = beta_start, beta_end, warmup
         self.beta = beta_start
 

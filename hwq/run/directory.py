@@ -6,7 +6,7 @@
     RUN/points/0007/point.json   one point of the Pareto front: epoch, accuracies, cost
     RUN/points/0007/graph.hwq    its integer graph (hwq.ir.text)
     RUN/points/0007/keras.npz    logits: (rows, outputs) float64, what Keras answered on vectors.npz
-    RUN/synth/<plan digest>/     generated files, logs and reports of one BuildPlan
+    RUN/synth/0007-BOARD-DIGEST/ generated files, logs and reports of one BuildPlan, by point, board and digest
 
 Every file is written beside its place and renamed, so that a reader sees all of it or nothing. A JSON record ends in a seal, the
 SHA-256 of the text before it; run.json and point.json hold the digests of the files that they describe. A file that does not fit its

@@ -168,6 +168,12 @@ def test_a_count_is_a_whole_number(option: str, value: object) -> None:
     assert hwq.QuantizeConfig(bits=np.int64(4)).bits == 4
 
 
+@pytest.mark.parametrize("wrong", [5, ["dense"], {"dense": 4}])
+def test_options_of_layers_are_a_mapping_of_mappings(wrong: object) -> None:
+    with pytest.raises(UsageError, match="layers is"):
+        hwq.QuantizeConfig(layers=wrong)
+
+
 def unlike_shapes() -> keras.Model:
     x = keras.Input((4, 3))
     return keras.Model(x, L.Dense(2)(L.Multiply(name="gate")([L.Dense(3)(x), L.GlobalMaxPooling1D()(x)])))

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import hwq
 from hwq.backend import keras, ops
 from hwq.conversion import convert, freeze
+from hwq.errors import UsageError
 from hwq.layers import total_costs
 from hwq.layers.model import BetaSchedule
 
@@ -38,6 +40,12 @@ def test_both_ebops_are_metrics_and_callbacks_see_them(twin: Any, tmp_path: Path
     assert history["val_ebops"] == history["ebops"]
     assert history["beta"][0] == history["beta"][1] == 1e-6 and history["beta"][-1] == pytest.approx(1e-3)
     assert "ebops_declared" in log.read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("wrong", [(0.0, 1e-4), (-1.0, 1e-4), (1e-4, float("nan")), (1e-6, 1e-4, 2.0)])
+def test_a_schedule_of_impossible_prices_is_refused(wrong: tuple[float, ...]) -> None:
+    with pytest.raises(UsageError, match=r"price|warm-up"):
+        hwq.callbacks.BetaSchedule(*wrong)
 
 
 def test_a_price_lowers_the_cost(twin: Any) -> None:
